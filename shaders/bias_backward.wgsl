@@ -1,0 +1,35 @@
+// Gradient of a bias, one partial sum for each chunk of samples.
+//
+//   bias_grad_partial[chunk,o] = sum over the chunk's n and all positions p of output_grad[n,o,p]
+//
+// `chunk_sum` adds the chunks in order. One invocation computes one partial sum, in memory order.
+// CPU twin: BiasBackward in src/ops/reduce.rs.
+
+override batch: u32;
+override channels: u32;
+override area: u32;
+override samples_per_chunk: u32;
+override workgroup_size: u32;
+
+override chunks: u32 = (batch + samples_per_chunk - 1u) / samples_per_chunk;
+
+@group(0) @binding(0) var<storage, read> output_grad: array<f32>;              // [batch, channels, area]
+@group(0) @binding(1) var<storage, read_write> bias_grad_partial: array<f32>;  // [chunks, channels]
+
+@compute @workgroup_size(workgroup_size)
+fn bias_backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let i = id.x + id.y * groups.x * workgroup_size;
+    if i >= chunks * channels { return; }
+    let o = i % channels;
+    let chunk = i / channels;
+
+    var sum = 0.0;
+    let end = min((chunk + 1u) * samples_per_chunk, batch);
+    for (var n = chunk * samples_per_chunk; n < end; n++) {
+        let plane = (n * channels + o) * area;
+        for (var p = 0u; p < area; p++) {
+            sum += output_grad[plane + p];
+        }
+    }
+    bias_grad_partial[i] = sum;
+}

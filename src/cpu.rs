@@ -1,0 +1,94 @@
+//! The CPU executor: runs a plan with the references of its ops.
+
+use std::ops::ControlFlow;
+
+use anyhow::Result;
+
+use crate::executor::{Counters, Executor, Observer, Pending, ensure_fits, free_host_memory};
+use crate::plan::{Phase, Plan, TensorId};
+use crate::tensor::HostTensor;
+
+/// Runs a plan on the host, on all threads of the current rayon pool; their number does not change a bit.
+pub struct CpuExecutor {
+    plan: Plan,
+    tensors: Vec<HostTensor>,
+    counters: Counters,
+}
+
+impl CpuExecutor {
+    /// Allocates the tensors of a plan, all zeros.
+    ///
+    /// # Errors
+    /// Where they take more memory than is free.
+    pub fn new(plan: Plan) -> Result<Self> {
+        ensure_fits(&plan, u64::MAX, free_host_memory(), "the CPU")?;
+        let zeros = |spec: &crate::plan::TensorSpec| HostTensor::zeros(spec.dtype, spec.shape.clone());
+        let tensors: Vec<HostTensor> = plan.tensors.iter().map(zeros).collect();
+        let counters = Counters { allocations: tensors.len() as u64, ..Counters::default() };
+        Ok(Self { plan, tensors, counters })
+    }
+
+    /// A tensor as it is now.
+    pub fn tensor(&self, id: TensorId) -> &HostTensor {
+        &self.tensors[id.0]
+    }
+
+    fn execute(&mut self, phase: Phase, index: usize) {
+        let call = &self.plan.calls(phase)[index];
+        let empty = || HostTensor::zeros(crate::tensor::DType::U32, [0].into());
+        // The operands are lent to the reference as one slice and put back after it.
+        let mut lent: Vec<HostTensor> =
+            call.tensors.iter().map(|id| std::mem::replace(&mut self.tensors[id.0], empty())).collect();
+        call.op.reference(&mut lent);
+        for (id, tensor) in call.tensors.iter().zip(lent) {
+            self.tensors[id.0] = tensor;
+        }
+    }
+}
+
+impl Executor for CpuExecutor {
+    fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    fn write(&mut self, tensor: TensorId, words: &[u32]) {
+        self.tensors[tensor.0].words_mut().copy_from_slice(words);
+    }
+
+    fn read(&mut self, tensor: TensorId) -> Pending<'_, Result<HostTensor>> {
+        self.counters.reads += 1;
+        let copy = self.tensors[tensor.0].clone();
+        Box::pin(async move { Ok(copy) })
+    }
+
+    fn run<'a>(
+        &'a mut self,
+        phase: Phase,
+        steps: usize,
+        observer: &'a mut dyn Observer,
+    ) -> Pending<'a, Result<usize>> {
+        Box::pin(async move {
+            for done in 1..=steps {
+                for index in 0..self.plan.calls(phase).len() {
+                    self.execute(phase, index);
+                }
+                self.counters.steps += 1;
+                self.counters.submissions += 1;
+                let history = observer.watches_history().then(|| self.tensors[self.plan.host.history.0].f32());
+                if observer.progress(done, history) == ControlFlow::Break(()) {
+                    return Ok(done);
+                }
+            }
+            Ok(steps)
+        })
+    }
+
+    fn run_call(&mut self, phase: Phase, index: usize) -> Pending<'_, Result<()>> {
+        self.execute(phase, index);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn counters(&self) -> Counters {
+        self.counters
+    }
+}

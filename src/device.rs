@@ -1,0 +1,177 @@
+//! What `--device` selects: the CPU or an adapter, never one in the place of another.
+
+use std::fmt;
+use std::str::FromStr;
+
+use anyhow::{Context, Result, bail};
+
+use crate::cpu::CpuExecutor;
+use crate::executor::Executor;
+use crate::gpu::{Adapter, AdapterKind, Backend, Gpu, GpuExecutor, adapters};
+use crate::plan::Plan;
+
+/// A wish for a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// The best adapter: discrete, integrated, then software; the CPU where there is none.
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// The best adapter of a backend.
+    Backend(Backend),
+    /// The adapter with this number in `gpu-digits devices`.
+    Index(usize),
+    /// The first adapter whose name contains this, in upper or lower case.
+    Name(String),
+}
+
+impl FromStr for DeviceChoice {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let lower = text.to_lowercase();
+        let backend = Backend::ALL.into_iter().find(|backend| backend.name() == lower);
+        Ok(match (lower.as_str(), backend, lower.parse()) {
+            ("auto", ..) => Self::Auto,
+            ("cpu", ..) => Self::Cpu,
+            (_, Some(backend), _) => Self::Backend(backend),
+            (_, _, Ok(index)) => Self::Index(index),
+            _ => Self::Name(lower),
+        })
+    }
+}
+
+/// An opened device.
+pub enum Device {
+    /// The CPU and its threads.
+    Cpu,
+    /// A GPU, or a software adapter.
+    Gpu(Box<Gpu>),
+}
+
+impl Device {
+    /// Opens the device that is wished for.
+    ///
+    /// # Errors
+    /// Where it is not there, with a list of what is.
+    pub async fn open(choice: &DeviceChoice) -> Result<Self> {
+        let open = async |adapter: &Adapter| Ok(Self::Gpu(Box::new(Gpu::open(adapter).await?)));
+        match choice {
+            DeviceChoice::Cpu => Ok(Self::Cpu),
+            DeviceChoice::Auto => {
+                // Looking for GL starts its drivers, which talk; it is left for where nothing else is found.
+                let mut found = best(adapters(&[Backend::Vulkan, Backend::Metal, Backend::Dx12]).await);
+                if found.is_none() {
+                    found = best(adapters(&[Backend::Gl]).await);
+                }
+                match found {
+                    Some(adapter) => open(&adapter).await,
+                    None => Ok(Self::Cpu),
+                }
+            }
+            DeviceChoice::Backend(backend) => {
+                let found = adapters(&[*backend]).await;
+                let listed = list(&found);
+                match best(found) {
+                    Some(adapter) => open(&adapter).await,
+                    None => bail!("no adapter can be used through {}: {listed}{}", backend.name(), advice(*backend)),
+                }
+            }
+            DeviceChoice::Index(index) => {
+                let found = adapters(&Backend::ALL).await;
+                let adapter = found
+                    .get(*index)
+                    .with_context(|| format!("there is no device number {index}: {}", list(&found)))?;
+                open(adapter).await
+            }
+            DeviceChoice::Name(name) => {
+                let found = adapters(&Backend::ALL).await;
+                let adapter = found
+                    .iter()
+                    .find(|adapter| adapter.info.name.to_lowercase().contains(name))
+                    .with_context(|| format!("no device has `{name}` in its name: {}", list(&found)))?;
+                open(adapter).await
+            }
+        }
+    }
+
+    /// An executor of a plan on this device.
+    ///
+    /// # Errors
+    /// Where the plan does not fit, or a shader does not compile.
+    pub async fn executor(&self, plan: Plan) -> Result<Box<dyn Executor>> {
+        Ok(match self {
+            Self::Cpu => Box::new(CpuExecutor::new(plan)?),
+            Self::Gpu(gpu) => Box::new(GpuExecutor::new(gpu, plan).await?),
+        })
+    }
+
+    /// What a user should know of the device's speed: that it is no GPU.
+    pub fn remark(&self) -> Option<&'static str> {
+        match self {
+            Self::Cpu => Some(
+                "no GPU is used; with a driver, training is faster (on Debian and Ubuntu `apt-get install \
+                 mesa-vulkan-drivers` for AMD, Intel and software Vulkan; NVIDIA's driver brings its own)",
+            ),
+            Self::Gpu(gpu) if gpu.info().kind == AdapterKind::Software => {
+                Some("a software adapter: it computes on the processor, far slower than a GPU")
+            }
+            Self::Gpu(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu => write!(f, "the CPU ({} threads)", rayon::current_num_threads()),
+            Self::Gpu(gpu) => write!(f, "{}", gpu.info()),
+        }
+    }
+}
+
+/// The usable adapter of the best kind, the first of equals.
+fn best(adapters: Vec<Adapter>) -> Option<Adapter> {
+    adapters.into_iter().filter(|adapter| adapter.info.unusable.is_none()).min_by_key(|adapter| adapter.info.kind)
+}
+
+fn list(adapters: &[Adapter]) -> String {
+    if adapters.is_empty() {
+        return "no adapter was found; `--device cpu` needs none".to_owned();
+    }
+    let line = |Adapter { info, .. }: &Adapter| {
+        let reason = info.unusable.as_ref().map_or_else(String::new, |reason| format!(" (unusable: {reason})"));
+        format!("\n  {} {info}{reason}", info.index)
+    };
+    format!("found were{}", adapters.iter().map(line).collect::<String>())
+}
+
+fn advice(backend: Backend) -> &'static str {
+    match backend {
+        Backend::Vulkan => {
+            "\ninstall your GPU vendor's driver or, on Debian and Ubuntu, the packages mesa-vulkan-drivers and libvulkan1 \
+             (`apt-get install mesa-vulkan-drivers libvulkan1`), which hold software Vulkan too"
+        }
+        Backend::Gl => {
+            "\ninstall your GPU vendor's driver or, on Debian and Ubuntu, the packages libegl1, libegl-mesa0 and \
+             libgl1-mesa-dri"
+        }
+        Backend::Metal => "\nMetal is there on macOS only",
+        Backend::Dx12 => "\nDirect3D 12 is there on Windows only",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn choices_are_read_from_words_numbers_and_names() {
+        let parse = |text: &str| text.parse::<DeviceChoice>().unwrap();
+        assert_eq!(parse("auto"), DeviceChoice::Auto);
+        assert_eq!(parse("CPU"), DeviceChoice::Cpu);
+        assert_eq!(parse("vulkan"), DeviceChoice::Backend(Backend::Vulkan));
+        assert_eq!(parse("2"), DeviceChoice::Index(2));
+        assert_eq!(parse("GeForce"), DeviceChoice::Name("geforce".to_owned()));
+    }
+}

@@ -1,0 +1,130 @@
+//! What runs a plan: the interface that the GPU and the CPU share.
+
+use std::ops::ControlFlow;
+use std::pin::Pin;
+
+use anyhow::{Result, ensure};
+
+use crate::op::variant_label;
+use crate::plan::{Phase, Plan, TensorId};
+use crate::tensor::HostTensor;
+
+/// A result that may have to be waited for; nothing but the outermost edge of a program blocks on it.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
+/// What an executor has done so far. A test holds it to its promises by these.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Blocks of memory allocated for tensors and transfers.
+    pub allocations: u64,
+    /// Tensors copied back to the host.
+    pub reads: u64,
+    /// Steps run, of either phase.
+    pub steps: u64,
+    /// Groups of steps handed to the device.
+    pub submissions: u64,
+}
+
+/// Watches a run and may end it.
+pub trait Observer {
+    /// Whether to copy the history back as the run goes on, for a progress bar to show.
+    fn watches_history(&self) -> bool {
+        false
+    }
+
+    /// Told now and then how many steps are done, with the history where it is watched; `Break` ends the run soon.
+    fn progress(&mut self, steps: usize, history: Option<&[f32]>) -> ControlFlow<()>;
+}
+
+/// Watches nothing and never ends a run.
+pub struct Unobserved;
+
+impl Observer for Unobserved {
+    fn progress(&mut self, _: usize, _: Option<&[f32]>) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+}
+
+/// Runs a plan.
+pub trait Executor {
+    /// What it runs.
+    fn plan(&self) -> &Plan;
+
+    /// Writes a whole tensor. It takes effect before what is run after it.
+    ///
+    /// # Panics
+    /// When `words` are not as many as the tensor's elements.
+    fn write(&mut self, tensor: TensorId, words: &[u32]);
+
+    /// Reads a whole tensor, after what was run before.
+    fn read(&mut self, tensor: TensorId) -> Pending<'_, Result<HostTensor>>;
+
+    /// Runs `steps` steps and gives the number run, fewer only where the observer ended it.
+    fn run<'a>(
+        &'a mut self,
+        phase: Phase,
+        steps: usize,
+        observer: &'a mut dyn Observer,
+    ) -> Pending<'a, Result<usize>>;
+
+    /// Runs one call of a phase alone.
+    fn run_call(&mut self, phase: Phase, index: usize) -> Pending<'_, Result<()>>;
+
+    /// The shader, or the reference, that runs a call; for messages.
+    fn describe_call(&self, phase: Phase, index: usize) -> String {
+        let op = &self.plan().calls(phase)[index].op;
+        op.variants().last().map_or_else(|| op.label(), |variant| variant_label(op.as_ref(), variant))
+    }
+
+    /// What was done so far.
+    fn counters(&self) -> Counters;
+}
+
+/// Refuses a plan that does not fit, naming the layer and its shapes, before anything is allocated.
+///
+/// `tensor_bytes` is the largest tensor that can be, `total_bytes` what all may take where that is known.
+pub(crate) fn ensure_fits(plan: &Plan, tensor_bytes: u64, total_bytes: Option<u64>, who: &str) -> Result<()> {
+    let describe = |id: TensorId| {
+        let spec = plan.tensor(id);
+        let written_by = |call: &&crate::plan::Call| {
+            call.tensors.contains(&id) && call.op.operands().last().is_some_and(|last| last.shape.len() == spec.shape.len())
+        };
+        let call = plan.train.iter().find(written_by);
+        let shapes = call.map_or_else(String::new, |call| {
+            format!(" (layer {}, {} from {})", call.layer, call.op.name(), plan.tensor(call.tensors[0]).shape)
+        });
+        format!("`{}` of shape {}{shapes} takes {}", spec.name, spec.shape, mebibytes(spec.size_bytes()))
+    };
+    let Some(largest) = (0..plan.tensors.len()).map(TensorId).max_by_key(|&id| plan.tensor(id).size_bytes()) else {
+        return Ok(());
+    };
+    ensure!(
+        plan.tensor(largest).size_bytes() <= tensor_bytes,
+        "the plan does not fit on {who}: {}, and the largest tensor there may take {}; make the batch or the layer smaller",
+        describe(largest),
+        mebibytes(tensor_bytes)
+    );
+    if let Some(total_bytes) = total_bytes {
+        ensure!(
+            plan.size_bytes() <= total_bytes,
+            "the plan does not fit on {who}: its tensors take {} in all and {} are free; the largest, {}; make the batch \
+             or the layer smaller",
+            mebibytes(plan.size_bytes()),
+            mebibytes(total_bytes),
+            describe(largest)
+        );
+    }
+    Ok(())
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{} MiB", bytes.div_ceil(1 << 20))
+}
+
+/// Free memory of the host, where the system tells.
+pub(crate) fn free_host_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().ok()?;
+    Some(kibibytes * 1024)
+}

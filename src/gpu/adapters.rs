@@ -1,0 +1,160 @@
+//! The adapters of this machine: what they are, what they can do, why one cannot be used.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// Storage buffers that a kernel may bind: WebGPU's default limit.
+const STORAGE_BUFFERS: u32 = 8;
+
+/// An API through which an adapter is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Backend {
+    /// Vulkan.
+    Vulkan,
+    /// Apple's Metal.
+    Metal,
+    /// Direct3D 12.
+    Dx12,
+    /// OpenGL or OpenGL ES.
+    Gl,
+}
+
+impl Backend {
+    /// All of them, those with the best drivers first.
+    pub const ALL: [Self; 4] = [Self::Vulkan, Self::Metal, Self::Dx12, Self::Gl];
+
+    /// The word for it on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Vulkan => "vulkan",
+            Self::Metal => "metal",
+            Self::Dx12 => "dx12",
+            Self::Gl => "gl",
+        }
+    }
+
+    fn bits(self) -> wgpu::Backends {
+        match self {
+            Self::Vulkan => wgpu::Backends::VULKAN,
+            Self::Metal => wgpu::Backends::METAL,
+            Self::Dx12 => wgpu::Backends::DX12,
+            Self::Gl => wgpu::Backends::GL,
+        }
+    }
+}
+
+/// What an adapter is, the preferred kinds first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AdapterKind {
+    /// A GPU with memory of its own.
+    Discrete,
+    /// A GPU that shares the processor's memory.
+    Integrated,
+    /// A GPU seen through a virtual machine, or one that does not say.
+    Other,
+    /// A driver that computes on the processor.
+    Software,
+}
+
+/// What is known of an adapter.
+#[derive(Clone, Debug, Serialize)]
+pub struct AdapterInfo {
+    /// Its number for `--device`.
+    pub index: usize,
+    /// Its name.
+    pub name: String,
+    /// The API.
+    pub backend: Backend,
+    /// What it is.
+    pub kind: AdapterKind,
+    /// The driver's name; empty where it does not say.
+    pub driver: String,
+    /// The driver's version.
+    pub driver_version: String,
+    /// Invocations of a subgroup, least and most; none without subgroup operations.
+    pub subgroup_size: Option<[u32; 2]>,
+    /// Whether shaders may use 16-bit floats.
+    pub f16: bool,
+    /// Whether the device can time kernels.
+    pub timestamps: bool,
+    /// Storage buffers of a kernel, at most.
+    pub max_storage_buffers: u32,
+    /// Bytes of a tensor, at most.
+    pub max_tensor_bytes: u64,
+    /// Bytes of a workgroup's memory.
+    pub workgroup_memory_bytes: u32,
+    /// Invocations of a workgroup, at most.
+    pub max_workgroup_size: u32,
+    /// Why it cannot be used, where it cannot.
+    pub unusable: Option<String>,
+}
+
+impl fmt::Display for AdapterInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} through {}", self.name, self.backend.name())?;
+        let driver = [self.driver.as_str(), self.driver_version.as_str()];
+        let driver: Vec<&str> = driver.into_iter().filter(|part| !part.is_empty()).collect();
+        if driver.is_empty() { Ok(()) } else { write!(f, " ({})", driver.join(" ")) }
+    }
+}
+
+/// An adapter that can be opened.
+pub struct Adapter {
+    /// What is known of it.
+    pub info: AdapterInfo,
+    pub(super) handle: wgpu::Adapter,
+}
+
+/// The adapters of some backends, in the order of [`Backend::ALL`]; numbers count through the given backends.
+pub async fn adapters(backends: &[Backend]) -> Vec<Adapter> {
+    let mut found = Vec::new();
+    for backend in Backend::ALL.into_iter().filter(|backend| backends.contains(backend)) {
+        let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+        descriptor.backends = backend.bits();
+        let instance = wgpu::Instance::new(descriptor);
+        for handle in instance.enumerate_adapters(backend.bits()).await {
+            found.push(Adapter { info: describe(&handle, backend, found.len()), handle });
+        }
+    }
+    found
+}
+
+fn describe(adapter: &wgpu::Adapter, backend: Backend, index: usize) -> AdapterInfo {
+    let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
+    let subgroup_size = [info.subgroup_min_size, info.subgroup_max_size];
+    let kind = match info.device_type {
+        wgpu::DeviceType::DiscreteGpu => AdapterKind::Discrete,
+        wgpu::DeviceType::IntegratedGpu => AdapterKind::Integrated,
+        wgpu::DeviceType::Cpu => AdapterKind::Software,
+        wgpu::DeviceType::VirtualGpu | wgpu::DeviceType::Other => AdapterKind::Other,
+    };
+    let has_compute =
+        adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS);
+    let unusable = if !has_compute {
+        Some("it has no compute shaders".to_owned())
+    } else if limits.max_storage_buffers_per_shader_stage < STORAGE_BUFFERS {
+        let most = limits.max_storage_buffers_per_shader_stage;
+        Some(format!("its kernels bind at most {most} storage buffers, {STORAGE_BUFFERS} are needed"))
+    } else {
+        None
+    };
+    AdapterInfo {
+        index,
+        name: info.name,
+        backend,
+        kind,
+        driver: info.driver,
+        driver_version: info.driver_info,
+        subgroup_size: features.contains(wgpu::Features::SUBGROUP).then_some(subgroup_size),
+        f16: features.contains(wgpu::Features::SHADER_F16),
+        timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
+        max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
+        max_tensor_bytes: limits.max_buffer_size.min(limits.max_storage_buffer_binding_size),
+        workgroup_memory_bytes: limits.max_compute_workgroup_storage_size,
+        max_workgroup_size: limits.max_compute_invocations_per_workgroup,
+        unusable,
+    }
+}

@@ -1,0 +1,212 @@
+//! The GPU executor: a plan as buffers, kernels and bind groups that are all made before the first step.
+
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use super::adapters::AdapterKind;
+use super::kernel::{Dispatch, Kernel, choose_variant, staging_buffer, storage_buffer};
+use super::Gpu;
+use crate::executor::{Counters, Executor, Observer, Pending, ensure_fits, free_host_memory};
+use crate::plan::{Phase, Plan, TensorId};
+use crate::tensor::HostTensor;
+
+/// How long a group of steps should take: long enough that submitting it costs nothing beside, short enough for a
+/// driver's watchdog, a progress bar and Ctrl-C.
+const GROUP_DURATION: Duration = Duration::from_millis(200);
+
+/// The most steps of a group.
+const MAX_GROUP: usize = 256;
+
+/// Groups handed to the device before the oldest is waited for: one runs while the next lies ready.
+const GROUPS_IN_FLIGHT: usize = 2;
+
+/// Runs a plan on a GPU.
+pub struct GpuExecutor {
+    gpu: Gpu,
+    plan: Plan,
+    buffers: Vec<wgpu::Buffer>,
+    train: Vec<Dispatch>,
+    evaluate: Vec<Dispatch>,
+    history_copies: Vec<wgpu::Buffer>,
+    counters: Counters,
+}
+
+/// A group of steps that the device has not been seen to finish.
+struct InFlight {
+    steps_after: usize,
+    submission: wgpu::SubmissionIndex,
+    done: flume::Receiver<()>,
+    history_copy: Option<usize>,
+}
+
+impl GpuExecutor {
+    /// Allocates every tensor of a plan, compiles every kernel and makes every bind group.
+    ///
+    /// # Errors
+    /// Where the plan does not fit on the adapter, a shader does not compile, or memory runs out.
+    pub async fn new(gpu: &Gpu, plan: Plan) -> Result<Self> {
+        let info = gpu.info();
+        let free = if info.kind == AdapterKind::Software { free_host_memory() } else { None };
+        ensure_fits(&plan, info.max_tensor_bytes, free, &info.to_string())?;
+
+        let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let buffer = |spec: &crate::plan::TensorSpec| storage_buffer(gpu, &spec.name, spec.shape.len());
+        let buffers: Vec<_> = plan.tensors.iter().map(buffer).collect();
+        let history_words = plan.tensor(plan.host.history).shape.len();
+        let history_copies: Vec<_> = (0..GROUPS_IN_FLIGHT).map(|_| staging_buffer(gpu, history_words)).collect();
+        if let Some(error) = scope.pop().await {
+            let needed = plan.size_bytes() >> 20;
+            bail!("{info} has not the {needed} MiB of memory that the plan takes; make the batch smaller: {error}");
+        }
+
+        let mut executor = Self {
+            gpu: gpu.clone(),
+            counters: Counters {
+                allocations: (buffers.len() + history_copies.len()) as u64,
+                ..Counters::default()
+            },
+            plan,
+            buffers,
+            train: vec![],
+            evaluate: vec![],
+            history_copies,
+        };
+        executor.train = executor.dispatches(Phase::Train).await?;
+        executor.evaluate = executor.dispatches(Phase::Evaluate).await?;
+        Ok(executor)
+    }
+
+    async fn dispatches(&self, phase: Phase) -> Result<Vec<Dispatch>> {
+        let mut dispatches = Vec::new();
+        for call in self.plan.calls(phase) {
+            let variant = choose_variant(&self.gpu, call.op.as_ref())?;
+            let kernel = Kernel::compile(&self.gpu, call.op.as_ref(), &variant).await?;
+            let buffers: Vec<_> = call.tensors.iter().map(|id| &self.buffers[id.0]).collect();
+            dispatches.push(kernel.bind(&self.gpu, &buffers));
+        }
+        Ok(dispatches)
+    }
+
+    fn phase(&self, phase: Phase) -> &[Dispatch] {
+        match phase {
+            Phase::Train => &self.train,
+            Phase::Evaluate => &self.evaluate,
+        }
+    }
+
+    /// Hands a group of steps to the device, with a copy of the history after it where `history_copy` names a buffer.
+    fn submit(&mut self, phase: Phase, steps: usize, history_copy: Option<usize>) -> wgpu::SubmissionIndex {
+        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            for _ in 0..steps {
+                for dispatch in self.phase(phase) {
+                    dispatch.encode(&mut pass);
+                }
+            }
+        }
+        if let Some(copy) = history_copy {
+            let history = &self.buffers[self.plan.host.history.0];
+            encoder.copy_buffer_to_buffer(history, 0, &self.history_copies[copy], 0, history.size());
+        }
+        self.counters.steps += steps as u64;
+        self.counters.submissions += 1;
+        self.gpu.queue.submit([encoder.finish()])
+    }
+
+    /// Waits for a group and tells the observer.
+    async fn finish(&mut self, group: InFlight, observer: &mut dyn Observer) -> Result<ControlFlow<()>> {
+        self.gpu.wait(Some(group.submission.clone()), &group.done).await?;
+        let Some(copy) = group.history_copy else {
+            return Ok(observer.progress(group.steps_after, None));
+        };
+        self.counters.reads += 1;
+        let words = self.gpu.read_mapped(&self.history_copies[copy], Some(group.submission)).await?;
+        Ok(observer.progress(group.steps_after, Some(bytemuck::cast_slice(&words))))
+    }
+
+    async fn run_groups(&mut self, phase: Phase, steps: usize, observer: &mut dyn Observer) -> Result<usize> {
+        let mut in_flight = VecDeque::with_capacity(GROUPS_IN_FLIGHT);
+        let (mut submitted, mut group_size, mut stopped) = (0, 1, false);
+        let mut next_copy = (0..GROUPS_IN_FLIGHT).cycle();
+        let mut last_finish = Instant::now();
+        while !(in_flight.is_empty() && (stopped || submitted == steps)) {
+            if stopped || submitted == steps || in_flight.len() == GROUPS_IN_FLIGHT {
+                let Some(group) = in_flight.pop_front() else { break };
+                stopped |= self.finish(group, observer).await? == ControlFlow::Break(());
+                let duration = last_finish.elapsed();
+                last_finish = Instant::now();
+                if duration < GROUP_DURATION / 2 {
+                    group_size = (2 * group_size).min(MAX_GROUP);
+                } else if duration > 2 * GROUP_DURATION {
+                    group_size = (group_size / 2).max(1);
+                }
+                continue;
+            }
+            let size = group_size.min(steps - submitted);
+            submitted += size;
+            let history_copy = observer.watches_history().then(|| next_copy.next()).flatten();
+            let submission = self.submit(phase, size, history_copy);
+            let (sender, done) = flume::bounded(1);
+            self.gpu.queue.on_submitted_work_done(move || {
+                // Nobody listens any more only where an earlier wait has failed.
+                let _ = sender.send(());
+            });
+            in_flight.push_back(InFlight { steps_after: submitted, submission, done, history_copy });
+        }
+        Ok(submitted)
+    }
+}
+
+impl Executor for GpuExecutor {
+    fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    fn write(&mut self, tensor: TensorId, words: &[u32]) {
+        assert_eq!(words.len(), self.plan.tensor(tensor).shape.len(), "a tensor is written whole");
+        self.gpu.queue.write_buffer(&self.buffers[tensor.0], 0, bytemuck::cast_slice(words));
+    }
+
+    fn read(&mut self, tensor: TensorId) -> Pending<'_, Result<HostTensor>> {
+        Box::pin(async move {
+            self.counters.reads += 1;
+            self.counters.allocations += 1;
+            let buffer = &self.buffers[tensor.0];
+            let staging = staging_buffer(&self.gpu, self.plan.tensor(tensor).shape.len());
+            let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, buffer.size());
+            let submission = self.gpu.queue.submit([encoder.finish()]);
+            let words = self.gpu.read_mapped(&staging, Some(submission)).await?;
+            let spec = self.plan.tensor(tensor);
+            Ok(HostTensor::from_words(spec.dtype, spec.shape.clone(), words))
+        })
+    }
+
+    fn run<'a>(
+        &'a mut self,
+        phase: Phase,
+        steps: usize,
+        observer: &'a mut dyn Observer,
+    ) -> Pending<'a, Result<usize>> {
+        Box::pin(self.run_groups(phase, steps, observer))
+    }
+
+    fn run_call(&mut self, phase: Phase, index: usize) -> Pending<'_, Result<()>> {
+        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        self.phase(phase)[index].encode(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
+        self.gpu.queue.submit([encoder.finish()]);
+        Box::pin(async { self.gpu.ensure_healthy() })
+    }
+
+    fn describe_call(&self, phase: Phase, index: usize) -> String {
+        self.phase(phase)[index].label().to_owned()
+    }
+
+    fn counters(&self) -> Counters {
+        self.counters
+    }
+}

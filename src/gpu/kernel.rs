@@ -1,0 +1,187 @@
+//! Kernels: a variant compiled on a GPU, and buffers bound to it.
+
+use anyhow::{Context, Result, bail};
+
+use super::Gpu;
+use crate::op::{Access, MAX_ITERATIONS, Op, Variant, variant_label};
+use crate::tensor::HostTensor;
+
+/// The bits that fill an output before a kernel runs: a NaN that no computation produces, so that an element which was
+/// never written shows.
+pub const POISON: u32 = 0x7fc0_dead;
+
+/// A variant compiled on a GPU.
+pub(super) struct Kernel {
+    pipeline: wgpu::ComputePipeline,
+    layout: wgpu::BindGroupLayout,
+    workgroups: [u32; 3],
+    label: String,
+}
+
+/// A kernel with its buffers: what a step is made of.
+pub(super) struct Dispatch {
+    kernel: Kernel,
+    bind_group: wgpu::BindGroup,
+}
+
+/// The first of an op's variants that a GPU can run.
+pub(super) fn choose_variant(gpu: &Gpu, op: &dyn Op) -> Result<Variant> {
+    op.variants()
+        .into_iter()
+        .find(|variant| gpu.why_not(variant).is_none())
+        .with_context(|| format!("{} can run no shader of `{}`", gpu.info, op.label()))
+}
+
+impl Gpu {
+    /// Why this GPU cannot run a variant, where it cannot.
+    pub fn why_not(&self, variant: &Variant) -> Option<String> {
+        if variant.iterations > MAX_ITERATIONS {
+            let Variant { iterations, .. } = variant;
+            return Some(format!("it would loop {iterations} times, drivers execute {MAX_ITERATIONS}"));
+        }
+        (variant.uses_subgroups && self.info.subgroup_size.is_none()).then(|| "it needs subgroups".to_owned())
+    }
+}
+
+impl Kernel {
+    /// Compiles a variant; wgpu checks its constants' names and its bindings against the op's sizes and operands.
+    pub(super) async fn compile(gpu: &Gpu, op: &dyn Op, variant: &Variant) -> Result<Self> {
+        let label = variant_label(op, variant);
+        let device = &gpu.device;
+        let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
+
+        let entry = |(binding, operand): (usize, crate::op::Operand)| wgpu::BindGroupLayoutEntry {
+            binding: binding as u32,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty: wgpu::BindingType::Buffer {
+                ty: wgpu::BufferBindingType::Storage { read_only: operand.access == Access::Read },
+                has_dynamic_offset: false,
+                min_binding_size: None,
+            },
+            count: None,
+        };
+        let entries: Vec<_> = op.operands().into_iter().enumerate().map(entry).collect();
+        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+            label: Some(op.name()),
+            entries: &entries,
+        });
+        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some(variant.shader.file),
+            source: wgpu::ShaderSource::Wgsl(variant.shader.source.into()),
+        });
+        let constants = [op.sizes(), variant.constants.clone()].concat();
+        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(&label),
+            layout: Some(&device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+                label: Some(op.name()),
+                bind_group_layouts: &[Some(&layout)],
+                immediate_size: 0,
+            })),
+            module: &module,
+            entry_point: Some(op.name()),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants: &constants,
+                zero_initialize_workgroup_memory: false,
+            },
+            cache: None,
+        });
+        if let Some(error) = scope.pop().await {
+            let file = variant.shader.file;
+            bail!("cannot compile `{label}` from shaders/{file}.wgsl on {}: {error}", gpu.info);
+        }
+        Ok(Self { pipeline, layout, workgroups: variant.workgroups, label })
+    }
+
+    /// Binds buffers, in the order of the op's operands.
+    pub(super) fn bind(self, gpu: &Gpu, buffers: &[&wgpu::Buffer]) -> Dispatch {
+        let numbered = (0..).zip(buffers);
+        let entries: Vec<_> = numbered
+            .map(|(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
+            .collect();
+        let bind_group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(&self.label),
+            layout: &self.layout,
+            entries: &entries,
+        });
+        Dispatch { kernel: self, bind_group }
+    }
+}
+
+impl Dispatch {
+    /// Appends this dispatch to a pass.
+    pub(super) fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
+        let [x, y, z] = self.kernel.workgroups;
+        pass.set_pipeline(&self.kernel.pipeline);
+        pass.set_bind_group(0, &self.bind_group, &[]);
+        pass.dispatch_workgroups(x, y, z);
+    }
+
+    /// The variant and its sizes.
+    pub(super) fn label(&self) -> &str {
+        &self.kernel.label
+    }
+}
+
+/// A buffer for a tensor of `words` words.
+pub(super) fn storage_buffer(gpu: &Gpu, label: &str, words: usize) -> wgpu::Buffer {
+    gpu.device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some(label),
+        size: 4 * words as u64,
+        usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC,
+        mapped_at_creation: false,
+    })
+}
+
+/// A buffer that the host can map to read `words` words.
+pub(super) fn staging_buffer(gpu: &Gpu, words: usize) -> wgpu::Buffer {
+    gpu.device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some("staging"),
+        size: 4 * words as u64,
+        usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
+        mapped_at_creation: false,
+    })
+}
+
+/// Runs one variant of an op alone and gives all of its operands as they are afterwards.
+///
+/// Outputs are filled with a NaN first; an element that the kernel does not write keeps its bits.
+///
+/// # Errors
+/// Where the shader does not compile or the device fails.
+pub async fn run_variant(
+    gpu: &Gpu,
+    op: &dyn Op,
+    variant: &Variant,
+    inputs: &[HostTensor],
+) -> Result<Vec<HostTensor>> {
+    let kernel = Kernel::compile(gpu, op, variant).await?;
+    let operands = op.operands();
+    let mut buffers = Vec::new();
+    for (operand, input) in operands.iter().zip(inputs) {
+        let buffer = storage_buffer(gpu, operand.name, operand.shape.len());
+        let poisoned = vec![POISON; operand.shape.len()];
+        let words = if operand.access == Access::Write { &poisoned } else { input.words() };
+        gpu.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(words));
+        buffers.push(buffer);
+    }
+    let dispatch = kernel.bind(gpu, &buffers.iter().collect::<Vec<_>>());
+    let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    dispatch.encode(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
+    let stagings: Vec<_> = buffers
+        .iter()
+        .map(|buffer| {
+            let staging = staging_buffer(gpu, buffer.size() as usize / 4);
+            encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, buffer.size());
+            staging
+        })
+        .collect();
+    gpu.queue.submit([encoder.finish()]);
+
+    let mut results = Vec::new();
+    for (operand, staging) in operands.into_iter().zip(&stagings) {
+        let words = gpu.read_mapped(staging, None).await?;
+        results.push(HostTensor::from_words(operand.dtype, operand.shape, words));
+    }
+    gpu.ensure_healthy()?;
+    Ok(results)
+}

@@ -1,0 +1,82 @@
+//! The GPU: adapters, kernels and the executor. Nothing outside this folder names wgpu.
+
+mod adapters;
+mod executor;
+mod kernel;
+mod wait;
+
+pub use adapters::{Adapter, AdapterInfo, AdapterKind, Backend, adapters};
+pub use executor::GpuExecutor;
+pub use kernel::{POISON, run_variant};
+
+use std::sync::{Arc, Mutex};
+
+use anyhow::{Context, Result, bail};
+
+/// An opened adapter: the device that runs kernels and the queue that feeds it.
+#[derive(Clone)]
+pub struct Gpu {
+    info: AdapterInfo,
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    failure: Arc<Mutex<Option<String>>>,
+}
+
+impl Gpu {
+    /// Opens an adapter with all of its limits and those of its features that kernels use.
+    ///
+    /// # Errors
+    /// Where the adapter lacks what the kernels need, or its driver refuses.
+    pub async fn open(adapter: &Adapter) -> Result<Self> {
+        let info = adapter.info.clone();
+        if let Some(reason) = &info.unusable {
+            bail!("{info} cannot be used: {reason}");
+        }
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("gpu-digits"),
+            required_features: adapter.handle.features() & wgpu::Features::SUBGROUP,
+            required_limits: adapter.handle.limits(),
+            memory_hints: wgpu::MemoryHints::Performance,
+            ..Default::default()
+        };
+        let (device, queue) = adapter
+            .handle
+            .request_device(&descriptor)
+            .await
+            .with_context(|| format!("cannot open {info}; another adapter may do: see `gpu-digits devices`"))?;
+        let failure = Arc::new(Mutex::new(None));
+        let gpu = Self { info, device, queue, failure };
+        let note = gpu.noter();
+        gpu.device.on_uncaptured_error(Arc::new(move |error| note(error.to_string())));
+        let note = gpu.noter();
+        gpu.device.set_device_lost_callback(move |reason, message| {
+            if reason != wgpu::DeviceLostReason::Destroyed {
+                note(format!("the device was lost: {message}"));
+            }
+        });
+        Ok(gpu)
+    }
+
+    /// The adapter.
+    pub fn info(&self) -> &AdapterInfo {
+        &self.info
+    }
+
+    /// What keeps the first failure that the driver reports outside of a call of ours.
+    fn noter(&self) -> impl Fn(String) + Send + Sync + 'static {
+        let failure = Arc::clone(&self.failure);
+        move |message| {
+            if let Ok(mut failure) = failure.lock() {
+                failure.get_or_insert(message);
+            }
+        }
+    }
+
+    /// Fails where the driver has reported a failure since the device was opened.
+    fn ensure_healthy(&self) -> Result<()> {
+        match self.failure.lock().ok().and_then(|failure| failure.clone()) {
+            Some(message) => bail!("{} failed: {message}", self.info),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! What an op is: a small value that knows its sizes, operands, shaders, CPU reference, cost and tolerance.
+//!
+//! Everything else in this crate is a loop over ops: a training step is a list of them ([`crate::plan`]), `verify`
+//! compares each one's shaders with its reference, and the tests are named after them.
+
+use std::fmt::Debug;
+
+use crate::random::Random;
+use crate::tensor::{DType, HostTensor, Shape};
+
+/// How a kernel uses an operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// Read only.
+    Read,
+    /// Every element is written, none is read.
+    Write,
+    /// Updated in place; what is not written keeps its value.
+    ReadWrite,
+}
+
+/// One tensor argument of an op: the storage buffer of the same name in each of its shaders.
+#[derive(Clone, Debug)]
+pub struct Operand {
+    /// The name of the variable in the shader.
+    pub name: &'static str,
+    /// Element type.
+    pub dtype: DType,
+    /// Extents, outermost first.
+    pub shape: Shape,
+    /// How it is used.
+    pub access: Access,
+}
+
+impl Operand {
+    /// An operand that is only read.
+    pub fn read(name: &'static str, dtype: DType, shape: impl Into<Shape>) -> Self {
+        Self { name, dtype, shape: shape.into(), access: Access::Read }
+    }
+
+    /// An operand of which every element is written.
+    pub fn write(name: &'static str, dtype: DType, shape: impl Into<Shape>) -> Self {
+        Self { name, dtype, shape: shape.into(), access: Access::Write }
+    }
+
+    /// An operand that is updated in place.
+    pub fn update(name: &'static str, dtype: DType, shape: impl Into<Shape>) -> Self {
+        Self { name, dtype, shape: shape.into(), access: Access::ReadWrite }
+    }
+
+    /// Whether the op changes it.
+    pub fn is_written(&self) -> bool {
+        self.access != Access::Read
+    }
+
+    /// Bytes of memory traffic when each element is touched once: an update is a read and a write.
+    pub fn traffic_bytes(&self) -> u64 {
+        let passes = if self.access == Access::ReadWrite { 2 } else { 1 };
+        4 * passes * self.shape.len() as u64
+    }
+}
+
+/// A WGSL file, embedded in the binary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Shader {
+    /// The file's name under `shaders/`, without `.wgsl`.
+    pub file: &'static str,
+    /// Its text.
+    pub source: &'static str,
+}
+
+/// The shader `shaders/<name>.wgsl`.
+macro_rules! shader {
+    ($name:literal) => {
+        $crate::op::Shader {
+            file: $name,
+            source: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $name, ".wgsl")),
+        }
+    };
+}
+pub(crate) use shader;
+
+/// The workgroup size of every kernel with one invocation per element.
+const LINEAR_WORKGROUP: u32 = 64;
+
+/// The most workgroups per axis that WebGPU guarantees.
+const MAX_WORKGROUPS_PER_AXIS: u32 = 65_535;
+
+/// The most loop iterations of one invocation that every driver in wide use executes.
+///
+/// Mesa 22.3's lavapipe silently ends all loops of an invocation after 65,535 iterations; see `ARCHITECTURE.md`.
+pub const MAX_ITERATIONS: u64 = 60_000;
+
+/// One shader for an op at its sizes, with everything needed to compile and dispatch it.
+#[derive(Clone, Debug)]
+pub struct Variant {
+    /// The WGSL file.
+    pub shader: Shader,
+    /// Values of `override` constants beside the op's sizes.
+    pub constants: Vec<(&'static str, f64)>,
+    /// Workgroups to dispatch.
+    pub workgroups: [u32; 3],
+    /// The most iterations that the loops of one invocation make in all; at most [`MAX_ITERATIONS`] may run.
+    pub iterations: u64,
+    /// Whether the shader uses subgroup operations.
+    pub uses_subgroups: bool,
+}
+
+impl Variant {
+    /// A kernel of one invocation for each of `invocations` elements, each looping `iterations` times.
+    ///
+    /// The grid is one line of workgroups, folded into the y axis where it is longer than an axis may be; the shader
+    /// undoes the fold with `id.x + id.y * groups.x * workgroup_size`.
+    pub fn linear(shader: Shader, invocations: usize, iterations: usize) -> Self {
+        let groups = u32::try_from(invocations.div_ceil(LINEAR_WORKGROUP as usize)).unwrap_or(u32::MAX);
+        let rows = groups.div_ceil(MAX_WORKGROUPS_PER_AXIS).max(1);
+        Self {
+            shader,
+            constants: vec![("workgroup_size", f64::from(LINEAR_WORKGROUP))],
+            workgroups: [groups.div_ceil(rows), rows, 1],
+            iterations: iterations as u64,
+            uses_subgroups: false,
+        }
+    }
+
+    /// The word after the dot in the file's name; the plain kernel has none.
+    pub fn name(&self) -> &'static str {
+        self.shader.file.split_once('.').map_or("plain", |(_, variant)| variant)
+    }
+}
+
+/// Work of one call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Floating-point operations, a multiply-add counted as two.
+    pub flops: u64,
+    /// Bytes that must pass to or from memory when every operand is touched once.
+    pub bytes: u64,
+}
+
+/// A mathematical operation at fixed sizes.
+pub trait Op: Debug + Send + Sync {
+    /// Its name: `<thing>_<direction>[_<with respect to>]`, also the name of its shader's file and entry point.
+    fn name(&self) -> &'static str;
+
+    /// Its sizes and numbers by name: the `override` constants of every one of its shaders.
+    fn sizes(&self) -> Vec<(&'static str, f64)>;
+
+    /// Its tensors, in the order of the bindings.
+    fn operands(&self) -> Vec<Operand>;
+
+    /// Its shaders at these sizes, the fastest first and the plain one last.
+    fn variants(&self) -> Vec<Variant>;
+
+    /// Computes it on the host, sums in f64; `tensors` are in operand order.
+    fn reference(&self, tensors: &mut [HostTensor]);
+
+    /// Floating-point operations of one call, a multiply-add counted as two.
+    fn flops(&self) -> u64;
+
+    /// The allowed error of a float, relative to its magnitude plus the output's root mean square.
+    fn tolerance(&self) -> f64;
+
+    /// Values for the operands of a test, in operand order; outputs are ignored.
+    ///
+    /// The default draws floats from [-1, 1) and zeros for integers.
+    fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {
+        self.operands()
+            .into_iter()
+            .map(|operand| match operand.dtype {
+                DType::F32 => {
+                    let values: Vec<f32> = (0..operand.shape.len()).map(|_| random.uniform(-1.0, 1.0)).collect();
+                    HostTensor::from_f32(operand.shape, &values)
+                }
+                DType::U32 => HostTensor::zeros(DType::U32, operand.shape),
+            })
+            .collect()
+    }
+
+    /// Floating-point operations and bytes of one call.
+    fn cost(&self) -> Cost {
+        Cost { flops: self.flops(), bytes: self.operands().iter().map(Operand::traffic_bytes).sum() }
+    }
+
+    /// The op with its sizes, as it is printed and as `verify` takes it back: `relu_forward:length=7`.
+    fn label(&self) -> String {
+        label(self.name(), &self.sizes())
+    }
+}
+
+/// The label of one variant of an op at its sizes: `conv2d_forward.tiled:batch=2,…`.
+pub fn variant_label(op: &dyn Op, variant: &Variant) -> String {
+    label(variant.shader.file, &op.sizes())
+}
+
+fn label(name: &str, sizes: &[(&str, f64)]) -> String {
+    let sizes: Vec<String> = sizes.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    format!("{name}:{}", sizes.join(","))
+}
+
+/// The tolerance of a sum of `terms` products in f32: rounding errors add up like a random walk.
+pub fn sum_tolerance(terms: usize) -> f64 {
+    4.0 * f64::from(f32::EPSILON) * (terms.max(1) as f64).sqrt()
+}

@@ -1,0 +1,241 @@
+//! The ends of a step: the batch is gathered from the resident data set, its metrics are kept, the clock goes on.
+//!
+//! The clock is a tensor of three words, `step`, `cursor` and `seed`: the step in the run (the row of the schedule),
+//! the step in the epoch (the place in the shuffled order and in the history), and the seed of dropout. It lies on the
+//! device, so that every step is the same commands.
+
+use rayon::prelude::*;
+
+use super::cross_entropy::NO_LABEL;
+use crate::op::{Op, Operand, Variant, shader, sum_tolerance};
+use crate::random::Random;
+use crate::tensor::DType::{F32, U32};
+use crate::tensor::{HostTensor, pack_bytes};
+
+/// Words of the clock: step, cursor, seed.
+pub const CLOCK_LENGTH: usize = 3;
+
+/// An entry of the order that means "no sample here".
+pub const NO_SAMPLE: u32 = u32::MAX;
+
+/// `images`, `labels`, `order`, `clock` to `output` and `label`:
+/// the bytes of the batch's images as `byte · scale + shift`, and their labels.
+///
+/// With `index = order[cursor·batch + n]`, an index outside the data set gives an image of zeros and [`NO_LABEL`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BatchGather {
+    /// Samples of a batch.
+    pub batch: usize,
+    /// Bytes of an image.
+    pub pixels: usize,
+    /// Images of the data set.
+    pub count: usize,
+    /// Entries of the order: batches of an epoch times samples of a batch.
+    pub order_length: usize,
+    /// What a byte is multiplied by.
+    pub scale: f64,
+    /// What is added then.
+    pub shift: f64,
+}
+
+impl BatchGather {
+    fn image_words(&self) -> usize {
+        (self.count * self.pixels).div_ceil(4)
+    }
+
+    fn label_words(&self) -> usize {
+        self.count.div_ceil(4)
+    }
+}
+
+fn byte(words: &[u32], index: usize) -> u8 {
+    words[index / 4].to_le_bytes()[index % 4]
+}
+
+impl Op for BatchGather {
+    fn name(&self) -> &'static str {
+        "batch_gather"
+    }
+
+    fn sizes(&self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("batch", self.batch as f64),
+            ("pixels", self.pixels as f64),
+            ("count", self.count as f64),
+            ("order_length", self.order_length as f64),
+            ("scale", self.scale),
+            ("shift", self.shift),
+        ]
+    }
+
+    fn operands(&self) -> Vec<Operand> {
+        vec![
+            Operand::read("images", U32, [self.image_words()]),
+            Operand::read("labels", U32, [self.label_words()]),
+            Operand::read("order", U32, [self.order_length]),
+            Operand::read("clock", U32, [CLOCK_LENGTH]),
+            Operand::write("output", F32, [self.batch, self.pixels]),
+            Operand::write("label", U32, [self.batch]),
+        ]
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        vec![Variant::linear(shader!("batch_gather"), self.batch * self.pixels, 0)]
+    }
+
+    fn reference(&self, tensors: &mut [HostTensor]) {
+        let [images, labels, order, clock, output, label] = tensors else { unreachable!("six operands") };
+        let [_, cursor, _] = clock.u32() else { unreachable!("a clock has {CLOCK_LENGTH} words") };
+        let order = &order.u32()[*cursor as usize * self.batch..][..self.batch];
+        let samples = output.f32_mut().par_chunks_exact_mut(self.pixels).zip(label.u32_mut());
+        samples.zip(order).for_each(|((output, label), &index)| {
+            let index = index as usize;
+            if index >= self.count {
+                output.fill(0.0);
+                *label = NO_LABEL;
+                return;
+            }
+            for (p, output) in output.iter_mut().enumerate() {
+                let grey = f32::from(byte(images.u32(), index * self.pixels + p));
+                *output = grey * self.scale as f32 + self.shift as f32;
+            }
+            *label = u32::from(byte(labels.u32(), index));
+        });
+    }
+
+    fn flops(&self) -> u64 {
+        2 * (self.batch * self.pixels) as u64
+    }
+
+    /// What the data set would cost is not counted: only the batch's bytes are read.
+    fn cost(&self) -> crate::op::Cost {
+        let bytes = self.batch * (self.pixels * (1 + 4) + 1 + 4 + 4);
+        crate::op::Cost { flops: self.flops(), bytes: bytes as u64 }
+    }
+
+    fn tolerance(&self) -> f64 {
+        2.0 * f64::from(f32::EPSILON)
+    }
+
+    fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {
+        let images: Vec<u8> = (0..4 * self.image_words()).map(|_| random.bits() as u8).collect();
+        let labels: Vec<u8> = (0..4 * self.label_words()).map(|_| random.below(10) as u8).collect();
+        let order: Vec<u32> = (0..self.order_length)
+            .map(|_| match random.below(8) {
+                0 => NO_SAMPLE,
+                _ => random.below(self.count as u32),
+            })
+            .collect();
+        let cursor = random.below((self.order_length / self.batch) as u32);
+        vec![
+            HostTensor::from_u32([self.image_words()], &pack_bytes(&images)),
+            HostTensor::from_u32([self.label_words()], &pack_bytes(&labels)),
+            HostTensor::from_u32([self.order_length], &order),
+            HostTensor::from_u32([CLOCK_LENGTH], &[random.below(1000), cursor, random.bits()]),
+            HostTensor::zeros(F32, [self.batch, self.pixels].into()),
+            HostTensor::zeros(U32, [self.batch].into()),
+        ]
+    }
+}
+
+/// `loss`, `hit`, `clock` to row `cursor` of `history` `[rows, 2]`: the batch's sum of losses and number of hits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MetricsAppend {
+    /// Samples of a batch.
+    pub batch: usize,
+    /// Rows of the history: the most batches of an epoch.
+    pub rows: usize,
+}
+
+impl Op for MetricsAppend {
+    fn name(&self) -> &'static str {
+        "metrics_append"
+    }
+
+    fn sizes(&self) -> Vec<(&'static str, f64)> {
+        vec![("batch", self.batch as f64), ("rows", self.rows as f64)]
+    }
+
+    fn operands(&self) -> Vec<Operand> {
+        vec![
+            Operand::read("loss", F32, [self.batch]),
+            Operand::read("hit", U32, [self.batch]),
+            Operand::read("clock", U32, [CLOCK_LENGTH]),
+            Operand::update("history", F32, [self.rows, 2]),
+        ]
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        vec![Variant::linear(shader!("metrics_append"), 1, self.batch)]
+    }
+
+    fn reference(&self, tensors: &mut [HostTensor]) {
+        let [loss, hit, clock, history] = tensors else { unreachable!("four operands") };
+        let row = clock.u32()[1] as usize;
+        let sum: f64 = loss.f32().iter().map(|&loss| f64::from(loss)).sum();
+        let hits: u32 = hit.u32().iter().sum();
+        history.f32_mut()[2 * row..][..2].copy_from_slice(&[sum as f32, hits as f32]);
+    }
+
+    fn flops(&self) -> u64 {
+        2 * self.batch as u64
+    }
+
+    fn tolerance(&self) -> f64 {
+        sum_tolerance(self.batch)
+    }
+
+    fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {
+        let losses: Vec<f32> = (0..self.batch).map(|_| random.uniform(0.0, 3.0)).collect();
+        let hits: Vec<u32> = (0..self.batch).map(|_| random.below(2)).collect();
+        let history: Vec<f32> = (0..2 * self.rows).map(|_| random.uniform(0.0, 1.0)).collect();
+        let row = random.below(self.rows as u32);
+        vec![
+            HostTensor::from_f32([self.batch], &losses),
+            HostTensor::from_u32([self.batch], &hits),
+            HostTensor::from_u32([CLOCK_LENGTH], &[random.below(1000), row, random.bits()]),
+            HostTensor::from_f32([self.rows, 2], &history),
+        ]
+    }
+}
+
+/// Adds one to the `step` and the `cursor` of `clock`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ClockAdvance;
+
+impl Op for ClockAdvance {
+    fn name(&self) -> &'static str {
+        "clock_advance"
+    }
+
+    fn sizes(&self) -> Vec<(&'static str, f64)> {
+        vec![]
+    }
+
+    fn operands(&self) -> Vec<Operand> {
+        vec![Operand::update("clock", U32, [CLOCK_LENGTH])]
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        vec![Variant::linear(shader!("clock_advance"), 1, 0)]
+    }
+
+    fn reference(&self, tensors: &mut [HostTensor]) {
+        let [clock] = tensors else { unreachable!("one operand") };
+        for word in &mut clock.u32_mut()[..2] {
+            *word += 1;
+        }
+    }
+
+    fn flops(&self) -> u64 {
+        0
+    }
+
+    fn tolerance(&self) -> f64 {
+        0.0
+    }
+
+    fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {
+        vec![HostTensor::from_u32([CLOCK_LENGTH], &[random.below(1000), random.below(1000), random.bits()])]
+    }
+}

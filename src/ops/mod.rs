@@ -1,0 +1,158 @@
+//! The ops and THE TABLE of them: what stands here is verified, tested and benchmarked; nothing else can be trained with.
+
+pub mod batch;
+pub mod conv2d;
+pub mod cross_entropy;
+pub mod dense;
+pub mod dropout;
+pub mod max_pool;
+pub mod optimizer;
+pub mod reduce;
+pub mod relu;
+
+use std::sync::Arc;
+
+use crate::op::Op;
+use batch::{BatchGather, ClockAdvance, MetricsAppend};
+use conv2d::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, Conv2dForward};
+use cross_entropy::{CrossEntropy, CrossEntropyBackward, CrossEntropyForward};
+use dense::{Dense, DenseBackwardInput, DenseBackwardWeight, DenseForward};
+use dropout::DropoutApply;
+use max_pool::{MaxPool, MaxPoolBackward, MaxPoolForward};
+use optimizer::{AdamUpdate, SgdUpdate};
+use reduce::{BiasBackward, ChunkSum};
+use relu::{ReluBackward, ReluForward};
+
+/// An op at some sizes.
+pub type Case = Arc<dyn Op>;
+
+/// A row of the table.
+pub struct Entry {
+    /// The op's name.
+    pub name: &'static str,
+    /// Sizes at which kernels go wrong: 1, primes, tiles plus and minus 1, batches that are a multiple of nothing.
+    pub awkward_cases: fn() -> Vec<Case>,
+}
+
+/// The table of ops, in the order of a training step.
+pub const TABLE: &[Entry] = &[
+    Entry { name: "batch_gather", awkward_cases: || each(gathers(), |gather| gather) },
+    Entry { name: "conv2d_forward", awkward_cases: || each(convolutions(), Conv2dForward) },
+    Entry { name: "relu_forward", awkward_cases: || each(lengths(), |length| ReluForward { length }) },
+    Entry { name: "max_pool_forward", awkward_cases: || each(pools(), MaxPoolForward) },
+    Entry { name: "dense_forward", awkward_cases: || each(denses(), DenseForward) },
+    Entry { name: "dropout_apply", awkward_cases: || each(dropouts(), |dropout| dropout) },
+    Entry { name: "cross_entropy_forward", awkward_cases: || each(cross_entropies(), CrossEntropyForward) },
+    Entry { name: "cross_entropy_backward", awkward_cases: || each(cross_entropies(), CrossEntropyBackward) },
+    Entry { name: "dense_backward_input", awkward_cases: || each(denses(), DenseBackwardInput) },
+    Entry { name: "dense_backward_weight", awkward_cases: || each(denses(), DenseBackwardWeight) },
+    Entry { name: "max_pool_backward", awkward_cases: || each(pools(), MaxPoolBackward) },
+    Entry { name: "relu_backward", awkward_cases: || each(lengths(), |length| ReluBackward { length }) },
+    Entry { name: "conv2d_backward_input", awkward_cases: || each(convolutions(), Conv2dBackwardInput) },
+    Entry { name: "conv2d_backward_weight", awkward_cases: || each(convolutions(), Conv2dBackwardWeight) },
+    Entry { name: "bias_backward", awkward_cases: || each(biases(), |bias| bias) },
+    Entry { name: "chunk_sum", awkward_cases: || each(chunk_sums(), |sum| sum) },
+    Entry { name: "sgd_update", awkward_cases: || each(sgd_updates(), |sgd| sgd) },
+    Entry { name: "adam_update", awkward_cases: || each(adam_updates(), |adam| adam) },
+    Entry { name: "metrics_append", awkward_cases: || each(metrics(), |metrics| metrics) },
+    Entry { name: "clock_advance", awkward_cases: || each([ClockAdvance], |advance| advance) },
+];
+
+fn each<S, O: Op + 'static>(sizes: impl IntoIterator<Item = S>, op: fn(S) -> O) -> Vec<Case> {
+    sizes.into_iter().map(|sizes| Arc::new(op(sizes)) as Case).collect()
+}
+
+fn gathers() -> impl IntoIterator<Item = BatchGather> {
+    [(1, 1, 1, 1), (3, 784, 7, 12), (5, 9, 11, 35), (66, 49, 31, 66)].map(|(batch, pixels, count, order_length)| {
+        BatchGather { batch, pixels, count, order_length, scale: 1.0 / 255.0 / 0.3081, shift: -0.1307 / 0.3081 }
+    })
+}
+
+fn convolutions() -> impl IntoIterator<Item = Conv2d> {
+    [
+        // batch, in_channels, in_height, in_width, out_channels, kernel, padding
+        (1, 1, 1, 1, 1, 1, 0),
+        (1, 1, 5, 5, 1, 3, 0),
+        (2, 3, 5, 7, 4, 3, 2),
+        (3, 2, 8, 6, 9, 5, 4),
+        (2, 5, 6, 9, 7, 2, 1),
+        (1, 4, 4, 5, 3, 4, 3),
+        (5, 7, 13, 11, 8, 3, 0),
+        (33, 3, 9, 17, 17, 3, 2),
+        (70, 2, 4, 3, 5, 1, 0),
+        (37, 1, 28, 28, 3, 5, 0),
+        (2, 33, 10, 10, 31, 3, 0),
+        (1, 8, 7, 65, 16, 7, 6),
+    ]
+    .map(|(batch, in_channels, in_height, in_width, out_channels, kernel, padding)| Conv2d {
+        batch,
+        in_channels,
+        in_height,
+        in_width,
+        out_channels,
+        kernel,
+        padding,
+    })
+}
+
+fn lengths() -> impl IntoIterator<Item = usize> {
+    [1, 63, 64, 65, 1009, 64 * 65_535 + 1]
+}
+
+fn pools() -> impl IntoIterator<Item = MaxPool> {
+    [(1, 1, 1, 1), (1, 2, 2, 2), (3, 5, 7, 2), (2, 9, 9, 3), (5, 11, 13, 3), (7, 8, 6, 4), (67, 11, 11, 2)]
+        .map(|(planes, height, width, size)| MaxPool { planes, height, width, size })
+}
+
+fn denses() -> impl IntoIterator<Item = Dense> {
+    [(1, 1, 1), (1, 7, 10), (3, 65, 2), (17, 129, 11), (64, 64, 64), (131, 31, 10), (2, 50_176, 3)]
+        .map(|(batch, inputs, outputs)| Dense { batch, inputs, outputs })
+}
+
+fn dropouts() -> impl IntoIterator<Item = DropoutApply> {
+    [(1, 0.5, 1), (65, 0.0, 1), (1009, 0.25, 2), (4099, 0.9, 3)]
+        .map(|(length, rate, layer)| DropoutApply { length, rate, layer })
+}
+
+fn cross_entropies() -> impl IntoIterator<Item = CrossEntropy> {
+    [(1, 1), (1, 10), (5, 2), (65, 10), (131, 10), (4, 101)].map(|(batch, classes)| CrossEntropy { batch, classes })
+}
+
+fn biases() -> impl IntoIterator<Item = BiasBackward> {
+    [(1, 1, 1), (3, 5, 7), (65, 10, 1), (131, 3, 121), (40, 2, 784), (2, 1, 59_000)]
+        .map(|(batch, channels, area)| BiasBackward { batch, channels, area })
+}
+
+fn chunk_sums() -> impl IntoIterator<Item = ChunkSum> {
+    [(1, 1), (2, 63), (7, 65), (32, 1009)].map(|(chunks, length)| ChunkSum { chunks, length })
+}
+
+fn sgd_updates() -> impl IntoIterator<Item = SgdUpdate> {
+    [(1, 1, 0.0, false, 0.0), (65, 7, 0.9, false, 5e-4), (1009, 3, 0.9, true, 0.0), (63, 2, 0.8, true, 0.01)].map(
+        |(length, steps, momentum, nesterov, weight_decay)| SgdUpdate {
+            length,
+            steps,
+            momentum,
+            nesterov,
+            weight_decay,
+        },
+    )
+}
+
+fn adam_updates() -> impl IntoIterator<Item = AdamUpdate> {
+    [(1, 1, 0.0, false), (65, 7, 0.01, false), (1009, 3, 0.0, true), (63, 2, 0.1, true)].map(
+        |(length, steps, weight_decay, decoupled)| AdamUpdate {
+            length,
+            steps,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            weight_decay,
+            decoupled,
+        },
+    )
+}
+
+fn metrics() -> impl IntoIterator<Item = MetricsAppend> {
+    [(1, 1), (7, 3), (128, 5), (2049, 2)].map(|(batch, rows)| MetricsAppend { batch, rows })
+}

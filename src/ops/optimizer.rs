@@ -1,0 +1,208 @@
+//! Optimizers: one step of a parameter, given its gradient.
+//!
+//! What depends on the step number alone is a row of the `schedule`, computed on the host in f64: the learning rate and
+//! the two bias corrections of Adam, `1 / (1 - βᵗ)`.
+
+use rayon::prelude::*;
+
+use super::batch::CLOCK_LENGTH;
+use crate::op::{Op, Operand, Variant, shader};
+use crate::random::Random;
+use crate::tensor::DType::{F32, U32};
+use crate::tensor::HostTensor;
+
+/// Columns of the schedule: learning rate, correction of the first moment, correction of the second moment.
+pub const SCHEDULE_COLUMNS: usize = 3;
+
+/// A handful of correctly rounded operations, and a square root and a division that WGSL allows to be off a little.
+const TOLERANCE: f64 = 16.0 * f32::EPSILON as f64;
+
+/// A sequence of seeded tensors for the operands of an optimizer: everything from [-1, 1) but the second moment, which
+/// is a mean of squares, and the schedule, which is positive.
+fn test_inputs(op: &dyn Op, steps: usize, random: &mut Random) -> Vec<HostTensor> {
+    let draw = |operand: Operand| match operand.name {
+        "clock" => HostTensor::from_u32([CLOCK_LENGTH], &[random.below(steps as u32), random.below(9), 0]),
+        name => {
+            let low = if name == "second_moment" || name == "schedule" { 0.0 } else { -1.0 };
+            let values: Vec<f32> = (0..operand.shape.len()).map(|_| random.uniform(low, 1.0)).collect();
+            HostTensor::from_f32(operand.shape, &values)
+        }
+    };
+    op.operands().into_iter().map(draw).collect()
+}
+
+/// This step's row of the schedule; the last row serves all later steps.
+fn schedule_row(schedule: &HostTensor, clock: &HostTensor, steps: usize) -> [f64; SCHEDULE_COLUMNS] {
+    let row = SCHEDULE_COLUMNS * (clock.u32()[0] as usize).min(steps - 1);
+    std::array::from_fn(|column| f64::from(schedule.f32()[row + column]))
+}
+
+/// Stochastic gradient descent with momentum, as PyTorch computes it:
+/// `parameter`, `grad`, `velocity`, `schedule`, `clock`, the first and third updated.
+///
+/// ```text
+/// g         = grad + weight_decay · parameter
+/// velocity  = momentum · velocity + g
+/// parameter = parameter - rate · (g + momentum · velocity if nesterov, else velocity)
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SgdUpdate {
+    /// Elements of the parameter.
+    pub length: usize,
+    /// Rows of the schedule.
+    pub steps: usize,
+    /// Share of the velocity that is kept.
+    pub momentum: f64,
+    /// Whether to look ahead (Nesterov 1983).
+    pub nesterov: bool,
+    /// Factor of the L2 penalty's gradient.
+    pub weight_decay: f64,
+}
+
+impl Op for SgdUpdate {
+    fn name(&self) -> &'static str {
+        "sgd_update"
+    }
+
+    fn sizes(&self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("length", self.length as f64),
+            ("steps", self.steps as f64),
+            ("momentum", self.momentum),
+            ("nesterov", f64::from(u8::from(self.nesterov))),
+            ("weight_decay", self.weight_decay),
+        ]
+    }
+
+    fn operands(&self) -> Vec<Operand> {
+        vec![
+            Operand::update("parameter", F32, [self.length]),
+            Operand::read("grad", F32, [self.length]),
+            Operand::update("velocity", F32, [self.length]),
+            Operand::read("schedule", F32, [self.steps, SCHEDULE_COLUMNS]),
+            Operand::read("clock", U32, [CLOCK_LENGTH]),
+        ]
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        vec![Variant::linear(shader!("sgd_update"), self.length, 0)]
+    }
+
+    fn reference(&self, tensors: &mut [HostTensor]) {
+        let [parameter, grad, velocity, schedule, clock] = tensors else { unreachable!("five operands") };
+        let [rate, _, _] = schedule_row(schedule, clock, self.steps);
+        let state = parameter.f32_mut().par_iter_mut().zip(velocity.f32_mut());
+        state.zip(grad.f32()).with_min_len(1 << 12).for_each(|((parameter, velocity), &grad)| {
+            let grad = f64::from(grad) + self.weight_decay * f64::from(*parameter);
+            let moved = self.momentum * f64::from(*velocity) + grad;
+            let direction = if self.nesterov { grad + self.momentum * moved } else { moved };
+            *velocity = moved as f32;
+            *parameter = (f64::from(*parameter) - rate * direction) as f32;
+        });
+    }
+
+    fn flops(&self) -> u64 {
+        8 * self.length as u64
+    }
+
+    fn tolerance(&self) -> f64 {
+        TOLERANCE
+    }
+
+    fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {
+        test_inputs(self, self.steps, random)
+    }
+}
+
+/// Adam (Kingma & Ba 2015) and, with `decoupled` decay, AdamW (Loshchilov & Hutter 2019), as PyTorch computes them:
+/// `parameter`, `grad`, `first_moment`, `second_moment`, `schedule`, `clock`, all but the second and the last two updated.
+///
+/// ```text
+/// g             = grad + weight_decay · parameter                     (Adam)
+/// parameter     = parameter · (1 - rate · weight_decay)               (AdamW)
+/// first_moment  = beta1 · first_moment + (1 - beta1) · g
+/// second_moment = beta2 · second_moment + (1 - beta2) · g²
+/// parameter     = parameter - rate · (first_moment · c1) / (√(second_moment · c2) + epsilon)
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamUpdate {
+    /// Elements of the parameter.
+    pub length: usize,
+    /// Rows of the schedule.
+    pub steps: usize,
+    /// Share of the first moment that is kept.
+    pub beta1: f64,
+    /// Share of the second moment that is kept.
+    pub beta2: f64,
+    /// What keeps the division finite.
+    pub epsilon: f64,
+    /// Weight decay.
+    pub weight_decay: f64,
+    /// Whether the decay shrinks the parameter itself (AdamW) instead of adding to its gradient (Adam).
+    pub decoupled: bool,
+}
+
+impl Op for AdamUpdate {
+    fn name(&self) -> &'static str {
+        "adam_update"
+    }
+
+    fn sizes(&self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("length", self.length as f64),
+            ("steps", self.steps as f64),
+            ("beta1", self.beta1),
+            ("beta2", self.beta2),
+            // In f32, 1 - 0.999 would be off by 5e-5 of itself.
+            ("beta1_complement", 1.0 - self.beta1),
+            ("beta2_complement", 1.0 - self.beta2),
+            ("epsilon", self.epsilon),
+            ("weight_decay", self.weight_decay),
+            ("decoupled", f64::from(u8::from(self.decoupled))),
+        ]
+    }
+
+    fn operands(&self) -> Vec<Operand> {
+        vec![
+            Operand::update("parameter", F32, [self.length]),
+            Operand::read("grad", F32, [self.length]),
+            Operand::update("first_moment", F32, [self.length]),
+            Operand::update("second_moment", F32, [self.length]),
+            Operand::read("schedule", F32, [self.steps, SCHEDULE_COLUMNS]),
+            Operand::read("clock", U32, [CLOCK_LENGTH]),
+        ]
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        vec![Variant::linear(shader!("adam_update"), self.length, 0)]
+    }
+
+    fn reference(&self, tensors: &mut [HostTensor]) {
+        let [parameter, grad, first, second, schedule, clock] = tensors else { unreachable!("six operands") };
+        let [rate, first_correction, second_correction] = schedule_row(schedule, clock, self.steps);
+        let (coupled_decay, decoupled_decay) =
+            if self.decoupled { (0.0, self.weight_decay) } else { (self.weight_decay, 0.0) };
+        let state = parameter.f32_mut().par_iter_mut().zip(first.f32_mut()).zip(second.f32_mut());
+        state.zip(grad.f32()).with_min_len(1 << 12).for_each(|(((parameter, first), second), &grad)| {
+            let old = f64::from(*parameter);
+            let grad = f64::from(grad) + coupled_decay * old;
+            let mean = self.beta1 * f64::from(*first) + (1.0 - self.beta1) * grad;
+            let square = self.beta2 * f64::from(*second) + (1.0 - self.beta2) * grad * grad;
+            let direction = mean * first_correction / ((square * second_correction).sqrt() + self.epsilon);
+            (*first, *second) = (mean as f32, square as f32);
+            *parameter = (old * (1.0 - rate * decoupled_decay) - rate * direction) as f32;
+        });
+    }
+
+    fn flops(&self) -> u64 {
+        16 * self.length as u64
+    }
+
+    fn tolerance(&self) -> f64 {
+        TOLERANCE
+    }
+
+    fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {
+        test_inputs(self, self.steps, random)
+    }
+}

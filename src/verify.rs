@@ -1,0 +1,308 @@
+//! Verification: every case of every op and variant against its CPU reference, and whole training steps in lockstep.
+
+use std::collections::HashSet;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::cpu::CpuExecutor;
+use crate::executor::Executor;
+use crate::gpu::{Gpu, GpuExecutor, run_variant};
+use crate::model::{Model, NAMED_MODELS};
+use crate::op::variant_label;
+use crate::ops::{Case, TABLE};
+use crate::plan::{Optimizer, Phase, Plan, PlanConfig, TensorId};
+use crate::random::Random;
+use crate::schedule::Schedule;
+use crate::tensor::{DType, HostTensor, Shape, pack_bytes};
+
+/// The batch at which the default model's training step is checked: the default of `train`.
+const TRAINING_BATCH: usize = 128;
+
+/// The batch at which the other models are checked, and all of them in lockstep: a multiple of nothing.
+const SMALL_BATCH: usize = 19;
+
+/// Training steps of a lockstep.
+const LOCKSTEP_STEPS: usize = 2;
+
+/// Images of the data set that the checks train on.
+const IMAGES: usize = 3 * TRAINING_BATCH + 5;
+
+/// How a check ended.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "snake_case", tag = "outcome")]
+pub enum Outcome {
+    /// All elements are within the tolerance.
+    Passed {
+        /// The largest error, divided by the error allowed there.
+        worst_ratio: f64,
+    },
+    /// Some element is not, or the kernel could not be run.
+    Failed {
+        /// What is wrong.
+        reason: String,
+    },
+    /// The adapter lacks what this variant needs.
+    Skipped {
+        /// What it lacks.
+        reason: String,
+    },
+}
+
+/// One check on one adapter.
+#[derive(Clone, Debug, Serialize)]
+pub struct Check {
+    /// The op, or `lockstep`.
+    pub op: &'static str,
+    /// Variant and sizes; `verify` takes the same text back.
+    pub label: String,
+    /// How it ended.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// Every case of an op: its awkward sizes, and its sizes in the plans of the shipped models.
+pub fn cases(op: &str) -> Vec<Case> {
+    let Some(entry) = TABLE.iter().find(|entry| entry.name == op) else { return vec![] };
+    let mut cases = (entry.awkward_cases)();
+    for plan in shipped_plans() {
+        cases.extend(plan.cases().into_iter().filter(|case| case.name() == op));
+    }
+    let mut seen = HashSet::new();
+    cases.retain(|case| seen.insert(case.label()));
+    cases
+}
+
+/// A plan of each shipped model; optimizers take turns.
+fn shipped_plans() -> Vec<Plan> {
+    let plan = |(i, (name, _)): (usize, &(&str, &str))| {
+        let batch = if i == 0 { TRAINING_BATCH } else { SMALL_BATCH };
+        plan(&name.parse().ok()?, batch, OPTIMIZERS[i % OPTIMIZERS.len()]).ok()
+    };
+    // A shipped model that could not be planned would be left out here; a test says that there is none.
+    NAMED_MODELS.iter().enumerate().filter_map(plan).collect()
+}
+
+const OPTIMIZERS: [Optimizer; 2] = [
+    Optimizer::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, decoupled: false },
+    Optimizer::Sgd { momentum: 0.9, nesterov: true, weight_decay: 5e-4 },
+];
+
+/// The plan of a model over a small data set.
+fn plan(model: &Model, batch: usize, optimizer: Optimizer) -> Result<Plan> {
+    Plan::new(model, PlanConfig { batch, images: IMAGES, batches: IMAGES.div_ceil(batch), steps: 10, optimizer })
+}
+
+/// Checks an op at its sizes on several adapters, all variants of each, and hands over each check with the adapter's
+/// place in `gpus`.
+pub async fn check_case(gpus: &[Gpu], case: &Case, mut report: impl FnMut(usize, Check)) {
+    let inputs = case.test_inputs(&mut Random::new(0, 0));
+    let mut wanted = inputs.clone();
+    case.reference(&mut wanted);
+    for (place, gpu) in gpus.iter().enumerate() {
+        for variant in case.variants() {
+            let outcome = match gpu.why_not(&variant) {
+                Some(reason) => Outcome::Skipped { reason },
+                None => match run_variant(gpu, case.as_ref(), &variant, &inputs).await {
+                    Ok(got) => compare_operands(case, &got, &wanted),
+                    Err(error) => Outcome::Failed { reason: format!("{error:#}") },
+                },
+            };
+            report(place, Check { op: case.name(), label: variant_label(case.as_ref(), &variant), outcome });
+        }
+    }
+}
+
+/// Compares all operands: those that are only read must not have changed.
+fn compare_operands(case: &Case, got: &[HostTensor], wanted: &[HostTensor]) -> Outcome {
+    let mut worst = Outcome::Passed { worst_ratio: 0.0 };
+    for ((operand, got), wanted) in case.operands().iter().zip(got).zip(wanted) {
+        let tolerance = if operand.is_written() { case.tolerance() } else { 0.0 };
+        worst = worse(worst, compare(operand.name, got, wanted, tolerance));
+    }
+    worst
+}
+
+fn worse(a: Outcome, b: Outcome) -> Outcome {
+    match (&a, &b) {
+        (Outcome::Passed { worst_ratio: a_ratio }, Outcome::Passed { worst_ratio: b_ratio }) => {
+            if b_ratio > a_ratio { b } else { a }
+        }
+        (Outcome::Passed { .. }, _) => b,
+        _ => a,
+    }
+}
+
+/// Compares a tensor with what it should be: integers by their bits, floats within
+/// `tolerance · (|wanted| + rms(wanted))`.
+pub fn compare(name: &str, got: &HostTensor, wanted: &HostTensor, tolerance: f64) -> Outcome {
+    let is_float = wanted.dtype == DType::F32;
+    let scale = if is_float { root_mean_square(wanted.f32()) } else { 0.0 };
+    let ratio = |(&got, &wanted): (&u32, &u32)| {
+        if got == wanted {
+            0.0
+        } else if is_float {
+            let (got, wanted) = (f32::from_bits(got), f64::from(f32::from_bits(wanted)));
+            error_ratio(got, wanted, tolerance * (wanted.abs() + scale))
+        } else {
+            f64::INFINITY
+        }
+    };
+    let ratios = got.words().iter().zip(wanted.words()).map(ratio).enumerate();
+    let (place, worst_ratio) = ratios.fold((0, 0.0), |worst, next| if next.1 > worst.1 { next } else { worst });
+    if worst_ratio <= 1.0 {
+        return Outcome::Passed { worst_ratio };
+    }
+    let show = |tensor: &HostTensor| {
+        if is_float { format!("{:e}", tensor.f32()[place]) } else { tensor.u32()[place].to_string() }
+    };
+    let wrong = got.words().iter().zip(wanted.words()).filter(|&pair| ratio(pair) > 1.0).count();
+    Outcome::Failed {
+        reason: format!(
+            "{name}{:?} is {} and should be {}, error / allowed {worst_ratio:.3}; {wrong} of {} elements are wrong",
+            coordinates(&wanted.shape, place),
+            show(got),
+            show(wanted),
+            wanted.shape.len()
+        ),
+    }
+}
+
+/// The error over the allowed error. A NaN is found by its bits, since some drivers and compilers fold `x != x` away;
+/// it is infinitely wrong, also where the other value is infinite.
+fn error_ratio(got: f32, wanted: f64, allowed: f64) -> f64 {
+    let is_finite = got.to_bits() & 0x7f80_0000 != 0x7f80_0000;
+    let error = (f64::from(got) - wanted).abs();
+    match (is_finite && wanted.is_finite(), allowed > 0.0) {
+        (false, _) => f64::INFINITY,
+        (true, true) => error / allowed,
+        // Zeros of either sign are equal.
+        (true, false) => if error == 0.0 { 0.0 } else { f64::INFINITY },
+    }
+}
+
+fn root_mean_square(values: &[f32]) -> f64 {
+    let squares: f64 = values.iter().map(|&value| f64::from(value).powi(2)).sum();
+    (squares / values.len().max(1) as f64).sqrt()
+}
+
+/// The coordinates of an element, outermost first.
+fn coordinates(shape: &Shape, mut place: usize) -> Vec<usize> {
+    let mut coordinates: Vec<usize> = shape.extents().iter().rev().map(|&extent| {
+        let coordinate = place % extent;
+        place /= extent;
+        coordinate
+    }).collect();
+    coordinates.reverse();
+    coordinates
+}
+
+/// The labels of the lockstep checks.
+pub fn lockstep_labels() -> Vec<String> {
+    NAMED_MODELS.iter().map(|(name, _)| format!("lockstep:model={name}")).collect()
+}
+
+/// Trains a shipped model on the GPU and the CPU in lockstep: each call gets the same operands on both, and each tensor
+/// that it writes is compared, so that the first wrong call is named.
+pub async fn check_lockstep(gpu: &Gpu, label: &str) -> Check {
+    let name = label.trim_start_matches("lockstep:model=");
+    let outcome = lockstep(gpu, name).await.unwrap_or_else(|error| Outcome::Failed { reason: format!("{error:#}") });
+    Check { op: "lockstep", label: label.to_owned(), outcome }
+}
+
+async fn lockstep(gpu: &Gpu, name: &str) -> Result<Outcome> {
+    let model: Model = name.parse()?;
+    let place = NAMED_MODELS.iter().position(|(known, _)| *known == name).unwrap_or(0);
+    let optimizer = OPTIMIZERS[place % OPTIMIZERS.len()];
+    let plan = plan(&model, SMALL_BATCH, optimizer)?;
+    let mut on_gpu = GpuExecutor::new(gpu, plan.clone()).await?;
+    let mut on_cpu = CpuExecutor::new(plan.clone())?;
+    for (tensor, words) in lockstep_inputs(&plan, &model, &optimizer) {
+        on_gpu.write(tensor, &words);
+        on_cpu.write(tensor, &words);
+    }
+
+    let mut worst = Outcome::Passed { worst_ratio: 0.0 };
+    for step in 0..LOCKSTEP_STEPS {
+        for (index, call) in plan.train.iter().enumerate() {
+            on_gpu.run_call(Phase::Train, index).await?;
+            on_cpu.run_call(Phase::Train, index).await?;
+            for (operand, &id) in call.op.operands().iter().zip(&call.tensors).filter(|(operand, _)| operand.is_written()) {
+                let got = on_gpu.read(id).await?;
+                let outcome = compare(operand.name, &got, on_cpu.tensor(id), call.op.tolerance());
+                if let Outcome::Failed { reason } = outcome {
+                    let call = on_gpu.describe_call(Phase::Train, index);
+                    let layer = &plan.train[index].layer;
+                    return Ok(Outcome::Failed {
+                        reason: format!("step {step}, call {index} ({layer}, `{call}`), {}: {reason}", plan.tensor(id).name),
+                    });
+                }
+                worst = worse(worst, outcome);
+                // From here both go on with the same bits, so that errors do not add up from call to call.
+                on_cpu.write(id, got.words());
+            }
+        }
+    }
+    Ok(worst)
+}
+
+/// Seeded images, labels, weights and a schedule.
+fn lockstep_inputs(plan: &Plan, model: &Model, optimizer: &Optimizer) -> Vec<(TensorId, Vec<u32>)> {
+    let mut random = Random::new(0, 1);
+    let host = &plan.host;
+    let mut bytes = |tensor: TensorId, bound: u32| {
+        let bytes: Vec<u8> = (0..4 * plan.tensor(tensor).shape.len()).map(|_| random.below(bound) as u8).collect();
+        (tensor, pack_bytes(&bytes))
+    };
+    let mut inputs = vec![bytes(host.images, 256), bytes(host.labels, 10)];
+    let order_length = plan.tensor(host.order).shape.len();
+    inputs.push((host.order, (0..order_length as u32).map(|i| i % IMAGES as u32).collect()));
+    inputs.push((host.clock, vec![0, 0, 12_345]));
+    let steps = plan.tensor(host.schedule).shape.extents()[0];
+    inputs.push((host.schedule, Schedule::OneCycle.rows(1e-2, optimizer, steps).words().to_vec()));
+    for (&tensor, values) in host.parameters.iter().zip(model.initial_parameters(0)) {
+        inputs.push((tensor, values.words().to_vec()));
+    }
+    inputs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ratio(got: f32, wanted: f32, tolerance: f64) -> f64 {
+        match compare("x", &HostTensor::from_f32([1], &[got]), &HostTensor::from_f32([1], &[wanted]), tolerance) {
+            Outcome::Passed { worst_ratio } => worst_ratio,
+            _ => f64::INFINITY,
+        }
+    }
+
+    #[test]
+    fn every_shipped_model_can_be_planned() {
+        assert_eq!(shipped_plans().len(), NAMED_MODELS.len());
+    }
+
+    #[test]
+    fn an_error_is_measured_against_magnitude_and_root_mean_square() {
+        assert!((ratio(1.0 + 1e-4, 1.0, 1e-4) - 0.5).abs() < 1e-3);
+        assert_eq!(ratio(1.0 + 1e-3, 1.0, 1e-4), f64::INFINITY);
+        assert_eq!(ratio(-0.0, 0.0, 0.0), 0.0);
+    }
+
+    #[test]
+    fn nan_infinity_and_poison_never_pass() {
+        for wrong in [f32::NAN, f32::INFINITY, f32::from_bits(crate::gpu::POISON)] {
+            assert_eq!(ratio(wrong, 1.0, 1e9), f64::INFINITY);
+        }
+        assert_eq!(ratio(1.0, f32::NAN, 1e9), f64::INFINITY);
+    }
+
+    #[test]
+    fn a_failure_names_the_element() {
+        let wanted = HostTensor::from_u32([2, 3], &[1, 2, 3, 4, 5, 6]);
+        let got = HostTensor::from_u32([2, 3], &[1, 2, 3, 4, 5, 7]);
+        let Outcome::Failed { reason } = compare("argmax", &got, &wanted, 1.0) else { panic!("must fail") };
+        assert!(reason.contains("argmax[1, 2] is 7 and should be 6"), "{reason}");
+        assert!(reason.contains("1 of 6"), "{reason}");
+    }
+}
