@@ -1,13 +1,22 @@
 //! gpu-digits
+pub mod cli;
+pub mod commands;
 pub mod cpu;
+pub mod data;
 pub mod device;
+pub mod digit_image;
 pub mod executor;
+pub mod files;
 pub mod gpu;
+pub mod metrics;
 pub mod model;
 pub mod op;
 pub mod ops;
 pub mod plan;
 pub mod random;
+pub mod run_folder;
 pub mod schedule;
 pub mod tensor;
+pub mod train;
 pub mod verify;
+pub mod weights;

@@ -5,14 +5,9 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::data::{CLASSES, IMAGE_SIDE};
 use crate::random::Random;
 use crate::tensor::{HostTensor, Shape};
-
-/// Rows and columns of an image.
-pub const IMAGE_SIDE: usize = 28;
-
-/// Classes: the ten digits.
-pub const CLASSES: usize = 10;
 
 /// The models that can be asked for by name, with their text form.
 pub const NAMED_MODELS: &[(&str, &str)] = &[

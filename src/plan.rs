@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 
-use crate::model::{CLASSES, IMAGE_SIDE, Layer, Model, PlacedLayer};
+use crate::data::{CLASSES, IMAGE_BYTES};
+use crate::model::{Layer, Model, PlacedLayer};
 use crate::op::{MAX_ITERATIONS, Op, Operand};
 use crate::ops::Case;
 use crate::ops::batch::{BatchGather, CLOCK_LENGTH, ClockAdvance, MetricsAppend};
@@ -74,8 +75,8 @@ pub struct PlanConfig {
     pub batches: usize,
     /// Steps of the run: rows of the schedule.
     pub steps: usize,
-    /// The optimizer.
-    pub optimizer: Optimizer,
+    /// The optimizer; none for a plan that only evaluates.
+    pub optimizer: Option<Optimizer>,
 }
 
 /// A tensor of a plan, by its place in [`Plan::tensors`].
@@ -148,7 +149,7 @@ pub struct Plan {
     pub batch: usize,
     /// All tensors.
     pub tensors: Vec<TensorSpec>,
-    /// The calls of a training step.
+    /// The calls of a training step; none in a plan that only evaluates.
     pub train: Vec<Call>,
     /// The calls of an evaluation step.
     pub evaluate: Vec<Call>,
@@ -219,10 +220,12 @@ impl<'a> Builder<'a> {
         self.forward(Phase::Evaluate);
         self.finish_step();
         let evaluate = std::mem::take(&mut self.calls);
-        self.forward(Phase::Train);
-        self.backward();
-        self.update();
-        self.finish_step();
+        if let Some(optimizer) = self.config.optimizer {
+            self.forward(Phase::Train);
+            self.backward();
+            self.update(optimizer);
+            self.finish_step();
+        }
         let parameters = self.model.parameters().iter().map(|(name, _)| self.by_name[name]).collect();
         let named = |name: &str| self.by_name[name];
         let host = HostTensors {
@@ -317,7 +320,7 @@ impl<'a> Builder<'a> {
         self.layer = "data".to_owned();
         let gather = BatchGather {
             batch,
-            pixels: IMAGE_SIDE * IMAGE_SIDE,
+            pixels: IMAGE_BYTES,
             count: images,
             order_length: batches * batch,
             scale: 1.0 / 255.0 / PIXEL_DEVIATION,
@@ -426,13 +429,13 @@ impl<'a> Builder<'a> {
         self.call(ChunkSum { chunks, length: elements / chunks }, &[&partial, sum]);
     }
 
-    fn update(&mut self) {
+    fn update(&mut self, optimizer: Optimizer) {
         let steps = self.config.steps;
         for (name, shape) in self.model.parameters() {
             self.layer = name.split('.').next().unwrap_or_default().to_owned();
             let length = shape.len();
             let own = |kind: &str| format!("{name}.{kind}");
-            match self.config.optimizer {
+            match optimizer {
                 Optimizer::Sgd { momentum, nesterov, weight_decay } => self.call(
                     SgdUpdate { length, steps, momentum, nesterov, weight_decay },
                     &[&name, &own("grad"), &own("velocity"), "schedule", "clock"],

@@ -90,7 +90,7 @@ const OPTIMIZERS: [Optimizer; 2] = [
 
 /// The plan of a model over a small data set.
 fn plan(model: &Model, batch: usize, optimizer: Optimizer) -> Result<Plan> {
-    Plan::new(model, PlanConfig { batch, images: IMAGES, batches: IMAGES.div_ceil(batch), steps: 10, optimizer })
+    Plan::new(model, PlanConfig { batch, images: IMAGES, batches: IMAGES.div_ceil(batch), steps: 10, optimizer: Some(optimizer) })
 }
 
 /// Checks an op at its sizes on several adapters, all variants of each, and hands over each check with the adapter's

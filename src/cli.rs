@@ -1,0 +1,238 @@
+//! The command line: a struct for each subcommand, no logic.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::data::Choice;
+use crate::device::DeviceChoice;
+use crate::schedule::Schedule;
+
+/// Trains a convolutional network on MNIST with WGSL compute shaders, on any GPU, and proves every kernel against the CPU.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train a model and save it
+    Train(TrainArgs),
+    /// Score a saved model on the test set
+    Eval(EvalArgs),
+    /// Recognise the digits in pictures
+    Predict(PredictArgs),
+    /// Check every kernel and whole training steps against the CPU
+    Verify(VerifyArgs),
+    /// List the adapters of this machine
+    Devices(DevicesArgs),
+    /// Print a model's calls with shapes, FLOPs and bytes; needs no GPU
+    Plan(PlanArgs),
+}
+
+/// Which device.
+#[derive(Args, Clone, Debug)]
+pub struct DeviceArgs {
+    /// auto, cpu, vulkan, metal, dx12, gl, a number of `gpu-digits devices`, or a part of a device's name
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub device: DeviceChoice,
+}
+
+/// Which data.
+#[derive(Args, Clone, Debug)]
+pub struct DataArgs {
+    /// Folder of four IDX files, gzipped or not [default: $GPU_DIGITS_DATA, else the cache folder, else a download]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Which digits
+    #[arg(long, value_enum, default_value_t = Choice::Auto)]
+    pub dataset: Choice,
+    /// Training images to generate, where digits are generated; a sixth as many test images
+    #[arg(long, value_name = "N", default_value_t = 60_000, value_parser = positive())]
+    pub generated_images: usize,
+}
+
+/// The optimizers by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OptimizerName {
+    /// Stochastic gradient descent with momentum
+    Sgd,
+    /// The same with Nesterov's look ahead
+    Nesterov,
+    /// Adam, with L2 weight decay
+    Adam,
+    /// Adam with decoupled weight decay
+    Adamw,
+}
+
+/// On or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// Do it
+    On,
+    /// Leave it
+    Off,
+}
+
+/// `gpu-digits train`.
+#[derive(Args, Clone, Debug)]
+pub struct TrainArgs {
+    /// convnet, lenet5, speedrun, mlp, or layers: "conv 32x3, relu, pool 2, flatten, dense 10"
+    #[arg(long, default_value = "convnet")]
+    pub model: String,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub device: DeviceArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub data: DataArgs,
+    /// Passes over the training images
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = positive())]
+    pub epochs: usize,
+    /// Images of a step; those that do not fill an epoch's last batch come first in the next epoch
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = positive())]
+    pub batch_size: usize,
+    /// How the weights are updated
+    #[arg(long, value_enum, default_value_t = OptimizerName::Adam)]
+    pub optimizer: OptimizerName,
+    /// Highest learning rate [default: 0.003 with adam and adamw, 0.05 with sgd and nesterov]
+    #[arg(long, value_name = "RATE", value_parser = positive_number)]
+    pub lr: Option<f64>,
+    /// Share of the velocity that is kept, with sgd and nesterov [default: 0.9]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub momentum: Option<f64>,
+    /// Weight decay
+    #[arg(long, value_name = "FACTOR", default_value_t = 0.0, value_parser = not_negative)]
+    pub weight_decay: f64,
+    /// How the learning rate moves over the run
+    #[arg(long, value_enum, default_value_t = Schedule::OneCycle)]
+    pub schedule: Schedule,
+    /// Seed of weights, shuffling, dropout and generated digits
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Whether each epoch has an order of its own
+    #[arg(long, value_enum, default_value_t = Switch::On)]
+    pub shuffle: Switch,
+    /// Training images to hold out for validation, the last of the set
+    #[arg(long, value_name = "N", default_value_t = 5_000)]
+    pub validation: usize,
+    /// Start from these weights
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub init: Option<PathBuf>,
+    /// Folder for the run's files [default: runs/ and the time]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Write every N-th step's loss to metrics.jsonl
+    #[arg(long, value_name = "N", value_parser = positive())]
+    pub log_steps: Option<usize>,
+    /// Exit with 1 where the test accuracy, in per cent, is below this
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    pub target_accuracy: Option<f64>,
+}
+
+/// `gpu-digits eval`.
+#[derive(Args, Clone, Debug)]
+pub struct EvalArgs {
+    /// A run folder, or its model.safetensors
+    pub model: PathBuf,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub device: DeviceArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub data: DataArgs,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `gpu-digits predict`.
+#[derive(Args, Clone, Debug)]
+pub struct PredictArgs {
+    /// A run folder, or its model.safetensors
+    pub model: PathBuf,
+    /// Pictures of one digit each: PNG, JPEG or PGM, of any size, dark on light or light on dark
+    #[arg(required = true)]
+    pub images: Vec<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub device: DeviceArgs,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `gpu-digits verify`.
+#[derive(Args, Clone, Debug)]
+pub struct VerifyArgs {
+    /// Ops to check, labels of single cases as a failure prints them, or `lockstep` [default: everything]
+    #[arg(value_name = "OP")]
+    pub ops: Vec<String>,
+    /// all, or as for `train`
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub device: String,
+    /// Print every case
+    #[arg(long)]
+    pub verbose: bool,
+    /// Write the results as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write the results as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+}
+
+/// `gpu-digits devices`.
+#[derive(Args, Clone, Debug)]
+pub struct DevicesArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `gpu-digits plan`.
+#[derive(Args, Clone, Debug)]
+pub struct PlanArgs {
+    /// As for `train`
+    #[arg(long, default_value = "convnet")]
+    pub model: String,
+    /// Images of a step
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = positive())]
+    pub batch_size: usize,
+    /// As for `train`
+    #[arg(long, value_enum, default_value_t = OptimizerName::Adam)]
+    pub optimizer: OptimizerName,
+}
+
+fn positive() -> impl clap::builder::TypedValueParser<Value = usize> {
+    use clap::builder::TypedValueParser;
+    clap::value_parser!(u32).range(1..).map(|number| number as usize)
+}
+
+fn number(text: &str) -> Result<f64, String> {
+    text.parse().map_err(|_| "not a number".to_owned())
+}
+
+fn positive_number(text: &str) -> Result<f64, String> {
+    let number = number(text)?;
+    if number > 0.0 && number.is_finite() { Ok(number) } else { Err("must be above 0".to_owned()) }
+}
+
+fn not_negative(text: &str) -> Result<f64, String> {
+    let number = number(text)?;
+    if number >= 0.0 && number.is_finite() { Ok(number) } else { Err("must be 0 or more".to_owned()) }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let number = number(text)?;
+    if (0.0..1.0).contains(&number) { Ok(number) } else { Err("must be at least 0 and below 1".to_owned()) }
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let number = number(text)?;
+    if (0.0..=100.0).contains(&number) { Ok(number) } else { Err("must be from 0 to 100".to_owned()) }
+}

@@ -1,0 +1,128 @@
+//! The subcommands: what the program does with the library, and what it prints.
+
+mod devices;
+mod eval;
+mod plan;
+mod predict;
+mod train;
+mod verify;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use comfy_table::{CellAlignment, Table, presets};
+
+use crate::cli::{Cli, Command, DataArgs};
+use crate::data::{self, Dataset, Folders};
+use crate::device::{Device, DeviceChoice};
+
+/// How a command that could be carried out has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// As it should.
+    Passed,
+    /// A check failed: a kernel is wrong, or a target was not reached.
+    Failed,
+    /// The user ended it.
+    Interrupted,
+}
+
+impl From<Verdict> for ExitCode {
+    fn from(verdict: Verdict) -> Self {
+        Self::from(match verdict {
+            Verdict::Passed => 0,
+            Verdict::Failed => 1,
+            // What a shell reports of a program that Ctrl-C has ended.
+            Verdict::Interrupted => 130,
+        })
+    }
+}
+
+/// Carries out a command.
+///
+/// # Errors
+/// Where the environment or the input does not allow it.
+pub async fn run(cli: Cli) -> Result<Verdict> {
+    match cli.command {
+        Command::Train(args) => train::run(args).await,
+        Command::Eval(args) => eval::run(args).await,
+        Command::Predict(args) => predict::run(args).await,
+        Command::Verify(args) => verify::run(args).await,
+        Command::Devices(args) => devices::run(&args).await,
+        Command::Plan(args) => plan::run(&args),
+    }
+}
+
+/// Opens a device and says on stderr which it took.
+async fn open_device(choice: &DeviceChoice) -> Result<Device> {
+    let device = Device::open(choice).await?;
+    eprintln!("device: {device}");
+    if let Some(remark) = device.remark() {
+        eprintln!("  note: {remark}");
+    }
+    if cfg!(debug_assertions) {
+        eprintln!("  note: a debug build, many times slower; build with --release");
+    }
+    Ok(device)
+}
+
+/// Loads the data and says on stderr what it is.
+fn load_data(args: &DataArgs, seed: u64) -> Result<Dataset> {
+    let request = data::Request {
+        choice: args.dataset,
+        generated_train: args.generated_images,
+        generated_test: args.generated_images.div_ceil(6),
+        seed,
+        ..data::Request::new(Folders::from_environment(args.data.clone()))
+    };
+    let dataset = data::load(&request, &mut |line| eprintln!("{line}"))?;
+    let (train, test) = (thousands(dataset.train.len()), thousands(dataset.test.len()));
+    eprintln!("data: {} ({}), {train} training and {test} test images", dataset.name, dataset.origin);
+    Ok(dataset)
+}
+
+/// A table without frames; columns but the first `left` ones are aligned to the right.
+fn table(header: &[&str], left: usize) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header.to_vec());
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if index >= left {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+/// Prints a table without blanks at the ends of lines.
+fn print_table(table: &Table) {
+    for line in table.lines() {
+        println!("{}", line.trim_end());
+    }
+}
+
+/// A number with commas between the thousands.
+fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A share from 0 to 1 in per cent, with two decimals.
+fn percent(share: f64) -> String {
+    format!("{:.2}", 100.0 * share)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn thousands_are_set_apart() {
+        assert_eq!([0, 999, 1000, 60_000, 1_234_567].map(super::thousands), ["0", "999", "1,000", "60,000", "1,234,567"]);
+    }
+}

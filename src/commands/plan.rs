@@ -1,0 +1,64 @@
+//! `gpu-digits plan`.
+
+use anyhow::Result;
+
+use super::{Verdict, print_table, table, thousands};
+use crate::cli::PlanArgs;
+use crate::commands::train::optimizer;
+use crate::model::Model;
+use crate::plan::{Call, Phase, Plan, PlanConfig};
+
+/// Images of the data set that the plan is printed for: MNIST's.
+const IMAGES: usize = 70_000;
+
+pub(super) fn run(args: &PlanArgs) -> Result<Verdict> {
+    let model: Model = args.model.parse()?;
+    let batches = IMAGES.div_ceil(args.batch_size);
+    let optimizer = Some(optimizer(args.optimizer, None, 0.0)?);
+    let plan = Plan::new(&model, PlanConfig { batch: args.batch_size, images: IMAGES, batches, steps: batches, optimizer })?;
+
+    println!("model: {model}");
+    println!("parameters: {}", thousands(model.parameter_count()));
+    println!("tensors: {} in {:.1} MB\n", plan.tensors.len(), plan.size_bytes() as f64 / 1e6);
+    print_phase(&plan, &model, Phase::Train, "training step");
+    println!();
+    print_phase(&plan, &model, Phase::Evaluate, "evaluation step");
+    Ok(Verdict::Passed)
+}
+
+fn print_phase(plan: &Plan, model: &Model, phase: Phase, title: &str) {
+    let mut table = table(&["#", "layer", "op", "shapes", "parameters", "MFLOP", "MB"], 4);
+    let calls = plan.calls(phase);
+    for (index, call) in calls.iter().enumerate() {
+        table.add_row(row(plan, model, index, call));
+    }
+    let total = |of: fn(&Call) -> u64| calls.iter().map(of).sum::<u64>() as f64 / 1e6;
+    let (flops, bytes) = (total(|call| call.op.cost().flops), total(|call| call.op.cost().bytes));
+    println!("{title}, batch {}: {} calls, {flops:.1} MFLOP, {bytes:.1} MB", plan.batch, calls.len());
+    print_table(&table);
+}
+
+fn row(plan: &Plan, model: &Model, index: usize, call: &Call) -> [String; 7] {
+    let operands = call.op.operands();
+    let shapes = |written: bool| {
+        let operands = operands.iter().filter(|operand| operand.is_written() == written);
+        operands.map(|operand| operand.shape.to_string()).collect::<Vec<_>>().join(" ")
+    };
+    let is_forward = call.op.name().ends_with("_forward");
+    let owned: usize = model
+        .parameters()
+        .iter()
+        .filter(|(name, _)| is_forward && call.tensors.iter().any(|&id| plan.tensor(id).name == *name))
+        .map(|(_, shape)| shape.len())
+        .sum();
+    let cost = call.op.cost();
+    [
+        index.to_string(),
+        call.layer.clone(),
+        call.op.name().to_owned(),
+        format!("{} -> {}", shapes(false), shapes(true)).trim().to_owned(),
+        if owned > 0 { thousands(owned) } else { String::new() },
+        format!("{:.2}", cost.flops as f64 / 1e6),
+        format!("{:.2}", cost.bytes as f64 / 1e6),
+    ]
+}

@@ -1,0 +1,92 @@
+//! Downloads a file from the first mirror that gives the right one.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use tempfile::NamedTempFile;
+
+use super::Source;
+use super::idx::IdxFile;
+
+/// A download that takes longer is given up, even where bytes still trickle in.
+const MAX_DURATION: Duration = Duration::from_secs(300);
+/// Far above the largest file of MNIST (10 MB), far below what would hurt.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// Fetches files from mirrors, beginning with the one that gave the last file.
+pub(super) struct Downloader {
+    agent: ureq::Agent,
+    mirrors: Vec<String>,
+    show_progress: bool,
+}
+
+impl Downloader {
+    pub(super) fn new(source: &Source, show_progress: bool) -> Self {
+        let patience = Some(source.patience);
+        let config = ureq::Agent::config_builder()
+            .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
+            .timeout_resolve(patience)
+            .timeout_connect(patience)
+            .timeout_recv_response(patience)
+            .timeout_per_read(patience)
+            .timeout_global(Some(MAX_DURATION))
+            .build();
+        Self { agent: config.into(), mirrors: source.mirrors.clone(), show_progress }
+    }
+
+    /// Fetches the file `name`, whose unpacked content has the given SHA-256, and keeps it as `name.gz` in `folder`.
+    ///
+    /// # Errors
+    /// The folder cannot be written to, or no mirror gives the right file: then what was wrong with each.
+    pub(super) fn fetch(&mut self, name: &str, sha256: &str, folder: &Path) -> Result<IdxFile> {
+        let cannot_write = || format!("cannot write into the cache folder {}", folder.display());
+        // Made before any byte is downloaded, which would be in vain where it cannot be made. It gets the file's name when
+        // it is complete and right, so that another program at work never sees less.
+        let mut temporary = create_in(folder).with_context(cannot_write)?;
+        let mut failures = Vec::new();
+        for index in 0..self.mirrors.len() {
+            let address = format!("{}{name}.gz", self.mirrors[index]);
+            match self.fetch_from(&address, sha256) {
+                Ok((bytes, file)) => {
+                    temporary.write_all(&bytes).with_context(cannot_write)?;
+                    temporary.persist(folder.join(format!("{name}.gz"))).with_context(cannot_write)?;
+                    self.mirrors[..=index].rotate_right(1);
+                    return Ok(file);
+                }
+                Err(error) => failures.push(format!("\n  {error:#}")),
+            }
+        }
+        bail!("cannot download {name}:{}", failures.concat())
+    }
+
+    /// The bytes as they came, and what is in them.
+    fn fetch_from(&self, address: &str, sha256: &str) -> Result<(Vec<u8>, IdxFile)> {
+        let body = self.agent.get(address).call().with_context(|| address.to_owned())?.into_body();
+        let progress = self.progress_bar(address, body.content_length())?;
+        let mut bytes = Vec::new();
+        let read = progress.wrap_read(body.into_reader()).take(MAX_BYTES).read_to_end(&mut bytes);
+        read.with_context(|| format!("{address}: broken off after {} bytes", bytes.len()))?;
+        let file = IdxFile::unpack(address.to_owned(), bytes.clone())?.with_sha256(sha256)?;
+        Ok((bytes, file))
+    }
+
+    /// A bar on stderr that is hidden where that is not a terminal, and vanishes when dropped.
+    fn progress_bar(&self, address: &str, length: Option<u64>) -> Result<ProgressBar> {
+        let bar = match (self.show_progress, length) {
+            (false, _) => ProgressBar::hidden(),
+            (true, Some(length)) => ProgressBar::new(length),
+            (true, None) => ProgressBar::no_length(),
+        };
+        let style = ProgressStyle::with_template("{msg} [{bar:20}] {bytes}/{total_bytes}, {bytes_per_sec}")?;
+        Ok(bar.with_style(style).with_message(address.to_owned()))
+    }
+}
+
+fn create_in(folder: &Path) -> std::io::Result<NamedTempFile> {
+    fs::create_dir_all(folder)?;
+    NamedTempFile::new_in(folder)
+}

@@ -1,0 +1,126 @@
+//! MNIST: its four files, what makes them right, and the folders they are found in.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::download::Downloader;
+use super::idx::IdxFile;
+use super::{Dataset, IMAGE_BYTES, Request, Samples};
+
+/// The four files, in the order in which they are listed, loaded and hashed everywhere.
+pub(super) const NAMES: [&str; 4] =
+    ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
+
+/// How MNIST is told from other files, and where it is downloaded from. The default is the real one.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Addresses, ending in a slash, to which a file's name with `.gz` is added; tried in turn.
+    pub mirrors: Vec<String>,
+    /// SHA-256 in hex of the unpacked training images, training labels, test images and test labels.
+    pub sha256: [String; 4],
+    /// How long a mirror may take to be found, to accept a connection, to answer, and to send the next bytes: short, as
+    /// a machine without network waits this long before anything else happens.
+    pub patience: Duration,
+}
+
+impl Default for Source {
+    fn default() -> Self {
+        Self {
+            mirrors: vec![
+                "https://storage.googleapis.com/cvdf-datasets/mnist/".to_owned(),
+                "https://ossci-datasets.s3.amazonaws.com/mnist/".to_owned(),
+            ],
+            sha256: [
+                "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db".to_owned(),
+                "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5".to_owned(),
+                "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7".to_owned(),
+                "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2".to_owned(),
+            ],
+            patience: Duration::from_secs(4),
+        }
+    }
+}
+
+/// Loads the folder that the user named, be it MNIST or another set of the same form.
+pub(super) fn from_named_folder(folder: &Path, source: &Source, say: &mut dyn FnMut(&str)) -> Result<Dataset> {
+    ensure!(folder.is_dir(), "{} is not a folder; name one with --data or $GPU_DIGITS_DATA", folder.display());
+    let read = |index| IdxFile::read(&find(folder, NAMES[index])?);
+    let files = [read(0)?, read(1)?, read(2)?, read(3)?];
+    let is_mnist = files.iter().zip(&source.sha256).all(|(file, sha256)| file.sha256() == *sha256);
+    let name = if is_mnist { "MNIST".to_owned() } else { format!("IDX files in {}", folder.display()) };
+    let dataset = dataset(files, name, folder)?;
+    say(&match is_mnist {
+        true => format!("MNIST from {}", folder.display()),
+        false => format!("NOTE: {} holds another set than MNIST", folder.display()),
+    });
+    Ok(dataset)
+}
+
+/// Loads MNIST from the cache folder, into which what is missing or damaged is downloaded first.
+pub(super) fn from_cache(request: &Request, say: &mut dyn FnMut(&str)) -> Result<Dataset> {
+    let folder =
+        request.folders.cache.as_deref().context("this user has no cache folder, as no home folder is known")?;
+    let mut downloader = Downloader::new(&request.source, request.show_progress);
+    let mut get = |index: usize| {
+        let (name, sha256) = (NAMES[index], &request.source.sha256[index]);
+        match cached(folder, name, sha256, say) {
+            Some(file) => Ok(file),
+            None => {
+                say(&format!("downloading {name} into {}", folder.display()));
+                downloader.fetch(name, sha256, folder)
+            }
+        }
+    };
+    let files = [get(0)?, get(1)?, get(2)?, get(3)?];
+    let dataset = dataset(files, "MNIST".to_owned(), folder)?;
+    say(&format!("MNIST from {}", folder.display()));
+    Ok(dataset)
+}
+
+/// The file `name` from the cache folder if it is there and right; says so where it is there and wrong.
+fn cached(folder: &Path, name: &str, sha256: &str, say: &mut dyn FnMut(&str)) -> Option<IdxFile> {
+    for path in candidates(folder, name).iter().filter(|path| path.is_file()) {
+        match IdxFile::read(path).and_then(|file| file.with_sha256(sha256)) {
+            Ok(file) => return Some(file),
+            Err(error) => say(&format!("damaged file in the cache: {error:#}")),
+        }
+    }
+    None
+}
+
+/// The first of the paths under which `name` is looked for that is a file.
+fn find(folder: &Path, name: &str) -> Result<PathBuf> {
+    let candidates = candidates(folder, name);
+    candidates.iter().find(|path| path.is_file()).cloned().with_context(|| {
+        let looked_for = candidates.each_ref().map(|path| path.display().to_string()).join(", ");
+        format!("found none of {looked_for}; put {} there, or name another folder with --data", NAMES.join(", "))
+    })
+}
+
+/// Packed or not, in the two spellings that are about; first the one that [`Downloader::fetch`] writes.
+fn candidates(folder: &Path, name: &str) -> [PathBuf; 4] {
+    let dotted = name.replace("-idx", ".idx");
+    [format!("{name}.gz"), name.to_owned(), format!("{dotted}.gz"), dotted].map(|name| folder.join(name))
+}
+
+/// Puts the files, in the order of [`NAMES`], together.
+fn dataset(files: [IdxFile; 4], name: String, folder: &Path) -> Result<Dataset> {
+    let [train_images, train_labels, test_images, test_labels] = files;
+    let train = samples(train_images, train_labels)?;
+    let test = samples(test_images, test_labels)?;
+    Ok(Dataset::new(train, test, name, folder.display().to_string()))
+}
+
+fn samples(images: IdxFile, labels: IdxFile) -> Result<Samples> {
+    let names = format!("{} and {}", images.name(), labels.name());
+    let (images, labels) = (images.images()?, labels.labels()?);
+    let (image_count, label_count) = (images.len() / IMAGE_BYTES, labels.len());
+    ensure!(
+        image_count == label_count,
+        "{names}: byte 4: found {image_count} images and {label_count} labels, wanted as many of each; get these files \
+         from one set"
+    );
+    Ok(Samples { images, labels })
+}

@@ -1,0 +1,225 @@
+//! The digits: MNIST or another set of IDX files from a folder, MNIST from the network, or generated ones.
+
+mod download;
+mod generated;
+mod idx;
+mod mnist;
+
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use anyhow::{Result, bail, ensure};
+use etcetera::BaseStrategy as _;
+use sha2::{Digest as _, Sha256};
+
+pub use generated::digits;
+pub use mnist::Source;
+
+/// Height and width of an image, in pixels.
+pub const IMAGE_SIDE: usize = 28;
+/// Pixels of an image, and its bytes.
+pub const IMAGE_BYTES: usize = IMAGE_SIDE * IMAGE_SIDE;
+/// Labels are 0 up to, but not including, this.
+pub const CLASSES: usize = 10;
+
+/// Grey images with a label each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Samples {
+    /// `[n, 28, 28]`, one byte a pixel: 0 is the black background, 255 the white ink.
+    pub images: Vec<u8>,
+    /// `[n]`, each 0..=9.
+    pub labels: Vec<u8>,
+}
+
+impl Samples {
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there is no image at all; never so in what [`load`] returns.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// The samples as the content of an unpacked IDX image file followed by that of a label file.
+    fn hash_into(&self, hash: &mut Sha256) {
+        hash.update(idx::header(self.len(), &idx::IMAGE_SHAPE));
+        hash.update(&self.images);
+        hash.update(idx::header(self.len(), &[]));
+        hash.update(&self.labels);
+    }
+}
+
+/// A training and a test set, and where they came from.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    /// What the network learns from.
+    pub train: Samples,
+    /// What it is judged by, and never sees in training.
+    pub test: Samples,
+    /// `MNIST`, `IDX files in DIR` or `generated digits`.
+    pub name: String,
+    /// The folder of the files, or the seed of the generator.
+    pub origin: String,
+    /// SHA-256 in hex of the four unpacked IDX files one after the other (training images and labels, test images and
+    /// labels), computed from the samples, so that generated digits have one too.
+    pub sha256: String,
+}
+
+impl Dataset {
+    fn new(train: Samples, test: Samples, name: String, origin: String) -> Self {
+        let mut hash = Sha256::new();
+        train.hash_into(&mut hash);
+        test.hash_into(&mut hash);
+        Self { train, test, name, origin, sha256: hex(&hash.finalize()) }
+    }
+}
+
+/// Which digits are asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Choice {
+    /// MNIST, or generated digits where it can neither be found nor downloaded
+    #[default]
+    Auto,
+    /// MNIST, or an error
+    Mnist,
+    /// Generated digits: no file, no network
+    Generated,
+}
+
+/// Where IDX files are looked for.
+#[derive(Clone, Debug, Default)]
+pub struct Folders {
+    /// The folder that the user named: it must hold all four files, which may be another set than MNIST.
+    pub named: Option<PathBuf>,
+    /// The program's own folder, into which MNIST is downloaded.
+    pub cache: Option<PathBuf>,
+}
+
+impl Folders {
+    /// The folder given with `--data`, else `$GPU_DIGITS_DATA`, and the user's cache folder (`~/.cache/gpu-digits/mnist`
+    /// on Unix unless `$XDG_CACHE_HOME` says otherwise, the local application data on Windows).
+    pub fn from_environment(data_option: Option<PathBuf>) -> Self {
+        let cache = etcetera::choose_base_strategy().ok().map(|user| user.cache_dir().join("gpu-digits").join("mnist"));
+        Self { named: named_folder(data_option, env::var_os("GPU_DIGITS_DATA")), cache }
+    }
+}
+
+/// An empty variable counts as unset, as shells and containers can often not unset one.
+fn named_folder(data_option: Option<PathBuf>, variable: Option<OsString>) -> Option<PathBuf> {
+    data_option.or(variable.filter(|value| !value.is_empty()).map(PathBuf::from))
+}
+
+/// What to load and from where.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Which digits are asked for.
+    pub choice: Choice,
+    /// Where files are looked for.
+    pub folders: Folders,
+    /// How MNIST is told from other files, and where it is downloaded from.
+    pub source: Source,
+    /// Size of a generated training set.
+    pub generated_train: usize,
+    /// Size of a generated test set.
+    pub generated_test: usize,
+    /// Seed of the generator.
+    pub seed: u64,
+    /// Whether a bar on stderr, where that is a terminal, follows a download.
+    pub show_progress: bool,
+}
+
+impl Request {
+    /// MNIST if it can be had, else as many generated digits as MNIST has.
+    pub fn new(folders: Folders) -> Self {
+        Self {
+            choice: Choice::Auto,
+            folders,
+            source: Source::default(),
+            generated_train: 60_000,
+            generated_test: 10_000,
+            seed: 1,
+            show_progress: true,
+        }
+    }
+}
+
+/// Loads the digits that `request` asks for; `say` gets each message for the user, some of several lines.
+///
+/// # Errors
+/// A named folder that lacks a file or holds a wrong one is always an error, never a reason to take other digits. MNIST
+/// that can neither be found nor downloaded is one where [`Choice::Mnist`] was asked for.
+pub fn load(request: &Request, say: &mut dyn FnMut(&str)) -> Result<Dataset> {
+    if request.choice == Choice::Generated {
+        return generate(request);
+    }
+    if let Some(folder) = &request.folders.named {
+        return mnist::from_named_folder(folder, &request.source, say);
+    }
+    mnist::from_cache(request, say).or_else(|why| {
+        let advice = how_to_get_mnist(&request.folders);
+        if request.choice == Choice::Mnist {
+            bail!("cannot load MNIST: {why:#}\n{advice}");
+        }
+        say(&format!(
+            "WARNING: no MNIST here, so these are GENERATED DIGITS; an accuracy on them is not one on MNIST.\n\
+             Why: {why:#}\n{advice}"
+        ));
+        generate(request)
+    })
+}
+
+fn how_to_get_mnist(folders: &Folders) -> String {
+    let place = match &folders.cache {
+        Some(cache) => format!("in {} or in a folder named with --data or $GPU_DIGITS_DATA", cache.display()),
+        None => "in a folder named with --data or $GPU_DIGITS_DATA".to_owned(),
+    };
+    format!("To get MNIST: connect to the internet, or put {} (.gz or unpacked) {place}.", mnist::NAMES.join(", "))
+}
+
+fn generate(request: &Request) -> Result<Dataset> {
+    ensure!(
+        request.generated_train > 0 && request.generated_test > 0,
+        "asked for {} generated training and {} test digits: ask for at least one of each",
+        request.generated_train,
+        request.generated_test
+    );
+    // A stream of its own, which is not that of the next seed's training set either.
+    let test_seed = request.seed ^ u64::from_be_bytes(*b"test set");
+    let train = digits(request.generated_train, request.seed);
+    let test = digits(request.generated_test, test_seed);
+    Ok(Dataset::new(train, test, "generated digits".to_owned(), format!("seed {}", request.seed)))
+}
+
+/// Lower-case hexadecimal digits, as `sha256sum` prints them.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_option_goes_before_the_variable() {
+        let option = Some(PathBuf::from("option"));
+        assert_eq!(named_folder(option.clone(), Some("variable".into())), option);
+        assert_eq!(named_folder(None, Some("variable".into())), Some(PathBuf::from("variable")));
+    }
+
+    #[test]
+    fn empty_variable_counts_as_unset() {
+        assert_eq!(named_folder(None, Some(OsString::new())), None);
+        assert_eq!(named_folder(None, None), None);
+    }
+
+    #[test]
+    fn choices_have_the_names_of_the_command_line() {
+        use clap::ValueEnum as _;
+        for (name, choice) in [("auto", Choice::Auto), ("mnist", Choice::Mnist), ("generated", Choice::Generated)] {
+            assert_eq!(Choice::from_str(name, false), Ok(choice));
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! Training: epochs over a shuffled stream of images, evaluation, and what is needed to repeat both.
+
+use std::ops::Range;
+
+use anyhow::{Result, ensure};
+
+use crate::data::{CLASSES, Dataset, IMAGE_BYTES};
+use crate::device::Device;
+use crate::executor::{Counters, Executor, Observer, Unobserved};
+use crate::model::Model;
+use crate::ops::batch::NO_SAMPLE;
+use crate::ops::optimizer::SCHEDULE_COLUMNS;
+use crate::plan::{Optimizer, Phase, Plan, PlanConfig, TensorId};
+use crate::random::Random;
+use crate::schedule::Schedule;
+use crate::tensor::{HostTensor, pack_bytes};
+
+/// The first of the random streams that shuffle the epochs; those below belong to the initial weights.
+const SHUFFLE_STREAM: u64 = 1 << 32;
+
+/// How to train.
+#[derive(Clone, Copy, Debug)]
+pub struct TrainConfig {
+    /// Passes over the training images.
+    pub epochs: usize,
+    /// Samples of a batch.
+    pub batch: usize,
+    /// The optimizer.
+    pub optimizer: Optimizer,
+    /// The highest learning rate of the run.
+    pub rate: f64,
+    /// How the learning rate moves.
+    pub schedule: Schedule,
+    /// Seed of initial weights, shuffling and dropout.
+    pub seed: u64,
+    /// Whether each epoch has an order of its own; else the images come as they lie in the data set.
+    pub shuffle: bool,
+    /// Training images that are held out for validation, the last ones of the set.
+    pub validation: usize,
+}
+
+/// The images of the resident data set by use: the training set, of which the last are held out, then the test set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Splits {
+    /// Trained on.
+    pub train: Range<u32>,
+    /// Held out.
+    pub validation: Range<u32>,
+    /// Scored once at the end.
+    pub test: Range<u32>,
+}
+
+impl Splits {
+    fn new(train_images: usize, held_out: usize, test_images: usize) -> Self {
+        let bounds = [0, train_images - held_out, train_images, train_images + test_images].map(|bound| bound as u32);
+        Self { train: bounds[0]..bounds[1], validation: bounds[1]..bounds[2], test: bounds[2]..bounds[3] }
+    }
+}
+
+/// Mean loss and accuracy over some images.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Score {
+    /// Mean cross-entropy, in nats.
+    pub loss: f64,
+    /// Share of images whose label is the first largest logit, from 0 to 1.
+    pub accuracy: f64,
+    /// Images.
+    pub images: usize,
+}
+
+impl Score {
+    /// Sums up a history of batches.
+    fn of(history: &[f32], images: usize) -> Self {
+        let sum = |column: usize| history.iter().skip(column).step_by(2).map(|&value| f64::from(value)).sum::<f64>();
+        let count = images.max(1) as f64;
+        Self { loss: sum(0) / count, accuracy: sum(1) / count, images }
+    }
+}
+
+/// What an epoch gave.
+#[derive(Clone, Debug)]
+pub struct Epoch {
+    /// Over the images as they were trained on: each batch before its update.
+    pub score: Score,
+    /// Mean loss of each step's batch before its update.
+    pub step_losses: Vec<f64>,
+    /// Whether the observer ended it before its last step.
+    pub interrupted: bool,
+}
+
+/// The images and labels of several sets, one after the other, as they lie on the device.
+struct ResidentData {
+    images: Vec<u32>,
+    labels: Vec<u32>,
+}
+
+impl ResidentData {
+    /// Packs sets of images and labels.
+    fn pack(sets: &[(&[u8], &[u8])]) -> Self {
+        let images: Vec<u8> = sets.iter().flat_map(|(images, _)| *images).copied().collect();
+        let labels: Vec<u8> = sets.iter().flat_map(|(_, labels)| *labels).copied().collect();
+        Self { images: pack_bytes(&images), labels: pack_bytes(&labels) }
+    }
+
+    fn upload(&self, executor: &mut dyn Executor) {
+        let (images, labels) = (executor.plan().host.images, executor.plan().host.labels);
+        executor.write(images, &self.images);
+        executor.write(labels, &self.labels);
+    }
+}
+
+/// Trains a model on a device.
+pub struct Trainer {
+    executor: Box<dyn Executor>,
+    config: TrainConfig,
+    splits: Splits,
+    rates: Vec<f32>,
+    epochs_done: usize,
+    steps_done: usize,
+}
+
+impl Trainer {
+    /// Makes everything that training needs: the plan, its memory, its kernels, the data and the parameters in place.
+    ///
+    /// # Errors
+    /// Where the sizes do not go together, or the device cannot run the plan.
+    pub async fn new(
+        device: &Device,
+        model: &Model,
+        parameters: &[HostTensor],
+        dataset: &Dataset,
+        config: TrainConfig,
+    ) -> Result<Self> {
+        let (train, test) = (&dataset.train, &dataset.test);
+        ensure!(
+            config.validation < train.len(),
+            "--validation {} leaves nothing of the {} training images to train on; hold out fewer",
+            config.validation,
+            train.len()
+        );
+        let splits = Splits::new(train.len(), config.validation, test.len());
+        ensure!(
+            config.batch <= splits.train.len(),
+            "--batch-size {} is more than the {} images to train on; make it smaller",
+            config.batch,
+            splits.train.len()
+        );
+        let most_images = [&splits.train, &splits.validation, &splits.test].map(|split| split.len());
+        let steps = config.epochs * splits.train.len() / config.batch;
+        let plan = Plan::new(
+            model,
+            PlanConfig {
+                batch: config.batch,
+                images: train.len() + test.len(),
+                batches: most_images.iter().max().unwrap_or(&1).div_ceil(config.batch),
+                steps,
+                optimizer: Some(config.optimizer),
+            },
+        )?;
+        let mut executor = device.executor(plan).await?;
+        let sets = [(&train.images[..], &train.labels[..]), (&test.images[..], &test.labels[..])];
+        ResidentData::pack(&sets).upload(executor.as_mut());
+        let schedule = config.schedule.rows(config.rate, &config.optimizer, steps);
+        let place = executor.plan().host.schedule;
+        executor.write(place, schedule.words());
+        write_parameters(executor.as_mut(), parameters);
+        let rates = schedule.f32().iter().copied().step_by(SCHEDULE_COLUMNS).collect();
+        Ok(Self { executor, config, splits, rates, epochs_done: 0, steps_done: 0 })
+    }
+
+    /// Steps of the next epoch.
+    ///
+    /// Epochs are cut out of one endless stream of permutations of the training images: the images that do not fill
+    /// an epoch's last batch come first in the next epoch, so that each image is seen equally often.
+    pub fn steps_of_next_epoch(&self) -> usize {
+        let steps = |epochs: usize| epochs * self.splits.train.len() / self.config.batch;
+        steps(self.epochs_done + 1) - steps(self.epochs_done)
+    }
+
+    /// Steps of the whole run.
+    pub fn steps(&self) -> usize {
+        self.rates.len()
+    }
+
+    /// The learning rate of a step of the run, counted from 0.
+    pub fn rate(&self, step: usize) -> f32 {
+        self.rates[step]
+    }
+
+    /// Steps run so far.
+    pub fn steps_done(&self) -> usize {
+        self.steps_done
+    }
+
+    /// The images by use.
+    pub fn splits(&self) -> &Splits {
+        &self.splits
+    }
+
+    /// What the executor has done so far.
+    pub fn counters(&self) -> Counters {
+        self.executor.counters()
+    }
+
+    /// Trains one epoch.
+    ///
+    /// # Errors
+    /// Where the device fails, or the loss is no longer finite.
+    pub async fn epoch(&mut self, observer: &mut dyn Observer) -> Result<Epoch> {
+        let wanted = self.steps_of_next_epoch();
+        self.write_order(&self.next_order(wanted));
+        let steps = self.executor.run(Phase::Train, wanted, observer).await?;
+        let history = self.history(steps).await?;
+        self.steps_done += steps;
+        self.epochs_done += 1;
+        let batch = self.config.batch;
+        let step_losses: Vec<f64> = history.iter().step_by(2).map(|&sum| f64::from(sum) / batch as f64).collect();
+        if let Some(step) = step_losses.iter().position(|loss| !loss.is_finite()) {
+            let step = self.steps_done - steps + step + 1;
+            anyhow::bail!("the loss of step {step} is not finite: training diverged; try a smaller --lr");
+        }
+        Ok(Epoch { score: Score::of(&history, steps * batch), step_losses, interrupted: steps < wanted })
+    }
+
+    /// Scores some images of the data set.
+    ///
+    /// # Errors
+    /// Where the device fails.
+    pub async fn evaluate(&mut self, images: Range<u32>) -> Result<Score> {
+        let count = images.len();
+        let steps = count.div_ceil(self.config.batch);
+        self.write_order(&images.collect::<Vec<u32>>());
+        self.executor.run(Phase::Evaluate, steps, &mut Unobserved).await?;
+        Ok(Score::of(&self.history(steps).await?, count))
+    }
+
+    /// Weights and biases as they are now, in the order of [`Model::parameters`].
+    ///
+    /// # Errors
+    /// Where the device fails.
+    pub async fn parameters(&mut self) -> Result<Vec<HostTensor>> {
+        read_all(self.executor.as_mut(), |plan| plan.host.parameters.clone()).await
+    }
+
+    /// The rows of the history that the last `steps` steps wrote.
+    async fn history(&mut self, steps: usize) -> Result<Vec<f32>> {
+        let place = self.executor.plan().host.history;
+        Ok(self.executor.read(place).await?.f32()[..2 * steps].to_vec())
+    }
+
+    /// Writes the order of the coming batches and sets the clock to the first of them.
+    fn write_order(&mut self, order: &[u32]) {
+        write_order(self.executor.as_mut(), order, self.steps_done, self.config.seed);
+    }
+
+    /// The images of the next epoch's `steps` batches, cut out of the stream of permutations.
+    fn next_order(&self, steps: usize) -> Vec<u32> {
+        let count = self.splits.train.len();
+        let start = self.steps_done_before_epoch() * self.config.batch;
+        let places = start..start + steps * self.config.batch;
+        let permutations = places.start / count..=(places.end - 1) / count;
+        let stream = permutations.clone().flat_map(|number| self.permutation(number));
+        stream.skip(places.start - permutations.start() * count).take(places.len()).collect()
+    }
+
+    /// Where the next epoch begins, also when an earlier one was interrupted.
+    fn steps_done_before_epoch(&self) -> usize {
+        self.epochs_done * self.splits.train.len() / self.config.batch
+    }
+
+    fn permutation(&self, number: usize) -> Vec<u32> {
+        let mut images: Vec<u32> = self.splits.train.clone().collect();
+        if self.config.shuffle {
+            Random::new(self.config.seed, SHUFFLE_STREAM + number as u64).shuffle(&mut images);
+        }
+        images
+    }
+}
+
+/// Writes parameters, in the order of [`Model::parameters`].
+fn write_parameters(executor: &mut dyn Executor, parameters: &[HostTensor]) {
+    let places = executor.plan().host.parameters.clone();
+    for (&place, parameter) in places.iter().zip(parameters) {
+        executor.write(place, parameter.words());
+    }
+}
+
+/// Writes the order of the coming batches, filled up with "no sample", and sets the clock.
+fn write_order(executor: &mut dyn Executor, order: &[u32], step: usize, seed: u64) {
+    let (place, clock) = (executor.plan().host.order, executor.plan().host.clock);
+    let mut words = order.to_vec();
+    words.resize(executor.plan().tensor(place).shape.len(), NO_SAMPLE);
+    executor.write(place, &words);
+    executor.write(clock, &[step as u32, 0, seed as u32 ^ (seed >> 32) as u32]);
+}
+
+async fn read_all(executor: &mut dyn Executor, places: impl Fn(&Plan) -> Vec<TensorId>) -> Result<Vec<HostTensor>> {
+    let mut tensors = Vec::new();
+    for place in places(executor.plan()) {
+        tensors.push(executor.read(place).await?);
+    }
+    Ok(tensors)
+}
+
+/// The ten probabilities of each image, in order, by a model with these parameters.
+///
+/// # Errors
+/// Where the device cannot run the plan or fails.
+pub async fn probabilities(
+    device: &Device,
+    model: &Model,
+    parameters: &[HostTensor],
+    images: &[u8],
+) -> Result<Vec<[f32; CLASSES]>> {
+    const MOST_AT_ONCE: usize = 256;
+    let count = images.len() / IMAGE_BYTES;
+    let batch = count.clamp(1, MOST_AT_ONCE);
+    let config = PlanConfig { batch, images: count, batches: 1, steps: 1, optimizer: None };
+    let mut executor = device.executor(Plan::new(model, config)?).await?;
+    ResidentData::pack(&[(images, &vec![0; count])]).upload(executor.as_mut());
+    write_parameters(executor.as_mut(), parameters);
+    let place = executor.plan().host.probability;
+    let indices: Vec<u32> = (0..count as u32).collect();
+    let mut rows = Vec::new();
+    for batch in indices.chunks(batch) {
+        write_order(executor.as_mut(), batch, 0, 0);
+        executor.run(Phase::Evaluate, 1, &mut Unobserved).await?;
+        let probability = executor.read(place).await?;
+        rows.extend(probability.f32().as_chunks().0.iter().take(batch.len()));
+    }
+    Ok(rows)
+}
