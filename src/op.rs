@@ -91,6 +91,9 @@ const MAX_WORKGROUPS_PER_AXIS: u32 = 65_535;
 /// Mesa 22.3's lavapipe silently ends all loops of an invocation after 65,535 iterations; see `ARCHITECTURE.md`.
 pub const MAX_ITERATIONS: u64 = 60_000;
 
+/// Lanes that share what they have loaded in the variants that use subgroups.
+pub const SUBGROUP_LANES: u32 = 8;
+
 /// One shader for an op at its sizes, with everything needed to compile and dispatch it.
 #[derive(Clone, Debug)]
 pub struct Variant {
@@ -102,7 +105,7 @@ pub struct Variant {
     pub workgroups: [u32; 3],
     /// The most iterations that the loops of one invocation make in all; at most [`MAX_ITERATIONS`] may run.
     pub iterations: u64,
-    /// Whether the shader uses subgroup operations.
+    /// Whether the shader needs subgroups of [`SUBGROUP_LANES`] lanes or more.
     pub uses_subgroups: bool,
 }
 
@@ -121,6 +124,32 @@ impl Variant {
             iterations: iterations as u64,
             uses_subgroups: false,
         }
+    }
+
+    /// A kernel of one invocation for each of `invocations` elements of each of `chunks` chunks; no workgroup spans two.
+    ///
+    /// Where a chunk does not fill a workgroup, that is made as small as a subgroup may be.
+    pub fn chunked(shader: Shader, chunks: usize, invocations: usize, iterations: usize) -> Self {
+        let size = invocations.next_multiple_of(SUBGROUP_LANES as usize).min(LINEAR_WORKGROUP as usize);
+        Self {
+            shader,
+            constants: vec![("workgroup_size", size as f64)],
+            workgroups: [(chunks * invocations.div_ceil(size)) as u32, 1, 1],
+            iterations: iterations as u64,
+            uses_subgroups: false,
+        }
+    }
+
+    /// The same grid once for each of `layers` values of `id.z`.
+    pub fn repeated(mut self, layers: usize) -> Self {
+        self.workgroups[2] = layers as u32;
+        self
+    }
+
+    /// The same, on adapters with subgroups of 8 lanes or more only.
+    pub fn with_subgroups(mut self) -> Self {
+        self.uses_subgroups = true;
+        self
     }
 
     /// The word after the dot in the file's name; the plain kernel has none.

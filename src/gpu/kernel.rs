@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 
 use super::Gpu;
-use crate::op::{Access, MAX_ITERATIONS, Op, Variant, variant_label};
+use crate::op::{Access, MAX_ITERATIONS, Op, SUBGROUP_LANES, Variant, variant_label};
 use crate::tensor::HostTensor;
 
 /// The bits that fill an output before a kernel runs: a NaN that no computation produces, so that an element which was
@@ -39,7 +39,8 @@ impl Gpu {
             let Variant { iterations, .. } = variant;
             return Some(format!("it would loop {iterations} times, drivers execute {MAX_ITERATIONS}"));
         }
-        (variant.uses_subgroups && self.info.subgroup_size.is_none()).then(|| "it needs subgroups".to_owned())
+        let has_subgroups = self.info.subgroup_size.is_some_and(|[least, _]| least >= SUBGROUP_LANES);
+        (variant.uses_subgroups && !has_subgroups).then(|| format!("it needs subgroups of {SUBGROUP_LANES} lanes or more"))
     }
 }
 

@@ -19,6 +19,12 @@ use crate::op::{Op, Operand, Variant, shader, sum_tolerance};
 use crate::tensor::DType::F32;
 use crate::tensor::HostTensor;
 
+/// Neighbouring positions that one invocation of the `subgroup` variants computes: a `vec4`.
+const TILE_POSITIONS: usize = 4;
+
+/// Channels that it computes: two for each of the 8 lanes that load for the others.
+const TILE_CHANNELS: usize = 16;
+
 /// Sizes of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Conv2d {
@@ -189,9 +195,15 @@ impl Op for Conv2dForward {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        let Conv2d { in_channels, kernel, .. } = self.0;
-        let outputs = self.0.output().iter().product();
-        vec![Variant::linear(shader!("conv2d_forward"), outputs, in_channels * (1 + kernel * (1 + kernel)))]
+        let Conv2d { batch, in_channels, out_channels, kernel, .. } = self.0;
+        let iterations = in_channels * (1 + kernel * (1 + kernel));
+        let tiles = batch * self.0.out_height() * self.0.out_width().div_ceil(TILE_POSITIONS);
+        vec![
+            Variant::linear(shader!("conv2d_forward.subgroup"), tiles, iterations)
+                .repeated(out_channels.div_ceil(TILE_CHANNELS))
+                .with_subgroups(),
+            Variant::linear(shader!("conv2d_forward"), self.0.output().iter().product(), iterations),
+        ]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
@@ -252,9 +264,15 @@ impl Op for Conv2dBackwardInput {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        let Conv2d { out_channels, kernel, .. } = self.0;
-        let inputs = self.0.input().iter().product();
-        vec![Variant::linear(shader!("conv2d_backward_input"), inputs, out_channels * (1 + kernel * (1 + kernel)))]
+        let Conv2d { batch, in_channels, in_height, in_width, out_channels, kernel, .. } = self.0;
+        let iterations = out_channels * (1 + kernel * (1 + kernel));
+        let tiles = batch * in_height * in_width.div_ceil(TILE_POSITIONS);
+        vec![
+            Variant::linear(shader!("conv2d_backward_input.subgroup"), tiles, iterations)
+                .repeated(in_channels.div_ceil(TILE_CHANNELS))
+                .with_subgroups(),
+            Variant::linear(shader!("conv2d_backward_input"), self.0.input().iter().product(), iterations),
+        ]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
@@ -320,9 +338,16 @@ impl Op for Conv2dBackwardWeight {
     }
 
     fn variants(&self) -> Vec<Variant> {
+        let Conv2d { in_channels, out_channels, kernel, .. } = self.0;
         let partials = self.0.chunks() * self.0.weight().iter().product::<usize>();
         let iterations = self.0.samples_per_chunk() * self.0.iterations_per_sample();
-        vec![Variant::linear(shader!("conv2d_backward_weight"), partials, iterations)]
+        let tiles = in_channels * kernel * kernel.div_ceil(TILE_POSITIONS);
+        vec![
+            Variant::chunked(shader!("conv2d_backward_weight.subgroup"), self.0.chunks(), tiles, iterations)
+                .repeated(out_channels.div_ceil(TILE_CHANNELS))
+                .with_subgroups(),
+            Variant::linear(shader!("conv2d_backward_weight"), partials, iterations),
+        ]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

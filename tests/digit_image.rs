@@ -1,0 +1,215 @@
+//! Pictures of a drawn 7 in many forms, and files that are no pictures.
+
+use std::fs;
+use std::path::PathBuf;
+
+use gpu_digits::digit_image::{load, prepare};
+use image::imageops::{FilterType, resize};
+use image::{DynamicImage, GrayImage, Luma, LumaA, Rgb, imageops};
+use tempfile::TempDir;
+
+const PAPER: Luma<u8> = Luma([220]);
+const PEN: Luma<u8> = Luma([40]);
+
+/// A 7 of 80x120 pixels, dark on light, with its upper left corner at (x, y) of a sheet of paper.
+fn seven(width: u32, height: u32, x: i32, y: i32) -> GrayImage {
+    GrayImage::from_fn(width, height, |column, row| {
+        let (column, row) = (column as i32 - x, row as i32 - y);
+        let is_bar = (0..80).contains(&column) && (0..14).contains(&row);
+        let is_stem = (0..120).contains(&row) && (64..80).contains(&(column + row / 2));
+        if is_bar || is_stem { PEN } else { PAPER }
+    })
+}
+
+fn prepared(picture: &GrayImage) -> [u8; 784] {
+    prepare(&picture.clone().into()).unwrap()
+}
+
+fn as_image(pixels: [u8; 784]) -> GrayImage {
+    GrayImage::from_raw(28, 28, pixels.to_vec()).unwrap()
+}
+
+/// Checks that the mean absolute difference is within a limit in grey levels.
+#[track_caller]
+fn assert_close(a: &[u8; 784], b: &[u8; 784], limit: f64) {
+    let difference = a.iter().zip(b).map(|(&a, &b)| f64::from(a.abs_diff(b))).sum::<f64>() / 784.0;
+    assert!(difference <= limit, "{difference} is more than {limit}");
+}
+
+#[test]
+fn digit_fills_twenty_pixels_around_its_centre_of_mass() {
+    let pixels = prepared(&seven(300, 200, 40, 30));
+    assert_eq!(pixels.iter().max(), Some(&255));
+    assert_eq!(pixels[0], 0);
+    let inked: Vec<usize> = (0..784).filter(|&index| pixels[index] > 76).collect();
+    let height = inked.iter().map(|index| index / 28).max().unwrap() - inked[0] / 28 + 1;
+    let columns = inked.iter().map(|index| index % 28);
+    let width = columns.clone().max().unwrap() - columns.min().unwrap() + 1;
+    assert_eq!((width, height), (14, 20), "80x120 in 20x20");
+    let mass: f64 = pixels.iter().map(|&pixel| f64::from(pixel)).sum();
+    for place in [|index| index % 28, |index| index / 28] {
+        let moment: f64 = (0..784).map(|index| f64::from(pixels[index]) * (place(index) as f64 + 0.5)).sum();
+        assert!((moment / mass - 14.5).abs() <= 0.6, "{}", moment / mass);
+    }
+}
+
+#[test]
+fn image_like_those_of_mnist_is_unchanged_and_so_is_its_enlargement() {
+    let pixels = prepared(&seven(300, 200, 40, 30));
+    let image = as_image(pixels);
+    assert_eq!(prepared(&image), pixels);
+    assert_eq!(prepared(&resize(&image, 280, 280, FilterType::Nearest)), pixels);
+}
+
+#[test]
+fn light_on_dark_equals_dark_on_light() {
+    let mut picture = seven(300, 200, 40, 30);
+    let dark_on_light = prepared(&picture);
+    imageops::invert(&mut picture);
+    assert_close(&prepared(&picture), &dark_on_light, 0.2);
+}
+
+#[test]
+fn place_and_size_do_not_matter() {
+    let pixels = prepared(&seven(300, 200, 40, 30));
+    assert_close(&prepared(&seven(1000, 160, 801, 7)), &pixels, 0.2);
+    let double = resize(&seven(300, 200, 40, 30), 600, 400, FilterType::Nearest);
+    assert_close(&prepared(&double), &pixels, 0.1);
+    let photograph = resize(&seven(300, 200, 40, 30), 1200, 800, FilterType::Triangle);
+    assert_close(&prepared(&photograph), &pixels, 3.0);
+    let tiny = resize(&seven(300, 200, 40, 30), 30, 20, FilterType::Triangle);
+    assert_close(&prepared(&tiny), &pixels, 15.0);
+}
+
+#[test]
+fn colour_and_contrast_do_not_matter() {
+    let paper_and_pen = seven(300, 200, 40, 30);
+    let colour = |Luma([grey]): Luma<u8>| if grey < 128 { Rgb([40, 40, 200]) } else { Rgb([255, 250, 180]) };
+    let picture = image::RgbImage::from_fn(300, 200, |x, y| colour(*paper_and_pen.get_pixel(x, y)));
+    assert_close(&prepare(&picture.into()).unwrap(), &prepared(&paper_and_pen), 1.0);
+}
+
+#[test]
+fn transparent_counts_as_white() {
+    let paper_and_pen = seven(300, 200, 40, 30);
+    let picture = image::GrayAlphaImage::from_fn(300, 200, |x, y| {
+        LumaA([0, if paper_and_pen.get_pixel(x, y) == &PEN { 255 } else { 0 }])
+    });
+    assert_close(&prepare(&picture.into()).unwrap(), &prepared(&paper_and_pen), 0.2);
+}
+
+#[test]
+fn specks_and_grain_are_not_ink() {
+    let clean = seven(300, 200, 40, 30);
+    let mut picture = clean.clone();
+    for (index, pixel) in picture.pixels_mut().enumerate() {
+        pixel.0[0] = pixel.0[0].saturating_add_signed([-15, 3, 12, 0, -8, 8][index * 31 % 6]);
+    }
+    for (x, y) in [(3, 3), (290, 5), (200, 190), (201, 190), (10, 150)] {
+        picture.put_pixel(x, y, Luma([0]));
+    }
+    assert_close(&prepared(&picture), &prepared(&clean), 2.0);
+}
+
+#[test]
+fn blank_picture_is_an_error() {
+    for picture in [GrayImage::from_pixel(50, 40, PAPER), GrayImage::from_pixel(1, 1, PEN)] {
+        let error = prepare(&picture.into()).unwrap_err().to_string();
+        assert!(error.contains("blank") && error.contains("0 of 255 grey levels"), "{error}");
+    }
+    let error = prepare(&DynamicImage::new_luma8(0, 0)).unwrap_err().to_string();
+    assert!(error.contains("no pixels"), "{error}");
+}
+
+struct Files(TempDir);
+
+impl Files {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.0.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    fn save(&self, name: &str, picture: &GrayImage) -> PathBuf {
+        let path = self.0.path().join(name);
+        picture.save(&path).unwrap();
+        path
+    }
+
+    /// Writes a file that cannot be used, and checks that the error names it and has all parts.
+    #[track_caller]
+    fn assert_refused(&self, name: &str, bytes: &[u8], parts: &[&str]) {
+        let message = format!("{:#}", load(&self.write(name, bytes)).unwrap_err());
+        for part in parts.iter().chain([&name]) {
+            assert!(message.contains(part), "{part:?} is not in {message:?}");
+        }
+    }
+}
+
+#[test]
+fn png_pgm_and_jpeg_files_are_read_by_their_content() {
+    let (files, picture) = (Files::new(), seven(300, 200, 40, 30));
+    for name in ["seven.png", "seven.pgm", "seven.jpg"] {
+        let path = files.save(name, &picture);
+        assert_close(&load(&path).unwrap(), &prepared(&picture), 2.0);
+        let unnamed = files.write("seven", &fs::read(path).unwrap());
+        assert_close(&load(&unnamed).unwrap(), &prepared(&picture), 2.0);
+    }
+}
+
+#[test]
+fn photograph_on_its_side_is_turned() {
+    let (files, picture) = (Files::new(), seven(300, 200, 40, 30));
+    let on_its_side = files.save("side.jpg", &imageops::rotate270(&picture));
+    // An Exif segment behind the first two bytes: one entry, the orientation (0x0112), with the value 6 (turn right).
+    let tiff = b"MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+    let exif = [b"\xff\xe1\0\x22Exif\0\0".as_slice(), tiff].concat();
+    let mut bytes = fs::read(on_its_side).unwrap();
+    bytes.splice(2..2, exif);
+    let turned = load(&files.write("noted.jpg", &bytes)).unwrap();
+    assert_close(&turned, &prepared(&picture), 2.0);
+}
+
+#[test]
+fn missing_file_is_an_error() {
+    let error = format!("{:#}", load("no/such/picture.png".as_ref()).unwrap_err());
+    assert!(error.contains("cannot read the picture no/such/picture.png: "), "{error}");
+}
+
+#[test]
+fn file_that_is_no_picture_is_an_error() {
+    let files = Files::new();
+    files.assert_refused("notes.txt", b"7 is a number", &["give a PNG, JPEG or PGM file"]);
+    files.assert_refused("empty.png", b"", &["give a PNG, JPEG or PGM file"]);
+}
+
+#[test]
+fn truncated_picture_is_an_error() {
+    let files = Files::new();
+    for name in ["seven.png", "seven.pgm"] {
+        let bytes = fs::read(files.save(name, &seven(300, 200, 40, 30))).unwrap();
+        files.assert_refused(name, &bytes[..bytes.len() / 2], &["damaged"]);
+    }
+}
+
+#[test]
+fn blank_file_is_an_error_with_its_name() {
+    let files = Files::new();
+    let bytes = fs::read(files.save("blank.png", &GrayImage::from_pixel(9, 9, PAPER))).unwrap();
+    files.assert_refused("blank.png", &bytes, &["cannot use the picture", "blank"]);
+}
+
+#[test]
+fn decompression_bomb_is_refused_by_its_header() {
+    let files = Files::new();
+    files.assert_refused("bomb.pgm", b"P5 60000 60000 255\n\0", &["60000x60000", "256 MB", "shrink it"]);
+
+    let mut jpeg = fs::read(files.save("bomb.jpg", &seven(300, 200, 40, 30))).unwrap();
+    let size = jpeg.windows(4).position(|bytes| bytes == [0, 200, 1, 44]).unwrap();
+    jpeg[size..size + 4].fill(0xfa);
+    files.assert_refused("bomb.jpg", &jpeg, &["64250x64250", "256 MB"]);
+}
