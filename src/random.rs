@@ -31,7 +31,7 @@ impl Random {
 
     /// An integer in `0..bound`, by Lemire's multiplication; the bias is below `bound / 2^32`.
     pub fn below(&mut self, bound: u32) -> u32 {
-        (u64::from(self.bits()) * u64::from(bound) >> 32) as u32
+        ((u64::from(self.bits()) * u64::from(bound)) >> 32) as u32
     }
 
     /// Shuffles a slice (Fisher and Yates).

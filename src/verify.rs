@@ -9,7 +9,7 @@ use crate::cpu::CpuExecutor;
 use crate::executor::Executor;
 use crate::gpu::{Gpu, GpuExecutor, run_variant};
 use crate::model::{Model, NAMED_MODELS};
-use crate::op::variant_label;
+use crate::op::{Variant, variant_label};
 use crate::ops::{Case, TABLE};
 use crate::plan::{Optimizer, Phase, Plan, PlanConfig, TensorId};
 use crate::random::Random;
@@ -93,23 +93,42 @@ fn plan(model: &Model, batch: usize, optimizer: Optimizer) -> Result<Plan> {
     Plan::new(model, PlanConfig { batch, images: IMAGES, batches: IMAGES.div_ceil(batch), steps: 10, optimizer: Some(optimizer) })
 }
 
+/// A case with seeded operands, and what they must be afterwards.
+pub struct Example {
+    inputs: Vec<HostTensor>,
+    wanted: Vec<HostTensor>,
+}
+
+impl Example {
+    /// Draws the operands and runs the reference.
+    pub fn of(case: &Case) -> Self {
+        let inputs = case.test_inputs(&mut Random::new(0, 0));
+        let mut wanted = inputs.clone();
+        case.reference(&mut wanted);
+        Self { inputs, wanted }
+    }
+}
+
 /// Checks an op at its sizes on several adapters, all variants of each, and hands over each check with the adapter's
 /// place in `gpus`.
 pub async fn check_case(gpus: &[Gpu], case: &Case, mut report: impl FnMut(usize, Check)) {
-    let inputs = case.test_inputs(&mut Random::new(0, 0));
-    let mut wanted = inputs.clone();
-    case.reference(&mut wanted);
+    let example = Example::of(case);
     for (place, gpu) in gpus.iter().enumerate() {
         for variant in case.variants() {
-            let outcome = match gpu.why_not(&variant) {
-                Some(reason) => Outcome::Skipped { reason },
-                None => match run_variant(gpu, case.as_ref(), &variant, &inputs).await {
-                    Ok(got) => compare_operands(case, &got, &wanted),
-                    Err(error) => Outcome::Failed { reason: format!("{error:#}") },
-                },
-            };
+            let outcome = check_variant(gpu, case, &variant, &example).await;
             report(place, Check { op: case.name(), label: variant_label(case.as_ref(), &variant), outcome });
         }
+    }
+}
+
+/// Checks one variant of an op on one adapter.
+pub async fn check_variant(gpu: &Gpu, case: &Case, variant: &Variant, example: &Example) -> Outcome {
+    if let Some(reason) = gpu.why_not(variant) {
+        return Outcome::Skipped { reason };
+    }
+    match run_variant(gpu, case.as_ref(), variant, &example.inputs).await {
+        Ok(got) => compare_operands(case, &got, &example.wanted),
+        Err(error) => Outcome::Failed { reason: format!("{error:#}") },
     }
 }
 

@@ -67,7 +67,7 @@ pub(super) async fn run(args: TrainArgs) -> Result<Verdict> {
     let record = record(&device, &model, &parameters, &dataset, &config);
     folder.write_record(&record)?;
     let run = Run { args, config, model, trainer: &mut trainer, folder, record, stop };
-    run.to_its_end().await
+    run.train().await
 }
 
 /// A flag that Ctrl-C sets; a second Ctrl-C ends the program at once.
@@ -137,7 +137,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn to_its_end(mut self) -> Result<Verdict> {
+    async fn train(mut self) -> Result<Verdict> {
         println!("epoch    loss  train %  validation %  seconds  images/s");
         let mut seconds = 0.0;
         let mut interrupted = false;
@@ -167,7 +167,7 @@ impl Run<'_> {
         let Some(every) = self.args.log_steps else { return Ok(()) };
         for (index, loss) in epoch.step_losses.iter().enumerate() {
             let step = first_step + index;
-            if step % every == 0 {
+            if step.is_multiple_of(every) {
                 let rate = self.trainer.rate(step);
                 self.folder.append_metrics(
                     &json!({"kind": "step", "step": step + 1, "epoch": number, "loss": loss, "learning_rate": rate}),

@@ -1,0 +1,32 @@
+//! What the test suites that need adapters share.
+
+use gpu_digits::gpu::{Backend, Gpu, adapters};
+use libtest_mimic::{Failed, Trial};
+
+/// What is said where tests cannot run.
+const NO_ADAPTER: &str = "no adapter; install a GPU driver, or mesa-vulkan-drivers and libvulkan1";
+
+/// The usable adapters of this machine.
+pub(crate) fn gpus() -> Vec<Gpu> {
+    pollster::block_on(async {
+        let mut gpus = Vec::new();
+        for adapter in adapters(&Backend::ALL).await {
+            if adapter.info.unusable.is_none() {
+                gpus.push(Gpu::open(&adapter).await.expect("a usable adapter opens"));
+            }
+        }
+        gpus
+    })
+}
+
+/// A test that cannot run for want of an adapter: ignored with the reason, or failed where a GPU is required.
+pub(crate) fn without_adapter(name: &str) -> Trial {
+    let required = std::env::var_os("GPU_DIGITS_REQUIRE_GPU").is_some_and(|value| value == "1");
+    let trial = Trial::test(name, || Err(Failed::from(format!("{NO_ADAPTER} (GPU_DIGITS_REQUIRE_GPU is 1)"))));
+    if required { trial } else { trial.with_kind(NO_ADAPTER).with_ignored_flag(true) }
+}
+
+/// An adapter as it stands in the names of tests.
+pub(crate) fn adapter_name(gpu: &Gpu) -> String {
+    format!("{} {}", gpu.info().backend.name(), gpu.info().name)
+}

@@ -1,0 +1,234 @@
+//! Whole runs: the same bits again, CPU and GPU alike, nothing allocated or read back on the way, and every image seen.
+
+mod common;
+
+use std::ops::ControlFlow;
+
+use common::{adapter_name, gpus, without_adapter};
+use gpu_digits::data::{Dataset, Folders, Request, load};
+use gpu_digits::device::Device;
+use gpu_digits::executor::{Observer, Unobserved};
+use gpu_digits::model::Model;
+use gpu_digits::plan::Optimizer;
+use gpu_digits::schedule::Schedule;
+use gpu_digits::train::{Epoch, TrainConfig, Trainer};
+use gpu_digits::weights;
+use libtest_mimic::{Arguments, Failed, Trial};
+use pollster::block_on;
+
+/// A test on one adapter.
+type AdapterTest = fn(&Device) -> Result<(), Failed>;
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let on_cpu: [(&str, AdapterTest); 6] = [
+        ("the_cpu_gives_the_same_bits_on_any_number_of_threads", same_bits_on_any_number_of_threads),
+        ("every_image_is_seen_once_an_epoch_and_leftovers_come_first_in_the_next", every_image_is_seen),
+        ("without_shuffling_images_come_in_their_order", order_without_shuffling),
+        ("an_observer_ends_a_run_and_what_was_trained_stays", observer_ends_a_run),
+        ("a_batch_larger_than_the_training_set_is_refused", too_large_a_batch),
+        ("a_loss_that_is_not_finite_is_an_error", diverging),
+    ];
+    let on_each: [(&str, AdapterTest); 4] = [
+        ("a_run_repeats_to_the_bit", repeats_to_the_bit),
+        ("a_long_run_allocates_nothing_and_reads_nothing_inside_an_epoch", allocates_nothing),
+        ("the_losses_of_ten_steps_are_the_cpus_to_1e-4", losses_are_the_cpus),
+        ("a_small_network_learns_generated_digits", learns),
+    ];
+    let mut trials: Vec<Trial> =
+        on_cpu.into_iter().map(|(name, test)| Trial::test(name, move || test(&Device::Cpu))).collect();
+    let gpus = gpus();
+    for (name, test) in on_each {
+        trials.push(Trial::test(format!("{name} [cpu]"), move || test(&Device::Cpu)));
+        if gpus.is_empty() {
+            trials.push(without_adapter(name));
+        }
+        for gpu in &gpus {
+            let name = format!("{name} [{}]", adapter_name(gpu));
+            let device = Device::Gpu(Box::new(gpu.clone()));
+            trials.push(Trial::test(name, move || test(&device)));
+        }
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+const SMALL: &str = "conv 4x3, relu, pool 2, dropout 0.25, flatten, dense 10";
+
+fn config() -> TrainConfig {
+    TrainConfig {
+        epochs: 2,
+        batch: 16,
+        optimizer: Optimizer::adam(0.0, false),
+        rate: 0.01,
+        schedule: Schedule::OneCycle,
+        seed: 7,
+        shuffle: true,
+        validation: 20,
+    }
+}
+
+fn dataset(train: usize) -> Dataset {
+    let request = Request {
+        choice: gpu_digits::data::Choice::Generated,
+        generated_train: train,
+        generated_test: 50,
+        ..Request::new(Folders::default())
+    };
+    load(&request, &mut |_| ()).expect("digits can be generated")
+}
+
+fn trainer(device: &Device, model: &str, images: usize, config: TrainConfig) -> anyhow::Result<Trainer> {
+    let model: Model = model.parse()?;
+    let parameters = model.initial_parameters(config.seed);
+    block_on(Trainer::new(device, &model, &parameters, &dataset(images), config))
+}
+
+fn epoch(trainer: &mut Trainer) -> anyhow::Result<Epoch> {
+    block_on(trainer.epoch(&mut Unobserved))
+}
+
+/// The hash of the weights after both epochs.
+fn weights_hash(device: &Device, config: TrainConfig) -> anyhow::Result<String> {
+    let mut trainer = trainer(device, SMALL, 200, config)?;
+    epoch(&mut trainer)?;
+    epoch(&mut trainer)?;
+    Ok(weights::hash(&block_on(trainer.parameters())?))
+}
+
+fn check(holds: bool, otherwise: impl Into<String>) -> Result<(), Failed> {
+    if holds { Ok(()) } else { Err(Failed::from(otherwise.into())) }
+}
+
+fn repeats_to_the_bit(device: &Device) -> Result<(), Failed> {
+    let (first, second) = (weights_hash(device, config())?, weights_hash(device, config())?);
+    check(first == second, format!("the same run gave the weights {first} and {second}"))?;
+    let other = weights_hash(device, TrainConfig { seed: 8, ..config() })?;
+    check(first != other, "another seed gave the same weights")
+}
+
+fn same_bits_on_any_number_of_threads(device: &Device) -> Result<(), Failed> {
+    let mut hashes = Vec::new();
+    for threads in [1, 2, 5] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
+        hashes.push(pool.install(|| weights_hash(device, config()))?);
+    }
+    check(hashes.iter().all(|hash| *hash == hashes[0]), format!("1, 2 and 5 threads gave {hashes:?}"))
+}
+
+fn allocates_nothing(device: &Device) -> Result<(), Failed> {
+    let config = TrainConfig { epochs: 1, batch: 4, validation: 0, ..config() };
+    let mut trainer = trainer(device, "flatten, dense 10", 2_000, config)?;
+    let before = trainer.counters();
+    let inside = block_on(async {
+        let mut inside = Inside { counters: vec![] };
+        trainer.epoch(&mut inside).await.map(|_| inside.counters)
+    })?;
+    check(inside.len() > 1, "the observer was not told of the run's progress")?;
+    let after = trainer.counters();
+    check(after.steps - before.steps == 500, format!("{} steps instead of 500", after.steps - before.steps))?;
+    // The epoch's one read, after its last step, brings its metrics; on a GPU it goes through one staging buffer.
+    check(after.reads - before.reads == 1, format!("{} reads in an epoch", after.reads - before.reads))?;
+    let allocations = after.allocations - before.allocations;
+    check(allocations <= 1, format!("{allocations} allocations in an epoch, at most its staging buffer is allowed"))
+}
+
+/// Notes how often it is told of progress, and watches nothing.
+struct Inside {
+    counters: Vec<usize>,
+}
+
+impl Observer for Inside {
+    fn progress(&mut self, steps: usize, history: Option<&[f32]>) -> ControlFlow<()> {
+        assert!(history.is_none(), "nothing is read back for who does not watch");
+        self.counters.push(steps);
+        ControlFlow::Continue(())
+    }
+}
+
+fn losses_are_the_cpus(device: &Device) -> Result<(), Failed> {
+    let config = TrainConfig { epochs: 1, batch: 32, validation: 0, rate: 1e-3, ..config() };
+    let losses = |device: &Device| epoch(&mut trainer(device, "convnet", 320, config)?).map(|epoch| epoch.step_losses);
+    let (got, wanted) = (losses(device)?, losses(&Device::Cpu)?);
+    check(got.len() == 10, "not ten steps")?;
+    for (step, (got, wanted)) in got.iter().zip(&wanted).enumerate() {
+        let error = (got - wanted).abs() / wanted;
+        check(error <= 1e-4, format!("step {step}: loss {got} instead of the CPU's {wanted}, off by {error:e}"))?;
+    }
+    Ok(())
+}
+
+fn learns(device: &Device) -> Result<(), Failed> {
+    let config = TrainConfig { epochs: 3, batch: 32, ..config() };
+    let mut trainer = trainer(device, "conv 8x5, relu, pool 4, flatten, dense 10", 1_000, config)?;
+    let first = epoch(&mut trainer)?.score;
+    epoch(&mut trainer)?;
+    let last = epoch(&mut trainer)?.score;
+    check(last.loss < first.loss / 2.0, format!("the loss fell from {} to {} only", first.loss, last.loss))?;
+    let test = block_on(trainer.evaluate(trainer.splits().test.clone()))?;
+    check(test.images == 50 && test.accuracy > 0.8, format!("{test:?} after three epochs"))
+}
+
+/// With momentum 0 and rate 0 nothing changes, so the losses of an epoch tell which images were in it.
+fn every_image_is_seen(device: &Device) -> Result<(), Failed> {
+    let still = TrainConfig {
+        epochs: 4,
+        batch: 16,
+        optimizer: Optimizer::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 },
+        rate: f64::MIN_POSITIVE,
+        validation: 0,
+        ..config()
+    };
+    // 4 epochs of 40 images are 10 batches of 16 exactly: 2, 3, 2 and 3 of them.
+    let mut trainer = trainer(device, "flatten, dense 10", 40, still)?;
+    let alone = block_on(trainer.evaluate(trainer.splits().train.clone()))?;
+    let (mut steps, mut total) = (Vec::new(), 0.0);
+    for _ in 0..4 {
+        let epoch = epoch(&mut trainer)?;
+        steps.push(epoch.step_losses.len());
+        total += 16.0 * epoch.step_losses.iter().sum::<f64>();
+    }
+    check(steps == [2, 3, 2, 3], format!("epochs of {steps:?} steps"))?;
+    let wanted = 4.0 * 40.0 * alone.loss;
+    check((total - wanted).abs() < 1e-3, format!("four epochs sum up to a loss of {total} instead of {wanted}"))
+}
+
+fn order_without_shuffling(device: &Device) -> Result<(), Failed> {
+    let config = TrainConfig { shuffle: false, epochs: 1, batch: 10, validation: 0, ..config() };
+    let mut first = trainer(device, "flatten, dense 10", 10, config)?;
+    let images = 0..10;
+    let alone = block_on(first.evaluate(images))?.loss;
+    let mut longer = trainer(device, "flatten, dense 10", 30, config)?;
+    let loss = epoch(&mut longer)?.step_losses[0];
+    check((loss - alone).abs() < 1e-6, format!("the first batch has a loss of {loss}, the first ten images {alone}"))
+}
+
+struct StopAt(usize);
+
+impl Observer for StopAt {
+    fn progress(&mut self, steps: usize, _: Option<&[f32]>) -> ControlFlow<()> {
+        if steps >= self.0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+fn observer_ends_a_run(device: &Device) -> Result<(), Failed> {
+    let mut trainer = trainer(device, SMALL, 200, config())?;
+    let before = block_on(trainer.parameters())?;
+    let epoch = block_on(trainer.epoch(&mut StopAt(3)))?;
+    check(epoch.interrupted && epoch.step_losses.len() == 3, format!("{} steps", epoch.step_losses.len()))?;
+    check(block_on(trainer.parameters())? != before, "nothing was trained")
+}
+
+fn too_large_a_batch(device: &Device) -> Result<(), Failed> {
+    match trainer(device, SMALL, 30, config()) {
+        Ok(_) => Err(Failed::from("10 images were enough for a batch of 16")),
+        Err(error) => check(error.to_string().contains("--batch-size 16"), error.to_string()),
+    }
+}
+
+fn diverging(device: &Device) -> Result<(), Failed> {
+    let config = TrainConfig { rate: 1e30, ..config() };
+    match epoch(&mut trainer(device, SMALL, 200, config)?) {
+        Ok(epoch) => Err(Failed::from(format!("a learning rate of 1e30 gave {:?}", epoch.step_losses))),
+        Err(error) => check(error.to_string().contains("smaller --lr"), error.to_string()),
+    }
+}
