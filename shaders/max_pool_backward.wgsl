@@ -2,8 +2,9 @@
 //
 //   input_grad[p,i] = output_grad of the window that holds position i where i is that window's argmax, else 0
 //
-// Positions left over at the end belong to no window. One invocation computes one element of the input's gradient, in
-// memory order. CPU twin: MaxPoolBackward in src/ops/max_pool.rs.
+// Positions left over at the end belong to no window. One invocation computes a block of size x size elements of the
+// input's gradient: those of one window, or what is left over at the end of a row or column.
+// CPU twin: MaxPoolBackward in src/ops/max_pool.rs.
 
 override planes: u32;
 override height: u32;
@@ -13,6 +14,8 @@ override workgroup_size: u32;
 
 override out_height: u32 = height / size;
 override out_width: u32 = width / size;
+override blocks_down: u32 = (height + size - 1u) / size;
+override blocks_across: u32 = (width + size - 1u) / size;
 
 @group(0) @binding(0) var<storage, read> output_grad: array<f32>;       // [planes, out_height, out_width]
 @group(0) @binding(1) var<storage, read> argmax: array<u32>;            // [planes, out_height, out_width]
@@ -21,18 +24,22 @@ override out_width: u32 = width / size;
 @compute @workgroup_size(workgroup_size)
 fn max_pool_backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = id.x + id.y * groups.x * workgroup_size;
-    if i >= planes * height * width { return; }
-    let position = i % (height * width);
-    let plane = i / (height * width);
-    let x = position % width / size;
-    let y = position / width / size;
+    if i >= planes * blocks_down * blocks_across { return; }
+    let x = i % blocks_across;
+    let y = i / blocks_across % blocks_down;
+    let plane = i / (blocks_across * blocks_down);
 
     var grad = 0.0;
+    var maximum = height * width;
     if x < out_width && y < out_height {
         let window = (plane * out_height + y) * out_width + x;
-        if argmax[window] == position {
-            grad = output_grad[window];
+        grad = output_grad[window];
+        maximum = argmax[window];
+    }
+    for (var in_y = y * size; in_y < min((y + 1u) * size, height); in_y++) {
+        for (var in_x = x * size; in_x < min((x + 1u) * size, width); in_x++) {
+            let position = in_y * width + in_x;
+            input_grad[plane * height * width + position] = select(0.0, grad, position == maximum);
         }
     }
-    input_grad[i] = grad;
 }

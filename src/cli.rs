@@ -52,7 +52,7 @@ pub struct DataArgs {
     #[arg(long, value_enum, default_value_t = Choice::Auto)]
     pub dataset: Choice,
     /// Training images to generate, where digits are generated; a sixth as many test images
-    #[arg(long, value_name = "N", default_value_t = 60_000, value_parser = positive())]
+    #[arg(long, value_name = "N", default_value_t = 12_000, value_parser = positive())]
     pub generated_images: usize,
 }
 

@@ -61,12 +61,7 @@ impl Executor for CpuExecutor {
         Box::pin(async move { Ok(copy) })
     }
 
-    fn run<'a>(
-        &'a mut self,
-        phase: Phase,
-        steps: usize,
-        observer: &'a mut dyn Observer,
-    ) -> Pending<'a, Result<usize>> {
+    fn run<'a>(&'a mut self, phase: Phase, steps: usize, observer: &'a mut dyn Observer) -> Pending<'a, Result<usize>> {
         Box::pin(async move {
             for done in 1..=steps {
                 for index in 0..self.plan.calls(phase).len() {

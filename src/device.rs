@@ -13,7 +13,7 @@ use crate::plan::Plan;
 /// A wish for a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeviceChoice {
-    /// The best adapter: discrete, integrated, then software; the CPU where there is none.
+    /// The best adapter: discrete, integrated, then software Vulkan; the CPU where there is none.
     Auto,
     /// The CPU.
     Cpu,
@@ -62,7 +62,9 @@ impl Device {
                 // Looking for GL starts its drivers, which talk; it is left for where nothing else is found.
                 let mut found = best(adapters(&[Backend::Vulkan, Backend::Metal, Backend::Dx12]).await);
                 if found.is_none() {
-                    found = best(adapters(&[Backend::Gl]).await);
+                    // Software GL has no subgroups: it trains ten times slower than the CPU executor.
+                    found = best(adapters(&[Backend::Gl]).await)
+                        .filter(|adapter| adapter.info.kind != AdapterKind::Software);
                 }
                 match found {
                     Some(adapter) => open(&adapter).await,

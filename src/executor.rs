@@ -60,12 +60,7 @@ pub trait Executor {
     fn read(&mut self, tensor: TensorId) -> Pending<'_, Result<HostTensor>>;
 
     /// Runs `steps` steps and gives the number run, fewer only where the observer ended it.
-    fn run<'a>(
-        &'a mut self,
-        phase: Phase,
-        steps: usize,
-        observer: &'a mut dyn Observer,
-    ) -> Pending<'a, Result<usize>>;
+    fn run<'a>(&'a mut self, phase: Phase, steps: usize, observer: &'a mut dyn Observer) -> Pending<'a, Result<usize>>;
 
     /// Runs one call of a phase alone.
     fn run_call(&mut self, phase: Phase, index: usize) -> Pending<'_, Result<()>>;
@@ -87,7 +82,8 @@ pub(crate) fn ensure_fits(plan: &Plan, tensor_bytes: u64, total_bytes: Option<u6
     let describe = |id: TensorId| {
         let spec = plan.tensor(id);
         let written_by = |call: &&crate::plan::Call| {
-            call.tensors.contains(&id) && call.op.operands().last().is_some_and(|last| last.shape.len() == spec.shape.len())
+            call.tensors.contains(&id)
+                && call.op.operands().last().is_some_and(|last| last.shape.len() == spec.shape.len())
         };
         let call = plan.train.iter().find(written_by);
         let shapes = call.map_or_else(String::new, |call| {

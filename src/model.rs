@@ -276,7 +276,8 @@ impl FromStr for Model {
                 names.join(", ")
             );
         }
-        let layers = text.split(',').map(|layer| layer.parse().with_context(|| format!("cannot read layer `{}`", layer.trim())));
+        let layers =
+            text.split(',').map(|layer| layer.parse().with_context(|| format!("cannot read layer `{}`", layer.trim())));
         Self::new(&layers.collect::<Result<Vec<_>>>()?).with_context(|| format!("the model `{text}` cannot be built"))
     }
 }

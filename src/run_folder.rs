@@ -118,7 +118,8 @@ impl RunFolder {
             !path.join("run.json").exists(),
             "{name} holds a run already, which is not overwritten; give another folder with --out, or remove it"
         );
-        fs::create_dir_all(&path).with_context(|| format!("cannot make the run folder {name}; give another with --out"))?;
+        fs::create_dir_all(&path)
+            .with_context(|| format!("cannot make the run folder {name}; give another with --out"))?;
         let metrics = File::create(path.join("metrics.jsonl"))
             .with_context(|| format!("cannot write to the run folder {name}; give another with --out"))?;
         Ok(Self { path, metrics })

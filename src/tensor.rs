@@ -143,10 +143,7 @@ impl fmt::Debug for HostTensor {
 
 /// Packs bytes four to a word, the first in the lowest bits; the last word is filled up with zeros.
 pub fn pack_bytes(bytes: &[u8]) -> Vec<u32> {
-    bytes
-        .chunks(4)
-        .map(|chunk| chunk.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte)))
-        .collect()
+    bytes.chunks(4).map(|chunk| chunk.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte))).collect()
 }
 
 #[cfg(test)]

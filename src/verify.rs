@@ -90,7 +90,10 @@ const OPTIMIZERS: [Optimizer; 2] = [
 
 /// The plan of a model over a small data set.
 fn plan(model: &Model, batch: usize, optimizer: Optimizer) -> Result<Plan> {
-    Plan::new(model, PlanConfig { batch, images: IMAGES, batches: IMAGES.div_ceil(batch), steps: 10, optimizer: Some(optimizer) })
+    Plan::new(
+        model,
+        PlanConfig { batch, images: IMAGES, batches: IMAGES.div_ceil(batch), steps: 10, optimizer: Some(optimizer) },
+    )
 }
 
 /// A case with seeded operands, and what they must be afterwards.
@@ -145,7 +148,11 @@ fn compare_operands(case: &Case, got: &[HostTensor], wanted: &[HostTensor]) -> O
 fn worse(a: Outcome, b: Outcome) -> Outcome {
     match (&a, &b) {
         (Outcome::Passed { worst_ratio: a_ratio }, Outcome::Passed { worst_ratio: b_ratio }) => {
-            if b_ratio > a_ratio { b } else { a }
+            if b_ratio > a_ratio {
+                b
+            } else {
+                a
+            }
         }
         (Outcome::Passed { .. }, _) => b,
         _ => a,
@@ -196,7 +203,13 @@ fn error_ratio(got: f32, wanted: f64, allowed: f64) -> f64 {
         (false, _) => f64::INFINITY,
         (true, true) => error / allowed,
         // Zeros of either sign are equal.
-        (true, false) => if error == 0.0 { 0.0 } else { f64::INFINITY },
+        (true, false) => {
+            if error == 0.0 {
+                0.0
+            } else {
+                f64::INFINITY
+            }
+        }
     }
 }
 
@@ -207,11 +220,16 @@ fn root_mean_square(values: &[f32]) -> f64 {
 
 /// The coordinates of an element, outermost first.
 fn coordinates(shape: &Shape, mut place: usize) -> Vec<usize> {
-    let mut coordinates: Vec<usize> = shape.extents().iter().rev().map(|&extent| {
-        let coordinate = place % extent;
-        place /= extent;
-        coordinate
-    }).collect();
+    let mut coordinates: Vec<usize> = shape
+        .extents()
+        .iter()
+        .rev()
+        .map(|&extent| {
+            let coordinate = place % extent;
+            place /= extent;
+            coordinate
+        })
+        .collect();
     coordinates.reverse();
     coordinates
 }
@@ -246,14 +264,19 @@ async fn lockstep(gpu: &Gpu, name: &str) -> Result<Outcome> {
         for (index, call) in plan.train.iter().enumerate() {
             on_gpu.run_call(Phase::Train, index).await?;
             on_cpu.run_call(Phase::Train, index).await?;
-            for (operand, &id) in call.op.operands().iter().zip(&call.tensors).filter(|(operand, _)| operand.is_written()) {
+            for (operand, &id) in
+                call.op.operands().iter().zip(&call.tensors).filter(|(operand, _)| operand.is_written())
+            {
                 let got = on_gpu.read(id).await?;
                 let outcome = compare(operand.name, &got, on_cpu.tensor(id), call.op.tolerance());
                 if let Outcome::Failed { reason } = outcome {
                     let call = on_gpu.describe_call(Phase::Train, index);
                     let layer = &plan.train[index].layer;
                     return Ok(Outcome::Failed {
-                        reason: format!("step {step}, call {index} ({layer}, `{call}`), {}: {reason}", plan.tensor(id).name),
+                        reason: format!(
+                            "step {step}, call {index} ({layer}, `{call}`), {}: {reason}",
+                            plan.tensor(id).name
+                        ),
                     });
                 }
                 worst = worse(worst, outcome);

@@ -12,7 +12,8 @@ pub(super) async fn run(args: &DevicesArgs) -> Result<Verdict> {
         println!("{}", serde_json::to_string_pretty(&infos)?);
         return Ok(Verdict::Passed);
     }
-    let header = ["#", "device", "backend", "kind", "driver", "subgroup", "f16", "timing", "buffers", "tensor MiB", "workgroup"];
+    let header =
+        ["#", "device", "backend", "kind", "driver", "subgroup", "f16", "timing", "buffers", "tensor MiB", "workgroup"];
     let mut table = table(&header, 5);
     for info in &infos {
         table.add_row(row(info));

@@ -123,6 +123,9 @@ fn percent(share: f64) -> String {
 mod tests {
     #[test]
     fn thousands_are_set_apart() {
-        assert_eq!([0, 999, 1000, 60_000, 1_234_567].map(super::thousands), ["0", "999", "1,000", "60,000", "1,234,567"]);
+        assert_eq!(
+            [0, 999, 1000, 60_000, 1_234_567].map(super::thousands),
+            ["0", "999", "1,000", "60,000", "1,234,567"]
+        );
     }
 }

@@ -15,7 +15,8 @@ pub(super) fn run(args: &PlanArgs) -> Result<Verdict> {
     let model: Model = args.model.parse()?;
     let batches = IMAGES.div_ceil(args.batch_size);
     let optimizer = Some(optimizer(args.optimizer, None, 0.0)?);
-    let plan = Plan::new(&model, PlanConfig { batch: args.batch_size, images: IMAGES, batches, steps: batches, optimizer })?;
+    let plan =
+        Plan::new(&model, PlanConfig { batch: args.batch_size, images: IMAGES, batches, steps: batches, optimizer })?;
 
     println!("model: {model}");
     println!("parameters: {}", thousands(model.parameter_count()));

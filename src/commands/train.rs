@@ -24,7 +24,10 @@ use crate::weights;
 /// The optimizer that is asked for, with its numbers.
 pub(super) fn optimizer(name: OptimizerName, momentum: Option<f64>, weight_decay: f64) -> Result<Optimizer> {
     let is_sgd = matches!(name, OptimizerName::Sgd | OptimizerName::Nesterov);
-    ensure!(is_sgd || momentum.is_none(), "--momentum goes with --optimizer sgd or nesterov, Adam has none; leave it out");
+    ensure!(
+        is_sgd || momentum.is_none(),
+        "--momentum goes with --optimizer sgd or nesterov, Adam has none; leave it out"
+    );
     Ok(match name {
         OptimizerName::Sgd | OptimizerName::Nesterov => Optimizer::Sgd {
             momentum: momentum.unwrap_or(0.9),
@@ -150,8 +153,7 @@ impl Run<'_> {
             let epoch_seconds = start.elapsed().as_secs_f64();
             seconds += epoch_seconds;
             let held_out = self.trainer.splits().validation.clone();
-            let validation =
-                if held_out.is_empty() { None } else { Some(self.trainer.evaluate(held_out).await?) };
+            let validation = if held_out.is_empty() { None } else { Some(self.trainer.evaluate(held_out).await?) };
             self.log_steps(number, first_step, &epoch)?;
             self.report_epoch(number, &epoch, validation, epoch_seconds)?;
             interrupted = epoch.interrupted || (self.stop.load(Ordering::Relaxed) && number < self.config.epochs);
@@ -177,13 +179,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn report_epoch(
-        &mut self,
-        number: usize,
-        epoch: &Epoch,
-        validation: Option<Score>,
-        seconds: f64,
-    ) -> Result<()> {
+    fn report_epoch(&mut self, number: usize, epoch: &Epoch, validation: Option<Score>, seconds: f64) -> Result<()> {
         let Score { loss, accuracy, images } = epoch.score;
         let images_per_second = images as f64 / seconds;
         let validation_accuracy = validation.map_or_else(|| "-".to_owned(), |score| percent(score.accuracy));

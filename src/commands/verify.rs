@@ -152,9 +152,8 @@ fn column_title(gpu: &Gpu) -> String {
 
 /// One line for an op: on each adapter the number of cases and the worst of them; below it what failed.
 fn print_op(op: &str, checked: &[Checked], verbose: bool) {
-    let of_op = |checked: &Checked| -> Vec<Check> {
-        checked.checks.iter().filter(|check| check.op == op).cloned().collect()
-    };
+    let of_op =
+        |checked: &Checked| -> Vec<Check> { checked.checks.iter().filter(|check| check.op == op).cloned().collect() };
     let columns: String = checked.iter().map(|checked| format!("{:>22}", summary(&of_op(checked)))).collect();
     println!("{op:<NAME_WIDTH$}{columns}");
     for checked in checked {
@@ -209,10 +208,8 @@ fn print_summary(checked: &[Checked], start: Instant) -> Verdict {
 }
 
 fn write_json(path: &Path, checked: &[Checked]) -> Result<()> {
-    let adapters: Vec<_> = checked
-        .iter()
-        .map(|checked| json!({"adapter": checked.gpu.info(), "checks": checked.checks}))
-        .collect();
+    let adapters: Vec<_> =
+        checked.iter().map(|checked| json!({"adapter": checked.gpu.info(), "checks": checked.checks})).collect();
     let report = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "commit": env!("GPU_DIGITS_COMMIT"),

@@ -131,8 +131,7 @@ fn describe(adapter: &wgpu::Adapter, backend: Backend, index: usize) -> AdapterI
         wgpu::DeviceType::Cpu => AdapterKind::Software,
         wgpu::DeviceType::VirtualGpu | wgpu::DeviceType::Other => AdapterKind::Other,
     };
-    let has_compute =
-        adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS);
+    let has_compute = adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS);
     let unusable = if !has_compute {
         Some("it has no compute shaders".to_owned())
     } else if limits.max_storage_buffers_per_shader_stage < STORAGE_BUFFERS {

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use super::Gpu;
 use super::adapters::AdapterKind;
 use super::kernel::{Dispatch, Kernel, choose_variant, staging_buffer, storage_buffer};
-use super::Gpu;
 use crate::executor::{Counters, Executor, Observer, Pending, ensure_fits, free_host_memory};
 use crate::plan::{Phase, Plan, TensorId};
 use crate::tensor::HostTensor;
@@ -64,10 +64,7 @@ impl GpuExecutor {
 
         let mut executor = Self {
             gpu: gpu.clone(),
-            counters: Counters {
-                allocations: (buffers.len() + history_copies.len()) as u64,
-                ..Counters::default()
-            },
+            counters: Counters { allocations: (buffers.len() + history_copies.len()) as u64, ..Counters::default() },
             plan,
             buffers,
             train: vec![],
@@ -186,12 +183,7 @@ impl Executor for GpuExecutor {
         })
     }
 
-    fn run<'a>(
-        &'a mut self,
-        phase: Phase,
-        steps: usize,
-        observer: &'a mut dyn Observer,
-    ) -> Pending<'a, Result<usize>> {
+    fn run<'a>(&'a mut self, phase: Phase, steps: usize, observer: &'a mut dyn Observer) -> Pending<'a, Result<usize>> {
         Box::pin(self.run_groups(phase, steps, observer))
     }
 

@@ -40,7 +40,8 @@ impl Gpu {
             return Some(format!("it would loop {iterations} times, drivers execute {MAX_ITERATIONS}"));
         }
         let has_subgroups = self.info.subgroup_size.is_some_and(|[least, _]| least >= SUBGROUP_LANES);
-        (variant.uses_subgroups && !has_subgroups).then(|| format!("it needs subgroups of {SUBGROUP_LANES} lanes or more"))
+        (variant.uses_subgroups && !has_subgroups)
+            .then(|| format!("it needs subgroups of {SUBGROUP_LANES} lanes or more"))
     }
 }
 
@@ -62,10 +63,8 @@ impl Kernel {
             count: None,
         };
         let entries: Vec<_> = op.operands().into_iter().enumerate().map(entry).collect();
-        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-            label: Some(op.name()),
-            entries: &entries,
-        });
+        let layout = device
+            .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(op.name()), entries: &entries });
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(variant.shader.file),
             source: wgpu::ShaderSource::Wgsl(variant.shader.source.into()),
@@ -149,12 +148,7 @@ pub(super) fn staging_buffer(gpu: &Gpu, words: usize) -> wgpu::Buffer {
 ///
 /// # Errors
 /// Where the shader does not compile or the device fails.
-pub async fn run_variant(
-    gpu: &Gpu,
-    op: &dyn Op,
-    variant: &Variant,
-    inputs: &[HostTensor],
-) -> Result<Vec<HostTensor>> {
+pub async fn run_variant(gpu: &Gpu, op: &dyn Op, variant: &Variant, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
     let kernel = Kernel::compile(gpu, op, variant).await?;
     let operands = op.operands();
     let mut buffers = Vec::new();

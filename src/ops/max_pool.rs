@@ -145,7 +145,9 @@ impl Op for MaxPoolBackward {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        vec![Variant::linear(shader!("max_pool_backward"), self.0.input().iter().product(), 0)]
+        let MaxPool { planes, height, width, size } = self.0;
+        let blocks = planes * height.div_ceil(size) * width.div_ceil(size);
+        vec![Variant::linear(shader!("max_pool_backward"), blocks, size * (1 + size))]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

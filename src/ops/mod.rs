@@ -110,8 +110,11 @@ fn denses() -> impl IntoIterator<Item = Dense> {
 }
 
 fn dropouts() -> impl IntoIterator<Item = DropoutApply> {
-    [(1, 0.5, 1), (65, 0.0, 1), (1009, 0.25, 2), (4099, 0.9, 3)]
-        .map(|(length, rate, layer)| DropoutApply { length, rate, layer })
+    [(1, 0.5, 1), (65, 0.0, 1), (1009, 0.25, 2), (4099, 0.9, 3)].map(|(length, rate, layer)| DropoutApply {
+        length,
+        rate,
+        layer,
+    })
 }
 
 fn cross_entropies() -> impl IntoIterator<Item = CrossEntropy> {

@@ -9,10 +9,19 @@
 
 use rayon::prelude::*;
 
-use crate::op::{Op, Operand, Variant, shader};
+use crate::op::{Op, Operand, Shader, Variant, shader};
 use crate::random::Random;
 use crate::tensor::DType::F32;
 use crate::tensor::HostTensor;
+
+/// Four elements an invocation where that comes out even, else one.
+fn variants(length: usize, vec4: Shader, plain: Shader) -> Vec<Variant> {
+    let mut variants = vec![Variant::linear(plain, length, 0)];
+    if length.is_multiple_of(4) {
+        variants.insert(0, Variant::linear(vec4, length / 4, 0));
+    }
+    variants
+}
 
 /// `input` to `output`, element by element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,7 +44,7 @@ impl Op for ReluForward {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        vec![Variant::linear(shader!("relu_forward"), self.length, 0)]
+        variants(self.length, shader!("relu_forward.vec4"), shader!("relu_forward"))
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
@@ -78,7 +87,7 @@ impl Op for ReluBackward {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        vec![Variant::linear(shader!("relu_backward"), self.length, 0)]
+        variants(self.length, shader!("relu_backward.vec4"), shader!("relu_backward"))
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

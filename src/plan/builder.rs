@@ -1,0 +1,283 @@
+//! Lowers a model to a plan: layer by layer, forward, backward and update.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{Call, HostTensors, Optimizer, Phase, Plan, PlanConfig, TensorId, TensorSpec};
+use crate::data::{CLASSES, IMAGE_BYTES};
+use crate::model::{Layer, Model, PlacedLayer};
+use crate::op::{Op, Operand};
+use crate::ops::batch::{BatchGather, CLOCK_LENGTH, ClockAdvance, MetricsAppend};
+use crate::ops::conv2d::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, Conv2dForward};
+use crate::ops::cross_entropy::{CrossEntropy, CrossEntropyBackward, CrossEntropyForward};
+use crate::ops::dense::{Dense, DenseBackwardInput, DenseBackwardWeight, DenseForward};
+use crate::ops::dropout::DropoutApply;
+use crate::ops::max_pool::{MaxPool, MaxPoolBackward, MaxPoolForward};
+use crate::ops::optimizer::{AdamUpdate, SCHEDULE_COLUMNS, SgdUpdate};
+use crate::ops::reduce::{BiasBackward, ChunkSum};
+use crate::ops::relu::{ReluBackward, ReluForward};
+use crate::tensor::DType::{F32, U32};
+
+/// Mean of MNIST's training pixels, from 0 to 1.
+const PIXEL_MEAN: f64 = 0.1307;
+/// Standard deviation of MNIST's training pixels.
+const PIXEL_DEVIATION: f64 = 0.3081;
+
+/// Builds a plan, tensor by tensor and call by call.
+pub(super) struct Builder<'a> {
+    model: &'a Model,
+    config: PlanConfig,
+    tensors: Vec<TensorSpec>,
+    by_name: HashMap<String, TensorId>,
+    calls: Vec<Call>,
+    layer: String,
+}
+
+impl<'a> Builder<'a> {
+    pub(super) fn new(model: &'a Model, config: PlanConfig) -> Self {
+        Self { model, config, tensors: vec![], by_name: HashMap::new(), calls: vec![], layer: String::new() }
+    }
+
+    pub(super) fn build(mut self) -> Plan {
+        self.forward(Phase::Evaluate);
+        self.finish_step();
+        let evaluate = std::mem::take(&mut self.calls);
+        if let Some(optimizer) = self.config.optimizer {
+            self.forward(Phase::Train);
+            self.backward();
+            self.update(optimizer);
+            self.finish_step();
+        }
+        let parameters = self.model.parameters().iter().map(|(name, _)| self.by_name[name]).collect();
+        let named = |name: &str| self.by_name[name];
+        let host = HostTensors {
+            images: named("images"),
+            labels: named("labels"),
+            order: named("order"),
+            clock: named("clock"),
+            schedule: named("schedule"),
+            history: named("history"),
+            probability: named("probability"),
+            parameters,
+        };
+        Plan { batch: self.config.batch, tensors: self.tensors, train: self.calls, evaluate, host }
+    }
+
+    /// Appends a call; an operand of a new name is a new tensor.
+    ///
+    /// A tensor may be read under another shape of as many elements: that is what `flatten` is.
+    fn call(&mut self, op: impl Op + 'static, tensors: &[&str]) {
+        let operands = op.operands();
+        assert_eq!(operands.len(), tensors.len(), "{op:?} takes other operands than {tensors:?}");
+        let ids = operands.iter().zip(tensors).map(|(operand, name)| self.tensor(name, operand)).collect();
+        self.calls.push(Call { op: Arc::new(op), tensors: ids, layer: self.layer.clone() });
+    }
+
+    fn tensor(&mut self, name: &str, operand: &Operand) -> TensorId {
+        let id = *self.by_name.entry(name.to_owned()).or_insert_with(|| {
+            let Operand { dtype, shape, .. } = operand.clone();
+            self.tensors.push(TensorSpec { name: name.to_owned(), dtype, shape });
+            TensorId(self.tensors.len() - 1)
+        });
+        let spec = &self.tensors[id.0];
+        assert!(
+            spec.dtype == operand.dtype && spec.shape.len() == operand.shape.len(),
+            "`{name}` is a tensor of {:?} {}, operand {operand:?} is not",
+            spec.dtype,
+            spec.shape
+        );
+        id
+    }
+
+    /// The name of a layer's output, which the next one's input is. Flatten only reads its input under another shape,
+    /// and dropout passes its input on in an evaluation.
+    fn output(&self, index: usize, phase: Phase) -> String {
+        let Some(placed) = index.checked_sub(1).map(|index| &self.model.layers()[index]) else {
+            return "batch".to_owned();
+        };
+        match placed.layer {
+            Layer::Flatten => self.output(index - 1, phase),
+            Layer::Dropout { .. } if phase == Phase::Evaluate => self.output(index - 1, phase),
+            _ => format!("{}.output", placed.name),
+        }
+    }
+
+    fn conv2d(&self, placed: &PlacedLayer) -> Conv2d {
+        let Layer::Conv { channels, kernel, same } = placed.layer else { unreachable!("a convolution") };
+        Conv2d {
+            batch: self.config.batch,
+            in_channels: placed.input[0],
+            in_height: placed.input[1],
+            in_width: placed.input[2],
+            out_channels: channels,
+            kernel,
+            padding: if same { kernel - 1 } else { 0 },
+        }
+    }
+
+    fn dense(&self, placed: &PlacedLayer) -> Dense {
+        Dense { batch: self.config.batch, inputs: placed.input[0], outputs: placed.output[0] }
+    }
+
+    fn max_pool(&self, placed: &PlacedLayer, size: usize) -> MaxPool {
+        let [channels, height, width] = placed.input[..] else { unreachable!("a pool takes a map") };
+        MaxPool { planes: self.config.batch * channels, height, width, size }
+    }
+
+    fn dropout(&self, placed: &PlacedLayer, rate: f64) -> DropoutApply {
+        let number = placed.name.trim_start_matches(char::is_alphabetic).parse().unwrap_or(0);
+        DropoutApply { length: self.length(placed), rate, layer: number }
+    }
+
+    fn length(&self, placed: &PlacedLayer) -> usize {
+        self.config.batch * placed.input.iter().product::<usize>()
+    }
+
+    fn cross_entropy(&self) -> CrossEntropy {
+        CrossEntropy { batch: self.config.batch, classes: CLASSES }
+    }
+
+    fn forward(&mut self, phase: Phase) {
+        let PlanConfig { batch, images, batches, .. } = self.config;
+        self.layer = "data".to_owned();
+        let gather = BatchGather {
+            batch,
+            pixels: IMAGE_BYTES,
+            count: images,
+            order_length: batches * batch,
+            scale: 1.0 / 255.0 / PIXEL_DEVIATION,
+            shift: -PIXEL_MEAN / PIXEL_DEVIATION,
+        };
+        self.call(gather, &["images", "labels", "order", "clock", "batch", "label"]);
+
+        let layers = self.model.layers();
+        for (index, placed) in layers.iter().enumerate() {
+            self.layer.clone_from(&placed.name);
+            let (input, output) = (self.output(index, phase), self.output(index + 1, phase));
+            let own = |kind: &str| format!("{}.{kind}", placed.name);
+            match placed.layer {
+                Layer::Conv { .. } => {
+                    let op = Conv2dForward(self.conv2d(placed));
+                    self.call(op, &[&input, &own("weight"), &own("bias"), &output]);
+                }
+                Layer::Dense { .. } => {
+                    let op = DenseForward(self.dense(placed));
+                    self.call(op, &[&input, &own("weight"), &own("bias"), &output]);
+                }
+                Layer::Relu => self.call(ReluForward { length: self.length(placed) }, &[&input, &output]),
+                Layer::Pool { size } => {
+                    self.call(MaxPoolForward(self.max_pool(placed, size)), &[&input, &output, &own("argmax")]);
+                }
+                Layer::Dropout { rate } if phase == Phase::Train => {
+                    self.call(self.dropout(placed, rate), &[&input, "clock", &output]);
+                }
+                Layer::Dropout { .. } | Layer::Flatten => {}
+            }
+        }
+        self.layer = "loss".to_owned();
+        let logits = self.output(layers.len(), phase);
+        let op = CrossEntropyForward(self.cross_entropy());
+        self.call(op, &[&logits, "label", "probability", "loss", "hit"]);
+    }
+
+    fn backward(&mut self) {
+        let layers = self.model.layers();
+        let grad = |tensor: &str| format!("{tensor}.grad");
+        let logits = self.output(layers.len(), Phase::Train);
+        self.call(CrossEntropyBackward(self.cross_entropy()), &["probability", "label", &grad(&logits)]);
+
+        // No gradient is needed before the first layer that has weights.
+        let first = layers.iter().position(|placed| placed.layer.has_parameters()).unwrap_or(0);
+        for (index, placed) in layers.iter().enumerate().skip(first).rev() {
+            self.layer.clone_from(&placed.name);
+            let (input, output) = (self.output(index, Phase::Train), self.output(index + 1, Phase::Train));
+            let (input_grad, output_grad) = (grad(&input), grad(&output));
+            let own = |kind: &str| format!("{}.{kind}", placed.name);
+            match placed.layer {
+                Layer::Conv { .. } => {
+                    let conv = self.conv2d(placed);
+                    self.summed_over_chunks(
+                        Conv2dBackwardWeight(conv),
+                        conv.chunks(),
+                        &[&input, &output_grad],
+                        &own("weight.grad"),
+                    );
+                    self.bias_backward(placed, &output_grad);
+                    if index > first {
+                        self.call(Conv2dBackwardInput(conv), &[&output_grad, &own("weight"), &input_grad]);
+                    }
+                }
+                Layer::Dense { .. } => {
+                    let dense = self.dense(placed);
+                    self.call(DenseBackwardWeight(dense), &[&input, &output_grad, &own("weight.grad")]);
+                    self.bias_backward(placed, &output_grad);
+                    if index > first {
+                        self.call(DenseBackwardInput(dense), &[&output_grad, &own("weight"), &input_grad]);
+                    }
+                }
+                Layer::Relu => {
+                    self.call(ReluBackward { length: self.length(placed) }, &[&output, &output_grad, &input_grad]);
+                }
+                Layer::Pool { size } => {
+                    let op = MaxPoolBackward(self.max_pool(placed, size));
+                    self.call(op, &[&output_grad, &own("argmax"), &input_grad]);
+                }
+                Layer::Dropout { rate } => {
+                    self.call(self.dropout(placed, rate), &[&output_grad, "clock", &input_grad]);
+                }
+                Layer::Flatten => {}
+            }
+        }
+    }
+
+    fn bias_backward(&mut self, placed: &PlacedLayer, output_grad: &str) {
+        let op = BiasBackward {
+            batch: self.config.batch,
+            channels: placed.output[0],
+            area: placed.output[1..].iter().product(),
+        };
+        self.summed_over_chunks(op, op.chunks(), &[output_grad], &format!("{}.bias.grad", placed.name));
+    }
+
+    /// Calls an op whose last operand is `chunks` partial sums, and adds them up where there are several.
+    fn summed_over_chunks(&mut self, op: impl Op + 'static, chunks: usize, inputs: &[&str], sum: &str) {
+        if chunks == 1 {
+            self.call(op, &[inputs, &[sum]].concat());
+            return;
+        }
+        let partial = format!("{sum}.partial");
+        let elements = op.operands().last().map_or(0, |operand| operand.shape.len());
+        self.call(op, &[inputs, &[&partial]].concat());
+        self.call(ChunkSum { chunks, length: elements / chunks }, &[&partial, sum]);
+    }
+
+    fn update(&mut self, optimizer: Optimizer) {
+        let steps = self.config.steps;
+        for (name, shape) in self.model.parameters() {
+            self.layer = name.split('.').next().unwrap_or_default().to_owned();
+            let length = shape.len();
+            let own = |kind: &str| format!("{name}.{kind}");
+            match optimizer {
+                Optimizer::Sgd { momentum, nesterov, weight_decay } => self.call(
+                    SgdUpdate { length, steps, momentum, nesterov, weight_decay },
+                    &[&name, &own("grad"), &own("velocity"), "schedule", "clock"],
+                ),
+                Optimizer::Adam { beta1, beta2, epsilon, weight_decay, decoupled } => self.call(
+                    AdamUpdate { length, steps, beta1, beta2, epsilon, weight_decay, decoupled },
+                    &[&name, &own("grad"), &own("first_moment"), &own("second_moment"), "schedule", "clock"],
+                ),
+            }
+        }
+    }
+
+    fn finish_step(&mut self) {
+        let PlanConfig { batch, batches, steps, .. } = self.config;
+        self.layer = "data".to_owned();
+        self.call(MetricsAppend { batch, rows: batches }, &["loss", "hit", "clock", "history"]);
+        self.call(ClockAdvance, &["clock"]);
+        // The schedule is there in every plan, also where no optimizer reads it.
+        self.tensor("schedule", &Operand::read("schedule", F32, [steps, SCHEDULE_COLUMNS]));
+        debug_assert_eq!(self.tensors[self.by_name["clock"].0].shape, [CLOCK_LENGTH].into());
+        debug_assert_eq!(self.tensors[self.by_name["clock"].0].dtype, U32);
+    }
+}

@@ -1,0 +1,361 @@
+//! The references against examples computed by hand, at least one for every op of the table.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use gpu_digits::op::Op;
+use gpu_digits::ops::batch::{BatchGather, ClockAdvance, MetricsAppend, NO_SAMPLE};
+use gpu_digits::ops::conv2d::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, Conv2dForward};
+use gpu_digits::ops::cross_entropy::{CrossEntropy, CrossEntropyBackward, CrossEntropyForward, NO_LABEL};
+use gpu_digits::ops::dense::{Dense, DenseBackwardInput, DenseBackwardWeight, DenseForward};
+use gpu_digits::ops::dropout::DropoutApply;
+use gpu_digits::ops::max_pool::{MaxPool, MaxPoolBackward, MaxPoolForward};
+use gpu_digits::ops::optimizer::{AdamUpdate, SgdUpdate};
+use gpu_digits::ops::reduce::{BiasBackward, ChunkSum};
+use gpu_digits::ops::relu::{ReluBackward, ReluForward};
+use gpu_digits::ops::{Case, TABLE};
+use gpu_digits::tensor::HostTensor;
+use libtest_mimic::{Arguments, Failed, Trial};
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let examples = examples();
+    let covered: HashSet<&str> = examples.iter().map(|example| example.op.name()).collect();
+    let missing: Vec<&str> = TABLE.iter().map(|entry| entry.name).filter(|name| !covered.contains(name)).collect();
+    let mut trials = vec![Trial::test("every op of the table has an example", move || {
+        if missing.is_empty() { Ok(()) } else { Err(format!("none for {missing:?}").into()) }
+    })];
+    for example in examples {
+        let name = format!("{}: {}", example.op.name(), example.what);
+        trials.push(Trial::test(name, move || example.check()));
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// The values of an operand.
+#[derive(Clone, Debug, PartialEq)]
+enum Values {
+    Floats(Vec<f32>),
+    Integers(Vec<u32>),
+}
+
+fn f<const N: usize>(values: [f32; N]) -> Values {
+    Values::Floats(values.to_vec())
+}
+
+fn u<const N: usize>(values: [u32; N]) -> Values {
+    Values::Integers(values.to_vec())
+}
+
+/// An op, its operands before (empty for what it only writes) and those that it writes after.
+struct Example {
+    what: &'static str,
+    op: Case,
+    before: Vec<Values>,
+    after: Vec<Values>,
+}
+
+impl Example {
+    fn check(&self) -> Result<(), Failed> {
+        let operands = self.op.operands();
+        let mut tensors: Vec<HostTensor> = operands
+            .iter()
+            .zip(&self.before)
+            .map(|(operand, values)| match values {
+                Values::Floats(values) if values.is_empty() => HostTensor::zeros(operand.dtype, operand.shape.clone()),
+                Values::Integers(values) if values.is_empty() => {
+                    HostTensor::zeros(operand.dtype, operand.shape.clone())
+                }
+                Values::Floats(values) => HostTensor::from_f32(operand.shape.clone(), values),
+                Values::Integers(values) => HostTensor::from_u32(operand.shape.clone(), values),
+            })
+            .collect();
+        self.op.reference(&mut tensors);
+        let written = operands.iter().zip(&tensors).filter(|(operand, _)| operand.is_written());
+        assert_eq!(written.clone().count(), self.after.len(), "the example names every written operand");
+        for ((operand, tensor), wanted) in written.zip(&self.after) {
+            let is_right = match wanted {
+                Values::Floats(wanted) => {
+                    let close = |(got, wanted): (&f32, &f32)| (got - wanted).abs() <= 1e-6 * wanted.abs().max(1.0);
+                    tensor.f32().len() == wanted.len() && tensor.f32().iter().zip(wanted).all(close)
+                }
+                Values::Integers(wanted) => tensor.u32() == wanted,
+            };
+            if !is_right {
+                let got: &dyn std::fmt::Debug =
+                    if matches!(wanted, Values::Floats(_)) { &tensor.f32() } else { &tensor.u32() };
+                return Err(format!("{} is {got:?} and should be {wanted:?}", operand.name).into());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn example(what: &'static str, op: impl Op + 'static, before: Vec<Values>, after: Vec<Values>) -> Example {
+    Example { what, op: Arc::new(op), before, after }
+}
+
+fn examples() -> Vec<Example> {
+    let mut all = convolutions();
+    all.extend(layers());
+    all.extend(losses());
+    all.extend(updates());
+    all.extend(data());
+    all
+}
+
+const CONV: Conv2d =
+    Conv2d { batch: 1, in_channels: 1, in_height: 2, in_width: 3, out_channels: 1, kernel: 2, padding: 0 };
+
+fn convolutions() -> Vec<Example> {
+    let two_channels = Conv2d { in_channels: 2, in_height: 1, in_width: 1, out_channels: 2, kernel: 1, ..CONV };
+    let same = Conv2d { in_height: 2, in_width: 2, kernel: 3, padding: 2, ..CONV };
+    let even = Conv2d { in_height: 1, in_width: 2, padding: 1, ..CONV };
+    let two_samples = Conv2d { batch: 2, in_height: 1, in_width: 2, kernel: 1, ..CONV };
+    vec![
+        // [1 2 3; 4 5 6] with [1 10; 100 1000]: 1 + 20 + 400 + 5000, 2 + 30 + 500 + 6000; the bias is 0.5.
+        example(
+            "the kernel is not flipped",
+            Conv2dForward(CONV),
+            vec![f([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), f([1.0, 10.0, 100.0, 1000.0]), f([0.5]), f([])],
+            vec![f([5421.5, 6532.5])],
+        ),
+        example(
+            "channels are summed with the weights [out, in]",
+            Conv2dForward(two_channels),
+            vec![f([2.0, 3.0]), f([1.0, 10.0, 100.0, 1000.0]), f([0.0, -1.0]), f([])],
+            vec![f([32.0, 3199.0])],
+        ),
+        // Each output sees the whole map, shifted within the kernel 1..9.
+        example(
+            "padding `same` adds one row of zeros on each side",
+            Conv2dForward(same),
+            vec![f([1.0, 2.0, 3.0, 4.0]), f([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]), f([0.0]), f([])],
+            vec![f([77.0, 67.0, 47.0, 37.0])],
+        ),
+        // An even kernel pads at the end: [1 2 0; 0 0 0] with [1 10; 100 1000].
+        example(
+            "padding `same` of an even kernel goes to the end",
+            Conv2dForward(even),
+            vec![f([1.0, 2.0]), f([1.0, 10.0, 100.0, 1000.0]), f([0.0]), f([])],
+            vec![f([21.0, 2.0])],
+        ),
+        // Each gradient spreads over the window it came from: (1, 10, 100, 1000) and twice that one column on.
+        example(
+            "each gradient goes back to its window",
+            Conv2dBackwardInput(CONV),
+            vec![f([1.0, 2.0]), f([1.0, 10.0, 100.0, 1000.0]), f([])],
+            vec![f([1.0, 12.0, 20.0, 100.0, 1200.0, 2000.0])],
+        ),
+        // 1·1 + 2·10, 2·1 + 3·10, 4·1 + 5·10, 5·1 + 6·10.
+        example(
+            "each weight gathers what it has met",
+            Conv2dBackwardWeight(CONV),
+            vec![f([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), f([1.0, 10.0]), f([])],
+            vec![f([21.0, 32.0, 54.0, 65.0])],
+        ),
+        example(
+            "each chunk of samples has a sum of its own",
+            Conv2dBackwardWeight(two_samples),
+            vec![f([1.0, 2.0, 3.0, 4.0]), f([1.0, 10.0, 1.0, 10.0]), f([])],
+            vec![f([21.0, 43.0])],
+        ),
+    ]
+}
+
+fn layers() -> Vec<Example> {
+    let dense = Dense { batch: 2, inputs: 3, outputs: 2 };
+    let pool = MaxPool { planes: 1, height: 3, width: 5, size: 2 };
+    vec![
+        example(
+            "negative values become 0",
+            ReluForward { length: 4 },
+            vec![f([-2.0, 0.0, 3.0, -0.5]), f([])],
+            vec![f([0.0, 0.0, 3.0, 0.0])],
+        ),
+        example(
+            "the gradient passes where the output is above 0",
+            ReluBackward { length: 3 },
+            vec![f([0.0, 2.0, 0.1]), f([5.0, 6.0, -7.0]), f([])],
+            vec![f([0.0, 6.0, -7.0])],
+        ),
+        // The last row and the last column are left over; the first of the two nines wins.
+        example(
+            "the first of equals wins, odd rows and columns are dropped",
+            MaxPoolForward(pool),
+            vec![
+                f([1.0, 9.0, -4.0, -3.0, 50.0, 9.0, 2.0, -1.0, -2.0, 50.0, 60.0, 60.0, 60.0, 60.0, 60.0]),
+                f([]),
+                u([]),
+            ],
+            vec![f([9.0, -1.0]), u([1, 7])],
+        ),
+        example(
+            "the gradient goes to the maximum alone",
+            MaxPoolBackward(pool),
+            vec![f([5.0, 6.0]), u([1, 7]), f([])],
+            vec![f([0.0, 5.0, 0.0, 0.0, 0.0, 0.0, 0.0, 6.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])],
+        ),
+        example(
+            "a row of weights for each output",
+            DenseForward(dense),
+            vec![f([1.0, 2.0, 3.0, 0.0, 1.0, 0.0]), f([1.0, 10.0, 100.0, 2.0, 20.0, 200.0]), f([0.5, -0.5]), f([])],
+            vec![f([321.5, 641.5, 10.5, 19.5])],
+        ),
+        example(
+            "each input gathers from the outputs",
+            DenseBackwardInput(dense),
+            vec![f([1.0, 1.0, 3.0, 0.0]), f([1.0, 10.0, 100.0, 2.0, 20.0, 200.0]), f([])],
+            vec![f([3.0, 30.0, 300.0, 3.0, 30.0, 300.0])],
+        ),
+        // Samples (1, 2, 3) and (4, 5, 6) with the gradients (1, 0) and (10, 2).
+        example(
+            "each weight gathers over the batch",
+            DenseBackwardWeight(dense),
+            vec![f([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), f([1.0, 0.0, 10.0, 2.0]), f([])],
+            vec![f([41.0, 52.0, 63.0, 8.0, 10.0, 12.0])],
+        ),
+        example(
+            "a rate of 0 keeps everything",
+            DropoutApply { length: 3, rate: 0.0, layer: 1 },
+            vec![f([1.0, -2.0, 3.0]), u([0, 0, 0]), f([])],
+            vec![f([1.0, -2.0, 3.0])],
+        ),
+        // The known answer of Threefry for key and counter of zeros is 0x6b200159, 0.418 of the range: kept at a rate of
+        // 0.4 and scaled up by 1 / 0.6, dropped at 0.5.
+        example(
+            "an element whose bits are above the rate is scaled up",
+            DropoutApply { length: 1, rate: 0.4, layer: 0 },
+            vec![f([3.0]), u([0, 9, 0]), f([])],
+            vec![f([5.0])],
+        ),
+        example(
+            "an element whose bits are below the rate is dropped",
+            DropoutApply { length: 1, rate: 0.5, layer: 0 },
+            vec![f([3.0]), u([0, 9, 0]), f([])],
+            vec![f([0.0])],
+        ),
+        example(
+            "a bias gathers over positions, one sum for each chunk of samples",
+            BiasBackward { batch: 2, channels: 2, area: 2 },
+            vec![f([1.0, 2.0, 10.0, 20.0, 3.0, 4.0, 30.0, 40.0]), f([])],
+            vec![f([3.0, 30.0, 7.0, 70.0])],
+        ),
+        example(
+            "chunks are added element by element",
+            ChunkSum { chunks: 3, length: 2 },
+            vec![f([1.0, 2.0, 10.0, 20.0, 100.0, 200.0]), f([])],
+            vec![f([111.0, 222.0])],
+        ),
+    ]
+}
+
+fn losses() -> Vec<Example> {
+    let two = CrossEntropy { batch: 3, classes: 2 };
+    let ln_2 = std::f32::consts::LN_2;
+    vec![
+        // Equal logits: a half each, a loss of ln 2, and the first of them is the guess.
+        example(
+            "equal logits share the probability, and the first one is the guess",
+            CrossEntropyForward(two),
+            vec![f([7.0, 7.0, 7.0, 7.0, 1000.0, 0.0]), u([0, 1, 0]), f([]), f([]), u([])],
+            vec![f([0.5, 0.5, 0.5, 0.5, 1.0, 0.0]), f([ln_2, ln_2, 0.0]), u([1, 0, 1])],
+        ),
+        example(
+            "a place without a sample has neither loss nor hit",
+            CrossEntropyForward(CrossEntropy { batch: 1, classes: 2 }),
+            vec![f([3.0, 3.0]), u([NO_LABEL]), f([]), f([]), u([])],
+            vec![f([0.5, 0.5]), f([0.0]), u([0])],
+        ),
+        example(
+            "probability minus truth, divided by the batch",
+            CrossEntropyBackward(two),
+            vec![f([0.25, 0.75, 0.4, 0.6, 0.5, 0.5]), u([1, 0, NO_LABEL]), f([])],
+            vec![f([0.25 / 3.0, -0.25 / 3.0, -0.2, 0.2, 0.0, 0.0])],
+        ),
+    ]
+}
+
+fn updates() -> Vec<Example> {
+    let sgd = SgdUpdate { length: 1, steps: 2, momentum: 0.5, nesterov: false, weight_decay: 0.0 };
+    let adam = AdamUpdate {
+        length: 1,
+        steps: 1,
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-8,
+        weight_decay: 0.0,
+        decoupled: false,
+    };
+    let sgd_example = |what, op| {
+        move |parameter, velocity| {
+            example(
+                what,
+                op,
+                // Row 1 of the schedule, rate 0.1; the gradient is 2 and the velocity 4.
+                vec![f([1.0]), f([2.0]), f([4.0]), f([9.0, 0.0, 0.0, 0.1, 0.0, 0.0]), u([1, 0, 0])],
+                vec![f([parameter]), f([velocity])],
+            )
+        }
+    };
+    let adam_example = |what, op| {
+        move |parameter, first, second| {
+            example(
+                what,
+                op,
+                // The first step: corrections 1 / (1 - 0.9) and 1 / (1 - 0.999), rate 0.5, gradient 2.
+                vec![f([1.0]), f([2.0]), f([0.0]), f([0.0]), f([0.5, 10.0, 1000.0]), u([0, 0, 0])],
+                vec![f([parameter]), f([first]), f([second])],
+            )
+        }
+    };
+    vec![
+        // 0.5 · 4 + 2 = 4; 1 - 0.1 · 4.
+        sgd_example("the velocity carries on", sgd)(0.6, 4.0),
+        // 1 - 0.1 · (2 + 0.5 · 4), with the same velocity.
+        sgd_example("Nesterov looks ahead", SgdUpdate { nesterov: true, momentum: 0.25, ..sgd })(
+            1.0 - 0.1 * (2.0 + 0.25 * 3.0),
+            3.0,
+        ),
+        // The gradient becomes 2 + 3 · 1 = 5 and the velocity 7.
+        sgd_example("weight decay adds to the gradient", SgdUpdate { weight_decay: 3.0, ..sgd })(0.3, 7.0),
+        // The corrected moments are 2 and 4, so the step is the rate times the gradient's sign.
+        adam_example("the first step is the rate", adam)(0.5, 0.2, 0.004),
+        // The gradient becomes 2 + 3 · 1 = 5.
+        adam_example("Adam's weight decay adds to the gradient", AdamUpdate { weight_decay: 3.0, ..adam })(
+            0.5, 0.5, 0.025,
+        ),
+        // 1 · (1 - 0.5 · 0.2) - 0.5.
+        adam_example(
+            "AdamW's weight decay shrinks the parameter",
+            AdamUpdate { weight_decay: 0.2, decoupled: true, ..adam },
+        )(0.4, 0.2, 0.004),
+    ]
+}
+
+fn data() -> Vec<Example> {
+    let gather = BatchGather { batch: 2, pixels: 3, count: 3, order_length: 4, scale: 2.0, shift: -1.0 };
+    vec![
+        // Three images of three bytes, 1..9, and the labels 5, 6, 7; the second batch of the order is asked for.
+        example(
+            "the order names the images, and none for a place without a sample",
+            gather,
+            vec![
+                u([0x0403_0201, 0x0807_0605, 0x09]),
+                u([0x0007_0605]),
+                u([0, 0, 2, NO_SAMPLE]),
+                u([77, 1, 0]),
+                f([]),
+                u([]),
+            ],
+            vec![f([13.0, 15.0, 17.0, 0.0, 0.0, 0.0]), u([7, NO_LABEL])],
+        ),
+        example(
+            "a row for the batch of the clock's cursor, the others stay",
+            MetricsAppend { batch: 3, rows: 2 },
+            vec![f([0.5, 1.0, 2.0]), u([1, 0, 1]), u([8, 1, 0]), f([7.0, 7.0, 7.0, 7.0])],
+            vec![f([7.0, 7.0, 3.5, 2.0])],
+        ),
+        example("step and cursor go on, the seed stays", ClockAdvance, vec![u([4, 1, 9])], vec![u([5, 2, 9])]),
+    ]
+}

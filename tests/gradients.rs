@@ -1,0 +1,254 @@
+//! The references of the backward ops against central differences of the forward ones, and the gradients that whole
+//! training steps compute against central differences of their loss.
+//!
+//! A forward op becomes the scalar `Σ output · output_grad` with a random `output_grad`; what the backward op makes of
+//! the same `output_grad` must be this scalar's derivative, `(f(x + h) - f(x - h)) / 2h`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use gpu_digits::cpu::CpuExecutor;
+use gpu_digits::executor::Executor;
+use gpu_digits::model::{Model, NAMED_MODELS};
+use gpu_digits::op::Op;
+use gpu_digits::ops::Case;
+use gpu_digits::ops::conv2d::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, Conv2dForward};
+use gpu_digits::ops::cross_entropy::{CrossEntropy, CrossEntropyBackward, CrossEntropyForward, NO_LABEL};
+use gpu_digits::ops::dense::{Dense, DenseBackwardInput, DenseBackwardWeight, DenseForward};
+use gpu_digits::ops::dropout::DropoutApply;
+use gpu_digits::ops::max_pool::{MaxPool, MaxPoolBackward, MaxPoolForward};
+use gpu_digits::ops::reduce::BiasBackward;
+use gpu_digits::ops::relu::{ReluBackward, ReluForward};
+use gpu_digits::plan::{Optimizer, Phase, Plan, PlanConfig, TensorId};
+use gpu_digits::random::Random;
+use gpu_digits::tensor::{DType, HostTensor, pack_bytes};
+use libtest_mimic::{Arguments, Failed, Trial};
+use pollster::block_on;
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let mut trials: Vec<Trial> = derivatives()
+        .into_iter()
+        .map(|derivative| Trial::test(derivative.name(), move || derivative.check()))
+        .collect();
+    for &(name, model) in NAMED_MODELS.iter().chain([&UNUSUAL]) {
+        trials.push(Trial::test(format!("whole step of {name}"), move || check_step(model)));
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// What the shipped models do not have.
+const UNUSUAL: (&str, &str) =
+    ("unusual layers", "conv 3x4 same, pool 3, relu, dropout 0.3, conv 5x2, relu, flatten, dense 7, dense 10");
+
+/// Tensors by the name of their operand: what forward and backward ops share has the same name in both.
+type Tensors = HashMap<&'static str, HostTensor>;
+
+/// A backward op as the derivative of a forward one with respect to an operand.
+struct Derivative {
+    forward: Case,
+    backward: Case,
+    /// The forward op's operand that is varied.
+    of: &'static str,
+    /// By how much; where the op is linear any step is exact, and a large one keeps rounding out.
+    step: f32,
+}
+
+fn derivatives() -> Vec<Derivative> {
+    let mut list = Vec::new();
+    let mut add = |forward: &Case, backward: Case, of, step| {
+        list.push(Derivative { forward: Arc::clone(forward), backward, of, step });
+    };
+    let convolutions = [
+        (1, 1, 3, 3, 1, 3, 0),
+        (2, 3, 5, 4, 2, 3, 0),
+        (3, 2, 4, 6, 3, 3, 2),
+        (2, 2, 5, 5, 2, 4, 3),
+        (2, 1, 6, 5, 2, 5, 4),
+    ];
+    for (batch, in_channels, in_height, in_width, out_channels, kernel, padding) in convolutions {
+        let conv = Conv2d { batch, in_channels, in_height, in_width, out_channels, kernel, padding };
+        let area = conv.out_height() * conv.out_width();
+        let forward: Case = Arc::new(Conv2dForward(conv));
+        add(&forward, Arc::new(Conv2dBackwardInput(conv)), "input", 1.0);
+        add(&forward, Arc::new(Conv2dBackwardWeight(conv)), "weight", 1.0);
+        add(&forward, Arc::new(BiasBackward { batch, channels: out_channels, area }), "bias", 1.0);
+    }
+    for (batch, inputs, outputs) in [(1, 1, 1), (3, 7, 5), (40, 5, 10)] {
+        let dense = Dense { batch, inputs, outputs };
+        let forward: Case = Arc::new(DenseForward(dense));
+        add(&forward, Arc::new(DenseBackwardInput(dense)), "input", 1.0);
+        add(&forward, Arc::new(DenseBackwardWeight(dense)), "weight", 1.0);
+        add(&forward, Arc::new(BiasBackward { batch, channels: outputs, area: 1 }), "bias", 1.0);
+    }
+    let length = 200;
+    add(&(Arc::new(ReluForward { length }) as Case), Arc::new(ReluBackward { length }), "input", 1e-3);
+    for (planes, height, width, size) in [(2, 4, 4, 2), (3, 5, 7, 2), (2, 8, 9, 3)] {
+        let pool = MaxPool { planes, height, width, size };
+        add(&(Arc::new(MaxPoolForward(pool)) as Case), Arc::new(MaxPoolBackward(pool)), "input", 1e-3);
+    }
+    for (batch, classes) in [(1, 2), (7, 10)] {
+        let sizes = CrossEntropy { batch, classes };
+        add(&(Arc::new(CrossEntropyForward(sizes)) as Case), Arc::new(CrossEntropyBackward(sizes)), "logits", 1e-2);
+    }
+    let dropout = DropoutApply { length: 100, rate: 0.4, layer: 1 };
+    add(&(Arc::new(dropout) as Case), Arc::new(dropout), "input", 1.0);
+    list
+}
+
+impl Derivative {
+    fn name(&self) -> String {
+        format!("{} is the derivative of {}", self.backward.label(), self.forward.name())
+    }
+
+    fn check(&self) -> Result<(), Failed> {
+        let random = &mut Random::new(0, 7);
+        let mut tensors = Tensors::new();
+        for operand in self.forward.operands() {
+            let length = operand.shape.len();
+            let tensor = match (operand.name, operand.dtype) {
+                // The last label is no class: its sample must have no gradient.
+                ("label", _) => {
+                    let labels: Vec<u32> =
+                        (1..=length).map(|n| if n == length && n > 1 { NO_LABEL } else { random.below(2) }).collect();
+                    HostTensor::from_u32(operand.shape, &labels)
+                }
+                ("clock", _) => HostTensor::from_u32(operand.shape, &[3, 1, 99]),
+                // Distinct multiples of 1/256, none of them 0, further apart than a step: no kink is near.
+                (_, DType::F32) => {
+                    let mut places: Vec<i32> =
+                        (0..length as i32).map(|i| 2 * i - length as i32).map(|i| if i == 0 { 1 } else { i }).collect();
+                    random.shuffle(&mut places);
+                    HostTensor::from_f32(operand.shape, &places.iter().map(|&i| i as f32 / 256.0).collect::<Vec<_>>())
+                }
+                (_, DType::U32) => HostTensor::zeros(DType::U32, operand.shape),
+            };
+            tensors.insert(operand.name, tensor);
+        }
+        // The loss of a batch is the mean over its samples; every other output counts with random factors.
+        let loss = tensors.get("loss").map(|loss| {
+            HostTensor::from_f32(loss.shape.clone(), &vec![1.0 / loss.shape.len() as f32; loss.shape.len()])
+        });
+        let output_grad = loss.unwrap_or_else(|| {
+            let shape = tensors["output"].shape.clone();
+            let values: Vec<f32> = (0..shape.len()).map(|_| random.uniform(-1.0, 1.0)).collect();
+            HostTensor::from_f32(shape, &values)
+        });
+        run(self.forward.as_ref(), &mut tensors);
+        let gradient = self.gradient(&tensors, &output_grad);
+
+        let varied = tensors[self.of].clone();
+        let scale = gradient.iter().map(|value| value.abs()).fold(0.0, f64::max);
+        if gradient.len() != varied.shape.len() || scale == 0.0 {
+            return Err(format!("{} elements up to {scale} for {} of {}", gradient.len(), varied.shape, self.of).into());
+        }
+        for (i, &got) in gradient.iter().enumerate() {
+            let scalar_at = |value: f32| {
+                let mut tensors = tensors.clone();
+                tensors.get_mut(self.of).expect("varied").f32_mut()[i] = value;
+                run(self.forward.as_ref(), &mut tensors);
+                let output = tensors.get("loss").unwrap_or_else(|| &tensors["output"]);
+                output.f32().iter().zip(output_grad.f32()).map(|(&x, &g)| f64::from(x) * f64::from(g)).sum::<f64>()
+            };
+            let (below, above) = (varied.f32()[i] - self.step, varied.f32()[i] + self.step);
+            let wanted = (scalar_at(above) - scalar_at(below)) / (f64::from(above) - f64::from(below));
+            if (got - wanted).abs() > 1e-3 * (wanted.abs() + 0.1 * scale) {
+                return Err(format!("{}[{i}]: gradient {got}, central difference {wanted}", self.of).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// What the backward op gives; partial sums are added up.
+    fn gradient(&self, tensors: &Tensors, output_grad: &HostTensor) -> Vec<f64> {
+        let mut operands: Vec<HostTensor> = self
+            .backward
+            .operands()
+            .into_iter()
+            .map(|operand| {
+                let words = match operand.name {
+                    // Dropout is its own derivative: the gradient goes in as its input.
+                    "output_grad" => output_grad.words().to_vec(),
+                    "input" if self.backward.name() == self.forward.name() => output_grad.words().to_vec(),
+                    name if !operand.is_written() => tensors[name].words().to_vec(),
+                    _ => vec![0; operand.shape.len()],
+                };
+                HostTensor::from_words(operand.dtype, operand.shape, words)
+            })
+            .collect();
+        self.backward.reference(&mut operands);
+        let result = operands.last().expect("an op has operands");
+        let length = tensors[self.of].shape.len();
+        let mut gradient = vec![0.0; length];
+        for (i, &value) in result.f32().iter().enumerate() {
+            gradient[i % length] += f64::from(value);
+        }
+        gradient
+    }
+}
+
+/// Runs the reference on tensors by name.
+fn run(op: &dyn Op, tensors: &mut Tensors) {
+    let names: Vec<_> = op.operands().into_iter().map(|operand| operand.name).collect();
+    let mut operands: Vec<HostTensor> = names.iter().map(|name| tensors[name].clone()).collect();
+    op.reference(&mut operands);
+    tensors.extend(names.into_iter().zip(operands));
+}
+
+const BATCH: usize = 3;
+
+/// Moves each parameter a little in a random direction: the change of the loss must be what its gradient says. So every
+/// call of the step stands in its place, with the right tensors.
+fn check_step(model: &str) -> Result<(), Failed> {
+    let model: Model = model.parse()?;
+    let optimizer = Optimizer::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 };
+    let config = PlanConfig { batch: BATCH, images: BATCH, batches: 1, steps: 1, optimizer: Some(optimizer) };
+    let plan = Plan::new(&model, config)?;
+    let random = &mut Random::new(1, 0);
+    let mut executor = CpuExecutor::new(plan.clone())?;
+    let pixels: Vec<u8> = (0..4 * plan.tensor(plan.host.images).shape.len()).map(|_| random.bits() as u8).collect();
+    executor.write(plan.host.images, &pack_bytes(&pixels));
+    executor.write(plan.host.labels, &pack_bytes(&[3, 1, 7]));
+    executor.write(plan.host.order, &[2, 0, 1]);
+
+    let parameters = model.initial_parameters(5);
+    let named =
+        |name: &str| TensorId(plan.tensors.iter().position(|spec| spec.name == name).expect("a tensor of the plan"));
+    let mut loss_at = |parameters: &[HostTensor]| {
+        for (&id, parameter) in plan.host.parameters.iter().zip(parameters) {
+            executor.write(id, parameter.words());
+        }
+        executor.write(plan.host.clock, &[0, 0, 42]);
+        // A learning rate of 0 leaves the parameters as they are; the gradients stay where they were computed.
+        for index in 0..plan.train.len() {
+            block_on(executor.run_call(Phase::Train, index))?;
+        }
+        let gradient = |name: &str| executor.tensor(named(&format!("{name}.grad"))).f32().to_vec();
+        let gradients: Vec<Vec<f32>> = model.parameters().iter().map(|(name, _)| gradient(name)).collect();
+        let losses = executor.tensor(named("loss")).f32();
+        let mean = losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() / BATCH as f64;
+        anyhow::Ok((mean, gradients))
+    };
+
+    let (_, gradients) = loss_at(&parameters)?;
+    for (place, (name, shape)) in model.parameters().iter().enumerate() {
+        // A step along the gradient's signs moves the loss most, so that rounding counts least.
+        let size = 3e-3 / (shape.len() as f32).sqrt();
+        let direction: Vec<f32> =
+            gradients[place].iter().map(|&g| if g == 0.0 { 0.0 } else { size.copysign(g) }).collect();
+        let mut moved = |sign: f32| {
+            let mut parameters = parameters.clone();
+            parameters[place].f32_mut().iter_mut().zip(&direction).for_each(|(value, step)| *value += sign * step);
+            loss_at(&parameters).map(|(loss, _)| loss)
+        };
+        let difference = (moved(1.0)? - moved(-1.0)?) / 2.0;
+        let wanted: f64 = gradients[place].iter().zip(&direction).map(|(&g, &d)| f64::from(g) * f64::from(d)).sum();
+        if wanted <= 0.0 || (difference - wanted).abs() > 0.02 * wanted {
+            return Err(format!(
+                "{name}: along its gradient the loss changes by {difference:e}, the gradient says {wanted:e}"
+            )
+            .into());
+        }
+    }
+    Ok(())
+}
