@@ -100,13 +100,13 @@ pub struct TrainArgs {
     #[arg(long, value_enum, default_value_t = OptimizerName::Adam)]
     pub optimizer: OptimizerName,
     /// Highest learning rate [default: 0.003 with adam and adamw, 0.05 with sgd and nesterov]
-    #[arg(long, value_name = "RATE", value_parser = positive_number)]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = positive_number)]
     pub lr: Option<f64>,
     /// Share of the velocity that is kept, with sgd and nesterov [default: 0.9]
-    #[arg(long, value_name = "SHARE", value_parser = share)]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = share)]
     pub momentum: Option<f64>,
     /// Weight decay
-    #[arg(long, value_name = "FACTOR", default_value_t = 0.0, value_parser = not_negative)]
+    #[arg(long, value_name = "FACTOR", default_value_t = 0.0, allow_negative_numbers = true, value_parser = not_negative)]
     pub weight_decay: f64,
     /// How the learning rate moves over the run
     #[arg(long, value_enum, default_value_t = Schedule::OneCycle)]
@@ -130,7 +130,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", value_parser = positive())]
     pub log_steps: Option<usize>,
     /// Exit with 1 where the test accuracy, in per cent, is below this
-    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    #[arg(long, value_name = "PERCENT", allow_negative_numbers = true, value_parser = percent)]
     pub target_accuracy: Option<f64>,
 }
 

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::cpu::CpuExecutor;
 use crate::executor::Executor;
-use crate::gpu::{Adapter, AdapterKind, Backend, Gpu, GpuExecutor, adapters};
+use crate::gpu::{Adapter, AdapterKind, Backend, Gpu, GpuExecutor, adapters, adapters_up_to};
 use crate::plan::Plan;
 
 /// A wish for a device.
@@ -59,12 +59,10 @@ impl Device {
         match choice {
             DeviceChoice::Cpu => Ok(Self::Cpu),
             DeviceChoice::Auto => {
-                // Looking for GL starts its drivers, which talk; it is left for where nothing else is found.
-                let mut found = best(adapters(&[Backend::Vulkan, Backend::Metal, Backend::Dx12]).await);
+                let mut found = best(adapters_up_to(Backend::Dx12).await);
                 if found.is_none() {
                     // Software GL has no subgroups: it trains ten times slower than the CPU executor.
-                    found = best(adapters(&[Backend::Gl]).await)
-                        .filter(|adapter| adapter.info.kind != AdapterKind::Software);
+                    found = best(adapters().await).filter(|adapter| adapter.info.kind != AdapterKind::Software);
                 }
                 match found {
                     Some(adapter) => open(&adapter).await,
@@ -72,7 +70,8 @@ impl Device {
                 }
             }
             DeviceChoice::Backend(backend) => {
-                let found = adapters(&[*backend]).await;
+                let mut found = adapters_up_to(*backend).await;
+                found.retain(|adapter| adapter.info.backend == *backend);
                 let listed = list(&found);
                 match best(found) {
                     Some(adapter) => open(&adapter).await,
@@ -80,14 +79,14 @@ impl Device {
                 }
             }
             DeviceChoice::Index(index) => {
-                let found = adapters(&Backend::ALL).await;
+                let found = adapters().await;
                 let adapter = found
                     .get(*index)
                     .with_context(|| format!("there is no device number {index}: {}", list(&found)))?;
                 open(adapter).await
             }
             DeviceChoice::Name(name) => {
-                let found = adapters(&Backend::ALL).await;
+                let found = adapters().await;
                 let adapter = found
                     .iter()
                     .find(|adapter| adapter.info.name.to_lowercase().contains(name))

@@ -86,6 +86,9 @@ const LINEAR_WORKGROUP: u32 = 64;
 /// The most workgroups per axis that WebGPU guarantees.
 const MAX_WORKGROUPS_PER_AXIS: u32 = 65_535;
 
+/// The length of a row of a folded grid. It is so short that ordinary sizes fold, and every check covers the folding.
+const WORKGROUPS_PER_ROW: u32 = 64;
+
 /// The most loop iterations of one invocation that every driver in wide use executes.
 ///
 /// Mesa 22.3's lavapipe silently ends all loops of an invocation after 65,535 iterations; see `ARCHITECTURE.md`.
@@ -112,11 +115,11 @@ pub struct Variant {
 impl Variant {
     /// A kernel of one invocation for each of `invocations` elements, each looping `iterations` times.
     ///
-    /// The grid is one line of workgroups, folded into the y axis where it is longer than an axis may be; the shader
+    /// The grid is one line of workgroups, folded into the y axis since it may be longer than an axis can be; the shader
     /// undoes the fold with `id.x + id.y * groups.x * workgroup_size`.
     pub fn linear(shader: Shader, invocations: usize, iterations: usize) -> Self {
         let groups = u32::try_from(invocations.div_ceil(LINEAR_WORKGROUP as usize)).unwrap_or(u32::MAX);
-        let rows = groups.div_ceil(MAX_WORKGROUPS_PER_AXIS).max(1);
+        let rows = groups.div_ceil(WORKGROUPS_PER_ROW).clamp(1, MAX_WORKGROUPS_PER_AXIS);
         Self {
             shader,
             constants: vec![("workgroup_size", f64::from(LINEAR_WORKGROUP))],

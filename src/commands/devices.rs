@@ -4,10 +4,10 @@ use anyhow::Result;
 
 use super::{Verdict, print_table, table};
 use crate::cli::DevicesArgs;
-use crate::gpu::{AdapterInfo, AdapterKind, Backend, adapters};
+use crate::gpu::{AdapterInfo, AdapterKind, adapters};
 
 pub(super) async fn run(args: &DevicesArgs) -> Result<Verdict> {
-    let infos: Vec<AdapterInfo> = adapters(&Backend::ALL).await.into_iter().map(|adapter| adapter.info).collect();
+    let infos: Vec<AdapterInfo> = adapters().await.into_iter().map(|adapter| adapter.info).collect();
     if args.json {
         println!("{}", serde_json::to_string_pretty(&infos)?);
         return Ok(Verdict::Passed);

@@ -13,7 +13,7 @@ use super::{Verdict, thousands};
 use crate::cli::VerifyArgs;
 use crate::device::{Device, DeviceChoice};
 use crate::files::write_atomically;
-use crate::gpu::{Backend, Gpu, adapters};
+use crate::gpu::{Gpu, adapters};
 use crate::ops::{Case, TABLE};
 use crate::verify::{Check, Outcome, cases, check_case, check_lockstep, lockstep_labels};
 
@@ -110,7 +110,7 @@ fn without_variant(word: &str) -> String {
 async fn open(device: &str) -> Result<Vec<Gpu>> {
     let mut gpus = Vec::new();
     if device == "all" {
-        for adapter in adapters(&Backend::ALL).await {
+        for adapter in adapters().await {
             match &adapter.info.unusable {
                 Some(reason) => eprintln!("left out: {} ({reason})", adapter.info),
                 None => gpus.push(Gpu::open(&adapter).await?),

@@ -8,7 +8,7 @@ use serde::Serialize;
 const STORAGE_BUFFERS: u32 = 8;
 
 /// An API through which an adapter is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Backend {
     /// Vulkan.
@@ -22,7 +22,7 @@ pub enum Backend {
 }
 
 impl Backend {
-    /// All of them, those with the best drivers first.
+    /// All of them, those with the best drivers first. GL comes last since looking for it starts its drivers, which talk.
     pub const ALL: [Self; 4] = [Self::Vulkan, Self::Metal, Self::Dx12, Self::Gl];
 
     /// The word for it on the command line.
@@ -108,10 +108,16 @@ pub struct Adapter {
     pub(super) handle: wgpu::Adapter,
 }
 
-/// The adapters of some backends, in the order of [`Backend::ALL`]; numbers count through the given backends.
-pub async fn adapters(backends: &[Backend]) -> Vec<Adapter> {
+/// The adapters of all backends, in the order of [`Backend::ALL`].
+pub async fn adapters() -> Vec<Adapter> {
+    adapters_up_to(Backend::Gl).await
+}
+
+/// The adapters of the backends up to and with `last`, in the order of [`Backend::ALL`]: so an adapter's number is the
+/// same whatever is looked for.
+pub async fn adapters_up_to(last: Backend) -> Vec<Adapter> {
     let mut found = Vec::new();
-    for backend in Backend::ALL.into_iter().filter(|backend| backends.contains(backend)) {
+    for backend in Backend::ALL.into_iter().filter(|&backend| backend <= last) {
         let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
         descriptor.backends = backend.bits();
         let instance = wgpu::Instance::new(descriptor);

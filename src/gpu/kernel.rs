@@ -10,6 +10,10 @@ use crate::tensor::HostTensor;
 /// never written shows.
 pub const POISON: u32 = 0x7fc0_dead;
 
+/// Words of poison that follow each tensor when a kernel runs alone: what a kernel reads there shows as a NaN, and what
+/// it writes there is an error, where a driver would otherwise let both pass.
+const GUARD: usize = 64;
+
 /// A variant compiled on a GPU.
 pub(super) struct Kernel {
     pipeline: wgpu::ComputePipeline,
@@ -147,16 +151,19 @@ pub(super) fn staging_buffer(gpu: &Gpu, words: usize) -> wgpu::Buffer {
 /// Outputs are filled with a NaN first; an element that the kernel does not write keeps its bits.
 ///
 /// # Errors
-/// Where the shader does not compile or the device fails.
+/// Where the shader does not compile, the device fails, or the kernel writes past the end of a tensor.
 pub async fn run_variant(gpu: &Gpu, op: &dyn Op, variant: &Variant, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
     let kernel = Kernel::compile(gpu, op, variant).await?;
     let operands = op.operands();
     let mut buffers = Vec::new();
     for (operand, input) in operands.iter().zip(inputs) {
-        let buffer = storage_buffer(gpu, operand.name, operand.shape.len());
-        let poisoned = vec![POISON; operand.shape.len()];
-        let words = if operand.access == Access::Write { &poisoned } else { input.words() };
-        gpu.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(words));
+        let mut words = input.words().to_vec();
+        if operand.access == Access::Write {
+            words.fill(POISON);
+        }
+        words.resize(words.len() + GUARD, POISON);
+        let buffer = storage_buffer(gpu, operand.name, words.len());
+        gpu.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(&words));
         buffers.push(buffer);
     }
     let dispatch = kernel.bind(gpu, &buffers.iter().collect::<Vec<_>>());
@@ -174,7 +181,11 @@ pub async fn run_variant(gpu: &Gpu, op: &dyn Op, variant: &Variant, inputs: &[Ho
 
     let mut results = Vec::new();
     for (operand, staging) in operands.into_iter().zip(&stagings) {
-        let words = gpu.read_mapped(staging, None).await?;
+        let mut words = gpu.read_mapped(staging, None).await?;
+        let guard = words.split_off(operand.shape.len());
+        if let Some(place) = guard.iter().position(|&word| word != POISON) {
+            bail!("it writes past the end of {}, {} elements after the last", operand.name, place + 1);
+        }
         results.push(HostTensor::from_words(operand.dtype, operand.shape, words));
     }
     gpu.ensure_healthy()?;

@@ -5,7 +5,7 @@ mod executor;
 mod kernel;
 mod wait;
 
-pub use adapters::{Adapter, AdapterInfo, AdapterKind, Backend, adapters};
+pub use adapters::{Adapter, AdapterInfo, AdapterKind, Backend, adapters, adapters_up_to};
 pub use executor::GpuExecutor;
 pub use kernel::{POISON, run_variant};
 

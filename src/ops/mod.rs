@@ -96,7 +96,7 @@ fn convolutions() -> impl IntoIterator<Item = Conv2d> {
 }
 
 fn lengths() -> impl IntoIterator<Item = usize> {
-    [1, 63, 64, 65, 1009, 64 * 65_535 + 1]
+    [1, 63, 64, 65, 1009, 64 * 64 + 1, 4 * 64 * 130 + 4]
 }
 
 fn pools() -> impl IntoIterator<Item = MaxPool> {

@@ -1,6 +1,6 @@
 //! What the test suites that need adapters share.
 
-use gpu_digits::gpu::{Backend, Gpu, adapters};
+use gpu_digits::gpu::{Gpu, adapters};
 use libtest_mimic::{Failed, Trial};
 
 /// What is said where tests cannot run.
@@ -10,7 +10,7 @@ const NO_ADAPTER: &str = "no adapter; install a GPU driver, or mesa-vulkan-drive
 pub(crate) fn gpus() -> Vec<Gpu> {
     pollster::block_on(async {
         let mut gpus = Vec::new();
-        for adapter in adapters(&Backend::ALL).await {
+        for adapter in adapters().await {
             if adapter.info.unusable.is_none() {
                 gpus.push(Gpu::open(&adapter).await.expect("a usable adapter opens"));
             }

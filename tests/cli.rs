@@ -1,0 +1,544 @@
+//! Runs the program: help, what commands print and write, exit codes, and the error for each thing that can be wrong.
+//!
+//! No test reaches the network: the proxy it is told to use does not answer. Each has a home folder of its own.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use common::{adapter_name, gpus, without_adapter};
+use libtest_mimic::{Arguments, Failed, Trial};
+use serde_json::Value;
+use tempfile::TempDir;
+
+type Test = fn(&Home) -> Result<(), Failed>;
+
+/// A test on an adapter, given by its number.
+type AdapterTest = fn(&Home, &str) -> Result<(), Failed>;
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let tests: &[(&str, Test)] = &[
+        ("help_lists_every_command_and_exits_with_0", help),
+        ("every_command_has_help_with_its_options", command_help),
+        ("no_command_and_wrong_usage_exit_with_2", wrong_usage),
+        ("plan_prints_calls_shapes_and_sums_without_a_gpu", plan),
+        ("models_that_cannot_be_are_refused_with_layer_and_shapes", impossible_models),
+        ("a_model_larger_than_memory_is_refused_before_anything_is_allocated", too_much_memory),
+        ("wrong_numbers_are_refused", wrong_numbers),
+        ("devices_lists_adapters_as_text_and_json", devices),
+        ("a_device_that_is_not_there_is_an_error_with_what_was_found", missing_devices),
+        ("vulkan_without_driver_names_the_package", vulkan_without_driver),
+        ("automatic_choice_without_driver_takes_the_cpu_and_says_so", automatic_without_driver),
+        ("verify_without_adapter_is_an_error", verify_without_adapter),
+        ("mnist_that_cannot_be_had_is_an_error_or_a_loud_fall_back", missing_mnist),
+        ("a_wrong_data_folder_is_an_error", wrong_data_folder),
+        ("train_writes_its_run_folder_and_prints_the_hash", train),
+        ("the_same_command_gives_the_same_weights_in_another_process", repeats),
+        ("train_goes_on_from_saved_weights", init),
+        ("a_target_that_is_not_reached_exits_with_1_and_keeps_the_model", target),
+        ("a_run_is_not_overwritten", not_overwritten),
+        ("a_run_folder_that_cannot_be_made_is_an_error", unwritable_folder),
+        ("eval_scores_a_saved_model_as_text_and_json", eval),
+        ("a_file_that_is_no_model_is_an_error", no_model),
+        ("predict_recognises_pictures_as_text_and_json", predict),
+        ("pictures_that_cannot_be_used_are_errors", wrong_pictures),
+        #[cfg(unix)]
+        ("ctrl_c_ends_training_after_the_step_and_keeps_what_was_trained", ctrl_c),
+    ];
+    let mut trials: Vec<Trial> =
+        tests.iter().map(|&(name, test)| Trial::test(name, move || test(&Home::new()))).collect();
+    let on_each: [(&str, AdapterTest); 2] = [
+        ("verify_reports_as_text_json_and_junit", verify),
+        ("train_takes_the_adapter_by_its_number", train_on_adapter),
+    ];
+    let gpus = gpus();
+    for (name, test) in on_each {
+        if gpus.is_empty() {
+            trials.push(without_adapter(name));
+        }
+        for gpu in &gpus {
+            let index = gpu.info().index.to_string();
+            trials.push(Trial::test(format!("{name} [{}]", adapter_name(gpu)), move || test(&Home::new(), &index)));
+        }
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// A folder that the program runs in, and that is its user's home.
+struct Home(TempDir);
+
+impl Home {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("a temporary folder"))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gpu-digits"));
+        command
+            .args(words)
+            .current_dir(self.0.path())
+            .env("HOME", self.0.path())
+            .env("ALL_PROXY", "http://127.0.0.1:1");
+        for variable in
+            ["XDG_CACHE_HOME", "GPU_DIGITS_DATA", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "no_proxy"]
+        {
+            command.env_remove(variable);
+        }
+        command
+    }
+
+    fn run(&self, words: &[&str]) -> Run {
+        Run::new(words, self.command(words).output().expect("the program runs"))
+    }
+
+    /// Runs where no driver of any kind is found.
+    fn run_without_drivers(&self, words: &[&str]) -> Run {
+        let mut command = self.command(words);
+        command.env("VK_DRIVER_FILES", "/nowhere").env("VK_ICD_FILENAMES", "/nowhere");
+        command.env("__EGL_VENDOR_LIBRARY_FILENAMES", "/nowhere");
+        Run::new(words, command.output().expect("the program runs"))
+    }
+
+    /// Trains a small model for a moment on the CPU into the folder `run`, unless `more` says otherwise.
+    fn train(&self, more: &[&str]) -> Run {
+        let defaults = [
+            ["--device", "cpu"],
+            ["--dataset", "generated"],
+            ["--generated-images", "300"],
+            ["--validation", "40"],
+            ["--model", "flatten, dense 10"],
+            ["--batch-size", "20"],
+            ["--epochs", "2"],
+            ["--out", "run"],
+        ];
+        let defaults = defaults.into_iter().filter(|[option, _]| !more.contains(option)).flatten();
+        self.run(&["train"].into_iter().chain(defaults).chain(more.iter().copied()).collect::<Vec<_>>())
+    }
+
+    fn json(&self, path: &str) -> Result<Value, Failed> {
+        Ok(serde_json::from_str(&fs::read_to_string(self.path(path))?)?)
+    }
+}
+
+/// What a run of the program printed, and its exit code.
+struct Run {
+    words: String,
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Run {
+    fn new(words: &[&str], output: Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Self {
+            words: words.join(" "),
+            code: output.status.code(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+
+    fn fail<T>(&self, what: impl std::fmt::Display) -> Result<T, Failed> {
+        let Self { words, code, stdout, stderr } = self;
+        Err(format!("gpu-digits {words}: {what}\nexit code {code:?}\nstdout:\n{stdout}\nstderr:\n{stderr}").into())
+    }
+
+    fn exits_with(&self, code: i32) -> Result<&Self, Failed> {
+        if self.code == Some(code) { Ok(self) } else { self.fail(format!("should exit with {code}")) }
+    }
+
+    fn prints(&self, parts: &[&str]) -> Result<&Self, Failed> {
+        match parts.iter().find(|part| !self.stdout.contains(*part)) {
+            Some(part) => self.fail(format!("should print `{part}`")),
+            None => Ok(self),
+        }
+    }
+
+    fn says(&self, parts: &[&str]) -> Result<&Self, Failed> {
+        match parts.iter().find(|part| !self.stderr.contains(*part)) {
+            Some(part) => self.fail(format!("should say `{part}`")),
+            None => Ok(self),
+        }
+    }
+
+    /// An error of usage or environment: exit code 2, nothing on stdout, no panic.
+    fn is_refused(&self, parts: &[&str]) -> Result<(), Failed> {
+        self.exits_with(2)?.says(parts)?;
+        if self.stdout.is_empty() && !self.stderr.contains("panicked") {
+            Ok(())
+        } else {
+            self.fail("should only be refused")
+        }
+    }
+
+    fn json(&self) -> Result<Value, Failed> {
+        self.exits_with(0)?;
+        serde_json::from_str(&self.stdout).or_else(|error| self.fail(error))
+    }
+
+    /// The word after `weights SHA-256`.
+    fn hash(&self) -> Result<String, Failed> {
+        let line = self.stdout.lines().find_map(|line| line.strip_prefix("weights SHA-256 "));
+        line.map_or_else(|| self.fail("should print the hash of the weights"), |hash| Ok(hash.to_owned()))
+    }
+}
+
+fn check(holds: bool, otherwise: impl Into<String>) -> Result<(), Failed> {
+    if holds { Ok(()) } else { Err(Failed::from(otherwise.into())) }
+}
+
+fn help(home: &Home) -> Result<(), Failed> {
+    home.run(&["--help"]).exits_with(0)?.prints(&["train", "eval", "predict", "verify", "devices", "plan"])?;
+    home.run(&["--version"]).exits_with(0)?.prints(&[env!("CARGO_PKG_VERSION")])?;
+    Ok(())
+}
+
+fn command_help(home: &Home) -> Result<(), Failed> {
+    let train = [
+        "--model",
+        "--device",
+        "--data",
+        "--dataset",
+        "--epochs",
+        "--batch-size",
+        "--optimizer",
+        "--lr",
+        "--momentum",
+        "--weight-decay",
+        "--schedule",
+        "--seed",
+        "--shuffle",
+        "--validation",
+        "--init",
+        "--out",
+        "--log-steps",
+        "--target-accuracy",
+    ];
+    let options: [(&str, &[&str]); 6] = [
+        ("train", &train),
+        ("eval", &["--device", "--data", "--json"]),
+        ("predict", &["--device", "--json"]),
+        ("verify", &["--device", "--verbose", "--json", "--junit"]),
+        ("devices", &["--json"]),
+        ("plan", &["--model", "--batch-size"]),
+    ];
+    for (command, options) in options {
+        home.run(&[command, "--help"]).exits_with(0)?.prints(options)?;
+    }
+    Ok(())
+}
+
+fn wrong_usage(home: &Home) -> Result<(), Failed> {
+    home.run(&[]).is_refused(&["train"])?;
+    home.run(&["trian"]).is_refused(&["trian", "train"])?;
+    home.run(&["train", "--epoch"]).is_refused(&["--epoch"])?;
+    home.run(&["predict", "model.safetensors"]).is_refused(&["IMAGES"])
+}
+
+fn plan(home: &Home) -> Result<(), Failed> {
+    let run = home.run_without_drivers(&["plan"]);
+    run.exits_with(0)?.prints(&["conv2d_forward", "adam_update", "34,826", "[128, 32, 26, 26]"])?;
+    let names = ["convnet", "lenet5", "speedrun", "mlp"];
+    names.iter().try_for_each(|model| home.run(&["plan", "--model", model]).exits_with(0).map(|_| ()))
+}
+
+fn impossible_models(home: &Home) -> Result<(), Failed> {
+    let models: [(&str, &[&str]); 6] = [
+        ("conv 8x3, dense 10", &["layer 2", "`dense 10`", "[8, 26, 26]", "[10]", "flatten"]),
+        ("pool 3, pool 3, pool 3, pool 3, flatten, dense 10", &["layer 4", "`pool 3`", "[1, 1, 1]", "[1, 0, 0]"]),
+        ("conv 8x29, flatten, dense 10", &["layer 1", "`conv 8x29`", "[1, 28, 28]"]),
+        ("flatten, dense 11", &["layer 2", "`dense 11`", "[11]", "[10]"]),
+        ("flatten, dens 10", &["dens 10", "dense 10"]),
+        ("resnet", &["resnet", "convnet", "lenet5", "speedrun", "mlp"]),
+    ];
+    for (model, parts) in models {
+        home.run(&["plan", "--model", model]).is_refused(parts)?;
+        home.run(&["train", "--device", "cpu", "--model", model]).is_refused(parts)?;
+    }
+    Ok(())
+}
+
+fn too_much_memory(home: &Home) -> Result<(), Failed> {
+    let model = "conv 50000x3, pool 26, flatten, dense 10";
+    let run =
+        home.run(&["train", "--device", "cpu", "--dataset", "generated", "--model", model, "--batch-size", "1000"]);
+    run.is_refused(&["does not fit", "layer conv1", "[1000, 1, 28, 28]", "[1000, 50000, 26, 26]", "smaller"])?;
+    check(!home.path("runs").exists(), "a run folder was made")
+}
+
+fn wrong_numbers(home: &Home) -> Result<(), Failed> {
+    let train = |more: &[&str]| home.train(more);
+    train(&["--lr", "-1"]).is_refused(&["--lr", "above 0"])?;
+    train(&["--lr", "fast"]).is_refused(&["--lr", "not a number"])?;
+    train(&["--log-steps", "0"]).is_refused(&["--log-steps"])?;
+    train(&["--momentum", "1"]).is_refused(&["--momentum", "below 1"])?;
+    train(&["--momentum", "0.9"]).is_refused(&["--momentum", "sgd", "Adam"])?;
+    train(&["--target-accuracy", "101"]).is_refused(&["--target-accuracy", "100"])?;
+    train(&["--shuffle", "maybe"]).is_refused(&["--shuffle", "on", "off"])?;
+    let small = |more: &[&str]| {
+        home.run(&[&["train", "--device", "cpu", "--dataset", "generated", "--generated-images", "50"], more].concat())
+    };
+    small(&[]).is_refused(&["--validation 5000", "50 training images"])?;
+    small(&["--validation", "10"]).is_refused(&["--batch-size 128", "40 images"])?;
+    check(!home.path("runs").exists() && !home.path("run").exists(), "a run folder was made")
+}
+
+fn devices(home: &Home) -> Result<(), Failed> {
+    home.run(&["devices"]).exits_with(0)?.prints(&["cpu"])?;
+    let listed = home.run(&["devices", "--json"]).json()?;
+    check(listed.is_array(), listed.to_string())?;
+    for (index, adapter) in listed.as_array().into_iter().flatten().enumerate() {
+        check(adapter["index"] == index, format!("number {index} is {adapter}"))?;
+        for key in ["name", "backend", "driver", "driver_version", "kind", "subgroup_size", "unusable"] {
+            check(adapter.get(key).is_some(), format!("no `{key}` in {adapter}"))?;
+        }
+    }
+    Ok(())
+}
+
+fn missing_devices(home: &Home) -> Result<(), Failed> {
+    for (device, part) in [("99", "number 99"), ("geforce 9999", "geforce 9999")] {
+        home.run(&["train", "--device", device]).is_refused(&[part, "found"])?;
+        home.run_without_drivers(&["train", "--device", device]).is_refused(&[
+            part,
+            "no adapter was found",
+            "--device cpu",
+        ])?;
+    }
+    if cfg!(not(target_os = "macos")) {
+        home.run(&["train", "--device", "metal"]).is_refused(&["metal", "macOS"])?;
+    }
+    Ok(())
+}
+
+fn vulkan_without_driver(home: &Home) -> Result<(), Failed> {
+    let run = home.run_without_drivers(&["train", "--device", "vulkan"]);
+    run.is_refused(&["no adapter", "vulkan", "mesa-vulkan-drivers", "libvulkan1"])
+}
+
+fn automatic_without_driver(home: &Home) -> Result<(), Failed> {
+    let words = ["train", "--dataset", "generated", "--generated-images", "200", "--validation", "0", "--epochs", "1"];
+    let run = home.run_without_drivers(&[&words[..], &["--model", "flatten, dense 10", "--out", "run"]].concat());
+    run.exits_with(0)?
+        .says(&["the CPU", "no GPU is used", "apt-get install", "mesa-vulkan-drivers"])?
+        .prints(&["test accuracy"])?;
+    Ok(())
+}
+
+fn verify_without_adapter(home: &Home) -> Result<(), Failed> {
+    home.run_without_drivers(&["verify"]).is_refused(&["there is no GPU", "mesa-vulkan-drivers"])?;
+    home.run(&["verify", "conv3d"]).is_refused(&["conv3d", "conv2d_forward", "lockstep"])
+}
+
+fn missing_mnist(home: &Home) -> Result<(), Failed> {
+    home.run(&["train", "--device", "cpu", "--dataset", "mnist"]).is_refused(&[
+        "cannot load MNIST",
+        "storage.googleapis.com/cvdf-datasets/mnist",
+        "ossci-datasets.s3.amazonaws.com/mnist",
+        "--data",
+    ])?;
+    let words = ["train", "--device", "cpu", "--generated-images", "200", "--validation", "0", "--epochs", "1"];
+    let run = home.run(&[&words[..], &["--model", "flatten, dense 10", "--out", "run"]].concat());
+    run.exits_with(0)?.says(&["WARNING", "GENERATED DIGITS", "--data"])?.prints(&["generated digits"])?;
+    Ok(())
+}
+
+fn wrong_data_folder(home: &Home) -> Result<(), Failed> {
+    home.run(&["train", "--device", "cpu", "--data", "nowhere"]).is_refused(&["nowhere", "not a folder"])?;
+    fs::create_dir(home.path("empty"))?;
+    home.run(&["train", "--device", "cpu", "--data", "empty"]).is_refused(&["train-images-idx3-ubyte"])?;
+    fs::write(home.path("empty/train-images-idx3-ubyte"), b"\0\0\x08\x03\0\0\0\x01")?;
+    for name in ["train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"] {
+        fs::write(home.path("empty").join(name), b"")?;
+    }
+    home.run(&["train", "--device", "cpu", "--data", "empty"]).is_refused(&["train-images-idx3-ubyte", "byte 8"])
+}
+
+fn train(home: &Home) -> Result<(), Failed> {
+    let run = home.train(&["--log-steps", "1", "--seed", "3"]);
+    run.exits_with(0)?.prints(&["epoch", "images/s", "2/2", "test accuracy", "run/model.safetensors"])?;
+    run.says(&["device: the CPU", "generated digits", "300 training and 50 test images"])?;
+    check(!run.stderr.contains('\r'), "a progress bar although stderr is no terminal")?;
+
+    let record = home.json("run/run.json")?;
+    for key in
+        ["command", "version", "commit", "started", "device", "adapter", "model", "seed", "settings", "data", "result"]
+    {
+        check(record.get(key).is_some(), format!("no `{key}` in run.json"))?;
+    }
+    check(record["seed"] == 3 && record["model"] == "flatten, dense 10", record.to_string())?;
+    check(record["data"]["sha256"].as_str().is_some_and(|hash| hash.len() == 64), "no hash of the data")?;
+    check(record["result"]["weights_sha256"] == run.hash()?, "run.json has another hash than is printed")?;
+
+    let metrics = fs::read_to_string(home.path("run/metrics.jsonl"))?;
+    let rows: Vec<Value> = metrics.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let of_kind = |kind: &str| rows.iter().filter(|row| row["kind"] == kind).cloned().collect::<Vec<_>>();
+    // 260 images in batches of 20.
+    let steps = of_kind("step");
+    check(steps.len() == 26 && of_kind("epoch").len() == 2, metrics.clone())?;
+    for (index, step) in steps.iter().enumerate() {
+        check(step["step"] == index + 1 && step["epoch"] == 1 + index / 13, step.to_string())?;
+        check(step["loss"].is_f64() && step["learning_rate"].is_f64(), step.to_string())?;
+    }
+    Ok(())
+}
+
+fn repeats(_: &Home) -> Result<(), Failed> {
+    let hash = |seed: &str| {
+        let model = "conv 3x3, relu, pool 2, dropout 0.3, flatten, dense 10";
+        Home::new().train(&["--model", model, "--seed", seed]).hash()
+    };
+    let (first, again, other) = (hash("1")?, hash("1")?, hash("2")?);
+    check(first == again, format!("the same command gave {first} and {again}"))?;
+    check(first != other, "another seed gave the same weights")
+}
+
+fn init(home: &Home) -> Result<(), Failed> {
+    home.train(&[]).exits_with(0)?;
+    let run = home.train(&["--init", "run/model.safetensors", "--out", "more"]);
+    run.exits_with(0)?;
+    let loss = |path: &str| -> Result<f64, Failed> {
+        let metrics = fs::read_to_string(home.path(path))?;
+        let first: Value = serde_json::from_str(metrics.lines().next().unwrap_or_default())?;
+        first["loss"].as_f64().ok_or_else(|| Failed::from(metrics))
+    };
+    let (fresh, further) = (loss("run/metrics.jsonl")?, loss("more/metrics.jsonl")?);
+    check(further < 0.8 * fresh, format!("a loss of {further} after one of {fresh}"))?;
+    let other =
+        home.train(&["--init", "run/model.safetensors", "--out", "other", "--model", "flatten, dense 12, dense 10"]);
+    other.is_refused(&["run/model.safetensors", "dense1.weight", "[10, 784]", "[12, 784]"])
+}
+
+fn target(home: &Home) -> Result<(), Failed> {
+    home.train(&["--target-accuracy", "100"]).exits_with(1)?.says(&["below the target of 100 %"])?;
+    check(home.path("run/model.safetensors").exists(), "the model was not kept")?;
+    home.train(&["--target-accuracy", "1", "--out", "easy"]).exits_with(0)?;
+    Ok(())
+}
+
+fn not_overwritten(home: &Home) -> Result<(), Failed> {
+    home.train(&[]).exits_with(0)?;
+    let before = fs::read(home.path("run/model.safetensors"))?;
+    home.train(&["--seed", "9"]).is_refused(&["run", "--out"])?;
+    check(fs::read(home.path("run/model.safetensors"))? == before, "the model has changed")
+}
+
+fn unwritable_folder(home: &Home) -> Result<(), Failed> {
+    fs::write(home.path("file"), b"")?;
+    home.train(&["--out", "file/run"]).is_refused(&["file/run", "--out"])
+}
+
+fn eval(home: &Home) -> Result<(), Failed> {
+    home.train(&[]).exits_with(0)?;
+    let data = ["--device", "cpu", "--dataset", "generated", "--generated-images", "300"];
+    let run = home.run(&[&["eval", "run"], &data[..]].concat());
+    run.exits_with(0)?.prints(&["accuracy", "precision %", "recall %", "F1 %", "confusion"])?;
+    let report = home.run(&[&["eval", "run/model.safetensors", "--json"], &data[..]].concat()).json()?;
+    let record = home.json("run/run.json")?;
+    let (scored, trained) = (report["accuracy"].as_f64(), record["result"]["test_accuracy"].as_f64());
+    check(scored.is_some() && scored == trained, format!("eval says {scored:?}, train said {trained:?}"))?;
+    let rows = report["confusion"].as_array().map_or(0, Vec::len);
+    let images: u64 = report["confusion"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .flat_map(Value::as_array)
+        .flatten()
+        .filter_map(Value::as_u64)
+        .sum();
+    check(rows == 10 && images == 50 && report["classes"].as_array().map_or(0, Vec::len) == 10, report.to_string())
+}
+
+fn no_model(home: &Home) -> Result<(), Failed> {
+    let eval = |path: &str| home.run(&["eval", path, "--device", "cpu", "--dataset", "generated"]);
+    eval("nowhere.safetensors").is_refused(&["cannot read the model", "nowhere.safetensors"])?;
+    fs::write(home.path("text"), "this is no model")?;
+    eval("text").is_refused(&["text", "not a safetensors file"])
+}
+
+/// A picture of a thick vertical stroke, as a PGM file.
+fn write_picture(path: &Path, ink: u8, paper: u8) -> std::io::Result<()> {
+    let pixel = |i: usize| if (26..34).contains(&(i % 60)) && (10..70).contains(&(i / 60)) { ink } else { paper };
+    let pixels: Vec<u8> = (0..60 * 80).map(pixel).collect();
+    fs::write(path, [b"P5 60 80 255\n", &pixels[..]].concat())
+}
+
+fn predict(home: &Home) -> Result<(), Failed> {
+    home.train(&["--epochs", "20", "--generated-images", "2000"]).exits_with(0)?;
+    write_picture(&home.path("dark.pgm"), 20, 240)?;
+    write_picture(&home.path("light.pgm"), 250, 10)?;
+    let run = home.run(&["predict", "run", "dark.pgm", "light.pgm", "--device", "cpu"]);
+    run.exits_with(0)?.prints(&["image", "digit", "9 %", "dark.pgm", "light.pgm"])?;
+    let rows = home.run(&["predict", "run", "dark.pgm", "light.pgm", "--device", "cpu", "--json"]).json()?;
+    check(rows.as_array().map_or(0, Vec::len) == 2, rows.to_string())?;
+    for row in rows.as_array().into_iter().flatten() {
+        let shares: Vec<f64> =
+            row["probabilities"].as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
+        check(shares.len() == 10 && (shares.iter().sum::<f64>() - 1.0).abs() < 1e-5, row.to_string())?;
+        check(row["digit"] == 1, format!("a vertical stroke is taken for {row}"))?;
+    }
+    Ok(())
+}
+
+fn wrong_pictures(home: &Home) -> Result<(), Failed> {
+    home.train(&[]).exits_with(0)?;
+    let predict = |picture: &str| home.run(&["predict", "run", picture, "--device", "cpu"]);
+    predict("nowhere.png").is_refused(&["cannot read the picture nowhere.png"])?;
+    fs::write(home.path("text.png"), "no picture")?;
+    predict("text.png").is_refused(&["text.png", "PNG, JPEG or PGM"])?;
+    write_picture(&home.path("blank.pgm"), 200, 200)?;
+    predict("blank.pgm").is_refused(&["blank.pgm", "blank"])
+}
+
+#[cfg(unix)]
+fn ctrl_c(home: &Home) -> Result<(), Failed> {
+    let words =
+        ["train", "--device", "cpu", "--dataset", "generated", "--generated-images", "400", "--validation", "40"];
+    let words = [&words[..], &["--epochs", "1000000", "--model", "flatten, dense 10", "--out", "run"]].concat();
+    let mut program = home.command(&words);
+    let child = program.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let metrics = home.path("run/metrics.jsonl");
+    let is_training = || fs::metadata(&metrics).is_ok_and(|metadata| metadata.len() > 0);
+    let start = std::time::Instant::now();
+    while !is_training() && start.elapsed().as_secs() < 60 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status()?;
+    let run = Run::new(&words, child.wait_with_output()?);
+    run.exits_with(130)?.prints(&["weights SHA-256", "run/model.safetensors"])?;
+    let record = home.json("run/run.json")?;
+    check(record["result"]["interrupted"] == true, record.to_string())?;
+    check(record["result"]["weights_sha256"] == run.hash()?, "run.json has another hash than is printed")?;
+    home.run(&["eval", "run", "--device", "cpu", "--dataset", "generated", "--generated-images", "300"])
+        .exits_with(0)?;
+    Ok(())
+}
+
+fn verify(home: &Home, device: &str) -> Result<(), Failed> {
+    let words = ["verify", "max_pool_forward", "relu_forward:length=65", "--device", device];
+    let run = home.run(&[&words[..], &["--verbose", "--json", "checks.json", "--junit", "checks.xml"]].concat());
+    run.exits_with(0)?.prints(&["max_pool_forward", "relu_forward:length=65", "0 failed"])?;
+    let report = home.json("checks.json")?;
+    let checks = report["adapters"][0]["checks"].as_array().cloned().unwrap_or_default();
+    check(checks.len() > 5 && checks.iter().all(|check| check["outcome"] == "passed"), report.to_string())?;
+    let junit = fs::read_to_string(home.path("checks.xml"))?;
+    check(junit.contains("relu_forward:length=65") && junit.contains("failures=\"0\""), junit)
+}
+
+fn train_on_adapter(home: &Home, device: &str) -> Result<(), Failed> {
+    let words =
+        ["train", "--device", device, "--dataset", "generated", "--generated-images", "200", "--validation", "0"];
+    let run = home.run(&[&words[..], &["--model", "flatten, dense 10", "--epochs", "1", "--out", "run"]].concat());
+    run.exits_with(0)?.prints(&["test accuracy"])?;
+    let record = home.json("run/run.json")?;
+    check(record["adapter"]["index"].as_u64() == device.parse().ok(), record.to_string())?;
+    check(record["adapter"]["driver_version"].is_string(), "the driver's version is not kept")
+}

@@ -1,0 +1,195 @@
+//! The mutation check: small wrong edits of every shader, each of which `verify` must notice.
+//!
+//! It is not part of the default suite, for it runs some thousand wrong kernels:
+//!
+//! ```text
+//! cargo test --release --test mutations                      # all of them, about a quarter of an hour
+//! cargo test --release --test mutations -- conv2d_forward    # those of one op
+//! ```
+//!
+//! An edit passes when some case of its op fails with it. Edits that do not change what a shader computes are listed in
+//! [`EQUIVALENT`] with the reason, and must go unnoticed: a reason that no longer holds is found too. Edits that are not
+//! valid WGSL are no edits at all, and not counted.
+
+#[allow(dead_code)]
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, OnceLock};
+
+use common::{gpus, without_adapter};
+use gpu_digits::gpu::Gpu;
+use gpu_digits::op::{Shader, Variant, variant_label};
+use gpu_digits::ops::{Case, TABLE};
+use gpu_digits::verify::{Example, Outcome, cases, check_variant};
+use libtest_mimic::{Arguments, Failed, Trial};
+use naga::valid::{Capabilities, ValidationFlags, Validator};
+
+/// What is replaced, and by what: the usual slips. Whole numbers are raised by one besides.
+const SLIPS: &[(&str, &str)] = &[
+    (" + ", " - "),
+    (" - ", " + "),
+    (" * ", " + "),
+    (" / ", " * "),
+    (" % ", " / "),
+    (" < ", " <= "),
+    (" <= ", " < "),
+    (" > ", " >= "),
+    (" >= ", " > "),
+    (" == ", " != "),
+    (" && ", " || "),
+    (" || ", " && "),
+    (" += ", " = "),
+    (" -= ", " += "),
+    (" ^ ", " | "),
+    (" << ", " >> "),
+    (" >> ", " << "),
+    ("max(", "min("),
+    ("min(", "max("),
+    ("exp(", "log("),
+    ("sqrt(", "abs("),
+    ("0.0", "1.0"),
+    (".yzw", ".xyz"),
+    (".xyz", ".yzw"),
+    (" + bias[o]", ""),
+    ("workgroupBarrier();", ""),
+];
+
+/// Edits that change nothing: the file, the edited line or a part of it, and why.
+const EQUIVALENT: &[(&str, &str, &str)] = &[];
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let gpus = gpus();
+    // The adapter that can run the most variants.
+    let gpu = gpus.iter().max_by_key(|gpu| gpu.info().subgroup_size);
+    let mut trials = Vec::new();
+    for entry in TABLE {
+        let cases = SmallestFirst::of(entry.name);
+        for shader in cases.shaders() {
+            for edit in edits(shader) {
+                let name = format!("{}.wgsl:{}: {}", shader.file, edit.line, edit.what);
+                let Some(gpu) = gpu else {
+                    trials.push(without_adapter(&name));
+                    continue;
+                };
+                let (gpu, cases) = (gpu.clone(), Arc::clone(&cases));
+                let reason = EQUIVALENT
+                    .iter()
+                    .find(|(file, part, _)| *file == shader.file && edit.text.contains(part))
+                    .map(|(_, _, reason)| *reason);
+                let trial = Trial::test(name, move || judge(&gpu, &cases, shader, &edit, reason));
+                trials.push(if reason.is_some() { trial.with_kind("equivalent") } else { trial });
+            }
+        }
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// One wrong edit of a shader.
+struct Edit {
+    /// The number of the line, counted from 1.
+    line: usize,
+    /// The line as it becomes.
+    text: String,
+    /// What is replaced by what, and where in the line.
+    what: String,
+    /// The whole shader.
+    source: &'static str,
+}
+
+/// Every slip at every place of a shader's code that leaves it valid.
+fn edits(shader: Shader) -> Vec<Edit> {
+    let mut edits = Vec::new();
+    let mut seen = BTreeSet::new();
+    for (index, line) in shader.source.lines().enumerate() {
+        let code = line.split("//").next().unwrap_or_default();
+        if code.contains("@group") || code.contains("@builtin") {
+            continue;
+        }
+        for (place, from, to) in slips(code) {
+            let text = format!("{}{to}{}", &line[..place], &line[place + from.len()..]);
+            let lines =
+                shader.source.lines().enumerate().map(|(i, line)| if i == index { text.as_str() } else { line });
+            let source = lines.collect::<Vec<_>>().join("\n");
+            if is_valid(&source) && seen.insert(source.clone()) {
+                let what = format!("`{from}` becomes `{to}` in column {}: {}", place + 1, text.trim());
+                edits.push(Edit { line: index + 1, text: text.trim().to_owned(), what, source: source.leak() });
+            }
+        }
+    }
+    edits
+}
+
+/// Where in a line which text may become which other.
+fn slips(code: &str) -> Vec<(usize, String, String)> {
+    let mut slips = Vec::new();
+    for (from, to) in SLIPS {
+        slips.extend(code.match_indices(from).map(|(place, _)| (place, (*from).to_owned(), (*to).to_owned())));
+    }
+    // Whole numbers, such as 4u: preceded by what is no part of a name or a hexadecimal number.
+    for (end, _) in code.match_indices('u') {
+        let digits = code[..end].len() - code[..end].trim_end_matches(|c: char| c.is_ascii_digit()).len();
+        let before = code[..end - digits].chars().next_back();
+        if digits > 0 && !before.is_some_and(|c| c.is_alphanumeric() || c == '_') {
+            let number: u64 = code[end - digits..end].parse().expect("digits");
+            slips.push((end - digits, format!("{number}u"), format!("{}u", number + 1)));
+        }
+    }
+    slips
+}
+
+fn is_valid(source: &str) -> bool {
+    let capabilities = Capabilities::SUBGROUP | Capabilities::SUBGROUP_BARRIER;
+    let module = naga::front::wgsl::parse_str(source).ok();
+    module.is_some_and(|module| Validator::new(ValidationFlags::all(), capabilities).validate(&module).is_ok())
+}
+
+/// The cases of an op, those with the smallest operands first, each with the example that all edits share.
+struct SmallestFirst {
+    cases: Vec<(Case, OnceLock<Example>)>,
+}
+
+impl SmallestFirst {
+    fn of(op: &str) -> Arc<Self> {
+        let mut cases = cases(op);
+        cases.sort_by_key(|case| case.operands().iter().map(|operand| operand.shape.len()).sum::<usize>());
+        Arc::new(Self { cases: cases.into_iter().map(|case| (case, OnceLock::new())).collect() })
+    }
+
+    /// The shaders of all variants, each once.
+    fn shaders(&self) -> Vec<Shader> {
+        let variants = self.cases.iter().flat_map(|(case, _)| case.variants());
+        variants
+            .map(|variant| (variant.shader.file, variant.shader))
+            .collect::<BTreeMap<_, _>>()
+            .into_values()
+            .collect()
+    }
+}
+
+fn judge(gpu: &Gpu, cases: &SmallestFirst, shader: Shader, edit: &Edit, reason: Option<&str>) -> Result<(), Failed> {
+    match (caught_by(gpu, cases, shader, edit), reason) {
+        (Some(_), None) | (None, Some(_)) => Ok(()),
+        (None, None) => Err(Failed::from("no case of `verify` fails with this edit")),
+        (Some(label), Some(reason)) => Err(format!("listed as equivalent ({reason}), yet {label} fails").into()),
+    }
+}
+
+/// The first case that fails with an edited shader.
+fn caught_by(gpu: &Gpu, cases: &SmallestFirst, shader: Shader, edit: &Edit) -> Option<String> {
+    for (case, example) in &cases.cases {
+        let variants = case.variants();
+        let Some(variant) = variants.into_iter().find(|variant| variant.shader.file == shader.file) else { continue };
+        let edited = Variant { shader: Shader { source: edit.source, ..shader }, ..variant };
+        let example = example.get_or_init(|| Example::of(case));
+        match pollster::block_on(check_variant(gpu, case, &edited, example)) {
+            // A shader that these sizes make invalid says nothing about `verify`.
+            Outcome::Failed { reason } if !reason.contains("cannot compile") => {
+                return Some(variant_label(case.as_ref(), &edited));
+            }
+            _ => {}
+        }
+    }
+    None
+}
