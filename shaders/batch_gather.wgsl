@@ -32,7 +32,7 @@ fn batch_gather(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workg
     let n = i / pixels;
 
     let cursor = clock[1];
-    let index = order[min(cursor * batch + n, order_length - 1u)];
+    let index = order[cursor * batch + n];
     let is_sample = index < count;
 
     var value = 0.0;

@@ -26,10 +26,11 @@ override tiles_per_row: u32 = (in_width + 3u) / 4u;
 @group(0) @binding(1) var<storage, read> weight: array<f32>;            // [out_channels, in_channels, kernel, kernel]
 @group(0) @binding(2) var<storage, read_write> input_grad: array<f32>;  // [batch, in_channels, in_height, in_width]
 
-/// The gradient at a position of a plane; positions above and to the left wrap round to huge numbers.
+/// The gradient at a position of a plane, 0 outside; those above and to the left wrap round to huge numbers. A
+/// read beyond a buffer gives some number in WGSL, which here and below is not used.
 fn grad_at(plane: u32, y: u32, x: u32) -> f32 {
     let inside = y < out_height && x < out_width;
-    return select(0.0, output_grad[select(0u, (plane * out_height + y) * out_width + x, inside)], inside);
+    return select(0.0, output_grad[(plane * out_height + y) * out_width + x], inside);
 }
 
 fn store(n: u32, c: u32, y: u32, x: u32, sum: vec4<f32>) {
@@ -53,23 +54,24 @@ fn conv2d_backward_input(
     let n = i / (tiles_per_row * in_height);
     let c = id.z * 16u;
 
-    // The weights of a channel beyond the last one are the last one's, and their sums are not stored.
+    // The sums of channels beyond the last one are not stored.
     let taps = kernel * kernel;
-    let filter_low = min(c + lane % 8u, in_channels - 1u) * taps;
-    let filter_high = min(c + 8u + lane % 8u, in_channels - 1u) * taps;
+    let filter_low = (c + lane % 8u) * taps;
+    let filter_high = (c + 8u + lane % 8u) * taps;
 
     var s0 = vec4(0.0); var s1 = vec4(0.0); var s2 = vec4(0.0); var s3 = vec4(0.0);
     var s4 = vec4(0.0); var s5 = vec4(0.0); var s6 = vec4(0.0); var s7 = vec4(0.0);
     var s8 = vec4(0.0); var s9 = vec4(0.0); var s10 = vec4(0.0); var s11 = vec4(0.0);
     var s12 = vec4(0.0); var s13 = vec4(0.0); var s14 = vec4(0.0); var s15 = vec4(0.0);
     for (var o = 0u; o < out_channels; o++) {
-        let plane = min(n, batch - 1u) * out_channels + o;
+        let plane = n * out_channels + o;
         for (var ky = 0u; ky < kernel; ky++) {
             let out_y = y + before - ky;
             let out_x = x + before - (kernel - 1u);
-            var window = vec4(0.0, grad_at(plane, out_y, out_x), grad_at(plane, out_y, out_x + 1u), grad_at(plane, out_y, out_x + 2u));
+            var before_x = vec3(grad_at(plane, out_y, out_x), grad_at(plane, out_y, out_x + 1u), grad_at(plane, out_y, out_x + 2u));
             for (var step = 0u; step < kernel; step++) {
-                window = vec4(window.yzw, grad_at(plane, out_y, out_x + 3u + step));
+                let window = vec4(before_x, grad_at(plane, out_y, out_x + 3u + step));
+                before_x = window.yzw;
                 let tap = o * in_channels * taps + ky * kernel + (kernel - 1u - step);
                 let low = weight[filter_low + tap];
                 let high = weight[filter_high + tap];

@@ -30,10 +30,11 @@ override groups_per_chunk: u32 = (tiles + workgroup_size - 1u) / workgroup_size;
 @group(0) @binding(1) var<storage, read> output_grad: array<f32>;                // [batch, out_channels, out_height, out_width]
 @group(0) @binding(2) var<storage, read_write> weight_grad_partial: array<f32>;  // [chunks, out_channels, in_channels, kernel, kernel]
 
-/// The input at a position of a plane; positions above and to the left wrap round to huge numbers.
+/// The input at a position of a plane, 0 outside; those above and to the left wrap round to huge numbers. A
+/// read beyond a buffer gives some number in WGSL, which here and below is not used.
 fn input_at(plane: u32, y: u32, x: u32) -> f32 {
     let inside = y < in_height && x < in_width;
-    return select(0.0, input[select(0u, (plane * in_height + y) * in_width + x, inside)], inside);
+    return select(0.0, input[(plane * in_height + y) * in_width + x], inside);
 }
 
 fn store(chunk: u32, o: u32, c: u32, ky: u32, kx: u32, sum: vec4<f32>) {
@@ -58,9 +59,9 @@ fn conv2d_backward_weight(
     let c = i / (tiles_per_row * kernel);
     let o = group.z * 16u;
 
-    // The gradients of a channel beyond the last one are the last one's, and their sums are not stored.
-    let low_channel = min(o + lane % 8u, out_channels - 1u);
-    let high_channel = min(o + 8u + lane % 8u, out_channels - 1u);
+    // The sums of channels beyond the last one are not stored.
+    let low_channel = o + lane % 8u;
+    let high_channel = o + 8u + lane % 8u;
 
     var s0 = vec4(0.0); var s1 = vec4(0.0); var s2 = vec4(0.0); var s3 = vec4(0.0);
     var s4 = vec4(0.0); var s5 = vec4(0.0); var s6 = vec4(0.0); var s7 = vec4(0.0);
@@ -68,15 +69,16 @@ fn conv2d_backward_weight(
     var s12 = vec4(0.0); var s13 = vec4(0.0); var s14 = vec4(0.0); var s15 = vec4(0.0);
     let end = min((chunk + 1u) * samples_per_chunk, batch);
     for (var n = chunk * samples_per_chunk; n < end; n++) {
-        let plane = n * in_channels + min(c, in_channels - 1u);
+        let plane = n * in_channels + c;
         for (var y = 0u; y < out_height; y++) {
             let in_y = y + ky - before;
             let in_x = kx - before;
             let low_row = ((n * out_channels + low_channel) * out_height + y) * out_width;
             let high_row = ((n * out_channels + high_channel) * out_height + y) * out_width;
-            var window = vec4(0.0, input_at(plane, in_y, in_x), input_at(plane, in_y, in_x + 1u), input_at(plane, in_y, in_x + 2u));
+            var before_x = vec3(input_at(plane, in_y, in_x), input_at(plane, in_y, in_x + 1u), input_at(plane, in_y, in_x + 2u));
             for (var x = 0u; x < out_width; x++) {
-                window = vec4(window.yzw, input_at(plane, in_y, in_x + 3u + x));
+                let window = vec4(before_x, input_at(plane, in_y, in_x + 3u + x));
+                before_x = window.yzw;
                 let low = output_grad[low_row + x];
                 let high = output_grad[high_row + x];
                 s0 += window * subgroupBroadcast(low, 0u);

@@ -26,10 +26,11 @@ override tiles_per_row: u32 = (out_width + 3u) / 4u;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;           // [out_channels]
 @group(0) @binding(3) var<storage, read_write> output: array<f32>;   // [batch, out_channels, out_height, out_width]
 
-/// The input at a position of a plane; positions above and to the left wrap round to huge numbers.
+/// The input at a position of a plane, 0 outside; those above and to the left wrap round to huge numbers. A
+/// read beyond a buffer gives some number in WGSL, which here and below is not used.
 fn input_at(plane: u32, y: u32, x: u32) -> f32 {
     let inside = y < in_height && x < in_width;
-    return select(0.0, input[select(0u, (plane * in_height + y) * in_width + x, inside)], inside);
+    return select(0.0, input[(plane * in_height + y) * in_width + x], inside);
 }
 
 fn store(n: u32, o: u32, y: u32, x: u32, sum: vec4<f32>) {
@@ -54,23 +55,24 @@ fn conv2d_forward(
     let n = i / (tiles_per_row * out_height);
     let o = id.z * 16u;
 
-    // The weights of a channel beyond the last one are the last one's, and their sums are not stored.
+    // The sums of channels beyond the last one are not stored.
     let filter_size = in_channels * kernel * kernel;
-    let filter_low = min(o + lane % 8u, out_channels - 1u) * filter_size;
-    let filter_high = min(o + 8u + lane % 8u, out_channels - 1u) * filter_size;
+    let filter_low = (o + lane % 8u) * filter_size;
+    let filter_high = (o + 8u + lane % 8u) * filter_size;
 
     var s0 = vec4(0.0); var s1 = vec4(0.0); var s2 = vec4(0.0); var s3 = vec4(0.0);
     var s4 = vec4(0.0); var s5 = vec4(0.0); var s6 = vec4(0.0); var s7 = vec4(0.0);
     var s8 = vec4(0.0); var s9 = vec4(0.0); var s10 = vec4(0.0); var s11 = vec4(0.0);
     var s12 = vec4(0.0); var s13 = vec4(0.0); var s14 = vec4(0.0); var s15 = vec4(0.0);
     for (var c = 0u; c < in_channels; c++) {
-        let plane = min(n, batch - 1u) * in_channels + c;
+        let plane = n * in_channels + c;
         for (var ky = 0u; ky < kernel; ky++) {
             let in_y = y + ky - before;
             let in_x = x - before;
-            var window = vec4(0.0, input_at(plane, in_y, in_x), input_at(plane, in_y, in_x + 1u), input_at(plane, in_y, in_x + 2u));
+            var before_x = vec3(input_at(plane, in_y, in_x), input_at(plane, in_y, in_x + 1u), input_at(plane, in_y, in_x + 2u));
             for (var kx = 0u; kx < kernel; kx++) {
-                window = vec4(window.yzw, input_at(plane, in_y, in_x + 3u + kx));
+                let window = vec4(before_x, input_at(plane, in_y, in_x + 3u + kx));
+                before_x = window.yzw;
                 let tap = (c * kernel + ky) * kernel + kx;
                 let low = weight[filter_low + tap];
                 let high = weight[filter_high + tap];

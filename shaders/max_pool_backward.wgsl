@@ -29,13 +29,10 @@ fn max_pool_backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_
     let y = i / blocks_across % blocks_down;
     let plane = i / (blocks_across * blocks_down);
 
-    var grad = 0.0;
-    var maximum = height * width;
-    if x < out_width && y < out_height {
-        let window = (plane * out_height + y) * out_width + x;
-        grad = output_grad[window];
-        maximum = argmax[window];
-    }
+    // A block that is left over looks at the last window before it, whose maximum does not lie in the block.
+    let window = (plane * out_height + min(y, out_height - 1u)) * out_width + min(x, out_width - 1u);
+    let grad = output_grad[window];
+    let maximum = argmax[window];
     for (var in_y = y * size; in_y < min((y + 1u) * size, height); in_y++) {
         for (var in_x = x * size; in_x < min((x + 1u) * size, width); in_x++) {
             let position = in_y * width + in_x;

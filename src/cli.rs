@@ -7,6 +7,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::data::Choice;
 use crate::device::DeviceChoice;
 use crate::schedule::Schedule;
+use crate::train::TrainConfig;
+
+const DEFAULT: TrainConfig = TrainConfig::DEFAULT;
 
 /// Trains a convolutional network on MNIST with WGSL compute shaders, on any GPU, and proves every kernel against the CPU.
 #[derive(Debug, Parser)]
@@ -91,10 +94,10 @@ pub struct TrainArgs {
     #[allow(missing_docs)]
     pub data: DataArgs,
     /// Passes over the training images
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = positive())]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT.epochs, value_parser = positive())]
     pub epochs: usize,
     /// Images of a step; those that do not fill an epoch's last batch come first in the next epoch
-    #[arg(long, value_name = "N", default_value_t = 128, value_parser = positive())]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT.batch, value_parser = positive())]
     pub batch_size: usize,
     /// How the weights are updated
     #[arg(long, value_enum, default_value_t = OptimizerName::Adam)]
@@ -109,16 +112,16 @@ pub struct TrainArgs {
     #[arg(long, value_name = "FACTOR", default_value_t = 0.0, allow_negative_numbers = true, value_parser = not_negative)]
     pub weight_decay: f64,
     /// How the learning rate moves over the run
-    #[arg(long, value_enum, default_value_t = Schedule::OneCycle)]
+    #[arg(long, value_enum, default_value_t = DEFAULT.schedule)]
     pub schedule: Schedule,
     /// Seed of weights, shuffling, dropout and generated digits
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT.seed)]
     pub seed: u64,
     /// Whether each epoch has an order of its own
     #[arg(long, value_enum, default_value_t = Switch::On)]
     pub shuffle: Switch,
     /// Training images to hold out for validation, the last of the set
-    #[arg(long, value_name = "N", default_value_t = 5_000)]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT.validation)]
     pub validation: usize,
     /// Start from these weights
     #[arg(long, value_name = "FILE.safetensors")]
@@ -201,7 +204,7 @@ pub struct PlanArgs {
     #[arg(long, default_value = "convnet")]
     pub model: String,
     /// Images of a step
-    #[arg(long, value_name = "N", default_value_t = 128, value_parser = positive())]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT.batch, value_parser = positive())]
     pub batch_size: usize,
     /// As for `train`
     #[arg(long, value_enum, default_value_t = OptimizerName::Adam)]

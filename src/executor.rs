@@ -81,17 +81,20 @@ pub trait Executor {
 pub(crate) fn ensure_fits(plan: &Plan, tensor_bytes: u64, total_bytes: Option<u64>, who: &str) -> Result<()> {
     let describe = |id: TensorId| {
         let spec = plan.tensor(id);
-        let written_by = |call: &&crate::plan::Call| {
-            call.tensors.contains(&id)
-                && call.op.operands().last().is_some_and(|last| last.shape.len() == spec.shape.len())
-        };
-        let call = plan.train.iter().find(written_by);
-        let shapes = call.map_or_else(String::new, |call| {
-            format!(" (layer {}, {} from {})", call.layer, call.op.name(), plan.tensor(call.tensors[0]).shape)
-        });
-        format!("`{}` of shape {}{shapes} takes {}", spec.name, spec.shape, mebibytes(spec.size_bytes()))
+        let size = mebibytes(spec.size_bytes());
+        for call in plan.train.iter().chain(&plan.evaluate) {
+            let operands = call.op.operands();
+            let written = operands.iter().zip(&call.tensors).find(|(operand, at)| **at == id && operand.is_written());
+            if let Some((operand, _)) = written {
+                let (layer, input, output) = (&call.layer, &operands[0].shape, &operand.shape);
+                return format!("layer {layer} from {input} to {output}: `{}` takes {size}", spec.name);
+            }
+        }
+        format!("`{}` of shape {} takes {size}", spec.name, spec.shape)
     };
-    let Some(largest) = (0..plan.tensors.len()).map(TensorId).max_by_key(|&id| plan.tensor(id).size_bytes()) else {
+    // The first of the largest.
+    let by_size = |id: &TensorId| std::cmp::Reverse(plan.tensor(*id).size_bytes());
+    let Some(largest) = (0..plan.tensors.len()).map(TensorId).min_by_key(by_size) else {
         return Ok(());
     };
     ensure!(

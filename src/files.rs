@@ -1,4 +1,4 @@
-//! Files that are either there whole or not at all.
+//! Files that are either there whole or not at all, and what they are known by.
 
 use std::fs;
 use std::path::Path;
@@ -11,9 +11,17 @@ use anyhow::{Context, Result};
 /// Where the folder cannot be written to.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".partial");
+    // Another process that writes the same file has another name for its part.
+    name.push(format!(".{}.partial", std::process::id()));
     let beside = path.with_file_name(name);
-    fs::write(&beside, bytes)
-        .and_then(|()| fs::rename(&beside, path))
-        .with_context(|| format!("cannot write {}; is there space, and may you write to its folder?", path.display()))
+    fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, path)).with_context(|| {
+        // What could not be written whole is of no use; where it cannot be removed either, it stays.
+        let _ = fs::remove_file(&beside);
+        format!("cannot write {}; is there space, and may you write to its folder?", path.display())
+    })
+}
+
+/// Lower-case hexadecimal digits, as `sha256sum` prints them.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

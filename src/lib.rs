@@ -1,4 +1,46 @@
-//! gpu-digits
+//! Trains convolutional networks on MNIST with hand-written WGSL compute shaders, on any GPU, and proves every kernel
+//! against the CPU.
+//!
+//! An [op](op::Op) is a small value that knows its sizes, its operands, its shaders, its CPU reference and its tolerance;
+//! [one table](ops::TABLE) lists them all. A [model](model::Model) is lowered to a [plan](plan::Plan): the list of ops,
+//! applied to named tensors, that makes up a training step. A plan runs on a [GPU](gpu::GpuExecutor) or, with the
+//! references, on the [CPU](cpu::CpuExecutor). Training, [verification](verify) and the tests are loops over that list or
+//! that table. `ARCHITECTURE.md` says why.
+//!
+//! Nothing in the library blocks: what waits for a device is `async`, and the outermost edge of a program decides how to
+//! wait, such as with `pollster`.
+//!
+//! ```
+//! use gpu_digits::data::{self, Choice, Folders, Request};
+//! use gpu_digits::device::{Device, DeviceChoice};
+//! use gpu_digits::executor::Unobserved;
+//! use gpu_digits::model::Model;
+//! use gpu_digits::train::{TrainConfig, Trainer};
+//!
+//! # fn main() -> anyhow::Result<()> {
+//! pollster::block_on(async {
+//!     let model: Model = "conv 8x5, relu, pool 4, flatten, dense 10".parse()?;
+//!     // Generated digits need neither files nor a network; `Request::new` alone asks for MNIST.
+//!     let folders = Folders::from_environment(None);
+//!     let request = Request { choice: Choice::Generated, generated_train: 1_000, ..Request::new(folders) };
+//!     let dataset = data::load(&request, &mut |line| eprintln!("{line}"))?;
+//!
+//!     let device = Device::open(&DeviceChoice::Auto).await?;
+//!     let config = TrainConfig { epochs: 2, batch: 32, validation: 0, ..TrainConfig::DEFAULT };
+//!     let parameters = model.initial_parameters(config.seed);
+//!     let mut trainer = Trainer::new(&device, &model, &parameters, &dataset, config).await?;
+//!     for _ in 0..config.epochs {
+//!         let epoch = trainer.epoch(&mut Unobserved).await?;
+//!         println!("loss {:.3}", epoch.score.loss);
+//!     }
+//!     let test = trainer.evaluate(trainer.splits().test.clone()).await?;
+//!     println!("{:.1} % of {} test images on {device}", 100.0 * test.accuracy, test.images);
+//!     # assert!(test.accuracy > 0.8);
+//!     Ok(())
+//! })
+//! # }
+//! ```
+
 pub mod cli;
 pub mod commands;
 pub mod cpu;

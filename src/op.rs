@@ -129,6 +129,11 @@ impl Variant {
         }
     }
 
+    /// A kernel of a single invocation, which loops `iterations` times.
+    pub fn single(shader: Shader, iterations: usize) -> Self {
+        Self { shader, constants: vec![], workgroups: [1, 1, 1], iterations: iterations as u64, uses_subgroups: false }
+    }
+
     /// A kernel of one invocation for each of `invocations` elements of each of `chunks` chunks; no workgroup spans two.
     ///
     /// Where a chunk does not fill a workgroup, that is made as small as a subgroup may be.

@@ -19,7 +19,7 @@ use builder::Builder;
 /// An optimizer and its numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Optimizer {
-    /// See [`SgdUpdate`].
+    /// See [`SgdUpdate`](crate::ops::optimizer::SgdUpdate).
     Sgd {
         /// Share of the velocity that is kept.
         momentum: f64,
@@ -28,7 +28,7 @@ pub enum Optimizer {
         /// Factor of the L2 penalty's gradient.
         weight_decay: f64,
     },
-    /// See [`AdamUpdate`].
+    /// See [`AdamUpdate`](crate::ops::optimizer::AdamUpdate).
     Adam {
         /// Share of the first moment that is kept.
         beta1: f64,
@@ -45,7 +45,7 @@ pub enum Optimizer {
 
 impl Optimizer {
     /// Adam or AdamW with the numbers of the paper.
-    pub fn adam(weight_decay: f64, decoupled: bool) -> Self {
+    pub const fn adam(weight_decay: f64, decoupled: bool) -> Self {
         Self::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay, decoupled }
     }
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use sha2::{Digest, Sha256};
 
-use crate::files::write_atomically;
+use crate::files::{hex, write_atomically};
 use crate::model::Model;
 use crate::tensor::HostTensor;
 
@@ -99,7 +99,7 @@ pub fn hash(parameters: &[HostTensor]) -> String {
     for word in parameters.iter().flat_map(HostTensor::words) {
         hash.update(word.to_le_bytes());
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash.finalize())
 }
 
 #[cfg(test)]

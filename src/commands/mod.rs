@@ -57,7 +57,8 @@ pub async fn run(cli: Cli) -> Result<Verdict> {
 async fn open_device(choice: &DeviceChoice) -> Result<Device> {
     let device = Device::open(choice).await?;
     eprintln!("device: {device}");
-    if let Some(remark) = device.remark() {
+    let is_as_wished = *choice == DeviceChoice::Cpu;
+    if let Some(remark) = device.remark().filter(|_| !is_as_wished) {
         eprintln!("  note: {remark}");
     }
     if cfg!(debug_assertions) {

@@ -1,6 +1,6 @@
 //! `gpu-digits predict`.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::Serialize;
 
 use super::eval::model_file;
@@ -24,7 +24,7 @@ pub(super) async fn run(args: PredictArgs) -> Result<Verdict> {
     let saved = weights::load(&model_file(&args.model))?;
     let mut pixels = Vec::new();
     for path in &args.images {
-        pixels.extend(digit_image::load(path).with_context(|| format!("cannot use the picture {}", path.display()))?);
+        pixels.extend(digit_image::load(path)?);
     }
     let device = open_device(&args.device.device).await?;
     let rows = probabilities(&device, &saved.model, &saved.parameters, &pixels).await?;

@@ -41,7 +41,7 @@ pub(super) fn optimizer(name: OptimizerName, momentum: Option<f64>, weight_decay
 
 fn config(args: &TrainArgs) -> Result<TrainConfig> {
     let optimizer = optimizer(args.optimizer, args.momentum, args.weight_decay)?;
-    let default_rate = if matches!(optimizer, Optimizer::Adam { .. }) { 0.003 } else { 0.05 };
+    let default_rate = if matches!(optimizer, Optimizer::Adam { .. }) { TrainConfig::DEFAULT.rate } else { 0.05 };
     Ok(TrainConfig {
         epochs: args.epochs,
         batch: args.batch_size,

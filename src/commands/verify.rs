@@ -186,7 +186,8 @@ fn summary(checks: &[Check]) -> String {
             Outcome::Skipped { .. } => {}
         }
     }
-    if failed > 0 { format!("{failed} of {} FAILED", passed + failed) } else { format!("{passed} cases {worst:.3}") }
+    let cases = if passed == 1 { "case " } else { "cases" };
+    if failed > 0 { format!("{failed} of {} FAILED", passed + failed) } else { format!("{passed} {cases} {worst:.3}") }
 }
 
 fn print_summary(checked: &[Checked], start: Instant) -> Verdict {

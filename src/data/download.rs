@@ -1,16 +1,16 @@
 //! Downloads a file from the first mirror that gives the right one.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use tempfile::NamedTempFile;
 
 use super::Source;
 use super::idx::IdxFile;
+use crate::files::write_atomically;
 
 /// A download that takes longer is given up, even where bytes still trickle in.
 const MAX_DURATION: Duration = Duration::from_secs(300);
@@ -44,16 +44,14 @@ impl Downloader {
     /// The folder cannot be written to, or no mirror gives the right file: then what was wrong with each.
     pub(super) fn fetch(&mut self, name: &str, sha256: &str, folder: &Path) -> Result<IdxFile> {
         let cannot_write = || format!("cannot write into the cache folder {}", folder.display());
-        // Made before any byte is downloaded, which would be in vain where it cannot be made. It gets the file's name when
-        // it is complete and right, so that another program at work never sees less.
-        let mut temporary = create_in(folder).with_context(cannot_write)?;
+        // Before any byte is downloaded, which would be in vain where it cannot be kept.
+        ensure_writable(folder).with_context(cannot_write)?;
         let mut failures = Vec::new();
         for index in 0..self.mirrors.len() {
             let address = format!("{}{name}.gz", self.mirrors[index]);
             match self.fetch_from(&address, sha256) {
                 Ok((bytes, file)) => {
-                    temporary.write_all(&bytes).with_context(cannot_write)?;
-                    temporary.persist(folder.join(format!("{name}.gz"))).with_context(cannot_write)?;
+                    write_atomically(&folder.join(format!("{name}.gz")), &bytes)?;
                     self.mirrors[..=index].rotate_right(1);
                     return Ok(file);
                 }
@@ -86,7 +84,7 @@ impl Downloader {
     }
 }
 
-fn create_in(folder: &Path) -> std::io::Result<NamedTempFile> {
+fn ensure_writable(folder: &Path) -> std::io::Result<()> {
     fs::create_dir_all(folder)?;
-    NamedTempFile::new_in(folder)
+    tempfile::tempfile_in(folder).map(|_| ())
 }

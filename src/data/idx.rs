@@ -12,7 +12,8 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest as _, Sha256};
 
-use super::{CLASSES, IMAGE_SIDE, hex};
+use super::{CLASSES, IMAGE_SIDE};
+use crate::files::hex;
 
 /// Shape of an item of an image file; a label has the empty shape.
 pub(super) const IMAGE_SHAPE: [u32; 2] = [IMAGE_SIDE as u32; 2];

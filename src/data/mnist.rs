@@ -51,10 +51,9 @@ pub(super) fn from_named_folder(folder: &Path, source: &Source, say: &mut dyn Fn
     let is_mnist = files.iter().zip(&source.sha256).all(|(file, sha256)| file.sha256() == *sha256);
     let name = if is_mnist { "MNIST".to_owned() } else { format!("IDX files in {}", folder.display()) };
     let dataset = dataset(files, name, folder)?;
-    say(&match is_mnist {
-        true => format!("MNIST from {}", folder.display()),
-        false => format!("NOTE: {} holds another set than MNIST", folder.display()),
-    });
+    if !is_mnist {
+        say(&format!("NOTE: {} holds another set than MNIST", folder.display()));
+    }
     Ok(dataset)
 }
 
@@ -74,9 +73,7 @@ pub(super) fn from_cache(request: &Request, say: &mut dyn FnMut(&str)) -> Result
         }
     };
     let files = [get(0)?, get(1)?, get(2)?, get(3)?];
-    let dataset = dataset(files, "MNIST".to_owned(), folder)?;
-    say(&format!("MNIST from {}", folder.display()));
-    Ok(dataset)
+    dataset(files, "MNIST".to_owned(), folder)
 }
 
 /// The file `name` from the cache folder if it is there and right; says so where it is there and wrong.

@@ -13,6 +13,7 @@ use anyhow::{Result, bail, ensure};
 use etcetera::BaseStrategy as _;
 use sha2::{Digest as _, Sha256};
 
+use crate::files::hex;
 pub use generated::digits;
 pub use mnist::Source;
 
@@ -191,11 +192,6 @@ fn generate(request: &Request) -> Result<Dataset> {
     let train = digits(request.generated_train, request.seed);
     let test = digits(request.generated_test, test_seed);
     Ok(Dataset::new(train, test, "generated digits".to_owned(), format!("seed {}", request.seed)))
-}
-
-/// Lower-case hexadecimal digits, as `sha256sum` prints them.
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -3,16 +3,19 @@
 use anyhow::{Context, Result, bail};
 
 use super::Gpu;
-use crate::op::{Access, MAX_ITERATIONS, Op, SUBGROUP_LANES, Variant, variant_label};
+use crate::op::{Access, MAX_ITERATIONS, Op, Operand, SUBGROUP_LANES, Variant, variant_label};
 use crate::tensor::HostTensor;
 
 /// The bits that fill an output before a kernel runs: a NaN that no computation produces, so that an element which was
 /// never written shows.
 pub const POISON: u32 = 0x7fc0_dead;
 
-/// Words of poison that follow each tensor when a kernel runs alone: what a kernel reads there shows as a NaN, and what
-/// it writes there is an error, where a driver would otherwise let both pass.
+/// Words that follow each tensor when a kernel runs alone: what a kernel reads there shows, and what it writes there is an
+/// error, where a driver would otherwise let both pass.
 const GUARD: usize = 64;
+
+/// What stands behind a tensor that is written: no kernel writes this number, nor a NaN that it has read behind another.
+const WRITTEN_GUARD: u32 = 12_345.0f32.to_bits();
 
 /// A variant compiled on a GPU.
 pub(super) struct Kernel {
@@ -56,7 +59,7 @@ impl Kernel {
         let device = &gpu.device;
         let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
 
-        let entry = |(binding, operand): (usize, crate::op::Operand)| wgpu::BindGroupLayoutEntry {
+        let entry = |(binding, operand): (usize, Operand)| wgpu::BindGroupLayoutEntry {
             binding: binding as u32,
             visibility: wgpu::ShaderStages::COMPUTE,
             ty: wgpu::BindingType::Buffer {
@@ -146,6 +149,11 @@ pub(super) fn staging_buffer(gpu: &Gpu, words: usize) -> wgpu::Buffer {
     })
 }
 
+/// What stands behind an operand.
+fn guard(operand: &Operand) -> u32 {
+    if operand.is_written() { WRITTEN_GUARD } else { POISON }
+}
+
 /// Runs one variant of an op alone and gives all of its operands as they are afterwards.
 ///
 /// Outputs are filled with a NaN first; an element that the kernel does not write keeps its bits.
@@ -161,7 +169,7 @@ pub async fn run_variant(gpu: &Gpu, op: &dyn Op, variant: &Variant, inputs: &[Ho
         if operand.access == Access::Write {
             words.fill(POISON);
         }
-        words.resize(words.len() + GUARD, POISON);
+        words.resize(words.len() + GUARD, guard(operand));
         let buffer = storage_buffer(gpu, operand.name, words.len());
         gpu.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(&words));
         buffers.push(buffer);
@@ -182,8 +190,8 @@ pub async fn run_variant(gpu: &Gpu, op: &dyn Op, variant: &Variant, inputs: &[Ho
     let mut results = Vec::new();
     for (operand, staging) in operands.into_iter().zip(&stagings) {
         let mut words = gpu.read_mapped(staging, None).await?;
-        let guard = words.split_off(operand.shape.len());
-        if let Some(place) = guard.iter().position(|&word| word != POISON) {
+        let behind = words.split_off(operand.shape.len());
+        if let Some(place) = behind.iter().position(|&word| word != guard(&operand)) {
             bail!("it writes past the end of {}, {} elements after the last", operand.name, place + 1);
         }
         results.push(HostTensor::from_words(operand.dtype, operand.shape, words));

@@ -123,6 +123,7 @@ impl Op for BatchGather {
         let order: Vec<u32> = (0..self.order_length)
             .map(|_| match random.below(8) {
                 0 => NO_SAMPLE,
+                1 => self.count as u32,
                 _ => random.below(self.count as u32),
             })
             .collect();
@@ -166,7 +167,7 @@ impl Op for MetricsAppend {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        vec![Variant::linear(shader!("metrics_append"), 1, self.batch)]
+        vec![Variant::single(shader!("metrics_append"), self.batch)]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
@@ -217,7 +218,7 @@ impl Op for ClockAdvance {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        vec![Variant::linear(shader!("clock_advance"), 1, 0)]
+        vec![Variant::single(shader!("clock_advance"), 0)]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

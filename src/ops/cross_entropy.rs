@@ -36,6 +36,7 @@ impl CrossEntropy {
         let labels: Vec<u32> = (0..self.batch)
             .map(|_| match random.below(8) {
                 0 => NO_LABEL,
+                1 => self.classes as u32,
                 _ => random.below(self.classes as u32),
             })
             .collect();

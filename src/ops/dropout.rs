@@ -16,6 +16,9 @@ use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::HostTensor;
 
+/// A rate at which the first element of a test of one element in layer 1 is just kept: its bits are the threshold.
+pub(super) const BOUNDARY_RATE: f64 = 14_777_959.0 / (1 << 24) as f64;
+
 /// `input`, `clock` to `output`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DropoutApply {
@@ -119,6 +122,16 @@ mod tests {
         assert_eq!(threefry2x32([0, 0], [0, 0]), [0x6b20_0159, 0x99ba_4efe]);
         assert_eq!(threefry2x32([u32::MAX; 2], [u32::MAX; 2]), [0x1cb9_96fc, 0xbb00_2be7]);
         assert_eq!(threefry2x32([0x1319_8a2e, 0x0370_7344], [0x243f_6a88, 0x85a3_08d3]), [0xc492_3a9c, 0x483d_f7a0]);
+    }
+
+    #[test]
+    fn an_element_at_the_threshold_is_kept() {
+        let op = DropoutApply { length: 1, rate: BOUNDARY_RATE, layer: 1 };
+        let mut tensors = op.test_inputs(&mut Random::new(0, 0));
+        op.reference(&mut tensors);
+        assert!(tensors[2].f32()[0] > 0.0);
+        let [step, _, seed] = tensors[1].u32() else { unreachable!("a clock") };
+        assert_eq!(threefry2x32([*seed, 1], [0, *step])[0] >> 8, op.threshold());
     }
 
     #[test]

@@ -76,7 +76,9 @@ fn convolutions() -> impl IntoIterator<Item = Conv2d> {
         (2, 3, 5, 7, 4, 3, 2),
         (3, 2, 8, 6, 9, 5, 4),
         (2, 5, 6, 9, 7, 2, 1),
-        (1, 4, 4, 5, 3, 4, 3),
+        (3, 4, 4, 5, 3, 4, 3),
+        (2, 2, 9, 7, 3, 6, 5),
+        (2, 65, 3, 3, 2, 1, 0),
         (5, 7, 13, 11, 8, 3, 0),
         (33, 3, 9, 17, 17, 3, 2),
         (70, 2, 4, 3, 5, 1, 0),
@@ -110,15 +112,13 @@ fn denses() -> impl IntoIterator<Item = Dense> {
 }
 
 fn dropouts() -> impl IntoIterator<Item = DropoutApply> {
-    [(1, 0.5, 1), (65, 0.0, 1), (1009, 0.25, 2), (4099, 0.9, 3)].map(|(length, rate, layer)| DropoutApply {
-        length,
-        rate,
-        layer,
-    })
+    [(1, dropout::BOUNDARY_RATE, 1), (65, 0.0, 1), (1009, 0.25, 2), (4099, 0.9, 3)]
+        .map(|(length, rate, layer)| DropoutApply { length, rate, layer })
 }
 
 fn cross_entropies() -> impl IntoIterator<Item = CrossEntropy> {
-    [(1, 1), (1, 10), (5, 2), (65, 10), (131, 10), (4, 101)].map(|(batch, classes)| CrossEntropy { batch, classes })
+    [(1, 1), (1, 10), (5, 2), (65, 10), (131, 10), (4, 101), (4099, 2)]
+        .map(|(batch, classes)| CrossEntropy { batch, classes })
 }
 
 fn biases() -> impl IntoIterator<Item = BiasBackward> {
