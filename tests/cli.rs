@@ -50,9 +50,10 @@ fn main() {
     ];
     let mut trials: Vec<Trial> =
         tests.iter().map(|&(name, test)| Trial::test(name, move || test(&Home::new()))).collect();
-    let on_each: [(&str, AdapterTest); 2] = [
+    let on_each: [(&str, AdapterTest); 3] = [
         ("verify_reports_as_text_json_and_junit", verify),
         ("train_takes_the_adapter_by_its_number", train_on_adapter),
+        ("a_model_larger_than_the_adapter_takes_is_refused", too_much_for_adapter),
     ];
     let gpus = gpus();
     for (name, test) in on_each {
@@ -272,6 +273,12 @@ fn too_much_memory(home: &Home) -> Result<(), Failed> {
         home.run(&["train", "--device", "cpu", "--dataset", "generated", "--model", model, "--batch-size", "1000"]);
     run.is_refused(&["does not fit", "layer conv1", "[1000, 1, 28, 28]", "[1000, 50000, 26, 26]", "smaller"])?;
     check(!home.path("runs").exists(), "a run folder was made")
+}
+
+fn too_much_for_adapter(home: &Home, device: &str) -> Result<(), Failed> {
+    let words = ["train", "--device", device, "--dataset", "generated", "--batch-size", "1000"];
+    let run = home.run(&[&words[..], &["--model", "conv 50000x3, pool 26, flatten, dense 10"]].concat());
+    run.is_refused(&["does not fit", "layer conv1", "[1000, 1, 28, 28]", "[1000, 50000, 26, 26]", "smaller"])
 }
 
 fn wrong_numbers(home: &Home) -> Result<(), Failed> {
