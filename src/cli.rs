@@ -102,7 +102,7 @@ pub struct TrainArgs {
     /// How the weights are updated
     #[arg(long, value_enum, default_value_t = OptimizerName::Adam)]
     pub optimizer: OptimizerName,
-    /// Highest learning rate [default: 0.003 with adam and adamw, 0.05 with sgd and nesterov]
+    /// Highest learning rate [default: 0.01 with adam and adamw, 0.05 with sgd and nesterov]
     #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = positive_number)]
     pub lr: Option<f64>,
     /// Share of the velocity that is kept, with sgd and nesterov [default: 0.9]

@@ -45,7 +45,7 @@ impl TrainConfig {
         epochs: 5,
         batch: 128,
         optimizer: Optimizer::adam(0.0, false),
-        rate: 0.003,
+        rate: 0.01,
         schedule: Schedule::OneCycle,
         seed: 0,
         shuffle: true,
