@@ -1,4 +1,4 @@
-//! Tells the crate which commit it is built from, for `run.json`.
+//! Tells the crate which commit and which wgpu it is built from, for `run.json` and reports.
 
 use std::process::Command;
 
@@ -14,4 +14,11 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     let commit = git(&["rev-parse", "HEAD"]).unwrap_or_else(|| "unknown".to_owned());
     println!("cargo::rustc-env=GPU_DIGITS_COMMIT={commit}");
+
+    println!("cargo::rerun-if-changed=Cargo.lock");
+    let lock = std::fs::read_to_string("Cargo.lock").unwrap_or_default();
+    let package = lock.split("[[package]]").find(|package| package.contains("name = \"wgpu\"\n"));
+    let version =
+        package.and_then(|package| package.split("version = \"").nth(1)).and_then(|rest| rest.split('"').next());
+    println!("cargo::rustc-env=GPU_DIGITS_WGPU={}", version.unwrap_or("unknown"));
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::bench::Effort;
 use crate::data::Choice;
 use crate::device::DeviceChoice;
 use crate::schedule::Schedule;
@@ -31,6 +32,8 @@ pub enum Command {
     Predict(PredictArgs),
     /// Check every kernel and whole training steps against the CPU
     Verify(VerifyArgs),
+    /// Time every kernel, and how far it is from what the adapter can do
+    Bench(BenchArgs),
     /// List the adapters of this machine
     Devices(DevicesArgs),
     /// Print a model's calls with shapes, FLOPs and bytes; needs no GPU
@@ -132,6 +135,9 @@ pub struct TrainArgs {
     /// Write every N-th step's loss to metrics.jsonl
     #[arg(long, value_name = "N", value_parser = positive())]
     pub log_steps: Option<usize>,
+    /// Write a timeline of some steps, which Perfetto and chrome://tracing show; they do not count as training
+    #[arg(long, value_name = "FILE.json")]
+    pub trace: Option<PathBuf>,
     /// Exit with 1 where the test accuracy, in per cent, is below this
     #[arg(long, value_name = "PERCENT", allow_negative_numbers = true, value_parser = percent)]
     pub target_accuracy: Option<f64>,
@@ -189,6 +195,96 @@ pub struct VerifyArgs {
     pub junit: Option<PathBuf>,
 }
 
+/// `gpu-digits bench`.
+#[derive(Args, Clone, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_precedence_over_arg = true)]
+pub struct BenchArgs {
+    /// Whole steps, or two results side by side
+    #[command(subcommand)]
+    pub command: Option<BenchCommand>,
+    /// Ops, or labels of single cases as they are printed [default: those of the model's training step]
+    #[arg(value_name = "OP")]
+    pub ops: Vec<String>,
+    /// all, or as for `train`
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub device: String,
+    /// As for `train`
+    #[arg(long, default_value = "convnet")]
+    pub model: String,
+    /// Images of a step
+    #[arg(long, value_name = "N", default_value_t = DEFAULT.batch, value_parser = positive())]
+    pub batch_size: usize,
+    /// Samples of each kernel
+    #[arg(long, value_name = "N", default_value_t = Effort::DEFAULT.samples, value_parser = positive())]
+    pub samples: usize,
+    /// Write the results as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Print tables as Markdown
+    #[arg(long)]
+    pub markdown: bool,
+    /// Draw each kernel under the adapter's roofs
+    #[arg(long, value_name = "FILE.svg")]
+    pub roofline: Option<PathBuf>,
+}
+
+/// The subcommands of `bench`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum BenchCommand {
+    /// Time whole training steps and inferences
+    Train(BenchTrainArgs),
+    /// Compare two results, sorted by what has changed most
+    Compare(CompareArgs),
+    /// Print saved results again
+    Show(ShowArgs),
+}
+
+/// `gpu-digits bench train`.
+#[derive(Args, Clone, Debug)]
+pub struct BenchTrainArgs {
+    /// all, or as for `train`
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub device: String,
+    /// As for `train`
+    #[arg(long, default_value = "convnet")]
+    pub model: String,
+    /// Images of a step, several with commas between
+    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [1, 32, 128, 512, 2048], value_parser = positive())]
+    pub batch_size: Vec<usize>,
+    /// Samples of each step
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = positive())]
+    pub samples: usize,
+    /// Write the results as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+/// `gpu-digits bench show`.
+#[derive(Args, Clone, Debug)]
+pub struct ShowArgs {
+    /// Files of `bench --json`
+    #[arg(required = true)]
+    pub reports: Vec<PathBuf>,
+    /// Print tables as Markdown
+    #[arg(long)]
+    pub markdown: bool,
+    /// Draw each kernel under the adapters' roofs
+    #[arg(long, value_name = "FILE.svg")]
+    pub roofline: Option<PathBuf>,
+}
+
+/// `gpu-digits bench compare`.
+#[derive(Args, Clone, Debug)]
+pub struct CompareArgs {
+    /// A file of `bench --json`
+    pub before: PathBuf,
+    /// A later one
+    pub now: PathBuf,
+    /// Exit with 1 where something is slower by more than this, beyond its noise
+    #[arg(long, value_name = "PERCENT", value_parser = percentage)]
+    pub fail_above: Option<f64>,
+}
+
 /// `gpu-digits devices`.
 #[derive(Args, Clone, Debug)]
 pub struct DevicesArgs {
@@ -233,6 +329,12 @@ fn not_negative(text: &str) -> Result<f64, String> {
 fn share(text: &str) -> Result<f64, String> {
     let number = number(text)?;
     if (0.0..1.0).contains(&number) { Ok(number) } else { Err("must be at least 0 and below 1".to_owned()) }
+}
+
+/// Per cent, with or without the sign, as a share.
+fn percentage(text: &str) -> Result<f64, String> {
+    let number = number(text.trim_end_matches('%'))?;
+    if number >= 0.0 && number.is_finite() { Ok(number / 100.0) } else { Err("must be 0 % or more".to_owned()) }
 }
 
 fn percent(text: &str) -> Result<f64, String> {

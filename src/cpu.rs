@@ -1,12 +1,14 @@
 //! The CPU executor: runs a plan with the references of its ops.
 
 use std::ops::ControlFlow;
+use std::time::Instant;
 
 use anyhow::Result;
 
 use crate::executor::{Counters, Executor, Observer, Pending, ensure_fits, free_host_memory};
 use crate::plan::{Phase, Plan, TensorId};
 use crate::tensor::HostTensor;
+use crate::trace::{Span, Track};
 
 /// Runs a plan on the host, on all threads of the current rayon pool; their number does not change a bit.
 pub struct CpuExecutor {
@@ -81,6 +83,30 @@ impl Executor for CpuExecutor {
     fn run_call(&mut self, phase: Phase, index: usize) -> Pending<'_, Result<()>> {
         self.execute(phase, index);
         Box::pin(async { Ok(()) })
+    }
+
+    fn trace(&mut self, phase: Phase, steps: usize) -> Pending<'_, Result<Vec<Span>>> {
+        let start = Instant::now();
+        let mut spans = Vec::new();
+        for step in 0..steps {
+            for index in 0..self.plan.calls(phase).len() {
+                let start_seconds = start.elapsed().as_secs_f64();
+                self.execute(phase, index);
+                let seconds = start.elapsed().as_secs_f64() - start_seconds;
+                let call = &self.plan.calls(phase)[index];
+                let details =
+                    vec![("step", step.to_string()), ("layer", call.layer.clone()), ("case", call.op.label())];
+                spans.push(Span {
+                    track: Track::Device,
+                    name: call.op.name().to_owned(),
+                    details,
+                    start_seconds,
+                    seconds,
+                });
+            }
+        }
+        self.counters.steps += steps as u64;
+        Box::pin(async { Ok(spans) })
     }
 
     fn counters(&self) -> Counters {

@@ -8,12 +8,13 @@ use anyhow::{Result, ensure};
 use crate::op::variant_label;
 use crate::plan::{Phase, Plan, TensorId};
 use crate::tensor::HostTensor;
+use crate::trace::Span;
 
 /// A result that may have to be waited for; nothing but the outermost edge of a program blocks on it.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
 /// What an executor has done so far. A test holds it to its promises by these.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Counters {
     /// Blocks of memory allocated for tensors and transfers.
     pub allocations: u64,
@@ -23,6 +24,8 @@ pub struct Counters {
     pub steps: u64,
     /// Groups of steps handed to the device.
     pub submissions: u64,
+    /// Seconds that the host took to encode and submit them.
+    pub host_seconds: f64,
 }
 
 /// Watches a run and may end it.
@@ -64,6 +67,9 @@ pub trait Executor {
 
     /// Runs one call of a phase alone.
     fn run_call(&mut self, phase: Phase, index: usize) -> Pending<'_, Result<()>>;
+
+    /// Runs `steps` steps and tells when each call ran.
+    fn trace(&mut self, phase: Phase, steps: usize) -> Pending<'_, Result<Vec<Span>>>;
 
     /// The shader, or the reference, that runs a call; for messages.
     fn describe_call(&self, phase: Phase, index: usize) -> String {

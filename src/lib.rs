@@ -41,6 +41,7 @@
 //! # }
 //! ```
 
+pub mod bench;
 pub mod cli;
 pub mod commands;
 pub mod cpu;
@@ -59,6 +60,7 @@ pub mod random;
 pub mod run_folder;
 pub mod schedule;
 pub mod tensor;
+pub mod trace;
 pub mod train;
 pub mod verify;
 pub mod weights;

@@ -108,8 +108,17 @@ pub struct Variant {
     pub workgroups: [u32; 3],
     /// The most iterations that the loops of one invocation make in all; at most [`MAX_ITERATIONS`] may run.
     pub iterations: u64,
-    /// Whether the shader needs subgroups of [`SUBGROUP_LANES`] lanes or more.
-    pub uses_subgroups: bool,
+    /// What the shader needs beside WebGPU's defaults.
+    pub needs: Option<Feature>,
+}
+
+/// What not every adapter has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Feature {
+    /// Subgroups of [`SUBGROUP_LANES`] lanes or more.
+    Subgroups,
+    /// 16-bit floats.
+    F16,
 }
 
 impl Variant {
@@ -125,13 +134,13 @@ impl Variant {
             constants: vec![("workgroup_size", f64::from(LINEAR_WORKGROUP))],
             workgroups: [groups.div_ceil(rows), rows, 1],
             iterations: iterations as u64,
-            uses_subgroups: false,
+            needs: None,
         }
     }
 
     /// A kernel of a single invocation, which loops `iterations` times.
     pub fn single(shader: Shader, iterations: usize) -> Self {
-        Self { shader, constants: vec![], workgroups: [1, 1, 1], iterations: iterations as u64, uses_subgroups: false }
+        Self { shader, constants: vec![], workgroups: [1, 1, 1], iterations: iterations as u64, needs: None }
     }
 
     /// A kernel of one invocation for each of `invocations` elements of each of `chunks` chunks; no workgroup spans two.
@@ -144,7 +153,7 @@ impl Variant {
             constants: vec![("workgroup_size", size as f64)],
             workgroups: [(chunks * invocations.div_ceil(size)) as u32, 1, 1],
             iterations: iterations as u64,
-            uses_subgroups: false,
+            needs: None,
         }
     }
 
@@ -154,9 +163,9 @@ impl Variant {
         self
     }
 
-    /// The same, on adapters with subgroups of 8 lanes or more only.
-    pub fn with_subgroups(mut self) -> Self {
-        self.uses_subgroups = true;
+    /// The same, on adapters with a feature only.
+    pub fn with(mut self, feature: Feature) -> Self {
+        self.needs = Some(feature);
         self
     }
 

@@ -14,6 +14,7 @@ use crate::plan::{Optimizer, Phase, Plan, PlanConfig, TensorId};
 use crate::random::Random;
 use crate::schedule::Schedule;
 use crate::tensor::{HostTensor, pack_bytes};
+use crate::trace::Span;
 
 /// The first of the random streams that shuffle the epochs; those below belong to the initial weights.
 const SHUFFLE_STREAM: u64 = 1 << 32;
@@ -234,6 +235,21 @@ impl Trainer {
             anyhow::bail!("the loss of step {step} is not finite: training diverged; try a smaller --lr");
         }
         Ok(Epoch { score: Score::of(&history, steps * batch), step_losses, interrupted: steps < wanted })
+    }
+
+    /// Trains the first epoch's first steps and gives the timeline of `steps` of them, after some without: drivers
+    /// compile in the first.
+    ///
+    /// # Errors
+    /// Where the device fails or cannot time its kernels, or the epoch has too few steps.
+    pub async fn trace(&mut self, steps: usize) -> Result<Vec<Span>> {
+        const WARM_UP_STEPS: usize = 3;
+        let needed = WARM_UP_STEPS + steps;
+        let there = self.steps_of_next_epoch();
+        ensure!(there >= needed, "a timeline needs {needed} steps and the epoch has {there}; leave out --trace");
+        self.write_order(&self.next_order(needed));
+        self.executor.run(Phase::Train, WARM_UP_STEPS, &mut Unobserved).await?;
+        self.executor.trace(Phase::Train, steps).await
     }
 
     /// Scores some images of the data set.

@@ -103,6 +103,11 @@ pub struct Example {
 }
 
 impl Example {
+    /// The operands before.
+    pub fn inputs(&self) -> &[HostTensor] {
+        &self.inputs
+    }
+
     /// Draws the operands and runs the reference.
     pub fn of(case: &Case) -> Self {
         let inputs = case.test_inputs(&mut Random::new(0, 0));

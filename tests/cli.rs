@@ -45,15 +45,20 @@ fn main() {
         ("a_file_that_is_no_model_is_an_error", no_model),
         ("predict_recognises_pictures_as_text_and_json", predict),
         ("pictures_that_cannot_be_used_are_errors", wrong_pictures),
+        ("reports_that_cannot_be_compared_are_errors", wrong_reports),
+        ("bench_without_adapter_is_an_error", bench_without_adapter),
         #[cfg(unix)]
         ("ctrl_c_ends_training_after_the_step_and_keeps_what_was_trained", ctrl_c),
     ];
     let mut trials: Vec<Trial> =
         tests.iter().map(|&(name, test)| Trial::test(name, move || test(&Home::new()))).collect();
-    let on_each: [(&str, AdapterTest); 3] = [
+    let on_each: [(&str, AdapterTest); 6] = [
         ("verify_reports_as_text_json_and_junit", verify),
         ("train_takes_the_adapter_by_its_number", train_on_adapter),
         ("a_model_larger_than_the_adapter_takes_is_refused", too_much_for_adapter),
+        ("bench_reports_kernels_and_compares_reports", bench),
+        ("bench_train_reports_steps", bench_train),
+        ("trace_writes_a_timeline_and_changes_no_weight", trace),
     ];
     let gpus = gpus();
     for (name, test) in on_each {
@@ -223,13 +228,14 @@ fn command_help(home: &Home) -> Result<(), Failed> {
         "--log-steps",
         "--target-accuracy",
     ];
-    let options: [(&str, &[&str]); 6] = [
+    let options: [(&str, &[&str]); 7] = [
         ("train", &train),
         ("eval", &["--device", "--data", "--json"]),
         ("predict", &["--device", "--json"]),
         ("verify", &["--device", "--verbose", "--json", "--junit"]),
         ("devices", &["--json"]),
         ("plan", &["--model", "--batch-size"]),
+        ("bench", &["--model", "--batch-size", "--device", "--json", "--markdown", "--roofline", "compare", "train"]),
     ];
     for (command, options) in options {
         home.run(&[command, "--help"]).exits_with(0)?.prints(options)?;
@@ -538,6 +544,80 @@ fn verify(home: &Home, device: &str) -> Result<(), Failed> {
     check(checks.len() > 5 && checks.iter().all(|check| check["outcome"] == "passed"), report.to_string())?;
     let junit = fs::read_to_string(home.path("checks.xml"))?;
     check(junit.contains("relu_forward:length=65") && junit.contains("failures=\"0\""), junit)
+}
+
+fn wrong_reports(home: &Home) -> Result<(), Failed> {
+    let compare = || home.run(&["bench", "compare", "a.json", "b.json"]);
+    compare().is_refused(&["cannot read the report a.json"])?;
+    for (text, part) in [("no json", "not JSON"), ("{}", "no report"), ("{\"schema\": 999}", "schema 999")] {
+        fs::write(home.path("a.json"), text)?;
+        compare().is_refused(&["a.json", part])?;
+    }
+    Ok(())
+}
+
+fn bench_without_adapter(home: &Home) -> Result<(), Failed> {
+    home.run_without_drivers(&["bench"]).is_refused(&["there is no GPU", "mesa-vulkan-drivers"])?;
+    home.run(&["bench", "conv3d"]).is_refused(&["conv3d", "conv2d_forward"])
+}
+
+fn bench(home: &Home, device: &str) -> Result<(), Failed> {
+    let words = ["bench", "relu_forward:length=65", "dense_forward:batch=3,inputs=65,outputs=2", "--device", device];
+    let run = home.run(&[&words[..], &["--samples", "3", "--json", "a.json", "--roofline", "roof.svg"]].concat());
+    run.exits_with(0)?.prints(&["GFLOP/s", "% of bound", "relu_forward:length=65", "clock"])?;
+    let mut report = home.json("a.json")?;
+    for key in ["schema", "version", "commit", "wgpu", "date", "platform", "command", "adapters"] {
+        check(report.get(key).is_some(), format!("no `{key}` in the report"))?;
+    }
+    let peaks = &report["adapters"][0]["peaks"];
+    check(peaks["flops_per_second"].as_f64() > Some(1e8), peaks.to_string())?;
+    check(peaks["bytes_per_second"].as_f64() > Some(1e7), peaks.to_string())?;
+    let picture = fs::read_to_string(home.path("roof.svg"))?;
+    check(picture.starts_with("<svg") && picture.contains("relu_forward:length=65"), "the picture lacks a kernel")?;
+
+    home.run(&["bench", "show", "a.json", "--markdown"])
+        .exits_with(0)?
+        .prints(&["| kernel", "relu_forward:length=65"])?;
+    let compare = ["bench", "compare", "a.json", "b.json", "--fail-above", "10%"];
+    fs::copy(home.path("a.json"), home.path("b.json"))?;
+    home.run(&compare).exits_with(0)?.prints(&["0 of 2 cases have changed"])?;
+    let median = &mut report["adapters"][0]["kernels"][0]["timing"]["median_seconds"];
+    *median = (10.0 * median.as_f64().unwrap_or(0.0)).into();
+    fs::write(home.path("b.json"), report.to_string())?;
+    home.run(&compare)
+        .exits_with(1)?
+        .prints(&["1 of 2 cases have changed", "slower"])?
+        .says(&["slower by more than 10 %"])?;
+    home.run(&compare[..4]).exits_with(0)?;
+    Ok(())
+}
+
+fn bench_train(home: &Home, device: &str) -> Result<(), Failed> {
+    let words = ["bench", "train", "--device", device, "--model", "flatten, dense 10", "--batch-size", "1,4"];
+    let run = home.run(&[&words[..], &["--samples", "2", "--json", "steps.json"]].concat());
+    run.exits_with(0)?.prints(&["images/s", "train", "infer", "dispatches"])?;
+    let report = home.json("steps.json")?;
+    let steps = report["adapters"][0]["steps"].as_array().cloned().unwrap_or_default();
+    let rows: Vec<_> = steps.iter().map(|step| (step["kind"].as_str(), step["batch_size"].as_u64())).collect();
+    let wanted =
+        [("train", 1), ("train", 4), ("infer", 1), ("infer", 4)].map(|(kind, batch)| (Some(kind), Some(batch)));
+    check(rows == wanted, format!("{rows:?}"))?;
+    check(steps.iter().all(|step| step["images_per_second"].as_f64() > Some(0.0)), report.to_string())
+}
+
+fn trace(home: &Home, device: &str) -> Result<(), Failed> {
+    let without = home.train(&["--device", device, "--out", "without"]).hash()?;
+    let run = home.train(&["--device", device, "--trace", "trace.json"]);
+    check(run.hash()? == without, "the timeline has changed the training")?;
+    let trace = home.json("trace.json")?;
+    let events = trace["traceEvents"].as_array().cloned().unwrap_or_default();
+    let named = |name: &str| events.iter().filter(|event| event["name"] == name).count();
+    let counts = [named("encode"), named("submit"), named("dense_forward"), named("adam_update")];
+    check(counts == [5, 5, 5, 10], format!("{counts:?} in {trace}"))?;
+    check(
+        events.iter().all(|event| event["dur"].as_f64().is_none_or(|dur| dur >= 0.0)),
+        "a kernel ends before it begins",
+    )
 }
 
 fn train_on_adapter(home: &Home, device: &str) -> Result<(), Failed> {

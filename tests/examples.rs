@@ -11,6 +11,7 @@ use gpu_digits::ops::dense::{Dense, DenseBackwardInput, DenseBackwardWeight, Den
 use gpu_digits::ops::dropout::DropoutApply;
 use gpu_digits::ops::max_pool::{MaxPool, MaxPoolBackward, MaxPoolForward};
 use gpu_digits::ops::optimizer::{AdamUpdate, SgdUpdate};
+use gpu_digits::ops::peak::{BufferCopy, FmaChain, FmaChainF16};
 use gpu_digits::ops::reduce::{BiasBackward, ChunkSum};
 use gpu_digits::ops::relu::{ReluBackward, ReluForward};
 use gpu_digits::ops::{Case, TABLE};
@@ -355,6 +356,25 @@ fn data() -> Vec<Example> {
             MetricsAppend { batch: 3, rows: 2 },
             vec![f([0.5, 1.0, 2.0]), u([1, 0, 1]), u([8, 1, 0]), f([7.0, 7.0, 7.0, 7.0])],
             vec![f([7.0, 7.0, 3.5, 2.0])],
+        ),
+        // 0, 1, 1.75, 2.3125, ... comes to 1 / (1 - 0.75), whatever it starts from, and there are eight chains.
+        example(
+            "chains of multiply-adds come near their limit",
+            FmaChain { length: 2, rounds: 8 },
+            vec![f([1.0, -0.5]), f([])],
+            vec![f([32.0, -16.0])],
+        ),
+        example(
+            "half precision computes the same",
+            FmaChainF16(FmaChain { length: 2, rounds: 8 }),
+            vec![f([1.0, -0.5]), f([])],
+            vec![f([32.0, -16.0])],
+        ),
+        example(
+            "a copy is the same",
+            BufferCopy { quarter: 1 },
+            vec![f([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0, 16.0]), f([])],
+            vec![f([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0, 16.0])],
         ),
         example("step and cursor go on, the seed stays", ClockAdvance, vec![u([4, 1, 9])], vec![u([5, 2, 9])]),
     ]

@@ -154,7 +154,7 @@ fn slips(code: &str) -> Vec<(usize, String, String)> {
 }
 
 fn is_valid(source: &str) -> bool {
-    let capabilities = Capabilities::SUBGROUP | Capabilities::SUBGROUP_BARRIER;
+    let capabilities = Capabilities::SUBGROUP | Capabilities::SUBGROUP_BARRIER | Capabilities::SHADER_FLOAT16;
     let module = naga::front::wgsl::parse_str(source).ok();
     module.is_some_and(|module| Validator::new(ValidationFlags::all(), capabilities).validate(&module).is_ok())
 }

@@ -1,5 +1,6 @@
 //! The subcommands: what the program does with the library, and what it prints.
 
+mod bench;
 mod devices;
 mod eval;
 mod plan;
@@ -48,6 +49,7 @@ pub async fn run(cli: Cli) -> Result<Verdict> {
         Command::Eval(args) => eval::run(args).await,
         Command::Predict(args) => predict::run(args).await,
         Command::Verify(args) => verify::run(args).await,
+        Command::Bench(args) => bench::run(args).await,
         Command::Devices(args) => devices::run(&args).await,
         Command::Plan(args) => plan::run(&args),
     }

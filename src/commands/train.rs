@@ -18,8 +18,12 @@ use crate::model::Model;
 use crate::plan::Optimizer;
 use crate::run_folder::{DataRecord, RunFolder, RunRecord, RunResult, Settings, now};
 use crate::tensor::HostTensor;
+use crate::trace;
 use crate::train::{Epoch, Score, TrainConfig, Trainer};
 use crate::weights;
+
+/// Steps of a timeline.
+const TRACED_STEPS: usize = 5;
 
 /// The optimizer that is asked for, with its numbers.
 pub(super) fn optimizer(name: OptimizerName, momentum: Option<f64>, weight_decay: f64) -> Result<Optimizer> {
@@ -64,6 +68,12 @@ pub(super) async fn run(args: TrainArgs) -> Result<Verdict> {
     let device = open_device(&args.device.device).await?;
     let dataset = load_data(&args.data, args.seed)?;
     eprintln!("model: {model} ({} parameters)", thousands(model.parameter_count()));
+    if let Some(path) = &args.trace {
+        // By a trainer of its own, so that the run is the same to the bit with and without.
+        let spans = Trainer::new(&device, &model, &parameters, &dataset, config).await?.trace(TRACED_STEPS).await?;
+        trace::write(path, &device.to_string(), &spans)?;
+        eprintln!("wrote {}", path.display());
+    }
     let mut trainer = Trainer::new(&device, &model, &parameters, &dataset, config).await?;
     let stop = stop_on_ctrl_c()?;
     let folder = RunFolder::create(args.out.as_deref())?;

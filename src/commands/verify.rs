@@ -26,7 +26,7 @@ struct Checked {
 pub(super) async fn run(args: VerifyArgs) -> Result<Verdict> {
     let start = Instant::now();
     let work = Work::select(&args.ops)?;
-    let gpus = open(&args.device).await?;
+    let gpus = open(&args.device, "verify compares a GPU with the CPU").await?;
     for gpu in &gpus {
         eprintln!("device: {}", gpu.info());
     }
@@ -62,14 +62,14 @@ pub(super) async fn run(args: VerifyArgs) -> Result<Verdict> {
 }
 
 /// The checks that were asked for.
-struct Work {
+pub(super) struct Work {
     ops: Vec<(&'static str, Vec<Case>)>,
     locksteps: Vec<String>,
 }
 
 impl Work {
     /// Everything, or what the words name: an op, a label as a failure prints it, or `lockstep`.
-    fn select(words: &[String]) -> Result<Self> {
+    pub(super) fn select(words: &[String]) -> Result<Self> {
         // A label names a variant after a dot; a case is checked in all of its variants.
         let words: Vec<String> = words.iter().map(|word| without_variant(word)).collect();
         let mut used = HashSet::new();
@@ -95,6 +95,11 @@ impl Work {
         Ok(Self { ops, locksteps })
     }
 
+    /// The cases of all ops.
+    pub(super) fn cases(self) -> Vec<Case> {
+        self.ops.into_iter().flat_map(|(_, cases)| cases).collect()
+    }
+
     fn len(&self) -> usize {
         self.ops.iter().map(|(_, cases)| cases.len()).sum::<usize>() + self.locksteps.len()
     }
@@ -107,7 +112,8 @@ fn without_variant(word: &str) -> String {
     }
 }
 
-async fn open(device: &str) -> Result<Vec<Gpu>> {
+/// The GPUs that `--device` names, for which there must be at least one.
+pub(super) async fn open(device: &str, purpose: &str) -> Result<Vec<Gpu>> {
     let mut gpus = Vec::new();
     if device == "all" {
         for adapter in adapters().await {
@@ -124,7 +130,7 @@ async fn open(device: &str) -> Result<Vec<Gpu>> {
     }
     ensure!(
         !gpus.is_empty(),
-        "verify compares a GPU with the CPU, and there is no GPU; install its driver or software Vulkan (on Debian and \
+        "{purpose}, and there is no GPU; install its driver or software Vulkan (on Debian and \
          Ubuntu: `apt-get install mesa-vulkan-drivers libvulkan1`)"
     );
     Ok(gpus)

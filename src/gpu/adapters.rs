@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Storage buffers that a kernel may bind: WebGPU's default limit.
 const STORAGE_BUFFERS: u32 = 8;
 
 /// An API through which an adapter is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Backend {
     /// Vulkan.
@@ -46,7 +46,7 @@ impl Backend {
 }
 
 /// What an adapter is, the preferred kinds first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AdapterKind {
     /// A GPU with memory of its own.
@@ -60,7 +60,7 @@ pub enum AdapterKind {
 }
 
 /// What is known of an adapter.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AdapterInfo {
     /// Its number for `--device`.
     pub index: usize,

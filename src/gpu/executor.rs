@@ -12,6 +12,7 @@ use super::kernel::{Dispatch, Kernel, choose_variant, staging_buffer, storage_bu
 use crate::executor::{Counters, Executor, Observer, Pending, ensure_fits, free_host_memory};
 use crate::plan::{Phase, Plan, TensorId};
 use crate::tensor::HostTensor;
+use crate::trace::Span;
 
 /// How long a group of steps should take: long enough that submitting it costs nothing beside, short enough for a
 /// driver's watchdog, a progress bar and Ctrl-C.
@@ -25,13 +26,13 @@ const GROUPS_IN_FLIGHT: usize = 2;
 
 /// Runs a plan on a GPU.
 pub struct GpuExecutor {
-    gpu: Gpu,
-    plan: Plan,
+    pub(super) gpu: Gpu,
+    pub(super) plan: Plan,
     buffers: Vec<wgpu::Buffer>,
     train: Vec<Dispatch>,
     evaluate: Vec<Dispatch>,
     history_copies: Vec<wgpu::Buffer>,
-    counters: Counters,
+    pub(super) counters: Counters,
 }
 
 /// A group of steps that the device has not been seen to finish.
@@ -87,7 +88,7 @@ impl GpuExecutor {
         Ok(dispatches)
     }
 
-    fn phase(&self, phase: Phase) -> &[Dispatch] {
+    pub(super) fn phase(&self, phase: Phase) -> &[Dispatch] {
         match phase {
             Phase::Train => &self.train,
             Phase::Evaluate => &self.evaluate,
@@ -96,6 +97,7 @@ impl GpuExecutor {
 
     /// Hands a group of steps to the device, with a copy of the history after it where `history_copy` names a buffer.
     fn submit(&mut self, phase: Phase, steps: usize, history_copy: Option<usize>) -> wgpu::SubmissionIndex {
+        let start = Instant::now();
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
@@ -111,7 +113,9 @@ impl GpuExecutor {
         }
         self.counters.steps += steps as u64;
         self.counters.submissions += 1;
-        self.gpu.queue.submit([encoder.finish()])
+        let submission = self.gpu.queue.submit([encoder.finish()]);
+        self.counters.host_seconds += start.elapsed().as_secs_f64();
+        submission
     }
 
     /// Waits for a group and tells the observer.
@@ -192,6 +196,10 @@ impl Executor for GpuExecutor {
         self.phase(phase)[index].encode(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
         self.gpu.queue.submit([encoder.finish()]);
         Box::pin(async { self.gpu.ensure_healthy() })
+    }
+
+    fn trace(&mut self, phase: Phase, steps: usize) -> Pending<'_, Result<Vec<Span>>> {
+        Box::pin(self.trace_steps(phase, steps))
     }
 
     fn describe_call(&self, phase: Phase, index: usize) -> String {

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 
 use super::Gpu;
-use crate::op::{Access, MAX_ITERATIONS, Op, Operand, SUBGROUP_LANES, Variant, variant_label};
+use crate::op::{Access, Feature, MAX_ITERATIONS, Op, Operand, SUBGROUP_LANES, Variant, variant_label};
 use crate::tensor::HostTensor;
 
 /// The bits that fill an output before a kernel runs: a NaN that no computation produces, so that an element which was
@@ -18,6 +18,7 @@ const GUARD: usize = 64;
 const WRITTEN_GUARD: u32 = 12_345.0f32.to_bits();
 
 /// A variant compiled on a GPU.
+#[derive(Clone)]
 pub(super) struct Kernel {
     pipeline: wgpu::ComputePipeline,
     layout: wgpu::BindGroupLayout,
@@ -47,8 +48,13 @@ impl Gpu {
             return Some(format!("it would loop {iterations} times, drivers execute {MAX_ITERATIONS}"));
         }
         let has_subgroups = self.info.subgroup_size.is_some_and(|[least, _]| least >= SUBGROUP_LANES);
-        (variant.uses_subgroups && !has_subgroups)
-            .then(|| format!("it needs subgroups of {SUBGROUP_LANES} lanes or more"))
+        match variant.needs {
+            Some(Feature::Subgroups) if !has_subgroups => {
+                Some(format!("it needs subgroups of {SUBGROUP_LANES} lanes or more"))
+            }
+            Some(Feature::F16) if !self.info.f16 => Some("it needs 16-bit floats".to_owned()),
+            _ => None,
+        }
     }
 }
 
@@ -147,6 +153,34 @@ pub(super) fn staging_buffer(gpu: &Gpu, words: usize) -> wgpu::Buffer {
         usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
         mapped_at_creation: false,
     })
+}
+
+/// A kernel with tensors of its own, ready to run again and again.
+pub struct Bound(pub(super) Dispatch);
+
+/// Compiles a variant of an op and binds it to `sets` sets of tensors, each of which holds `inputs`.
+///
+/// # Errors
+/// Where the shader does not compile.
+pub async fn bind_variant(
+    gpu: &Gpu,
+    op: &dyn Op,
+    variant: &Variant,
+    inputs: &[HostTensor],
+    sets: usize,
+) -> Result<Vec<Bound>> {
+    let kernel = Kernel::compile(gpu, op, variant).await?;
+    let operands = op.operands();
+    let filled_buffer = |(operand, input): (&Operand, &HostTensor)| {
+        let buffer = storage_buffer(gpu, operand.name, operand.shape.len());
+        gpu.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(input.words()));
+        buffer
+    };
+    let bind = |_| {
+        let buffers: Vec<wgpu::Buffer> = operands.iter().zip(inputs).map(filled_buffer).collect();
+        Bound(kernel.clone().bind(gpu, &buffers.iter().collect::<Vec<_>>()))
+    };
+    Ok((0..sets).map(bind).collect())
 }
 
 /// What stands behind an operand.

@@ -3,11 +3,14 @@
 mod adapters;
 mod executor;
 mod kernel;
+mod stopwatch;
+mod trace;
 mod wait;
 
 pub use adapters::{Adapter, AdapterInfo, AdapterKind, Backend, adapters, adapters_up_to};
 pub use executor::GpuExecutor;
-pub use kernel::{POISON, run_variant};
+pub use kernel::{Bound, POISON, bind_variant, run_variant};
+pub use stopwatch::{Lap, Stopwatch};
 
 use std::sync::{Arc, Mutex};
 
@@ -32,9 +35,10 @@ impl Gpu {
         if let Some(reason) = &info.unusable {
             bail!("{info} cannot be used: {reason}");
         }
+        let used = wgpu::Features::SUBGROUP | wgpu::Features::SHADER_F16 | wgpu::Features::TIMESTAMP_QUERY;
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("gpu-digits"),
-            required_features: adapter.handle.features() & wgpu::Features::SUBGROUP,
+            required_features: adapter.handle.features() & used,
             required_limits: adapter.handle.limits(),
             memory_hints: wgpu::MemoryHints::Performance,
             ..Default::default()

@@ -20,6 +20,16 @@ impl Gpu {
         receiver.recv_async().await.with_context(|| format!("{} ended without an answer", self.info))
     }
 
+    /// Waits until the device has finished a submission.
+    pub(super) async fn finish(&self, submission: wgpu::SubmissionIndex) -> Result<()> {
+        let (sender, done) = flume::bounded(1);
+        self.queue.on_submitted_work_done(move || {
+            // Nobody listens any more only where an earlier wait has failed.
+            let _ = sender.send(());
+        });
+        self.wait(Some(submission), &done).await
+    }
+
     /// Reads a buffer that the host can map, after the given submission.
     pub(super) async fn read_mapped(
         &self,

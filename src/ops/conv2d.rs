@@ -15,7 +15,7 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use super::reduce::samples_per_chunk;
-use crate::op::{Op, Operand, Variant, shader, sum_tolerance};
+use crate::op::{Feature, Op, Operand, Variant, shader, sum_tolerance};
 use crate::tensor::DType::F32;
 use crate::tensor::HostTensor;
 
@@ -201,7 +201,7 @@ impl Op for Conv2dForward {
         vec![
             Variant::linear(shader!("conv2d_forward.subgroup"), tiles, iterations)
                 .repeated(out_channels.div_ceil(TILE_CHANNELS))
-                .with_subgroups(),
+                .with(Feature::Subgroups),
             Variant::linear(shader!("conv2d_forward"), self.0.output().iter().product(), iterations),
         ]
     }
@@ -270,7 +270,7 @@ impl Op for Conv2dBackwardInput {
         vec![
             Variant::linear(shader!("conv2d_backward_input.subgroup"), tiles, iterations)
                 .repeated(in_channels.div_ceil(TILE_CHANNELS))
-                .with_subgroups(),
+                .with(Feature::Subgroups),
             Variant::linear(shader!("conv2d_backward_input"), self.0.input().iter().product(), iterations),
         ]
     }
@@ -345,7 +345,7 @@ impl Op for Conv2dBackwardWeight {
         vec![
             Variant::chunked(shader!("conv2d_backward_weight.subgroup"), self.0.chunks(), tiles, iterations)
                 .repeated(out_channels.div_ceil(TILE_CHANNELS))
-                .with_subgroups(),
+                .with(Feature::Subgroups),
             Variant::linear(shader!("conv2d_backward_weight"), partials, iterations),
         ]
     }

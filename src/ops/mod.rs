@@ -7,6 +7,7 @@ pub mod dense;
 pub mod dropout;
 pub mod max_pool;
 pub mod optimizer;
+pub mod peak;
 pub mod reduce;
 pub mod relu;
 
@@ -20,6 +21,7 @@ use dense::{Dense, DenseBackwardInput, DenseBackwardWeight, DenseForward};
 use dropout::DropoutApply;
 use max_pool::{MaxPool, MaxPoolBackward, MaxPoolForward};
 use optimizer::{AdamUpdate, SgdUpdate};
+use peak::{BufferCopy, FmaChain, FmaChainF16};
 use reduce::{BiasBackward, ChunkSum};
 use relu::{ReluBackward, ReluForward};
 
@@ -34,7 +36,7 @@ pub struct Entry {
     pub awkward_cases: fn() -> Vec<Case>,
 }
 
-/// The table of ops, in the order of a training step.
+/// The table of ops, in the order of a training step; last those that measure an adapter.
 pub const TABLE: &[Entry] = &[
     Entry { name: "batch_gather", awkward_cases: || each(gathers(), |gather| gather) },
     Entry { name: "conv2d_forward", awkward_cases: || each(convolutions(), Conv2dForward) },
@@ -56,6 +58,9 @@ pub const TABLE: &[Entry] = &[
     Entry { name: "adam_update", awkward_cases: || each(adam_updates(), |adam| adam) },
     Entry { name: "metrics_append", awkward_cases: || each(metrics(), |metrics| metrics) },
     Entry { name: "clock_advance", awkward_cases: || each([ClockAdvance], |advance| advance) },
+    Entry { name: "fma_chain", awkward_cases: || each(fma_chains(), |chain| chain) },
+    Entry { name: "fma_chain_f16", awkward_cases: || each(fma_chains(), FmaChainF16) },
+    Entry { name: "buffer_copy", awkward_cases: || each([1, 65, 4099], |quarter| BufferCopy { quarter }) },
 ];
 
 fn each<S, O: Op + 'static>(sizes: impl IntoIterator<Item = S>, op: fn(S) -> O) -> Vec<Case> {
@@ -154,6 +159,10 @@ fn adam_updates() -> impl IntoIterator<Item = AdamUpdate> {
             decoupled,
         },
     )
+}
+
+fn fma_chains() -> impl IntoIterator<Item = FmaChain> {
+    [(1, 1), (65, 3), (4099, 2)].map(|(length, rounds)| FmaChain { length, rounds })
 }
 
 fn metrics() -> impl IntoIterator<Item = MetricsAppend> {

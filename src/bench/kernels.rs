@@ -1,0 +1,120 @@
+//! The kernels of a model's training step, or those that were asked for, timed on one adapter.
+
+use anyhow::Result;
+
+use super::measure::{Effort, Subject};
+use super::peaks::Peaks;
+use super::report::KernelRow;
+use crate::gpu::Gpu;
+use crate::op::{Variant, variant_label};
+use crate::ops::Case;
+use crate::plan::Plan;
+
+/// Kernels that are prepared at once and sampled in turn, so that a machine that slows down for a while slows down all
+/// of them and shows in their spread.
+const AT_ONCE: usize = 40;
+
+/// A kernel to be timed.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    case: Case,
+    variant: Variant,
+    layers: Vec<String>,
+    is_chosen: bool,
+}
+
+impl Candidate {
+    /// The variant and its sizes.
+    pub fn label(&self) -> String {
+        variant_label(self.case.as_ref(), &self.variant)
+    }
+
+    /// Whether a training step takes this variant.
+    pub fn is_chosen(&self) -> bool {
+        self.is_chosen
+    }
+
+    /// The kernel, found right and ready to be timed.
+    ///
+    /// # Errors
+    /// As [`Subject::new`].
+    pub async fn subject(&self, gpu: &Gpu, effort: Effort) -> Result<Subject> {
+        Subject::new(gpu, &self.case, &self.variant, effort).await
+    }
+}
+
+/// Every variant, that the adapter can run, of each different op of a plan's training step.
+pub fn of_plan(gpu: &Gpu, plan: &Plan) -> Vec<Candidate> {
+    let mut cases: Vec<(Case, Vec<String>)> = Vec::new();
+    for call in &plan.train {
+        match cases.iter_mut().find(|(case, _)| case.label() == call.op.label()) {
+            Some((_, layers)) => layers.push(call.layer.clone()),
+            None => cases.push((call.op.clone(), vec![call.layer.clone()])),
+        }
+    }
+    cases.into_iter().flat_map(|(case, layers)| runnable(gpu, &case, &layers)).collect()
+}
+
+/// Every variant, that the adapter can run, of some cases.
+pub fn of_cases(gpu: &Gpu, cases: &[Case]) -> Vec<Candidate> {
+    cases.iter().flat_map(|case| runnable(gpu, case, &[])).collect()
+}
+
+fn runnable(gpu: &Gpu, case: &Case, layers: &[String]) -> Vec<Candidate> {
+    let variants = case.variants().into_iter().filter(|variant| gpu.why_not(variant).is_none());
+    let candidate = |(place, variant)| Candidate {
+        case: case.clone(),
+        variant,
+        layers: layers.to_vec(),
+        // The executor takes the first that can run.
+        is_chosen: place == 0,
+    };
+    variants.enumerate().map(candidate).collect()
+}
+
+/// Times kernels; `tell` hears of each before it is prepared.
+///
+/// # Errors
+/// Where a kernel is wrong, which gets no time, or the device fails.
+pub async fn measure_kernels(
+    gpu: &Gpu,
+    peaks: &Peaks,
+    candidates: &[Candidate],
+    effort: Effort,
+    mut tell: impl FnMut(&Candidate),
+) -> Result<Vec<KernelRow>> {
+    let mut rows = Vec::new();
+    for candidates in candidates.chunks(AT_ONCE) {
+        let mut subjects = Vec::new();
+        for candidate in candidates {
+            tell(candidate);
+            subjects.push(candidate.subject(gpu, effort).await?);
+        }
+        for _ in 0..effort.samples {
+            for subject in &mut subjects {
+                subject.sample().await?;
+            }
+        }
+        rows.extend(candidates.iter().zip(&subjects).map(|(candidate, subject)| row(peaks, candidate, subject)));
+    }
+    Ok(rows)
+}
+
+fn row(peaks: &Peaks, candidate: &Candidate, subject: &Subject) -> KernelRow {
+    let Candidate { case, variant, layers, is_chosen } = candidate;
+    let cost = case.cost();
+    let timing = subject.timing();
+    let (bound_seconds, binding) = peaks.bound(cost.flops, cost.bytes);
+    KernelRow {
+        op: case.name().to_owned(),
+        case: candidate.label(),
+        variant: variant.name().to_owned(),
+        layers: layers.clone(),
+        is_chosen: *is_chosen,
+        flops: cost.flops,
+        bytes: cost.bytes,
+        bound_share: bound_seconds / timing.median_seconds,
+        binding,
+        timing,
+    }
+}

@@ -1,0 +1,204 @@
+//! The one measuring routine: what `bench`, `cargo bench` and a tuner time kernels with.
+
+use anyhow::{Result, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::gpu::{AdapterKind, Bound, Gpu, Lap, Stopwatch, bind_variant};
+use crate::op::{Variant, variant_label};
+use crate::ops::Case;
+use crate::verify::{Example, Outcome, check_variant};
+
+/// Tensors of a kernel take turns until they hold this much, so that they are not all read from a cache.
+const BYTES_OF_ALL_SETS: u64 = 64 << 20;
+
+/// The most sets of tensors.
+const MOST_SETS: u64 = 8;
+
+/// The most dispatches of one sample.
+const MOST_REPEATS: f64 = 4096.0;
+
+/// A sample shorter than this is mostly the cost of taking it.
+const SHORTEST_SAMPLE_SECONDS: f64 = 1e-3;
+
+/// A spread above this is worth a warning.
+const LARGE_SPREAD: f64 = 0.1;
+
+/// How much time goes into a measurement.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    /// What one sample should take.
+    pub sample_seconds: f64,
+    /// Samples of a kernel.
+    pub samples: usize,
+}
+
+impl Effort {
+    /// Enough for a table that people read.
+    pub const DEFAULT: Self = Self { sample_seconds: 0.02, samples: 15 };
+}
+
+/// The clock that a time was read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Clock {
+    /// The device's own timestamps.
+    Gpu,
+    /// The host's clock, over a long submission.
+    Wall,
+}
+
+/// How long one dispatch takes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Timing {
+    /// What measured it.
+    pub clock: Clock,
+    /// Median of the samples.
+    pub median_seconds: f64,
+    /// The fastest sample.
+    pub min_seconds: f64,
+    /// Interquartile range, over the median.
+    pub spread: f64,
+    /// Half the width of the median's 95 % interval, over the median: 1.57 · spread / √samples (McGill, Tukey & Larsen,
+    /// "Variations of box plots", 1978).
+    pub uncertainty: f64,
+    /// Samples.
+    pub samples: usize,
+    /// Dispatches of each sample.
+    pub repeats: usize,
+    /// What makes the figure doubtful.
+    pub warnings: Vec<String>,
+}
+
+/// A kernel that was found right, ready to be timed.
+pub struct Subject {
+    stopwatch: Stopwatch,
+    kernels: Vec<Bound>,
+    repeats: usize,
+    laps: Vec<Lap>,
+    is_software: bool,
+}
+
+impl Subject {
+    /// Checks a kernel against its reference, binds it to enough sets of tensors, warms it up and chooses how often a
+    /// sample repeats it.
+    ///
+    /// # Errors
+    /// Where the adapter cannot run the variant, or it computes something wrong: a wrong kernel gets no time.
+    pub async fn new(gpu: &Gpu, case: &Case, variant: &Variant, effort: Effort) -> Result<Self> {
+        let example = Example::of(case);
+        match check_variant(gpu, case, variant, &example).await {
+            Outcome::Passed { .. } => {}
+            Outcome::Failed { reason } | Outcome::Skipped { reason } => {
+                bail!("`{}` is not timed: {reason}", variant_label(case.as_ref(), variant))
+            }
+        }
+        let set_bytes: u64 = case.operands().iter().map(|operand| 4 * operand.shape.len() as u64).sum();
+        let sets = BYTES_OF_ALL_SETS.div_ceil(set_bytes.max(1)).clamp(1, MOST_SETS) as usize;
+        let kernels = bind_variant(gpu, case.as_ref(), variant, example.inputs(), sets).await?;
+        let stopwatch = Stopwatch::new(gpu);
+        // Drivers compile at the first dispatch.
+        stopwatch.time(&kernels, kernels.len()).await?;
+        let mut repeats = kernels.len();
+        // A short submission is mostly overhead: it is made longer until it shows what a dispatch takes.
+        let repeats = loop {
+            let seconds = stopwatch.time(&kernels, repeats).await?.wall_seconds;
+            if seconds > effort.sample_seconds / 4.0 || repeats as f64 >= MOST_REPEATS {
+                break (repeats as f64 * effort.sample_seconds / seconds).clamp(1.0, MOST_REPEATS).round() as usize;
+            }
+            repeats *= 4;
+        };
+        let is_software = gpu.info().kind == AdapterKind::Software;
+        Ok(Self { stopwatch, kernels, repeats, laps: vec![], is_software })
+    }
+
+    /// Takes one sample.
+    ///
+    /// # Errors
+    /// Where the device fails.
+    pub async fn sample(&mut self) -> Result<()> {
+        self.laps.push(self.stopwatch.time(&self.kernels, self.repeats).await?);
+        Ok(())
+    }
+
+    /// Seconds of `repeats` dispatches.
+    ///
+    /// # Errors
+    /// Where the device fails.
+    pub async fn time(&self, repeats: usize) -> Result<f64> {
+        let lap = self.stopwatch.time(&self.kernels, repeats).await?;
+        Ok(lap.gpu_seconds.unwrap_or(lap.wall_seconds))
+    }
+
+    /// Sums up the samples.
+    pub fn timing(&self) -> Timing {
+        let is_timed_by_gpu = self.laps.iter().all(|lap| lap.gpu_seconds.is_some());
+        let clock = if is_timed_by_gpu { Clock::Gpu } else { Clock::Wall };
+        let gpu_seconds = |lap: &Lap| lap.gpu_seconds.filter(|_| is_timed_by_gpu);
+        let seconds = |lap: &Lap| gpu_seconds(lap).unwrap_or(lap.wall_seconds) / self.repeats as f64;
+        let mut samples: Vec<f64> = self.laps.iter().map(seconds).collect();
+        samples.sort_by(f64::total_cmp);
+        let median = quantile(&samples, 0.5);
+        let spread = (quantile(&samples, 0.75) - quantile(&samples, 0.25)) / median;
+        let mut warnings = Vec::new();
+        if spread > LARGE_SPREAD {
+            warnings.push(format!(
+                "the samples spread by more than {:.0} %: the machine is not quiet",
+                100.0 * LARGE_SPREAD
+            ));
+        }
+        if median * (self.repeats as f64) < SHORTEST_SAMPLE_SECONDS {
+            warnings.push("the kernel is too short to be timed well".to_owned());
+        }
+        if clock == Clock::Wall {
+            warnings.push("timed by the host's clock, with the cost of submitting".to_owned());
+        }
+        if self.is_software {
+            warnings.push("a software adapter".to_owned());
+        }
+        if cfg!(debug_assertions) {
+            warnings.push("a debug build".to_owned());
+        }
+        Timing {
+            clock,
+            median_seconds: median,
+            min_seconds: samples.first().copied().unwrap_or(f64::NAN),
+            spread,
+            uncertainty: 1.57 * spread / (samples.len() as f64).sqrt(),
+            samples: samples.len(),
+            repeats: self.repeats,
+            warnings,
+        }
+    }
+}
+
+/// A quantile of sorted samples, interpolated between neighbours.
+pub(super) fn quantile(sorted: &[f64], share: f64) -> f64 {
+    let place = share * sorted.len().saturating_sub(1) as f64;
+    let (low, high) = (place.floor() as usize, place.ceil() as usize);
+    let at = |index: usize| sorted.get(index).copied().unwrap_or(f64::NAN);
+    at(low) + (at(high) - at(low)) * place.fract()
+}
+
+/// Times one kernel.
+///
+/// # Errors
+/// As [`Subject::new`].
+pub async fn measure(gpu: &Gpu, case: &Case, variant: &Variant, effort: Effort) -> Result<Timing> {
+    let mut subject = Subject::new(gpu, case, variant, effort).await?;
+    for _ in 0..effort.samples {
+        subject.sample().await?;
+    }
+    Ok(subject.timing())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_interpolated() {
+        assert_eq!(quantile(&[1.0, 2.0, 4.0], 0.5), 2.0);
+        assert_eq!(quantile(&[1.0, 2.0, 4.0, 8.0], 0.5), 3.0);
+        assert_eq!(quantile(&[1.0, 3.0], 0.25), 1.5);
+    }
+}

@@ -1,0 +1,15 @@
+//! Benchmarks: how fast each kernel is on an adapter, how far from what the adapter can do, and what has changed.
+
+mod compare;
+mod kernels;
+mod measure;
+mod peaks;
+pub mod report;
+pub mod roofline;
+mod steps;
+
+pub use compare::{Change, compare};
+pub use kernels::{Candidate, measure_kernels, of_cases, of_plan};
+pub use measure::{Clock, Effort, Subject, Timing, measure};
+pub use peaks::{Binding, Peaks};
+pub use steps::{Kind, StepTiming, measure_steps};

@@ -1,0 +1,124 @@
+//! The results of a benchmark as data: what `--json` writes and `bench compare` reads.
+//!
+//! The schema is versioned by [`SCHEMA`]; a field may be added within a version, never removed or changed in meaning.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+
+use super::measure::Timing;
+use super::peaks::{Binding, Peaks};
+use super::steps::StepTiming;
+use crate::gpu::AdapterInfo;
+use crate::run_folder::now;
+
+/// Version of the schema.
+pub const SCHEMA: u32 = 1;
+
+/// A benchmark.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Report {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Version of gpu-digits.
+    pub version: String,
+    /// The commit it was built from, where it was built from one.
+    pub commit: String,
+    /// Version of wgpu.
+    pub wgpu: String,
+    /// When it began, in UTC.
+    pub date: String,
+    /// Operating system and processor architecture.
+    pub platform: String,
+    /// The words of the command.
+    pub command: Vec<String>,
+    /// What was measured on each adapter.
+    pub adapters: Vec<AdapterReport>,
+}
+
+/// What was measured on one adapter.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AdapterReport {
+    /// The adapter and its driver.
+    pub adapter: AdapterInfo,
+    /// What it can do at most; none where only steps were measured.
+    pub peaks: Option<Peaks>,
+    /// A row for each kernel.
+    #[serde(default)]
+    pub kernels: Vec<KernelRow>,
+    /// Whole training steps or inferences.
+    #[serde(default)]
+    pub steps: Vec<StepTiming>,
+}
+
+/// A kernel and its time.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KernelRow {
+    /// The op.
+    pub op: String,
+    /// Variant and sizes; `bench` takes the same text back.
+    pub case: String,
+    /// The word after the dot in the shader's name, `plain` without one.
+    pub variant: String,
+    /// The layers that call it in a training step, each as often as it does; empty outside of a model.
+    pub layers: Vec<String>,
+    /// Whether the training step takes this variant.
+    pub is_chosen: bool,
+    /// Floating-point operations of a dispatch.
+    pub flops: u64,
+    /// Bytes of its operands, each touched once.
+    pub bytes: u64,
+    /// Its time.
+    pub timing: Timing,
+    /// The least time that the peaks allow, over its median.
+    pub bound_share: f64,
+    /// Which peak that is.
+    pub binding: Binding,
+}
+
+impl KernelRow {
+    /// Seconds that it takes of a training step.
+    pub fn step_seconds(&self) -> f64 {
+        if self.is_chosen { self.layers.len() as f64 * self.timing.median_seconds } else { 0.0 }
+    }
+}
+
+impl Report {
+    /// An empty report of this program, now.
+    pub fn new() -> Self {
+        Self {
+            schema: SCHEMA,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            commit: env!("GPU_DIGITS_COMMIT").to_owned(),
+            wgpu: env!("GPU_DIGITS_WGPU").to_owned(),
+            date: now(),
+            platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+            command: std::env::args().collect(),
+            adapters: vec![],
+        }
+    }
+
+    /// Reads a report.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, is no report, or one of another schema.
+    pub fn load(path: &Path) -> Result<Self> {
+        let name = path.display();
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the report {name}"))?;
+        let value: serde_json::Value = serde_json::from_str(&text)
+            .with_context(|| format!("{name} is not JSON; give a file of `bench --json`"))?;
+        let schema = value["schema"].as_u64().with_context(|| format!("{name} is no report of `bench --json`"))?;
+        ensure!(
+            schema == u64::from(SCHEMA),
+            "{name} has schema {schema}, this version reads schema {SCHEMA}; measure anew"
+        );
+        serde_json::from_value(value).with_context(|| format!("{name} is a damaged report"))
+    }
+}
+
+impl Default for Report {
+    fn default() -> Self {
+        Self::new()
+    }
+}

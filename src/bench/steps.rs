@@ -1,0 +1,112 @@
+//! Whole training steps and inferences.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+use super::measure::{Effort, quantile};
+use crate::executor::{Executor, Unobserved};
+use crate::gpu::{Gpu, GpuExecutor};
+use crate::model::Model;
+use crate::plan::{Phase, Plan, PlanConfig};
+use crate::train::TrainConfig;
+
+/// Steps of an epoch of the measured plan, and so of the longest sample.
+const STEPS: usize = 256;
+
+/// Images of the resident data set: few, for what they are changes no time.
+const IMAGES: usize = 1024;
+
+/// What a step is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Forward, backward and update.
+    Train,
+    /// Forward and metrics.
+    Infer,
+}
+
+impl Kind {
+    fn phase(self) -> Phase {
+        match self {
+            Self::Train => Phase::Train,
+            Self::Infer => Phase::Evaluate,
+        }
+    }
+}
+
+/// How long a whole step takes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepTiming {
+    /// What a step is.
+    pub kind: Kind,
+    /// The model's text form.
+    pub model: String,
+    /// Images of a step.
+    pub batch_size: usize,
+    /// Images a second: the batch over the median step.
+    pub images_per_second: f64,
+    /// Median over the samples, each of several steps submitted as training does, by the host's clock.
+    pub step_seconds: f64,
+    /// Interquartile range of the samples, over the median.
+    pub spread: f64,
+    /// Samples.
+    pub samples: usize,
+    /// What the host needs to encode and submit a step.
+    pub host_seconds: f64,
+    /// From nothing to the end of the first step: buffers, pipelines, the driver's compilation.
+    pub first_step_seconds: f64,
+    /// Bytes of all tensors, the data set of [`IMAGES`] images with them.
+    pub memory_bytes: u64,
+    /// Dispatches of a step.
+    pub dispatches: usize,
+}
+
+/// Times whole steps of a model with the default optimizer.
+///
+/// # Errors
+/// Where the plan does not fit on the adapter, or the device fails.
+pub async fn measure_steps(gpu: &Gpu, model: &Model, batch: usize, kind: Kind, effort: Effort) -> Result<StepTiming> {
+    let start = Instant::now();
+    let optimizer = Some(TrainConfig::DEFAULT.optimizer);
+    let plan = Plan::new(model, PlanConfig { batch, images: IMAGES, batches: STEPS, steps: STEPS, optimizer })?;
+    let (dispatches, memory_bytes) = (plan.calls(kind.phase()).len(), plan.size_bytes());
+    let mut executor = GpuExecutor::new(gpu, plan).await?;
+    let host = executor.plan().host.clone();
+    for (&place, values) in host.parameters.iter().zip(model.initial_parameters(0)) {
+        executor.write(place, values.words());
+    }
+    let mut seconds_of = async |steps: usize| -> Result<f64> {
+        executor.write(host.clock, &[0, 0, 0]);
+        let start = Instant::now();
+        executor.run(kind.phase(), steps, &mut Unobserved).await?;
+        Ok(start.elapsed().as_secs_f64() / steps as f64)
+    };
+    seconds_of(1).await?;
+    let first_step_seconds = start.elapsed().as_secs_f64();
+
+    let estimate = seconds_of(2).await?;
+    // Ten times the sample of a kernel: a step is as long as many kernels.
+    let steps = (10.0 * effort.sample_seconds / estimate).clamp(1.0, STEPS as f64) as usize;
+    let mut samples = Vec::new();
+    for _ in 0..effort.samples {
+        samples.push(seconds_of(steps).await?);
+    }
+    samples.sort_by(f64::total_cmp);
+    let median = quantile(&samples, 0.5);
+    Ok(StepTiming {
+        kind,
+        model: model.to_string(),
+        batch_size: batch,
+        images_per_second: batch as f64 / median,
+        step_seconds: median,
+        spread: (quantile(&samples, 0.75) - quantile(&samples, 0.25)) / median,
+        samples: samples.len(),
+        host_seconds: executor.counters().host_seconds / executor.counters().steps as f64,
+        first_step_seconds,
+        memory_bytes,
+        dispatches,
+    })
+}

@@ -1,0 +1,315 @@
+//! `gpu-digits bench`, `bench train` and `bench compare`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Result;
+use comfy_table::{CellAlignment, ColumnConstraint, Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::verify::{Work, open};
+use super::{Verdict, percent, print_table, table, thousands};
+use crate::bench::report::{AdapterReport, KernelRow, Report};
+use crate::bench::{
+    Effort, Kind, Peaks, StepTiming, compare, measure_kernels, measure_steps, of_cases, of_plan, roofline,
+};
+use crate::cli::{BenchArgs, BenchCommand, BenchTrainArgs, CompareArgs, ShowArgs};
+use crate::files::write_atomically;
+use crate::gpu::Gpu;
+use crate::model::Model;
+use crate::plan::{Plan, PlanConfig};
+use crate::train::TrainConfig;
+
+pub(super) async fn run(args: BenchArgs) -> Result<Verdict> {
+    match args.command {
+        Some(BenchCommand::Train(args)) => bench_train(&args).await,
+        Some(BenchCommand::Compare(args)) => bench_compare(&args),
+        Some(BenchCommand::Show(args)) => bench_show(&args),
+        None => bench_kernels(&args).await,
+    }
+}
+
+async fn open_and_say(device: &str) -> Result<Vec<Gpu>> {
+    let gpus = open(device, "bench times kernels on a GPU").await?;
+    for gpu in &gpus {
+        eprintln!("device: {}", gpu.info());
+    }
+    if cfg!(debug_assertions) {
+        eprintln!("  note: a debug build; build with --release");
+    }
+    Ok(gpus)
+}
+
+async fn bench_kernels(args: &BenchArgs) -> Result<Verdict> {
+    let model: Model = args.model.parse()?;
+    let optimizer = Some(TrainConfig::DEFAULT.optimizer);
+    let batch = args.batch_size;
+    let plan = Plan::new(
+        &model,
+        PlanConfig { batch, images: 70_000, batches: 70_000usize.div_ceil(batch), steps: 1, optimizer },
+    )?;
+    let cases = if args.ops.is_empty() { None } else { Some(Work::select(&args.ops)?.cases()) };
+    let gpus = open_and_say(&args.device).await?;
+    let effort = Effort { samples: args.samples, ..Effort::DEFAULT };
+
+    let mut report = Report::new();
+    for gpu in &gpus {
+        let candidates = cases.as_ref().map_or_else(|| of_plan(gpu, &plan), |cases| of_cases(gpu, cases));
+        let bar = progress_bar(candidates.len());
+        bar.set_message("what the adapter can do");
+        let peaks = Peaks::measure(gpu, effort).await?;
+        let kernels = measure_kernels(gpu, &peaks, &candidates, effort, |candidate| {
+            bar.set_message(candidate.label());
+            bar.inc(1);
+        })
+        .await?;
+        let mut steps = Vec::new();
+        if cases.is_none() {
+            bar.set_message("the whole step");
+            steps.push(measure_steps(gpu, &model, batch, Kind::Train, effort).await?);
+        }
+        bar.finish_and_clear();
+        report.adapters.push(AdapterReport { adapter: gpu.info().clone(), peaks: Some(peaks), kernels, steps });
+    }
+    show(&report, args.markdown, args.roofline.as_deref())?;
+    write_json(&report, args.json.as_deref())?;
+    Ok(Verdict::Passed)
+}
+
+/// Prints a report's tables and draws its picture.
+fn show(report: &Report, markdown: bool, picture: Option<&Path>) -> Result<()> {
+    for measured in &report.adapters {
+        print_adapter(measured, markdown);
+    }
+    if report.adapters.len() > 1 {
+        print_side_by_side(report, markdown);
+    }
+    if let Some(path) = picture {
+        roofline::draw(&report.adapters, path)?;
+        eprintln!("wrote {}", path.display());
+    }
+    Ok(())
+}
+
+/// Prints saved reports, the adapters of several side by side.
+fn bench_show(args: &ShowArgs) -> Result<Verdict> {
+    let mut all = Report::load(&args.reports[0])?;
+    for path in &args.reports[1..] {
+        all.adapters.extend(Report::load(path)?.adapters);
+    }
+    show(&all, args.markdown, args.roofline.as_deref())?;
+    Ok(Verdict::Passed)
+}
+
+fn progress_bar(kernels: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} kernels  {msg:50!}");
+    ProgressBar::new(kernels as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+fn write_json(report: &Report, path: Option<&Path>) -> Result<()> {
+    let Some(path) = path else { return Ok(()) };
+    write_atomically(path, format!("{}\n", serde_json::to_string_pretty(report)?).as_bytes())
+}
+
+/// What an adapter can do, its kernels, and the sum of those of a step beside the whole step.
+fn print_adapter(measured: &AdapterReport, markdown: bool) {
+    println!("{}", measured.adapter);
+    if let Some(peaks) = &measured.peaks {
+        let half = peaks.f16_flops_per_second.map_or_else(String::new, |rate| format!(" ({:.1} of f16)", rate / 1e9));
+        println!(
+            "peaks: {:.1} GFLOP/s of f32 multiply-adds{half}, {:.1} GB/s of memory; a dispatch takes {}, {} after a \
+             barrier, submitting one and waiting {}",
+            peaks.flops_per_second / 1e9,
+            peaks.bytes_per_second / 1e9,
+            duration(peaks.dispatch_seconds),
+            duration(peaks.dependent_dispatch_seconds),
+            duration(peaks.submit_seconds),
+        );
+    }
+    let Some(first) = measured.kernels.first() else { return };
+    println!("clock: {:?}, median of {} samples\n", first.timing.clock, first.timing.samples);
+    let step_seconds: f64 = measured.kernels.iter().map(KernelRow::step_seconds).sum();
+    let mut table =
+        table(&["kernel", "layers", "time", "±", "GFLOP/s", "GB/s", "% of bound", "bound by", "% of step"], 2);
+    for row in &measured.kernels {
+        let seconds = row.timing.median_seconds;
+        let share = if row.is_chosen && !row.layers.is_empty() {
+            percent(row.step_seconds() / step_seconds)
+        } else {
+            String::new()
+        };
+        table.add_row([
+            name(row),
+            row.layers.join(" "),
+            duration(seconds),
+            format!("{:.0} %", 100.0 * row.timing.uncertainty),
+            format!("{:.2}", row.flops as f64 / seconds / 1e9),
+            format!("{:.2}", row.bytes as f64 / seconds / 1e9),
+            format!("{:.1}", 100.0 * row.bound_share),
+            format!("{:?}", row.binding).to_lowercase(),
+            share,
+        ]);
+    }
+    if measured.kernels.iter().all(|row| row.layers.is_empty()) {
+        for (index, column) in table.column_iter_mut().enumerate() {
+            if index == 1 || index == 8 {
+                column.set_constraint(ColumnConstraint::Hidden);
+            }
+        }
+    }
+    print(table, markdown);
+    let mut warnings = BTreeMap::new();
+    for warning in measured.kernels.iter().flat_map(|row| &row.timing.warnings) {
+        *warnings.entry(warning).or_insert(0) += 1;
+    }
+    for (warning, count) in warnings {
+        let of = if count == measured.kernels.len() { String::new() } else { format!(" ({count} kernels)") };
+        println!("note: {warning}{of}");
+    }
+    if let Some(step) = measured.steps.first() {
+        println!(
+            "\nsum of the kernels of a step {}, whole step {} ({:+.1} %), {} images/s",
+            duration(step_seconds),
+            duration(step.step_seconds),
+            100.0 * (step.step_seconds / step_seconds - 1.0),
+            thousands(step.images_per_second as usize)
+        );
+    }
+    println!();
+}
+
+/// In a model's table the layers tell the sizes; else the case does.
+fn name(row: &KernelRow) -> String {
+    if row.layers.is_empty() { row.case.clone() } else { row.case.split(':').next().unwrap_or(&row.case).to_owned() }
+}
+
+fn print_side_by_side(report: &Report, markdown: bool) {
+    let titles: Vec<String> = report.adapters.iter().map(|measured| measured.adapter.to_string()).collect();
+    let mut header = vec!["kernel".to_owned(), "layers".to_owned()];
+    for (place, _) in titles.iter().enumerate() {
+        header.push(format!("time {place}"));
+        if place > 0 {
+            header.push(format!("{place} / 0"));
+        }
+    }
+    for (place, title) in titles.iter().enumerate() {
+        println!("{place}: {title}");
+    }
+    let mut table = table(&header.iter().map(String::as_str).collect::<Vec<_>>(), 2);
+    for row in &report.adapters[0].kernels {
+        let mut cells = vec![name(row), row.layers.join(" ")];
+        for (place, measured) in report.adapters.iter().enumerate() {
+            let other = measured.kernels.iter().find(|other| other.case == row.case);
+            cells.push(other.map_or_else(|| "-".to_owned(), |other| duration(other.timing.median_seconds)));
+            if place > 0 {
+                let ratio =
+                    |other: &KernelRow| format!("{:.2}", other.timing.median_seconds / row.timing.median_seconds);
+                cells.push(other.map_or_else(|| "-".to_owned(), ratio));
+            }
+        }
+        table.add_row(cells);
+    }
+    print(table, markdown);
+}
+
+fn print(mut table: Table, markdown: bool) {
+    if markdown {
+        table.load_style(presets::ASCII_MARKDOWN);
+        table.column_iter_mut().for_each(|column| {
+            column.set_padding((1, 1));
+        });
+    }
+    print_table(&table);
+}
+
+async fn bench_train(args: &BenchTrainArgs) -> Result<Verdict> {
+    let model: Model = args.model.parse()?;
+    let gpus = open_and_say(&args.device).await?;
+    let effort = Effort { samples: args.samples, ..Effort::DEFAULT };
+    let mut report = Report::new();
+    for gpu in &gpus {
+        let mut steps: Vec<StepTiming> = Vec::new();
+        println!("{}, {model}", gpu.info());
+        println!("  kind  batch     images/s        step    ±    host  first step  memory MB  dispatches");
+        for kind in [Kind::Train, Kind::Infer] {
+            for &batch in &args.batch_size {
+                let timing = match measure_steps(gpu, &model, batch, kind, effort).await {
+                    Ok(timing) => timing,
+                    Err(error) => {
+                        println!("{:>6}  {batch:>5}  {error:#}", format!("{kind:?}").to_lowercase());
+                        continue;
+                    }
+                };
+                println!(
+                    "{:>6}  {batch:>5}  {:>11}  {:>10}  {:>2.0} %  {:>5}  {:>10}  {:>9.1}  {:>10}",
+                    format!("{kind:?}").to_lowercase(),
+                    thousands(timing.images_per_second as usize),
+                    duration(timing.step_seconds),
+                    100.0 * timing.spread,
+                    duration(timing.host_seconds),
+                    duration(timing.first_step_seconds),
+                    timing.memory_bytes as f64 / 1e6,
+                    timing.dispatches
+                );
+                steps.push(timing);
+            }
+        }
+        report.adapters.push(AdapterReport { adapter: gpu.info().clone(), peaks: None, kernels: vec![], steps });
+    }
+    write_json(&report, args.json.as_deref())?;
+    Ok(Verdict::Passed)
+}
+
+fn bench_compare(args: &CompareArgs) -> Result<Verdict> {
+    let (before, now) = (Report::load(&args.before)?, Report::load(&args.now)?);
+    let changes = compare(&before, &now);
+    anyhow::ensure!(
+        !changes.is_empty(),
+        "{} and {} have no kernel and no step in common; measure the same model, batch size and adapter",
+        args.before.display(),
+        args.now.display()
+    );
+    for (name, report) in [("before", &before), ("now", &now)] {
+        println!("{name}: gpu-digits {} ({}), {}", report.version, report.commit, report.date);
+    }
+    let mut table = table(&["before", "now", "ratio", "±", "", "case"], 0);
+    if let Some(column) = table.column_mut(5) {
+        column.set_cell_alignment(CellAlignment::Left);
+    }
+    for change in &changes {
+        let verdict = match (change.is_real(), change.ratio > 1.0) {
+            (false, _) => "",
+            (true, true) => "slower",
+            (true, false) => "faster",
+        };
+        table.add_row([
+            duration(change.seconds[0]),
+            duration(change.seconds[1]),
+            format!("{:.3}", change.ratio),
+            format!("{:.3}", change.uncertainty),
+            verdict.to_owned(),
+            change.case.clone(),
+        ]);
+    }
+    print_table(&table);
+    let count = |is: fn(&crate::bench::Change) -> bool| changes.iter().filter(|change| is(change)).count();
+    println!("\n{} of {} cases have changed beyond their noise", count(|change| change.is_real()), changes.len());
+    let slower = args.fail_above.map_or(0, |share| changes.iter().filter(|change| change.is_slower_by(share)).count());
+    if slower > 0 {
+        eprintln!(
+            "failed: {slower} cases are slower by more than {:.0} %",
+            100.0 * args.fail_above.unwrap_or_default()
+        );
+        return Ok(Verdict::Failed);
+    }
+    Ok(Verdict::Passed)
+}
+
+/// Seconds as people read them.
+fn duration(seconds: f64) -> String {
+    match seconds {
+        seconds if seconds >= 1.0 => format!("{seconds:.2} s"),
+        seconds if seconds >= 1e-3 => format!("{:.2} ms", 1e3 * seconds),
+        seconds => format!("{:.1} µs", 1e6 * seconds),
+    }
+}

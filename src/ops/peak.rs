@@ -1,0 +1,155 @@
+//! What an adapter can do at most: ops that train nothing and bound those that do.
+//!
+//! They are checked against their references like all others, so that no peak comes from a kernel that does not compute.
+
+use rayon::prelude::*;
+
+use crate::op::{Feature, Op, Operand, Variant, shader};
+use crate::random::Random;
+use crate::tensor::DType::F32;
+use crate::tensor::HostTensor;
+
+/// Multiply-adds of a chain in one iteration of the kernel.
+const STEPS_PER_ROUND: usize = 16;
+
+/// Chains of an invocation: the lanes of two `vec4`.
+const CHAINS: usize = 8;
+
+/// `input` to `output`: eight chains of `16 · rounds` multiply-adds each, added up.
+///
+/// ```text
+/// output[i] = Σ over chains of x, where 16 · rounds times x = 0.75 · x + input[i], from x = 0 in four and 1 in four
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FmaChain {
+    /// Elements.
+    pub length: usize,
+    /// Iterations of the kernel.
+    pub rounds: usize,
+}
+
+impl FmaChain {
+    /// The sum of the chains that add `input`: the geometric series in closed form, so that a long chain costs no more
+    /// than a short one.
+    fn sum(&self, input: f32) -> f32 {
+        let shrunk = 0.75f64.powi((STEPS_PER_ROUND * self.rounds) as i32);
+        let chain = |start: f64| shrunk * start + f64::from(input) * (1.0 - shrunk) / (1.0 - 0.75);
+        (4.0 * (chain(0.0) + chain(1.0))) as f32
+    }
+}
+
+impl Op for FmaChain {
+    fn name(&self) -> &'static str {
+        "fma_chain"
+    }
+
+    fn sizes(&self) -> Vec<(&'static str, f64)> {
+        vec![("length", self.length as f64), ("rounds", self.rounds as f64)]
+    }
+
+    fn operands(&self) -> Vec<Operand> {
+        vec![Operand::read("input", F32, [self.length]), Operand::write("output", F32, [self.length])]
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        vec![Variant::linear(shader!("fma_chain"), self.length, self.rounds)]
+    }
+
+    fn reference(&self, tensors: &mut [HostTensor]) {
+        let [input, output] = tensors else { unreachable!("two operands") };
+        output.f32_mut().par_iter_mut().zip(input.f32()).for_each(|(output, &input)| *output = self.sum(input));
+    }
+
+    fn flops(&self) -> u64 {
+        2 * (self.length * CHAINS * STEPS_PER_ROUND * self.rounds) as u64
+    }
+
+    /// Small numbers, beside which it shows what a chain starts from and how many steps it makes.
+    fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {
+        let values: Vec<f32> = (0..self.length).map(|_| random.uniform(-0.01, 0.01)).collect();
+        vec![HostTensor::from_f32([self.length], &values), HostTensor::zeros(F32, [self.length].into())]
+    }
+
+    /// Rounding errors shrink by a quarter with each step, so that some four of them are left.
+    fn tolerance(&self) -> f64 {
+        8.0 * f64::from(f32::EPSILON)
+    }
+}
+
+/// As [`FmaChain`], in 16-bit floats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FmaChainF16(pub FmaChain);
+
+impl Op for FmaChainF16 {
+    fn name(&self) -> &'static str {
+        "fma_chain_f16"
+    }
+
+    fn sizes(&self) -> Vec<(&'static str, f64)> {
+        self.0.sizes()
+    }
+
+    fn operands(&self) -> Vec<Operand> {
+        self.0.operands()
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        vec![Variant::linear(shader!("fma_chain_f16"), self.0.length, self.0.rounds).with(Feature::F16)]
+    }
+
+    fn reference(&self, tensors: &mut [HostTensor]) {
+        self.0.reference(tensors);
+    }
+
+    fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {
+        self.0.test_inputs(random)
+    }
+
+    fn flops(&self) -> u64 {
+        self.0.flops()
+    }
+
+    /// A 16-bit float has 11 bits; errors shrink by a quarter with each step.
+    fn tolerance(&self) -> f64 {
+        4.0 / f64::from(1 << 10)
+    }
+}
+
+/// `input` to `output`, unchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BufferCopy {
+    /// Elements of 16 bytes in a quarter of the buffer.
+    pub quarter: usize,
+}
+
+impl Op for BufferCopy {
+    fn name(&self) -> &'static str {
+        "buffer_copy"
+    }
+
+    fn sizes(&self) -> Vec<(&'static str, f64)> {
+        vec![("quarter", self.quarter as f64)]
+    }
+
+    fn operands(&self) -> Vec<Operand> {
+        let shape = [4, self.quarter, 4];
+        vec![Operand::read("input", F32, shape), Operand::write("output", F32, shape)]
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        vec![Variant::linear(shader!("buffer_copy"), self.quarter, 0)]
+    }
+
+    fn reference(&self, tensors: &mut [HostTensor]) {
+        let [input, output] = tensors else { unreachable!("two operands") };
+        output.words_mut().copy_from_slice(input.words());
+    }
+
+    fn flops(&self) -> u64 {
+        0
+    }
+
+    fn tolerance(&self) -> f64 {
+        0.0
+    }
+}
