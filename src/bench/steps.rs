@@ -58,7 +58,7 @@ pub struct StepTiming {
     pub host_seconds: f64,
     /// From nothing to the end of the first step: buffers, pipelines, the driver's compilation.
     pub first_step_seconds: f64,
-    /// Bytes of all tensors, the data set of [`IMAGES`] images with them.
+    /// Bytes of all tensors, a data set of 1,024 images with them.
     pub memory_bytes: u64,
     /// Dispatches of a step.
     pub dispatches: usize,

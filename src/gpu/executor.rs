@@ -151,11 +151,7 @@ impl GpuExecutor {
             submitted += size;
             let history_copy = observer.watches_history().then(|| next_copy.next()).flatten();
             let submission = self.submit(phase, size, history_copy);
-            let (sender, done) = flume::bounded(1);
-            self.gpu.queue.on_submitted_work_done(move || {
-                // Nobody listens any more only where an earlier wait has failed.
-                let _ = sender.send(());
-            });
+            let done = self.gpu.done();
             in_flight.push_back(InFlight { steps_after: submitted, submission, done, history_copy });
         }
         Ok(submitted)

@@ -70,7 +70,7 @@ impl Stopwatch {
         self.encode(&mut encoder, turns);
         let submission = self.gpu.queue.submit([encoder.finish()]);
         let Some(timestamps) = &self.timestamps else {
-            self.gpu.finish(submission).await?;
+            self.gpu.wait(Some(submission), &self.gpu.done()).await?;
             return Ok(Lap::new(start.elapsed().as_secs_f64(), None));
         };
         let words = self.gpu.read_mapped(&timestamps.staging, Some(submission)).await?;

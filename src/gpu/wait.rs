@@ -20,14 +20,14 @@ impl Gpu {
         receiver.recv_async().await.with_context(|| format!("{} ended without an answer", self.info))
     }
 
-    /// Waits until the device has finished a submission.
-    pub(super) async fn finish(&self, submission: wgpu::SubmissionIndex) -> Result<()> {
+    /// Hears when the device has finished all that was submitted so far.
+    pub(super) fn done(&self) -> flume::Receiver<()> {
         let (sender, done) = flume::bounded(1);
         self.queue.on_submitted_work_done(move || {
             // Nobody listens any more only where an earlier wait has failed.
             let _ = sender.send(());
         });
-        self.wait(Some(submission), &done).await
+        done
     }
 
     /// Reads a buffer that the host can map, after the given submission.

@@ -2,16 +2,18 @@
 //!
 //! No test reaches the network: the proxy it is told to use does not answer. Each has a home folder of its own.
 
+#[path = "../common/mod.rs"]
 mod common;
+mod program;
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use common::{adapter_name, gpus, without_adapter};
 use libtest_mimic::{Arguments, Failed, Trial};
+use program::{Home, Run, check};
 use serde_json::Value;
-use tempfile::TempDir;
 
 type Test = fn(&Home) -> Result<(), Failed>;
 
@@ -71,134 +73,6 @@ fn main() {
         }
     }
     libtest_mimic::run(&arguments, trials).exit();
-}
-
-/// A folder that the program runs in, and that is its user's home.
-struct Home(TempDir);
-
-impl Home {
-    fn new() -> Self {
-        Self(tempfile::tempdir().expect("a temporary folder"))
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gpu-digits"));
-        command
-            .args(words)
-            .current_dir(self.0.path())
-            .env("HOME", self.0.path())
-            .env("ALL_PROXY", "http://127.0.0.1:1");
-        for variable in
-            ["XDG_CACHE_HOME", "GPU_DIGITS_DATA", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "no_proxy"]
-        {
-            command.env_remove(variable);
-        }
-        command
-    }
-
-    fn run(&self, words: &[&str]) -> Run {
-        Run::new(words, self.command(words).output().expect("the program runs"))
-    }
-
-    /// Runs where no driver of any kind is found.
-    fn run_without_drivers(&self, words: &[&str]) -> Run {
-        let mut command = self.command(words);
-        command.env("VK_DRIVER_FILES", "/nowhere").env("VK_ICD_FILENAMES", "/nowhere");
-        command.env("__EGL_VENDOR_LIBRARY_FILENAMES", "/nowhere");
-        Run::new(words, command.output().expect("the program runs"))
-    }
-
-    /// Trains a small model for a moment on the CPU into the folder `run`, unless `more` says otherwise.
-    fn train(&self, more: &[&str]) -> Run {
-        let defaults = [
-            ["--device", "cpu"],
-            ["--dataset", "generated"],
-            ["--generated-images", "300"],
-            ["--validation", "40"],
-            ["--model", "flatten, dense 10"],
-            ["--batch-size", "20"],
-            ["--epochs", "2"],
-            ["--out", "run"],
-        ];
-        let defaults = defaults.into_iter().filter(|[option, _]| !more.contains(option)).flatten();
-        self.run(&["train"].into_iter().chain(defaults).chain(more.iter().copied()).collect::<Vec<_>>())
-    }
-
-    fn json(&self, path: &str) -> Result<Value, Failed> {
-        Ok(serde_json::from_str(&fs::read_to_string(self.path(path))?)?)
-    }
-}
-
-/// What a run of the program printed, and its exit code.
-struct Run {
-    words: String,
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
-impl Run {
-    fn new(words: &[&str], output: Output) -> Self {
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        Self {
-            words: words.join(" "),
-            code: output.status.code(),
-            stdout: text(output.stdout),
-            stderr: text(output.stderr),
-        }
-    }
-
-    fn fail<T>(&self, what: impl std::fmt::Display) -> Result<T, Failed> {
-        let Self { words, code, stdout, stderr } = self;
-        Err(format!("gpu-digits {words}: {what}\nexit code {code:?}\nstdout:\n{stdout}\nstderr:\n{stderr}").into())
-    }
-
-    fn exits_with(&self, code: i32) -> Result<&Self, Failed> {
-        if self.code == Some(code) { Ok(self) } else { self.fail(format!("should exit with {code}")) }
-    }
-
-    fn prints(&self, parts: &[&str]) -> Result<&Self, Failed> {
-        match parts.iter().find(|part| !self.stdout.contains(*part)) {
-            Some(part) => self.fail(format!("should print `{part}`")),
-            None => Ok(self),
-        }
-    }
-
-    fn says(&self, parts: &[&str]) -> Result<&Self, Failed> {
-        match parts.iter().find(|part| !self.stderr.contains(*part)) {
-            Some(part) => self.fail(format!("should say `{part}`")),
-            None => Ok(self),
-        }
-    }
-
-    /// An error of usage or environment: exit code 2, nothing on stdout, no panic.
-    fn is_refused(&self, parts: &[&str]) -> Result<(), Failed> {
-        self.exits_with(2)?.says(parts)?;
-        if self.stdout.is_empty() && !self.stderr.contains("panicked") {
-            Ok(())
-        } else {
-            self.fail("should only be refused")
-        }
-    }
-
-    fn json(&self) -> Result<Value, Failed> {
-        self.exits_with(0)?;
-        serde_json::from_str(&self.stdout).or_else(|error| self.fail(error))
-    }
-
-    /// The word after `weights SHA-256`.
-    fn hash(&self) -> Result<String, Failed> {
-        let line = self.stdout.lines().find_map(|line| line.strip_prefix("weights SHA-256 "));
-        line.map_or_else(|| self.fail("should print the hash of the weights"), |hash| Ok(hash.to_owned()))
-    }
-}
-
-fn check(holds: bool, otherwise: impl Into<String>) -> Result<(), Failed> {
-    if holds { Ok(()) } else { Err(Failed::from(otherwise.into())) }
 }
 
 fn help(home: &Home) -> Result<(), Failed> {
