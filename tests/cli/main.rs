@@ -444,19 +444,26 @@ fn bench(home: &Home, device: &str) -> Result<(), Failed> {
         check(report.get(key).is_some(), format!("no `{key}` in the report"))?;
     }
     let peaks = &report["adapters"][0]["peaks"];
-    check(peaks["flops_per_second"].as_f64() > Some(1e8), peaks.to_string())?;
-    check(peaks["bytes_per_second"].as_f64() > Some(1e7), peaks.to_string())?;
+    check(peaks["flops_per_second"].as_f64() > Some(0.0), peaks.to_string())?;
+    check(peaks["bytes_per_second"].as_f64() > Some(0.0), peaks.to_string())?;
     let picture = fs::read_to_string(home.path("roof.svg"))?;
     check(picture.starts_with("<svg") && picture.contains("relu_forward:length=65"), "the picture lacks a kernel")?;
 
     home.run(&["bench", "show", "a.json", "--markdown"])
         .exits_with(0)?
         .prints(&["| kernel", "relu_forward:length=65"])?;
+    // From here with times of our own, since a test must not depend on how quiet the machine is.
+    let timing = |report: &mut Value, kernel: usize, seconds: f64| {
+        let timing = &mut report["adapters"][0]["kernels"][kernel]["timing"];
+        timing["median_seconds"] = seconds.into();
+        timing["uncertainty"] = 0.01.into();
+    };
     let compare = ["bench", "compare", "a.json", "b.json", "--fail-above", "10%"];
-    fs::copy(home.path("a.json"), home.path("b.json"))?;
+    [0, 1].into_iter().for_each(|kernel| timing(&mut report, kernel, 1.0));
+    fs::write(home.path("a.json"), report.to_string())?;
+    fs::write(home.path("b.json"), report.to_string())?;
     home.run(&compare).exits_with(0)?.prints(&["0 of 2 cases have changed"])?;
-    let median = &mut report["adapters"][0]["kernels"][0]["timing"]["median_seconds"];
-    *median = (10.0 * median.as_f64().unwrap_or(0.0)).into();
+    timing(&mut report, 0, 2.0);
     fs::write(home.path("b.json"), report.to_string())?;
     home.run(&compare)
         .exits_with(1)?
