@@ -1,5 +1,6 @@
 //! Two reports side by side: which kernels and steps have become slower or faster, beyond their noise.
 
+use super::measure::median_uncertainty;
 use super::report::Report;
 
 /// Two runs of the same kernel differ by this much although nothing has changed: what other programs do to a machine
@@ -60,7 +61,7 @@ fn entries(report: &Report) -> Vec<Entry> {
             adapter: adapter.clone(),
             case: format!("{:?} step, batch {}: {}", step.kind, step.batch_size, step.model).to_lowercase(),
             seconds: step.step_seconds,
-            uncertainty: 1.57 * step.spread / (step.samples as f64).sqrt(),
+            uncertainty: median_uncertainty(step.spread, step.samples),
         }));
     }
     entries

@@ -137,8 +137,7 @@ impl Subject {
         let seconds = |lap: &Lap| gpu_seconds(lap).unwrap_or(lap.wall_seconds) / self.repeats as f64;
         let mut samples: Vec<f64> = self.laps.iter().map(seconds).collect();
         samples.sort_by(f64::total_cmp);
-        let median = quantile(&samples, 0.5);
-        let spread = (quantile(&samples, 0.75) - quantile(&samples, 0.25)) / median;
+        let (median, spread) = median_and_spread(&samples);
         let mut warnings = Vec::new();
         if spread > LARGE_SPREAD {
             warnings.push(format!(
@@ -163,7 +162,7 @@ impl Subject {
             median_seconds: median,
             min_seconds: samples.first().copied().unwrap_or(f64::NAN),
             spread,
-            uncertainty: 1.57 * spread / (samples.len() as f64).sqrt(),
+            uncertainty: median_uncertainty(spread, samples.len()),
             samples: samples.len(),
             repeats: self.repeats,
             warnings,
@@ -171,8 +170,19 @@ impl Subject {
     }
 }
 
+/// Median of sorted samples, and their interquartile range over it.
+pub(super) fn median_and_spread(sorted: &[f64]) -> (f64, f64) {
+    let median = quantile(sorted, 0.5);
+    (median, (quantile(sorted, 0.75) - quantile(sorted, 0.25)) / median)
+}
+
+/// Half the width of the median's 95 % interval, over the median; see [`Timing::uncertainty`].
+pub(super) fn median_uncertainty(spread: f64, samples: usize) -> f64 {
+    1.57 * spread / (samples as f64).sqrt()
+}
+
 /// A quantile of sorted samples, interpolated between neighbours.
-pub(super) fn quantile(sorted: &[f64], share: f64) -> f64 {
+fn quantile(sorted: &[f64], share: f64) -> f64 {
     let place = share * sorted.len().saturating_sub(1) as f64;
     let (low, high) = (place.floor() as usize, place.ceil() as usize);
     let at = |index: usize| sorted.get(index).copied().unwrap_or(f64::NAN);

@@ -78,6 +78,11 @@ pub struct KernelRow {
 }
 
 impl KernelRow {
+    /// What it is called beside its layers, which tell the sizes; the whole case where there are none.
+    pub fn name(&self) -> &str {
+        if self.layers.is_empty() { &self.case } else { self.case.split(':').next().unwrap_or(&self.case) }
+    }
+
     /// Seconds that it takes of a training step.
     pub fn step_seconds(&self) -> f64 {
         if self.is_chosen { self.layers.len() as f64 * self.timing.median_seconds } else { 0.0 }

@@ -70,10 +70,9 @@ fn points(rows: &[KernelRow]) -> Vec<Point> {
     rows.sort_by(|a, b| b.step_seconds().total_cmp(&a.step_seconds()));
     let point = |(place, row): (usize, &KernelRow)| {
         let rate = row.flops as f64 / row.timing.median_seconds;
-        let name = if row.layers.is_empty() { &row.case } else { row.case.split(':').next().unwrap_or(&row.case) };
         Point {
             number: place + 1,
-            label: format!("{name} {}", row.layers.join(" ")),
+            label: format!("{} {}", row.name(), row.layers.join(" ")),
             intensity: row.flops as f64 / row.bytes as f64,
             flops_per_second: rate,
             color: COLORS[row.binding as usize],

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use super::measure::{Effort, quantile};
+use super::measure::{Effort, median_and_spread};
 use crate::executor::{Executor, Unobserved};
 use crate::gpu::{Gpu, GpuExecutor};
 use crate::model::Model;
@@ -95,14 +95,14 @@ pub async fn measure_steps(gpu: &Gpu, model: &Model, batch: usize, kind: Kind, e
         samples.push(seconds_of(steps).await?);
     }
     samples.sort_by(f64::total_cmp);
-    let median = quantile(&samples, 0.5);
+    let (median, spread) = median_and_spread(&samples);
     Ok(StepTiming {
         kind,
         model: model.to_string(),
         batch_size: batch,
         images_per_second: batch as f64 / median,
         step_seconds: median,
-        spread: (quantile(&samples, 0.75) - quantile(&samples, 0.25)) / median,
+        spread,
         samples: samples.len(),
         host_seconds: executor.counters().host_seconds / executor.counters().steps as f64,
         first_step_seconds,

@@ -139,7 +139,7 @@ fn print_adapter(measured: &AdapterReport, markdown: bool) {
             String::new()
         };
         table.add_row([
-            name(row),
+            row.name().to_owned(),
             row.layers.join(" "),
             duration(seconds),
             format!("{:.0} %", 100.0 * row.timing.uncertainty),
@@ -178,11 +178,6 @@ fn print_adapter(measured: &AdapterReport, markdown: bool) {
     println!();
 }
 
-/// In a model's table the layers tell the sizes; else the case does.
-fn name(row: &KernelRow) -> String {
-    if row.layers.is_empty() { row.case.clone() } else { row.case.split(':').next().unwrap_or(&row.case).to_owned() }
-}
-
 fn print_side_by_side(report: &Report, markdown: bool) {
     let titles: Vec<String> = report.adapters.iter().map(|measured| measured.adapter.to_string()).collect();
     let mut header = vec!["kernel".to_owned(), "layers".to_owned()];
@@ -197,7 +192,7 @@ fn print_side_by_side(report: &Report, markdown: bool) {
     }
     let mut table = table(&header.iter().map(String::as_str).collect::<Vec<_>>(), 2);
     for row in &report.adapters[0].kernels {
-        let mut cells = vec![name(row), row.layers.join(" ")];
+        let mut cells = vec![row.name().to_owned(), row.layers.join(" ")];
         for (place, measured) in report.adapters.iter().enumerate() {
             let other = measured.kernels.iter().find(|other| other.case == row.case);
             cells.push(other.map_or_else(|| "-".to_owned(), |other| duration(other.timing.median_seconds)));
