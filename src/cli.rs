@@ -224,7 +224,7 @@ pub struct BenchArgs {
     #[arg(long)]
     pub markdown: bool,
     /// Draw each kernel under the adapter's roofs
-    #[arg(long, value_name = "FILE.svg")]
+    #[arg(long, value_name = "FILE.svg|png", value_parser = crate::picture::path)]
     pub roofline: Option<PathBuf>,
 }
 
@@ -265,11 +265,14 @@ pub struct ShowArgs {
     /// Files of `bench --json`
     #[arg(required = true)]
     pub reports: Vec<PathBuf>,
+    /// Print a line for each adapter only
+    #[arg(long)]
+    pub summary: bool,
     /// Print tables as Markdown
     #[arg(long)]
     pub markdown: bool,
     /// Draw each kernel under the adapters' roofs
-    #[arg(long, value_name = "FILE.svg")]
+    #[arg(long, value_name = "FILE.svg|png", value_parser = crate::picture::path)]
     pub roofline: Option<PathBuf>,
 }
 

@@ -55,6 +55,7 @@ pub mod metrics;
 pub mod model;
 pub mod op;
 pub mod ops;
+pub mod picture;
 pub mod plan;
 pub mod random;
 pub mod run_folder;

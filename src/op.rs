@@ -119,6 +119,11 @@ pub enum Feature {
     Subgroups,
     /// 16-bit floats.
     F16,
+    /// Products of matrices of 16-bit floats by a whole subgroup, added up in 32 bits.
+    CooperativeMatrix {
+        /// Rows and columns.
+        size: u32,
+    },
 }
 
 impl Variant {

@@ -65,6 +65,14 @@ pub struct PlanConfig {
     pub optimizer: Option<Optimizer>,
 }
 
+impl PlanConfig {
+    /// One epoch over MNIST's 60,000 training and 10,000 test images.
+    pub fn for_mnist(batch: usize, optimizer: Option<Optimizer>) -> Self {
+        let images = 70_000;
+        Self { batch, images, batches: images.div_ceil(batch), steps: images.div_ceil(batch), optimizer }
+    }
+}
+
 /// A tensor of a plan, by its place in [`Plan::tensors`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TensorId(pub usize);

@@ -11,7 +11,7 @@ use gpu_digits::ops::dense::{Dense, DenseBackwardInput, DenseBackwardWeight, Den
 use gpu_digits::ops::dropout::DropoutApply;
 use gpu_digits::ops::max_pool::{MaxPool, MaxPoolBackward, MaxPoolForward};
 use gpu_digits::ops::optimizer::{AdamUpdate, SgdUpdate};
-use gpu_digits::ops::peak::{BufferCopy, FmaChain, FmaChainF16};
+use gpu_digits::ops::peak::{BufferCopy, FmaChain, FmaChainF16, MatrixChain};
 use gpu_digits::ops::reduce::{BiasBackward, ChunkSum};
 use gpu_digits::ops::relu::{ReluBackward, ReluForward};
 use gpu_digits::ops::{Case, TABLE};
@@ -40,8 +40,8 @@ enum Values {
     Integers(Vec<u32>),
 }
 
-fn f<const N: usize>(values: [f32; N]) -> Values {
-    Values::Floats(values.to_vec())
+fn f(values: impl Into<Vec<f32>>) -> Values {
+    Values::Floats(values.into())
 }
 
 fn u<const N: usize>(values: [u32; N]) -> Values {
@@ -369,6 +369,13 @@ fn data() -> Vec<Example> {
             FmaChainF16(FmaChain { length: 2, rounds: 8 }),
             vec![f([1.0, -0.5]), f([])],
             vec![f([32.0, -16.0])],
+        ),
+        // Sixteen times [1 2; 3 4] · [5 6; 7 8] = [19 22; 43 50], added three times.
+        example(
+            "matrices of two rows and columns",
+            MatrixChain { groups: 1, size: 2, rounds: 3 },
+            vec![f([[1.0, 2.0, 3.0, 4.0]; 16].concat()), f([5.0, 6.0, 7.0, 8.0]), f([])],
+            vec![f([[57.0, 66.0, 129.0, 150.0]; 16].concat())],
         ),
         example(
             "a copy is the same",

@@ -138,25 +138,13 @@ impl Subject {
         let mut samples: Vec<f64> = self.laps.iter().map(seconds).collect();
         samples.sort_by(f64::total_cmp);
         let (median, spread) = median_and_spread(&samples);
-        let mut warnings = Vec::new();
-        if spread > LARGE_SPREAD {
-            warnings.push(format!(
-                "the samples spread by more than {:.0} %: the machine is not quiet",
-                100.0 * LARGE_SPREAD
-            ));
-        }
-        if median * (self.repeats as f64) < SHORTEST_SAMPLE_SECONDS {
-            warnings.push("the kernel is too short to be timed well".to_owned());
-        }
-        if clock == Clock::Wall {
-            warnings.push("timed by the host's clock, with the cost of submitting".to_owned());
-        }
-        if self.is_software {
-            warnings.push("a software adapter".to_owned());
-        }
-        if cfg!(debug_assertions) {
-            warnings.push("a debug build".to_owned());
-        }
+        let doubts = Doubts {
+            spread,
+            sample_seconds: median * self.repeats as f64,
+            clock,
+            is_software: self.is_software,
+            is_debug: cfg!(debug_assertions),
+        };
         Timing {
             clock,
             median_seconds: median,
@@ -165,8 +153,35 @@ impl Subject {
             uncertainty: median_uncertainty(spread, samples.len()),
             samples: samples.len(),
             repeats: self.repeats,
-            warnings,
+            warnings: doubts.warnings(),
         }
+    }
+}
+
+/// What may make a figure doubtful.
+#[derive(Clone, Copy)]
+struct Doubts {
+    spread: f64,
+    sample_seconds: f64,
+    clock: Clock,
+    is_software: bool,
+    is_debug: bool,
+}
+
+impl Doubts {
+    fn warnings(&self) -> Vec<String> {
+        let limit = 100.0 * LARGE_SPREAD;
+        let doubts = [
+            (
+                self.spread > LARGE_SPREAD,
+                format!("the samples spread by more than {limit:.0} %: the machine is not quiet"),
+            ),
+            (self.sample_seconds < SHORTEST_SAMPLE_SECONDS, "the kernel is too short to be timed well".to_owned()),
+            (self.clock == Clock::Wall, "timed by the host's clock, with the cost of submitting".to_owned()),
+            (self.is_software, "a software adapter".to_owned()),
+            (self.is_debug, "a debug build".to_owned()),
+        ];
+        doubts.into_iter().filter(|(holds, _)| *holds).map(|(_, warning)| warning).collect()
     }
 }
 
@@ -210,5 +225,21 @@ mod tests {
         assert_eq!(quantile(&[1.0, 2.0, 4.0], 0.5), 2.0);
         assert_eq!(quantile(&[1.0, 2.0, 4.0, 8.0], 0.5), 3.0);
         assert_eq!(quantile(&[1.0, 3.0], 0.25), 1.5);
+    }
+
+    #[test]
+    fn each_doubt_is_said_and_no_other() {
+        let none =
+            Doubts { spread: 0.01, sample_seconds: 0.02, clock: Clock::Gpu, is_software: false, is_debug: false };
+        assert_eq!(none.warnings(), Vec::<String>::new());
+        let said = |doubts: Doubts, word: &str| {
+            let warnings = doubts.warnings();
+            assert!(warnings.len() == 1 && warnings[0].contains(word), "{word}: {warnings:?}");
+        };
+        said(Doubts { spread: 0.2, ..none }, "spread");
+        said(Doubts { sample_seconds: 1e-4, ..none }, "too short");
+        said(Doubts { clock: Clock::Wall, ..none }, "host's clock");
+        said(Doubts { is_software: true, ..none }, "software");
+        said(Doubts { is_debug: true, ..none }, "debug build");
     }
 }

@@ -6,16 +6,24 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use super::measure::{Effort, measure};
-use crate::gpu::{Gpu, Lap, Stopwatch, bind_variant};
-use crate::op::Variant;
+use crate::gpu::{Gpu, Lap, Stopwatch, bind_variant, choose_variant};
 use crate::ops::Case;
 use crate::ops::batch::ClockAdvance;
-use crate::ops::peak::{BufferCopy, FmaChain, FmaChainF16};
+use crate::ops::peak::{BufferCopy, FmaChain, FmaChainF16, MatrixChain};
 use crate::ops::reduce::ChunkSum;
 use crate::verify::Example;
 
 /// A dispatch of multiply-adds must take this long, so that starting it costs nothing beside.
 const LONG_DISPATCH_SECONDS: f64 = 4e-3;
+
+/// The most rounds of a chain.
+const MOST_ROUNDS: usize = 1 << 14;
+
+/// Invocations that fill any adapter.
+const INVOCATIONS: usize = 1 << 17;
+
+/// Subgroups that fill any adapter's matrix units, each with four products on their way at once.
+const SUBGROUPS: usize = 1 << 11;
 
 /// Bytes of each of the two buffers of a copy.
 const COPY_BYTES: u64 = 64 << 20;
@@ -30,6 +38,10 @@ pub struct Peaks {
     pub flops_per_second: f64,
     /// The same in f16 (`fma_chain_f16`); none where there is no f16.
     pub f16_flops_per_second: Option<f64>,
+    /// Floating-point operations a second of cooperative matrices, f16 in and f32 accumulated: chains of products
+    /// (`matrix_chain`), by the fastest size of them; none where there are no such matrices.
+    #[serde(default)]
+    pub matrix_flops_per_second: Option<f64>,
     /// Bytes a second, read and written: the faster of a copy of large buffers (`buffer_copy`) and of 32 reads to a write
     /// (`chunk_sum`).
     pub bytes_per_second: f64,
@@ -42,51 +54,39 @@ pub struct Peaks {
 }
 
 impl Peaks {
-    /// Measures them, in about two seconds.
+    /// Measures them, in a few seconds.
     ///
     /// # Errors
     /// Where a kernel is wrong, or the device fails.
     pub async fn measure(gpu: &Gpu, effort: Effort) -> Result<Self> {
-        let (length, elements) = Self::sizes(gpu);
-        let chain = FmaChain { length, rounds: Self::rounds(gpu, length).await? };
-        let half: Case = Arc::new(FmaChainF16(chain));
-        let (chain, copy): (Case, Case) = (Arc::new(chain), Arc::new(BufferCopy { quarter: elements / 16 }));
-        let read: Case = Arc::new(ChunkSum { chunks: 32, length: elements / 32 });
-        let best = async |case: &Case| -> Result<f64> {
-            Ok(measure(gpu, case, &only_variant(case), effort).await?.min_seconds)
+        let length = INVOCATIONS;
+        let flops_per_second = flop_rate(gpu, effort, |rounds| Arc::new(FmaChain { length, rounds })).await?;
+        let f16_flops_per_second = if gpu.info().f16 {
+            Some(flop_rate(gpu, effort, |rounds| Arc::new(FmaChainF16(FmaChain { length, rounds }))).await?)
+        } else {
+            None
         };
-        let chain_seconds = best(&chain).await?;
-        let copy_bytes_per_second = copy.cost().bytes as f64 / best(&copy).await?;
-        let read_bytes_per_second = read.cost().bytes as f64 / best(&read).await?;
-        let half_seconds = if gpu.info().f16 { Some(best(&half).await?) } else { None };
+        let mut matrix_flops_per_second = None;
+        for size in MatrixChain::SIZES {
+            if gpu.info().cooperative_matrices.contains(&(size as u32)) {
+                let groups = SUBGROUPS;
+                let rate = flop_rate(gpu, effort, |rounds| Arc::new(MatrixChain { groups, size, rounds })).await?;
+                matrix_flops_per_second = Some(matrix_flops_per_second.map_or(rate, |other| rate.max(other)));
+            }
+        }
+        let elements = (COPY_BYTES.min(gpu.info().max_tensor_bytes / 2) / 4) as usize;
+        let copy = byte_rate(gpu, effort, Arc::new(BufferCopy { quarter: elements / 16 })).await?;
+        let read = byte_rate(gpu, effort, Arc::new(ChunkSum { chunks: 32, length: elements / 32 })).await?;
         let [dispatch_seconds, dependent_dispatch_seconds, submit_seconds] = overheads(gpu, effort).await?;
         Ok(Self {
-            flops_per_second: chain.flops() as f64 / chain_seconds,
-            f16_flops_per_second: half_seconds.map(|seconds| half.flops() as f64 / seconds),
-            bytes_per_second: copy_bytes_per_second.max(read_bytes_per_second),
+            flops_per_second,
+            f16_flops_per_second,
+            matrix_flops_per_second,
+            bytes_per_second: copy.max(read),
             dispatch_seconds,
             dependent_dispatch_seconds,
             submit_seconds,
         })
-    }
-
-    /// Invocations that fill any adapter, and elements of a large buffer.
-    fn sizes(gpu: &Gpu) -> (usize, usize) {
-        (1 << 17, (COPY_BYTES.min(gpu.info().max_tensor_bytes / 2) / 4) as usize)
-    }
-
-    /// Rounds of the chain that make a dispatch long.
-    async fn rounds(gpu: &Gpu, length: usize) -> Result<usize> {
-        let mut rounds = 1;
-        loop {
-            let case: Case = Arc::new(FmaChain { length, rounds });
-            let effort = Effort { sample_seconds: 1e-3, samples: 1 };
-            let seconds = measure(gpu, &case, &only_variant(&case), effort).await?.min_seconds;
-            if seconds >= LONG_DISPATCH_SECONDS || rounds >= 1 << 14 {
-                return Ok(rounds);
-            }
-            rounds *= 4;
-        }
     }
 
     /// The least time that work can take, and what it is bound by.
@@ -106,11 +106,38 @@ pub enum Binding {
     Memory,
 }
 
+/// Operations a second of the fastest variant of a chain, in a dispatch of so many rounds that it is long, and that what
+/// comes before the rounds and after them costs nothing beside.
+async fn flop_rate(gpu: &Gpu, effort: Effort, chain: impl Fn(usize) -> Case) -> Result<f64> {
+    let quick = Effort { sample_seconds: 1e-3, samples: 1 };
+    let (mut rounds, mut seconds) = (1, best_seconds(gpu, quick, &chain(1)).await?);
+    while rounds < MOST_ROUNDS {
+        let longer = best_seconds(gpu, quick, &chain(4 * rounds)).await?;
+        let is_proportional = longer > 3.8 * seconds;
+        (rounds, seconds) = (4 * rounds, longer);
+        if is_proportional && seconds >= LONG_DISPATCH_SECONDS {
+            break;
+        }
+    }
+    let chain = chain(rounds);
+    Ok(chain.flops() as f64 / best_seconds(gpu, effort, &chain).await?)
+}
+
+/// Bytes a second of a kernel that does little but move them.
+async fn byte_rate(gpu: &Gpu, effort: Effort, case: Case) -> Result<f64> {
+    Ok(case.cost().bytes as f64 / best_seconds(gpu, effort, &case).await?)
+}
+
+async fn best_seconds(gpu: &Gpu, effort: Effort, case: &Case) -> Result<f64> {
+    Ok(measure(gpu, case, &choose_variant(gpu, case.as_ref())?, effort).await?.min_seconds)
+}
+
 /// Seconds of a dispatch that waits for none, of one after a barrier, and of submitting and awaiting one: the least seen.
 async fn overheads(gpu: &Gpu, effort: Effort) -> Result<[f64; 3]> {
     let case: Case = Arc::new(ClockAdvance);
     let example = Example::of(&case);
-    let kernels = bind_variant(gpu, case.as_ref(), &only_variant(&case), example.inputs(), DISPATCHES).await?;
+    let variant = choose_variant(gpu, case.as_ref())?;
+    let kernels = bind_variant(gpu, case.as_ref(), &variant, example.inputs(), DISPATCHES).await?;
     let stopwatch = Stopwatch::new(gpu);
     stopwatch.time(&kernels, DISPATCHES).await?;
     let mut least = [f64::INFINITY; 3];
@@ -124,8 +151,4 @@ async fn overheads(gpu: &Gpu, effort: Effort) -> Result<[f64; 3]> {
         least.iter_mut().zip(sample).for_each(|(least, sample)| *least = least.min(sample));
     }
     Ok(least)
-}
-
-fn only_variant(case: &Case) -> Variant {
-    case.variants().pop().unwrap_or_else(|| unreachable!("{} has a shader", case.name()))
 }

@@ -3,13 +3,13 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::peaks::Peaks;
 use super::report::{AdapterReport, KernelRow};
-use crate::files::write_atomically;
+use crate::picture::{self, Area, Drawn};
 
 /// Width of a panel's diagram, and of the list beside it, in pixels.
 const WIDTH: [u32; 2] = [760, 440];
@@ -34,34 +34,27 @@ struct Point {
     is_chosen: bool,
 }
 
-/// Draws a panel for each adapter into an SVG file.
+/// Draws a panel for each adapter into an SVG or PNG file.
 ///
 /// # Errors
-/// Where the file is not named `.svg` or cannot be written.
+/// Where the file has another ending or cannot be written.
 pub fn draw(adapters: &[AdapterReport], path: &Path) -> Result<()> {
-    ensure!(
-        path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("svg")),
-        "cannot draw {}: the picture is an SVG file; name it so",
-        path.display()
-    );
     let panels: Vec<(&AdapterReport, &Peaks, Vec<Point>)> = adapters
         .iter()
         .filter_map(|measured| Some((measured, measured.peaks.as_ref()?, points(&measured.kernels))))
         .collect();
     let height = |points: &[Point]| HEIGHT.max((80 + LINE * points.len() as i32) as u32);
     let total: u32 = panels.iter().map(|(_, _, points)| height(points)).sum();
-    let mut svg = String::new();
-    {
-        let mut rest = SVGBackend::with_string(&mut svg, (WIDTH[0] + WIDTH[1], total)).into_drawing_area();
-        rest.fill(&WHITE).context("cannot draw the roofline")?;
+    let svg = picture::draw((WIDTH[0] + WIDTH[1], total), |area| {
+        let mut rest = area.clone();
         for (measured, peaks, points) in &panels {
             let (panel, below) = rest.split_vertically(height(points));
-            draw_panel(&panel, measured, peaks, points)
-                .map_err(|error| anyhow::anyhow!("cannot draw the roofline: {error}"))?;
+            draw_panel(&panel, measured, peaks, points)?;
             rest = below;
         }
-    }
-    write_atomically(path, svg.as_bytes())
+        Ok(())
+    })?;
+    picture::write(&svg, path)
 }
 
 /// The kernels that compute something; those that only move data have no intensity and stand in the table alone.
@@ -82,14 +75,7 @@ fn points(rows: &[KernelRow]) -> Vec<Point> {
     rows.into_iter().enumerate().map(point).collect()
 }
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
-
-fn draw_panel(
-    panel: &Area<'_>,
-    measured: &AdapterReport,
-    peaks: &Peaks,
-    points: &[Point],
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+fn draw_panel(panel: &Area<'_>, measured: &AdapterReport, peaks: &Peaks, points: &[Point]) -> Drawn {
     let bounds = |value: fn(&Point) -> f64, also: [f64; 2]| {
         let values = points.iter().map(value).chain(also);
         values.fold((f64::INFINITY, 0.0f64), |(least, most), value| (least.min(value), most.max(value)))
@@ -127,11 +113,16 @@ fn draw_panel(
     let beside = style.clone().pos(Pos::new(HPos::Right, VPos::Bottom));
     chart.draw_series([Text::new(slope_name, (slope_x, roof(slope_x)), beside)])?;
 
-    let places: Vec<(i32, i32)> =
-        points.iter().map(|point| chart.backend_coord(&(point.intensity, point.flops_per_second))).collect();
     let origin = diagram.get_base_pixel();
-    let places: Vec<(i32, i32)> = places.into_iter().map(|(x, y)| (x - origin.0, y - origin.1)).collect();
-    for ((point, &place), label) in points.iter().zip(&places).zip(label_places(&places)) {
+    let place = |x: f64, y: f64| {
+        let (x, y) = chart.backend_coord(&(x, y));
+        (x - origin.0, y - origin.1)
+    };
+    let places: Vec<(i32, i32)> = points.iter().map(|point| place(point.intensity, point.flops_per_second)).collect();
+    let on_roof = |share: f64| x_range.start * (x_range.end / x_range.start).powf(share);
+    let roof_places: Vec<(i32, i32)> =
+        (0..=200).map(|step| on_roof(f64::from(step) / 200.0)).map(|x| place(x, roof(x).max(y_range.start))).collect();
+    for ((point, &place), label) in points.iter().zip(&places).zip(label_places(&places, &roof_places)) {
         // The line ends before the number.
         let end = (place.0 + (label.0 - place.0) / 2, place.1 + (label.1 - place.1) / 2);
         diagram.draw(&PathElement::new([place, end], point.color.mix(0.5)))?;
@@ -144,7 +135,7 @@ fn draw_panel(
 }
 
 /// The kernels by their numbers, the largest share of the step first.
-fn draw_list(list: &Area<'_>, points: &[Point]) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+fn draw_list(list: &Area<'_>, points: &[Point]) -> Drawn {
     let heading = ("sans-serif", 12).into_font().color(&BLACK);
     list.draw(&Text::new("bound by arithmetic", (4, 24), heading.color(&COLORS[0])))?;
     list.draw(&Text::new("bound by memory", (140, 24), heading.color(&COLORS[1])))?;
@@ -166,8 +157,8 @@ fn draw_list(list: &Area<'_>, points: &[Point]) -> Result<(), Box<dyn std::error
 }
 
 /// Where the numbers stand: on rings around their points, at the first place that is far enough from every point and
-/// every number before.
-fn label_places(points: &[(i32, i32)]) -> Vec<(i32, i32)> {
+/// every number before, and from the line.
+fn label_places(points: &[(i32, i32)], line: &[(i32, i32)]) -> Vec<(i32, i32)> {
     const DIRECTIONS: [(i32, i32); 8] = [(0, -10), (7, -7), (10, 0), (7, 7), (0, 10), (-7, 7), (-10, 0), (-7, -7)];
     let mut labels: Vec<(i32, i32)> = Vec::new();
     let is_near = |a: (i32, i32), b: (i32, i32), x: i32, y: i32| (a.0 - b.0).abs() < x && (a.1 - b.1).abs() < y;
@@ -177,6 +168,7 @@ fn label_places(points: &[(i32, i32)]) -> Vec<(i32, i32)> {
             .flat_map(|radius| DIRECTIONS.map(|(dx, dy)| (x + dx * radius / 10, y + dy * radius / 10)));
         let is_free = |place: &(i32, i32)| {
             points.iter().all(|&point| !is_near(point, *place, 10, 9))
+                && line.iter().all(|&point| !is_near(point, *place, 9, 8))
                 && labels.iter().all(|&label| !is_near(label, *place, 18, 13))
         };
         let place = rings.clone().find(is_free).unwrap_or((x, y - 14));
@@ -192,8 +184,9 @@ mod tests {
     #[test]
     fn numbers_of_points_that_lie_close_do_not_overlap() {
         let points = [(100, 100), (102, 101), (104, 99), (101, 103), (99, 98), (300, 300)];
-        let labels = label_places(&points);
+        let labels = label_places(&points, &[(100, 90)]);
         for (i, a) in labels.iter().enumerate() {
+            assert!((a.0 - 100).abs() >= 9 || (a.1 - 90).abs() >= 8, "{a:?} lies on the line");
             for b in &labels[i + 1..] {
                 assert!((a.0 - b.0).abs() >= 18 || (a.1 - b.1).abs() >= 13, "{a:?} and {b:?}");
             }

@@ -10,10 +10,14 @@ use crate::executor::{Executor, Unobserved};
 use crate::gpu::{Gpu, GpuExecutor};
 use crate::model::Model;
 use crate::plan::{Phase, Plan, PlanConfig};
+use crate::trace::{Span, Track};
 use crate::train::TrainConfig;
 
 /// Steps of an epoch of the measured plan, and so of the longest sample.
 const STEPS: usize = 256;
+
+/// Steps over which the device's time is averaged.
+const TRACED_STEPS: usize = 5;
 
 /// Images of the resident data set: few, for what they are changes no time.
 const IMAGES: usize = 1024;
@@ -56,6 +60,10 @@ pub struct StepTiming {
     pub samples: usize,
     /// What the host needs to encode and submit a step.
     pub host_seconds: f64,
+    /// What the device needs of it, by its timestamps: from the beginning of the first kernel to the end of the last; none
+    /// where the device has no timestamps.
+    #[serde(default)]
+    pub device_seconds: Option<f64>,
     /// From nothing to the end of the first step: buffers, pipelines, the driver's compilation.
     pub first_step_seconds: f64,
     /// Bytes of all tensors, a data set of 1,024 images with them.
@@ -96,6 +104,13 @@ pub async fn measure_steps(gpu: &Gpu, model: &Model, batch: usize, kind: Kind, e
     }
     samples.sort_by(f64::total_cmp);
     let (median, spread) = median_and_spread(&samples);
+    let host_seconds = executor.counters().host_seconds / executor.counters().steps as f64;
+    let device_seconds = if gpu.info().timestamps {
+        executor.write(host.clock, &[0, 0, 0]);
+        Some(device_seconds(&executor.trace(kind.phase(), TRACED_STEPS).await?))
+    } else {
+        None
+    };
     Ok(StepTiming {
         kind,
         model: model.to_string(),
@@ -104,9 +119,24 @@ pub async fn measure_steps(gpu: &Gpu, model: &Model, batch: usize, kind: Kind, e
         step_seconds: median,
         spread,
         samples: samples.len(),
-        host_seconds: executor.counters().host_seconds / executor.counters().steps as f64,
+        host_seconds,
+        device_seconds,
         first_step_seconds,
         memory_bytes,
         dispatches,
     })
+}
+
+/// Seconds of a step of a timeline, from the first kernel's beginning to the last one's end: the median.
+fn device_seconds(spans: &[Span]) -> f64 {
+    let kernels: Vec<&Span> = spans.iter().filter(|span| span.track == Track::Device).collect();
+    let steps = kernels.chunks(kernels.len() / TRACED_STEPS);
+    let mut seconds: Vec<f64> = steps
+        .map(|step| {
+            let end = step.iter().map(|span| span.start_seconds + span.seconds).fold(0.0, f64::max);
+            end - step.iter().map(|span| span.start_seconds).fold(f64::INFINITY, f64::min)
+        })
+        .collect();
+    seconds.sort_by(f64::total_cmp);
+    median_and_spread(&seconds).0
 }

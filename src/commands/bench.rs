@@ -44,10 +44,7 @@ async fn bench_kernels(args: &BenchArgs) -> Result<Verdict> {
     let model: Model = args.model.parse()?;
     let optimizer = Some(TrainConfig::DEFAULT.optimizer);
     let batch = args.batch_size;
-    let plan = Plan::new(
-        &model,
-        PlanConfig { batch, images: 70_000, batches: 70_000usize.div_ceil(batch), steps: 1, optimizer },
-    )?;
+    let plan = Plan::new(&model, PlanConfig { steps: 1, ..PlanConfig::for_mnist(batch, optimizer) })?;
     let cases = if args.ops.is_empty() { None } else { Some(Work::select(&args.ops)?.cases()) };
     let gpus = open_and_say(&args.device).await?;
     let effort = Effort { samples: args.samples, ..Effort::DEFAULT };
@@ -93,6 +90,11 @@ fn show(report: &Report, markdown: bool, picture: Option<&Path>) -> Result<()> {
 
 /// Prints saved reports, the adapters of several side by side.
 fn bench_show(args: &ShowArgs) -> Result<Verdict> {
+    if args.summary {
+        let reports = args.reports.iter().map(|path| Report::load(path)).collect::<Result<Vec<_>>>()?;
+        print_summary(&reports, args.markdown);
+        return Ok(Verdict::Passed);
+    }
     let mut all = Report::load(&args.reports[0])?;
     for path in &args.reports[1..] {
         all.adapters.extend(Report::load(path)?.adapters);
@@ -115,10 +117,14 @@ fn write_json(report: &Report, path: Option<&Path>) -> Result<()> {
 fn print_adapter(measured: &AdapterReport, markdown: bool) {
     println!("{}", measured.adapter);
     if let Some(peaks) = &measured.peaks {
-        let half = peaks.f16_flops_per_second.map_or_else(String::new, |rate| format!(" ({:.1} of f16)", rate / 1e9));
+        let rate = |rate: Option<f64>, of: &str| {
+            rate.map_or_else(String::new, |rate| format!(", {:.1} GFLOP/s of {of}", rate / 1e9))
+        };
+        let half = rate(peaks.f16_flops_per_second, "f16");
+        let matrices = rate(peaks.matrix_flops_per_second, "cooperative matrices");
         println!(
-            "peaks: {:.1} GFLOP/s of f32 multiply-adds{half}, {:.1} GB/s of memory; a dispatch takes {}, {} after a \
-             barrier, submitting one and waiting {}",
+            "peaks: {:.1} GFLOP/s of f32 multiply-adds{half}{matrices}, {:.1} GB/s of memory; a dispatch takes {}, {} \
+             after a barrier, submitting one and waiting {}",
             peaks.flops_per_second / 1e9,
             peaks.bytes_per_second / 1e9,
             duration(peaks.dispatch_seconds),
@@ -178,6 +184,35 @@ fn print_adapter(measured: &AdapterReport, markdown: bool) {
     println!();
 }
 
+/// A line for each adapter of each report: what it can do, and its first training step.
+fn print_summary(reports: &[Report], markdown: bool) {
+    let header = ["adapter", "f32 GFLOP/s", "f16", "matrices", "GB/s", "batch", "step", "images/s", "date", "commit"];
+    let mut table = table(&header, 1);
+    for report in reports {
+        for measured in &report.adapters {
+            let peak = |of: fn(&Peaks) -> Option<f64>| {
+                let rate = measured.peaks.as_ref().and_then(of);
+                rate.map_or_else(String::new, |rate| format!("{:.1}", rate / 1e9))
+            };
+            let step = measured.steps.iter().find(|step| step.kind == Kind::Train);
+            let of_step = |text: fn(&StepTiming) -> String| step.map_or_else(String::new, text);
+            table.add_row([
+                measured.adapter.to_string(),
+                peak(|peaks| Some(peaks.flops_per_second)),
+                peak(|peaks| peaks.f16_flops_per_second),
+                peak(|peaks| peaks.matrix_flops_per_second),
+                peak(|peaks| Some(peaks.bytes_per_second)),
+                of_step(|step| step.batch_size.to_string()),
+                of_step(|step| duration(step.step_seconds)),
+                of_step(|step| thousands(step.images_per_second as usize)),
+                report.date.chars().take(10).collect(),
+                report.commit.chars().take(7).collect(),
+            ]);
+        }
+    }
+    print(table, markdown);
+}
+
 fn print_side_by_side(report: &Report, markdown: bool) {
     let titles: Vec<String> = report.adapters.iter().map(|measured| measured.adapter.to_string()).collect();
     let mut header = vec!["kernel".to_owned(), "layers".to_owned()];
@@ -225,7 +260,7 @@ async fn bench_train(args: &BenchTrainArgs) -> Result<Verdict> {
     for gpu in &gpus {
         let mut steps: Vec<StepTiming> = Vec::new();
         println!("{}, {model}", gpu.info());
-        println!("  kind  batch     images/s        step    ±    host  first step  memory MB  dispatches");
+        println!("  kind  batch     images/s        step    ±     device     host  first step  memory MB  dispatches");
         for kind in [Kind::Train, Kind::Infer] {
             for &batch in &args.batch_size {
                 let timing = match measure_steps(gpu, &model, batch, kind, effort).await {
@@ -236,11 +271,12 @@ async fn bench_train(args: &BenchTrainArgs) -> Result<Verdict> {
                     }
                 };
                 println!(
-                    "{:>6}  {batch:>5}  {:>11}  {:>10}  {:>2.0} %  {:>5}  {:>10}  {:>9.1}  {:>10}",
+                    "{:>6}  {batch:>5}  {:>11}  {:>10}  {:>2.0} %  {:>9}  {:>7}  {:>10}  {:>9.1}  {:>10}",
                     format!("{kind:?}").to_lowercase(),
                     thousands(timing.images_per_second as usize),
                     duration(timing.step_seconds),
                     100.0 * timing.spread,
+                    timing.device_seconds.map_or_else(|| "-".to_owned(), duration),
                     duration(timing.host_seconds),
                     duration(timing.first_step_seconds),
                     timing.memory_bytes as f64 / 1e6,

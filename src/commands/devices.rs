@@ -12,13 +12,25 @@ pub(super) async fn run(args: &DevicesArgs) -> Result<Verdict> {
         println!("{}", serde_json::to_string_pretty(&infos)?);
         return Ok(Verdict::Passed);
     }
-    let header =
-        ["#", "device", "backend", "kind", "driver", "subgroup", "f16", "timing", "buffers", "tensor MiB", "workgroup"];
+    let header = [
+        "#",
+        "device",
+        "backend",
+        "kind",
+        "driver",
+        "subgroup",
+        "f16",
+        "matrices",
+        "timing",
+        "buffers",
+        "tensor MiB",
+        "workgroup",
+    ];
     let mut table = table(&header, 5);
     for info in &infos {
         table.add_row(row(info));
     }
-    table.add_row(["cpu", "the CPU executor", "", "", "", "", "", "", "", "", ""]);
+    table.add_row(["cpu", "the CPU executor", "", "", "", "", "", "", "", "", "", ""]);
     print_table(&table);
     for info in &infos {
         if let Some(reason) = &info.unusable {
@@ -41,6 +53,7 @@ fn row(info: &AdapterInfo) -> Vec<String> {
         Some([least, most]) if least == most => least.to_string(),
         Some([least, most]) => format!("{least}-{most}"),
     };
+    let matrices: Vec<String> = info.cooperative_matrices.iter().map(|size| format!("{size}x{size}")).collect();
     vec![
         info.index.to_string(),
         info.name.clone(),
@@ -49,6 +62,7 @@ fn row(info: &AdapterInfo) -> Vec<String> {
         format!("{} {}", info.driver, info.driver_version).trim().to_owned(),
         subgroup,
         yes_no(info.f16),
+        if matrices.is_empty() { "no".to_owned() } else { matrices.join(" ") },
         yes_no(info.timestamps),
         info.max_storage_buffers.to_string(),
         (info.max_tensor_bytes >> 20).to_string(),

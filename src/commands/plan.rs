@@ -8,15 +8,10 @@ use crate::commands::train::optimizer;
 use crate::model::Model;
 use crate::plan::{Call, Phase, Plan, PlanConfig};
 
-/// Images of the data set that the plan is printed for: MNIST's.
-const IMAGES: usize = 70_000;
-
 pub(super) fn run(args: &PlanArgs) -> Result<Verdict> {
     let model: Model = args.model.parse()?;
-    let batches = IMAGES.div_ceil(args.batch_size);
-    let optimizer = Some(optimizer(args.optimizer, None, 0.0)?);
-    let plan =
-        Plan::new(&model, PlanConfig { batch: args.batch_size, images: IMAGES, batches, steps: batches, optimizer })?;
+    let optimizer = optimizer(args.optimizer, None, 0.0)?;
+    let plan = Plan::new(&model, PlanConfig::for_mnist(args.batch_size, Some(optimizer)))?;
 
     println!("model: {model}");
     println!("parameters: {}", thousands(model.parameter_count()));

@@ -78,6 +78,9 @@ pub struct AdapterInfo {
     pub subgroup_size: Option<[u32; 2]>,
     /// Whether shaders may use 16-bit floats.
     pub f16: bool,
+    /// Sizes of square matrices of 16-bit floats that subgroups multiply, adding up in 32 bits.
+    #[serde(default)]
+    pub cooperative_matrices: Vec<u32>,
     /// Whether the device can time kernels.
     pub timestamps: bool,
     /// Storage buffers of a kernel, at most.
@@ -155,6 +158,7 @@ fn describe(adapter: &wgpu::Adapter, backend: Backend, index: usize) -> AdapterI
         driver_version: info.driver_info,
         subgroup_size: features.contains(wgpu::Features::SUBGROUP).then_some(subgroup_size),
         f16: features.contains(wgpu::Features::SHADER_F16),
+        cooperative_matrices: cooperative_matrices(adapter),
         timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
         max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
         max_tensor_bytes: limits.max_buffer_size.min(limits.max_storage_buffer_binding_size),
@@ -162,4 +166,22 @@ fn describe(adapter: &wgpu::Adapter, backend: Backend, index: usize) -> AdapterI
         max_workgroup_size: limits.max_compute_invocations_per_workgroup,
         unusable,
     }
+}
+
+fn cooperative_matrices(adapter: &wgpu::Adapter) -> Vec<u32> {
+    let needed =
+        wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX | wgpu::Features::SHADER_F16 | wgpu::Features::SUBGROUP;
+    if !adapter.features().contains(needed) {
+        return vec![];
+    }
+    let mut sizes = Vec::new();
+    for matrix in adapter.cooperative_matrix_properties() {
+        let is_square = matrix.m_size == matrix.n_size && matrix.n_size == matrix.k_size;
+        let types = (matrix.ab_type, matrix.cr_type);
+        let has_types = types == (wgpu::CooperativeScalarType::F16, wgpu::CooperativeScalarType::F32);
+        if is_square && has_types && !sizes.contains(&matrix.m_size) {
+            sizes.push(matrix.m_size);
+        }
+    }
+    sizes
 }

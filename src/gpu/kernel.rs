@@ -33,7 +33,10 @@ pub(super) struct Dispatch {
 }
 
 /// The first of an op's variants that a GPU can run.
-pub(super) fn choose_variant(gpu: &Gpu, op: &dyn Op) -> Result<Variant> {
+///
+/// # Errors
+/// Where it can run none.
+pub fn choose_variant(gpu: &Gpu, op: &dyn Op) -> Result<Variant> {
     op.variants()
         .into_iter()
         .find(|variant| gpu.why_not(variant).is_none())
@@ -53,6 +56,9 @@ impl Gpu {
                 Some(format!("it needs subgroups of {SUBGROUP_LANES} lanes or more"))
             }
             Some(Feature::F16) if !self.info.f16 => Some("it needs 16-bit floats".to_owned()),
+            Some(Feature::CooperativeMatrix { size }) if !self.info.cooperative_matrices.contains(&size) => {
+                Some(format!("it needs cooperative matrices of {size}x{size}"))
+            }
             _ => None,
         }
     }

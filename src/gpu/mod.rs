@@ -4,12 +4,13 @@ mod adapters;
 mod executor;
 mod kernel;
 mod stopwatch;
+mod timestamps;
 mod trace;
 mod wait;
 
 pub use adapters::{Adapter, AdapterInfo, AdapterKind, Backend, adapters, adapters_up_to};
 pub use executor::GpuExecutor;
-pub use kernel::{Bound, POISON, bind_variant, run_variant};
+pub use kernel::{Bound, POISON, bind_variant, choose_variant, run_variant};
 pub use stopwatch::{Lap, Stopwatch};
 
 use std::sync::{Arc, Mutex};
@@ -35,10 +36,16 @@ impl Gpu {
         if let Some(reason) = &info.unusable {
             bail!("{info} cannot be used: {reason}");
         }
-        let used = wgpu::Features::SUBGROUP | wgpu::Features::SHADER_F16 | wgpu::Features::TIMESTAMP_QUERY;
+        let mut used = wgpu::Features::SUBGROUP | wgpu::Features::SHADER_F16 | wgpu::Features::TIMESTAMP_QUERY;
+        let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
+        if !info.cooperative_matrices.is_empty() {
+            used |= wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
+            experimental_features = experimental();
+        }
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("gpu-digits"),
             required_features: adapter.handle.features() & used,
+            experimental_features,
             required_limits: adapter.handle.limits(),
             memory_hints: wgpu::MemoryHints::Performance,
             ..Default::default()
@@ -83,4 +90,15 @@ impl Gpu {
             None => Ok(()),
         }
     }
+}
+
+/// Lets wgpu offer what it does not yet check as thoroughly as the rest: cooperative matrices.
+#[expect(
+    unsafe_code,
+    reason = "the only way to matrix units; the shaders that use them are our own, and each is verified"
+)]
+fn experimental() -> wgpu::ExperimentalFeatures {
+    // SAFETY: wgpu asks that its users accept undefined behaviour in what is experimental. It can come from a shader that
+    // loads or stores a matrix beyond its buffer: ours take whole tiles out of tensors made of whole tiles.
+    unsafe { wgpu::ExperimentalFeatures::enabled() }
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use super::kernel::{Dispatch, staging_buffer};
+use super::timestamps::Timestamps;
 use super::{Bound, Gpu};
 
 /// What one submission took.
@@ -24,14 +24,6 @@ impl Lap {
     }
 }
 
-/// A pair of timestamps and the way they come back.
-struct Timestamps {
-    queries: wgpu::QuerySet,
-    resolved: wgpu::Buffer,
-    staging: wgpu::Buffer,
-    period_seconds: f64,
-}
-
 /// Times submissions on a GPU.
 pub struct Stopwatch {
     gpu: Gpu,
@@ -41,22 +33,7 @@ pub struct Stopwatch {
 impl Stopwatch {
     /// A stopwatch for a GPU.
     pub fn new(gpu: &Gpu) -> Self {
-        let timestamps = gpu.device.features().contains(wgpu::Features::TIMESTAMP_QUERY).then(|| Timestamps {
-            queries: gpu.device.create_query_set(&wgpu::QuerySetDescriptor {
-                label: Some("stopwatch"),
-                ty: wgpu::QueryType::Timestamp,
-                count: 2,
-            }),
-            resolved: gpu.device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some("timestamps"),
-                size: 16,
-                usage: wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC,
-                mapped_at_creation: false,
-            }),
-            staging: staging_buffer(gpu, 4),
-            period_seconds: f64::from(gpu.queue.get_timestamp_period()) * 1e-9,
-        });
-        Self { gpu: gpu.clone(), timestamps }
+        Self { gpu: gpu.clone(), timestamps: Timestamps::new(gpu, 1) }
     }
 
     /// Submits `repeats` dispatches, which take turns among the bound kernels, and waits for them.
@@ -64,39 +41,24 @@ impl Stopwatch {
     /// # Errors
     /// Where the device fails.
     pub async fn time(&self, kernels: &[Bound], repeats: usize) -> Result<Lap> {
-        let turns = kernels.iter().cycle().take(repeats).map(|Bound(dispatch)| dispatch);
         let start = Instant::now();
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        self.encode(&mut encoder, turns);
-        let submission = self.gpu.queue.submit([encoder.finish()]);
-        let Some(timestamps) = &self.timestamps else {
-            self.gpu.wait(Some(submission), &self.gpu.done()).await?;
-            return Ok(Lap::new(start.elapsed().as_secs_f64(), None));
-        };
-        let words = self.gpu.read_mapped(&timestamps.staging, Some(submission)).await?;
-        let wall_seconds = start.elapsed().as_secs_f64();
-        let [begin, end] = [0, 2].map(|word| u64::from(words[word]) | u64::from(words[word + 1]) << 32);
-        // A clock that runs backwards gives a negative time.
-        let gpu_seconds = end.wrapping_sub(begin) as i64 as f64 * timestamps.period_seconds;
-        Ok(Lap::new(wall_seconds, Some(gpu_seconds)))
-    }
-
-    fn encode<'a>(&self, encoder: &mut wgpu::CommandEncoder, dispatches: impl Iterator<Item = &'a Dispatch>) {
-        let timestamp_writes = self.timestamps.as_ref().map(|timestamps| wgpu::ComputePassTimestampWrites {
-            query_set: &timestamps.queries,
-            beginning_of_pass_write_index: Some(0),
-            end_of_pass_write_index: Some(1),
-        });
+        let timestamp_writes = self.timestamps.as_ref().map(|timestamps| timestamps.of_pass(0));
         {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes });
-            for dispatch in dispatches {
+            for Bound(dispatch) in kernels.iter().cycle().take(repeats) {
                 dispatch.encode(&mut pass);
             }
         }
-        if let Some(Timestamps { queries, resolved, staging, .. }) = &self.timestamps {
-            encoder.resolve_query_set(queries, 0..2, resolved, 0);
-            encoder.copy_buffer_to_buffer(resolved, 0, staging, 0, 16);
-        }
+        let Some(timestamps) = &self.timestamps else {
+            let submission = self.gpu.queue.submit([encoder.finish()]);
+            self.gpu.wait(Some(submission), &self.gpu.done()).await?;
+            return Ok(Lap::new(start.elapsed().as_secs_f64(), None));
+        };
+        timestamps.resolve(&mut encoder);
+        let submission = self.gpu.queue.submit([encoder.finish()]);
+        let passes = timestamps.read(&self.gpu, submission).await?;
+        Ok(Lap::new(start.elapsed().as_secs_f64(), Some(passes[0][1])))
     }
 }
 

@@ -21,7 +21,7 @@ use dense::{Dense, DenseBackwardInput, DenseBackwardWeight, DenseForward};
 use dropout::DropoutApply;
 use max_pool::{MaxPool, MaxPoolBackward, MaxPoolForward};
 use optimizer::{AdamUpdate, SgdUpdate};
-use peak::{BufferCopy, FmaChain, FmaChainF16};
+use peak::{BufferCopy, FmaChain, FmaChainF16, MatrixChain};
 use reduce::{BiasBackward, ChunkSum};
 use relu::{ReluBackward, ReluForward};
 
@@ -60,6 +60,7 @@ pub const TABLE: &[Entry] = &[
     Entry { name: "clock_advance", awkward_cases: || each([ClockAdvance], |advance| advance) },
     Entry { name: "fma_chain", awkward_cases: || each(fma_chains(), |chain| chain) },
     Entry { name: "fma_chain_f16", awkward_cases: || each(fma_chains(), FmaChainF16) },
+    Entry { name: "matrix_chain", awkward_cases: || each(matrix_chains(), |chain| chain) },
     Entry { name: "buffer_copy", awkward_cases: || each([1, 65, 4099], |quarter| BufferCopy { quarter }) },
 ];
 
@@ -163,6 +164,14 @@ fn adam_updates() -> impl IntoIterator<Item = AdamUpdate> {
 
 fn fma_chains() -> impl IntoIterator<Item = FmaChain> {
     [(1, 1), (65, 3), (4099, 2)].map(|(length, rounds)| FmaChain { length, rounds })
+}
+
+fn matrix_chains() -> impl IntoIterator<Item = MatrixChain> {
+    [(1, 8, 1), (3, 8, 7), (1, 16, 2), (5, 16, 3), (2, 5, 4), (5, 4, 1)].map(|(groups, size, rounds)| MatrixChain {
+        groups,
+        size,
+        rounds,
+    })
 }
 
 fn metrics() -> impl IntoIterator<Item = MetricsAppend> {

@@ -4,7 +4,7 @@
 
 use rayon::prelude::*;
 
-use crate::op::{Feature, Op, Operand, Variant, shader};
+use crate::op::{Feature, Op, Operand, Variant, shader, sum_tolerance};
 use crate::random::Random;
 use crate::tensor::DType::F32;
 use crate::tensor::HostTensor;
@@ -112,6 +112,91 @@ impl Op for FmaChainF16 {
     /// A 16-bit float has 11 bits; errors shrink by a quarter with each step.
     fn tolerance(&self) -> f64 {
         4.0 / f64::from(1 << 10)
+    }
+}
+
+/// Tiles of a workgroup of the cooperative variants of [`MatrixChain`].
+const TILES_PER_GROUP: usize = 16;
+
+/// `left`, `right` to `output`: each square tile of `left` times `right`, added up `rounds` times.
+///
+/// The numbers must be such that 16-bit floats hold them: the variants that use matrix units convert them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MatrixChain {
+    /// Groups of 16 tiles.
+    pub groups: usize,
+    /// Rows and columns of a tile.
+    pub size: usize,
+    /// How often the product is added.
+    pub rounds: usize,
+}
+
+impl MatrixChain {
+    /// Sizes of tiles that there are cooperative variants for.
+    pub const SIZES: [usize; 2] = [8, 16];
+}
+
+impl Op for MatrixChain {
+    fn name(&self) -> &'static str {
+        "matrix_chain"
+    }
+
+    fn sizes(&self) -> Vec<(&'static str, f64)> {
+        vec![("groups", self.groups as f64), ("size", self.size as f64), ("rounds", self.rounds as f64)]
+    }
+
+    fn operands(&self) -> Vec<Operand> {
+        let tiles = [TILES_PER_GROUP * self.groups, self.size, self.size];
+        vec![
+            Operand::read("left", F32, tiles),
+            Operand::read("right", F32, [self.size, self.size]),
+            Operand::write("output", F32, tiles),
+        ]
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        let elements = TILES_PER_GROUP * self.groups * self.size * self.size;
+        let plain = Variant::linear(shader!("matrix_chain"), elements, self.rounds * (1 + self.size));
+        let shader = match self.size {
+            8 => shader!("matrix_chain.cooperative8"),
+            16 => shader!("matrix_chain.cooperative16"),
+            _ => return vec![plain],
+        };
+        let copies = TILES_PER_GROUP * self.size * self.size / 32;
+        let cooperative = Variant {
+            workgroups: [self.groups as u32, 1, 1],
+            ..Variant::single(shader, 4 * (self.rounds + 1) + 2 * copies)
+        };
+        vec![cooperative.with(Feature::CooperativeMatrix { size: self.size as u32 }), plain]
+    }
+
+    fn reference(&self, tensors: &mut [HostTensor]) {
+        let [left, right, output] = tensors else { unreachable!("three operands") };
+        let (size, rounds) = (self.size, self.rounds as f64);
+        let (left, right) = (left.f32(), right.f32());
+        output.f32_mut().par_iter_mut().enumerate().for_each(|(i, output)| {
+            let (row, x) = (i / size * size, i % size);
+            let product = |k: usize| f64::from(left[row + k]) * f64::from(right[k * size + x]);
+            *output = (rounds * (0..size).map(product).sum::<f64>()) as f32;
+        });
+    }
+
+    fn flops(&self) -> u64 {
+        2 * (TILES_PER_GROUP * self.groups * self.size.pow(3) * self.rounds) as u64
+    }
+
+    /// Multiples of an eighth from [-1, 1]: 16-bit floats hold them and 32-bit floats their sums.
+    fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {
+        let eighth = |operand: Operand| {
+            let values: Vec<f32> = (0..operand.shape.len()).map(|_| random.uniform(-8.5, 8.5).round() / 8.0).collect();
+            HostTensor::from_f32(operand.shape, &values)
+        };
+        self.operands().into_iter().map(eighth).collect()
+    }
+
+    /// Matrix units may cut a sum's last bits off instead of rounding them.
+    fn tolerance(&self) -> f64 {
+        sum_tolerance(self.size * self.rounds)
     }
 }
 

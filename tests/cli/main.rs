@@ -49,6 +49,8 @@ fn main() {
         ("pictures_that_cannot_be_used_are_errors", wrong_pictures),
         ("reports_that_cannot_be_compared_are_errors", wrong_reports),
         ("bench_without_adapter_is_an_error", bench_without_adapter),
+        ("the_readme_shows_the_committed_results_as_bench_prints_them", readme_results),
+        ("a_picture_of_another_kind_is_refused_before_any_work", wrong_picture_kind),
         #[cfg(unix)]
         ("ctrl_c_ends_training_after_the_step_and_keeps_what_was_trained", ctrl_c),
     ];
@@ -109,7 +111,10 @@ fn command_help(home: &Home) -> Result<(), Failed> {
         ("verify", &["--device", "--verbose", "--json", "--junit"]),
         ("devices", &["--json"]),
         ("plan", &["--model", "--batch-size"]),
-        ("bench", &["--model", "--batch-size", "--device", "--json", "--markdown", "--roofline", "compare", "train"]),
+        (
+            "bench",
+            &["--model", "--batch-size", "--device", "--json", "--markdown", "--roofline", "compare", "train", "show"],
+        ),
     ];
     for (command, options) in options {
         home.run(&[command, "--help"]).exits_with(0)?.prints(options)?;
@@ -435,6 +440,24 @@ fn bench_without_adapter(home: &Home) -> Result<(), Failed> {
     home.run(&["bench", "conv3d"]).is_refused(&["conv3d", "conv2d_forward"])
 }
 
+fn readme_results(home: &Home) -> Result<(), Failed> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut results: Vec<String> = fs::read_dir(root.join("benches/results"))?
+        .map(|entry| Ok(entry?.path().display().to_string()))
+        .collect::<std::io::Result<_>>()?;
+    results.retain(|path| path.ends_with(".json"));
+    results.sort();
+    let words = ["bench", "show", "--summary", "--markdown"].into_iter().chain(results.iter().map(String::as_str));
+    let run = home.run(&words.collect::<Vec<_>>());
+    let table = &run.exits_with(0)?.stdout;
+    let readme = fs::read_to_string(root.join("README.md"))?;
+    check(readme.contains(table), format!("README.md does not hold this table:\n{table}"))
+}
+
+fn wrong_picture_kind(home: &Home) -> Result<(), Failed> {
+    home.run(&["bench", "--roofline", "roof.pdf"]).is_refused(&["roof.pdf", ".svg", ".png"])
+}
+
 fn bench(home: &Home, device: &str) -> Result<(), Failed> {
     let words = ["bench", "relu_forward:length=65", "dense_forward:batch=3,inputs=65,outputs=2", "--device", device];
     let run = home.run(&[&words[..], &["--samples", "3", "--json", "a.json", "--roofline", "roof.svg"]].concat());
@@ -448,6 +471,10 @@ fn bench(home: &Home, device: &str) -> Result<(), Failed> {
     check(peaks["bytes_per_second"].as_f64() > Some(0.0), peaks.to_string())?;
     let picture = fs::read_to_string(home.path("roof.svg"))?;
     check(picture.starts_with("<svg") && picture.contains("relu_forward:length=65"), "the picture lacks a kernel")?;
+
+    home.run(&["bench", "show", "a.json", "--roofline", "roof.png"]).exits_with(0)?;
+    let pixels = image::open(home.path("roof.png"))?;
+    check(pixels.width() == 2400, format!("the picture is {} pixels wide", pixels.width()))?;
 
     home.run(&["bench", "show", "a.json", "--markdown"])
         .exits_with(0)?

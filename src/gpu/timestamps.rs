@@ -1,0 +1,72 @@
+//! The device's clock: a set of timestamps, written by passes and read back.
+
+use anyhow::Result;
+
+use super::Gpu;
+use super::kernel::staging_buffer;
+
+/// Bytes of a timestamp.
+const SIZE_BYTES: u64 = 8;
+
+/// A set of timestamps and the way they come back.
+pub(super) struct Timestamps {
+    queries: wgpu::QuerySet,
+    resolved: wgpu::Buffer,
+    staging: wgpu::Buffer,
+    count: u32,
+    period_seconds: f64,
+}
+
+impl Timestamps {
+    /// The most timestamps of a set that WebGPU guarantees.
+    pub(super) const MOST: usize = 4096;
+
+    /// A set for `passes` passes; none where the device has no timestamps.
+    pub(super) fn new(gpu: &Gpu, passes: usize) -> Option<Self> {
+        if !gpu.info.timestamps {
+            return None;
+        }
+        let count = 2 * passes as u32;
+        Some(Self {
+            queries: gpu.device.create_query_set(&wgpu::QuerySetDescriptor {
+                label: Some("timestamps"),
+                ty: wgpu::QueryType::Timestamp,
+                count,
+            }),
+            resolved: gpu.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("timestamps"),
+                size: SIZE_BYTES * u64::from(count),
+                usage: wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC,
+                mapped_at_creation: false,
+            }),
+            staging: staging_buffer(gpu, 2 * count as usize),
+            count,
+            period_seconds: f64::from(gpu.queue.get_timestamp_period()) * 1e-9,
+        })
+    }
+
+    /// What makes a pass write its beginning and its end.
+    pub(super) fn of_pass(&self, pass: usize) -> wgpu::ComputePassTimestampWrites<'_> {
+        let first = 2 * pass as u32;
+        wgpu::ComputePassTimestampWrites {
+            query_set: &self.queries,
+            beginning_of_pass_write_index: Some(first),
+            end_of_pass_write_index: Some(first + 1),
+        }
+    }
+
+    /// Appends the way back to the last commands.
+    pub(super) fn resolve(&self, encoder: &mut wgpu::CommandEncoder) {
+        encoder.resolve_query_set(&self.queries, 0..self.count, &self.resolved, 0);
+        encoder.copy_buffer_to_buffer(&self.resolved, 0, &self.staging, 0, self.resolved.size());
+    }
+
+    /// Beginning and end of each pass, in seconds since the beginning of the first, when the submission is done.
+    pub(super) async fn read(&self, gpu: &Gpu, submission: wgpu::SubmissionIndex) -> Result<Vec<[f64; 2]>> {
+        let words = gpu.read_mapped(&self.staging, Some(submission)).await?;
+        let ticks = |word: usize| u64::from(words[word]) | u64::from(words[word + 1]) << 32;
+        // A clock that runs backwards gives a negative time.
+        let seconds = |word: usize| ticks(word).wrapping_sub(ticks(0)) as i64 as f64 * self.period_seconds;
+        Ok((0..words.len()).step_by(4).map(|word| [seconds(word), seconds(word + 2)]).collect())
+    }
+}
