@@ -38,6 +38,8 @@ pub enum Command {
     Devices(DevicesArgs),
     /// Print a model's calls with shapes, FLOPs and bytes; needs no GPU
     Plan(PlanArgs),
+    /// Draw the reports of runs anew, and compare them on one page
+    Report(ReportArgs),
 }
 
 /// Which device.
@@ -138,9 +140,48 @@ pub struct TrainArgs {
     /// Write a timeline of some steps, which Perfetto and chrome://tracing show; they do not count as training
     #[arg(long, value_name = "FILE.json")]
     pub trace: Option<PathBuf>,
+    /// Write the report's pictures as files too, into the run's folder
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub plots: Option<PictureFormat>,
+    /// Write TensorBoard's event files too, into the run's folder
+    #[arg(long)]
+    pub tensorboard: bool,
     /// Exit with 1 where the test accuracy, in per cent, is below this
     #[arg(long, value_name = "PERCENT", allow_negative_numbers = true, value_parser = percent)]
     pub target_accuracy: Option<f64>,
+}
+
+/// The formats of pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PictureFormat {
+    /// Lines and letters
+    Svg,
+    /// Pixels, two to a unit
+    Png,
+}
+
+impl PictureFormat {
+    /// The ending of its files.
+    pub fn ending(self) -> &'static str {
+        match self {
+            Self::Svg => "svg",
+            Self::Png => "png",
+        }
+    }
+}
+
+/// `gpu-digits report`.
+#[derive(Args, Clone, Debug)]
+pub struct ReportArgs {
+    /// Run folders
+    #[arg(required = true, value_name = "DIR")]
+    pub runs: Vec<PathBuf>,
+    /// Write the pictures as files too, into each run's folder
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub plots: Option<PictureFormat>,
+    /// The page that compares several runs
+    #[arg(long, value_name = "FILE", default_value = "comparison.html")]
+    pub comparison: PathBuf,
 }
 
 /// `gpu-digits eval`.

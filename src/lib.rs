@@ -58,6 +58,7 @@ pub mod ops;
 pub mod picture;
 pub mod plan;
 pub mod random;
+pub mod report;
 pub mod run_folder;
 pub mod schedule;
 pub mod tensor;

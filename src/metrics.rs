@@ -1,11 +1,12 @@
-//! How well a classifier does: accuracy, loss, and per class precision, recall and F1, from its probabilities.
+//! How well a classifier does, from its probabilities: accuracy with its interval, loss, precision, recall and F1 of each
+//! class, calibration.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::data::CLASSES;
 
 /// Scores of one class.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClassScore {
     /// The digit.
     pub class: usize,
@@ -20,18 +21,51 @@ pub struct ClassScore {
 }
 
 /// Scores of a classifier on a labelled set.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// Images.
     pub images: usize,
     /// Share of images predicted right, from 0 to 1.
     pub accuracy: f64,
+    /// The accuracy's 95 % interval; see [`wilson_interval`].
+    pub accuracy_interval: [f64; 2],
     /// Mean cross-entropy, in nats.
     pub loss: f64,
+    /// Expected calibration error: the mean distance of confidence and accuracy over the bins, each weighted by its images
+    /// (Guo et al., "On calibration of modern neural networks", 2017).
+    pub calibration_error: f64,
+    /// The images by the probability of their prediction, in [`BINS`] equal intervals from 0 to 1, upper ends included.
+    pub calibration: Vec<CalibrationBin>,
     /// Scores class by class.
     pub classes: Vec<ClassScore>,
     /// `confusion[label][prediction]` images.
     pub confusion: [[u64; CLASSES]; CLASSES],
+}
+
+/// Bins of a calibration.
+pub const BINS: usize = 15;
+
+/// The images whose prediction has a probability within an interval.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CalibrationBin {
+    /// Images.
+    pub images: usize,
+    /// Mean probability of the prediction; 0 without images.
+    pub confidence: f64,
+    /// Share predicted right; 0 without images.
+    pub accuracy: f64,
+}
+
+/// The 95 % interval of a share of which `right` of `count` were observed (Wilson, "Probable inference, the law of
+/// succession, and statistical inference", 1927).
+pub fn wilson_interval(right: u64, count: u64) -> [f64; 2] {
+    // The standard normal distribution's 97.5 % quantile.
+    const Z: f64 = 1.959_963_984_540_054;
+    let n = count.max(1) as f64;
+    let share = right as f64 / n;
+    let centre = share + Z * Z / (2.0 * n);
+    let half_width = Z * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
+    [centre - half_width, centre + half_width].map(|bound| (bound / (1.0 + Z * Z / n)).clamp(0.0, 1.0))
 }
 
 /// The first of the largest probabilities.
@@ -51,9 +85,36 @@ impl Evaluation {
         }
         let right: u64 = (0..CLASSES).map(|class| confusion[class][class]).sum();
         let count = labels.len().max(1) as f64;
-        let classes = (0..CLASSES).map(|class| class_score(&confusion, class)).collect();
-        Self { images: labels.len(), accuracy: right as f64 / count, loss: loss / count, classes, confusion }
+        let calibration = calibration(probabilities, labels);
+        let distance = |bin: &CalibrationBin| bin.images as f64 * (bin.confidence - bin.accuracy).abs();
+        Self {
+            images: labels.len(),
+            accuracy: right as f64 / count,
+            accuracy_interval: wilson_interval(right, labels.len() as u64),
+            loss: loss / count,
+            calibration_error: calibration.iter().map(distance).sum::<f64>() / count,
+            calibration,
+            classes: (0..CLASSES).map(|class| class_score(&confusion, class)).collect(),
+            confusion,
+        }
     }
+}
+
+fn calibration(probabilities: &[[f32; CLASSES]], labels: &[u8]) -> Vec<CalibrationBin> {
+    let mut bins = vec![CalibrationBin::default(); BINS];
+    for (probabilities, &label) in probabilities.iter().zip(labels) {
+        let class = prediction(probabilities);
+        let confidence = f64::from(probabilities[class]);
+        let bin = &mut bins[((confidence * BINS as f64).ceil() as usize).clamp(1, BINS) - 1];
+        bin.images += 1;
+        bin.confidence += confidence;
+        bin.accuracy += f64::from(u8::from(class == usize::from(label)));
+    }
+    for bin in &mut bins {
+        bin.confidence /= bin.images.max(1) as f64;
+        bin.accuracy /= bin.images.max(1) as f64;
+    }
+    bins
 }
 
 fn class_score(confusion: &[[u64; CLASSES]; CLASSES], class: usize) -> ClassScore {
@@ -95,5 +156,30 @@ mod tests {
         (probabilities[3], probabilities[4]) = (0.25, 0.75);
         let evaluation = Evaluation::new(&[probabilities, probabilities], &[3, 4]);
         assert!((evaluation.loss + (0.25f64.ln() + 0.75f64.ln()) / 2.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_interval_of_a_share_is_wilsons() {
+        // statsmodels 0.14: proportion_confint(9919, 10000, method="wilson") and (0, 20).
+        let [low, high] = wilson_interval(9919, 10_000);
+        assert!((low - 0.989_944_5).abs() < 1e-6 && (high - 0.993_477_7).abs() < 1e-6, "{low} {high}");
+        let [low, high] = wilson_interval(0, 20);
+        assert!(low == 0.0 && (high - 0.161_125_2).abs() < 1e-6, "{low} {high}");
+    }
+
+    #[test]
+    fn the_calibration_error_is_the_weighted_distance_of_confidence_and_accuracy() {
+        let sure = |class: usize, confidence: f32| {
+            let mut probabilities = [(1.0 - confidence) / 9.0; CLASSES];
+            probabilities[class] = confidence;
+            probabilities
+        };
+        // Three at 0.9, of which two are right, and one right at 0.5.
+        let probabilities = [sure(1, 0.9), sure(1, 0.9), sure(2, 0.9), sure(3, 0.5)];
+        let evaluation = Evaluation::new(&probabilities, &[1, 1, 1, 3]);
+        let wanted = (3.0 * (0.9f64 - 2.0 / 3.0) + (1.0 - 0.5)) / 4.0;
+        assert!((evaluation.calibration_error - wanted).abs() < 1e-6, "{}", evaluation.calibration_error);
+        assert_eq!(evaluation.calibration[13].images, 3);
+        assert_eq!(evaluation.calibration[7].images, 1);
     }
 }

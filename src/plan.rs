@@ -184,6 +184,11 @@ impl Plan {
         &self.tensors[id.0]
     }
 
+    /// The tensor with a name.
+    pub fn find(&self, name: &str) -> Option<TensorId> {
+        self.tensors.iter().position(|tensor| tensor.name == name).map(TensorId)
+    }
+
     /// Bytes of all tensors.
     pub fn size_bytes(&self) -> u64 {
         self.tensors.iter().map(TensorSpec::size_bytes).sum()

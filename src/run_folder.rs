@@ -1,7 +1,8 @@
 //! A run's folder: the model, the metrics as they come, and everything needed to repeat the run.
 //!
 //! `run.json` is written when the run starts and again, with its result, when it ends. `metrics.jsonl` holds a JSON
-//! object a line, told apart by `kind`: `step`, `epoch` and `test`.
+//! object a line, told apart by `kind`: a [`MetricsRow`]. `epochs.csv` holds the epochs once more, for spreadsheets, and
+//! `predictions.csv` the ten probabilities of each test image.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -9,10 +10,12 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, ensure};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use crate::data::CLASSES;
 use crate::files::write_atomically;
 use crate::gpu::AdapterInfo;
+use crate::metrics::prediction;
 use crate::model::Model;
 use crate::tensor::HostTensor;
 use crate::weights;
@@ -21,7 +24,7 @@ use crate::weights;
 pub const MODEL_FILE: &str = "model.safetensors";
 
 /// What is needed to repeat a run, and its result.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunRecord {
     /// The words of the command.
     pub command: Vec<String>,
@@ -50,7 +53,7 @@ pub struct RunRecord {
 }
 
 /// The settings of a run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Settings {
     /// Passes over the training images.
     pub epochs: usize,
@@ -71,7 +74,7 @@ pub struct Settings {
 }
 
 /// The data of a run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DataRecord {
     /// `MNIST`, `generated digits` or the folder.
     pub name: String,
@@ -86,7 +89,7 @@ pub struct DataRecord {
 }
 
 /// What came of a run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunResult {
     /// Whether it was ended before its last step.
     pub interrupted: bool,
@@ -98,6 +101,78 @@ pub struct RunResult {
     pub test_accuracy: Option<f64>,
     /// SHA-256 of the weights.
     pub weights_sha256: String,
+}
+
+/// A line of `metrics.jsonl`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum MetricsRow {
+    /// A training step, where steps are logged.
+    Step(StepRow),
+    /// An epoch.
+    Epoch(EpochRow),
+    /// The test images, once at the end.
+    Test(TestRow),
+}
+
+/// A training step.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct StepRow {
+    /// The step, counted from 1 over the whole run.
+    pub step: usize,
+    /// The epoch, counted from 1.
+    pub epoch: usize,
+    /// Mean loss of its batch before the update, in nats.
+    pub loss: f64,
+    /// The learning rate of its update.
+    pub learning_rate: f32,
+}
+
+/// An epoch.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EpochRow {
+    /// The epoch, counted from 1.
+    pub epoch: usize,
+    /// Steps done at its end.
+    pub step: usize,
+    /// Mean loss of the images as they were trained on, in nats.
+    pub loss: f64,
+    /// Share of them that was recognised before their update, from 0 to 1.
+    pub accuracy: f64,
+    /// Mean loss of the images held out, at the epoch's end; none where none are held out.
+    pub validation_loss: Option<f64>,
+    /// Share of them recognised.
+    pub validation_accuracy: Option<f64>,
+    /// Seconds of training.
+    pub seconds: f64,
+    /// Images trained on a second.
+    pub images_per_second: f64,
+    /// The learning rate of its last step.
+    pub learning_rate: f32,
+    /// Euclidean norms of each parameter and of its gradient in the last step.
+    pub norms: Vec<Norms>,
+}
+
+/// How large a parameter and its gradient are.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Norms {
+    /// `conv1.weight`, ...
+    pub parameter: String,
+    /// Euclidean norm of the parameter.
+    pub value: f64,
+    /// Euclidean norm of its gradient.
+    pub gradient: f64,
+}
+
+/// The score of the test images.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct TestRow {
+    /// Mean loss, in nats.
+    pub loss: f64,
+    /// Share recognised.
+    pub accuracy: f64,
+    /// Images.
+    pub images: usize,
 }
 
 /// An open run folder.
@@ -144,12 +219,69 @@ impl RunFolder {
     ///
     /// # Errors
     /// Where it cannot be written.
-    pub fn append_metrics(&mut self, row: &impl Serialize) -> Result<()> {
+    pub fn append_metrics(&mut self, row: &MetricsRow) -> Result<()> {
         let mut line = serde_json::to_string(row)?;
         line.push('\n');
         self.metrics
             .write_all(line.as_bytes())
             .with_context(|| format!("cannot write the metrics in {}; is there space?", self.path.display()))
+    }
+
+    /// Writes `epochs.csv`.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn write_epochs(&self, epochs: &[EpochRow]) -> Result<()> {
+        let mut table = csv::Writer::from_writer(Vec::new());
+        let parameters = epochs.first().map_or(&[][..], |epoch| &epoch.norms);
+        let norms = parameters.iter().flat_map(|norms| {
+            let name = &norms.parameter;
+            [format!("{name}.norm"), format!("{name}.grad.norm")]
+        });
+        let columns = [
+            "epoch",
+            "step",
+            "loss",
+            "accuracy",
+            "validation_loss",
+            "validation_accuracy",
+            "seconds",
+            "images_per_second",
+            "learning_rate",
+        ];
+        table.write_record(columns.map(str::to_owned).into_iter().chain(norms))?;
+        for row in epochs {
+            let optional = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+            let values = [
+                row.epoch.to_string(),
+                row.step.to_string(),
+                row.loss.to_string(),
+                row.accuracy.to_string(),
+                optional(row.validation_loss),
+                optional(row.validation_accuracy),
+                row.seconds.to_string(),
+                row.images_per_second.to_string(),
+                row.learning_rate.to_string(),
+            ];
+            let norms = row.norms.iter().flat_map(|norms| [norms.value.to_string(), norms.gradient.to_string()]);
+            table.write_record(values.into_iter().chain(norms))?;
+        }
+        write_atomically(&self.path.join("epochs.csv"), &table.into_inner()?)
+    }
+
+    /// Writes `predictions.csv`: place in the test set, label, prediction and the probability of each digit.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn write_predictions(&self, labels: &[u8], probabilities: &[[f32; CLASSES]]) -> Result<()> {
+        let mut table = csv::Writer::from_writer(Vec::new());
+        let digits = (0..CLASSES).map(|digit| format!("p{digit}"));
+        table.write_record(["image", "label", "prediction"].map(str::to_owned).into_iter().chain(digits))?;
+        for (image, (label, row)) in labels.iter().zip(probabilities).enumerate() {
+            let known = [image.to_string(), label.to_string(), prediction(row).to_string()];
+            table.write_record(known.into_iter().chain(row.iter().map(f32::to_string)))?;
+        }
+        write_atomically(&self.path.join("predictions.csv"), &table.into_inner()?)
     }
 
     /// Saves the model and gives its path.

@@ -9,7 +9,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::peaks::Peaks;
 use super::report::{AdapterReport, KernelRow};
-use crate::picture::{self, Area, Drawn};
+use crate::picture::{Area, COLORS, Drawn, GRID, Picture};
 
 /// Width of a panel's diagram, and of the list beside it, in pixels.
 const WIDTH: [u32; 2] = [760, 440];
@@ -19,9 +19,6 @@ const HEIGHT: u32 = 620;
 
 /// Height of a line of the list.
 const LINE: i32 = 17;
-
-/// Colours that people with any colour vision tell apart (Okabe & Ito 2008): bound by arithmetic, bound by memory.
-const COLORS: [RGBColor; 2] = [RGBColor(0, 114, 178), RGBColor(213, 94, 0)];
 
 /// A kernel as a point of the diagram.
 struct Point {
@@ -45,7 +42,7 @@ pub fn draw(adapters: &[AdapterReport], path: &Path) -> Result<()> {
         .collect();
     let height = |points: &[Point]| HEIGHT.max((80 + LINE * points.len() as i32) as u32);
     let total: u32 = panels.iter().map(|(_, _, points)| height(points)).sum();
-    let svg = picture::draw((WIDTH[0] + WIDTH[1], total), |area| {
+    let picture = Picture::draw((WIDTH[0] + WIDTH[1], total), |area| {
         let mut rest = area.clone();
         for (measured, peaks, points) in &panels {
             let (panel, below) = rest.split_vertically(height(points));
@@ -54,7 +51,7 @@ pub fn draw(adapters: &[AdapterReport], path: &Path) -> Result<()> {
         }
         Ok(())
     })?;
-    picture::write(&svg, path)
+    picture.write(path)
 }
 
 /// The kernels that compute something; those that only move data have no intensity and stand in the table alone.
@@ -68,6 +65,7 @@ fn points(rows: &[KernelRow]) -> Vec<Point> {
             label: format!("{} {}", row.name(), row.layers.join(" ")),
             intensity: row.flops as f64 / row.bytes as f64,
             flops_per_second: rate,
+            // The first colour for what arithmetic binds, the second for memory.
             color: COLORS[row.binding as usize],
             is_chosen: row.is_chosen,
         }
@@ -99,7 +97,7 @@ fn draw_panel(panel: &Area<'_>, measured: &AdapterReport, peaks: &Peaks, points:
         .x_label_formatter(&|value| format!("{value}"))
         .y_label_formatter(&|value| format!("{}", value / 1e9))
         .light_line_style(WHITE)
-        .bold_line_style(RGBColor(225, 225, 225))
+        .bold_line_style(GRID)
         .draw()?;
     let roof = |x: f64| (x * peaks.bytes_per_second).min(peaks.flops_per_second);
     let corners = [x_range.start, ridge, x_range.end].map(|x| (x, roof(x).max(y_range.start)));

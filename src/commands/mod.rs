@@ -5,6 +5,7 @@ mod devices;
 mod eval;
 mod plan;
 mod predict;
+mod report;
 mod train;
 mod verify;
 
@@ -52,6 +53,7 @@ pub async fn run(cli: Cli) -> Result<Verdict> {
         Command::Bench(args) => bench::run(args).await,
         Command::Devices(args) => devices::run(&args).await,
         Command::Plan(args) => plan::run(&args),
+        Command::Report(args) => report::run(&args),
     }
 }
 

@@ -7,19 +7,22 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::json;
 
 use super::{Verdict, load_data, open_device, percent, thousands};
-use crate::cli::{OptimizerName, Switch, TrainArgs};
+use crate::cli::{DataArgs, DeviceArgs, OptimizerName, Switch, TrainArgs};
 use crate::data::Dataset;
 use crate::device::Device;
 use crate::executor::Observer;
+use crate::metrics::Evaluation;
 use crate::model::Model;
 use crate::plan::Optimizer;
-use crate::run_folder::{DataRecord, RunFolder, RunRecord, RunResult, Settings, now};
+use crate::report::{RunReport, kernel_shares, tensorboard, thin_curve};
+use crate::run_folder::{
+    DataRecord, EpochRow, MetricsRow, Norms, RunFolder, RunRecord, RunResult, Settings, StepRow, TestRow, now,
+};
 use crate::tensor::HostTensor;
 use crate::trace;
-use crate::train::{Epoch, Score, TrainConfig, Trainer};
+use crate::train::{Epoch, Score, TrainConfig, Trainer, probabilities};
 use crate::weights;
 
 /// Steps of a timeline.
@@ -59,27 +62,54 @@ fn config(args: &TrainArgs) -> Result<TrainConfig> {
 }
 
 pub(super) async fn run(args: TrainArgs) -> Result<Verdict> {
+    // What is wrong with the arguments shows before any work.
     let model: Model = args.model.parse()?;
-    let config = config(&args)?;
+    config(&args)?;
+    if let Some(file) = &args.init {
+        weights::load_parameters(file, &model)?;
+    }
+    let session = Session::open(&args.device, &args.data, args.seed).await?;
+    let (verdict, _) = train(&session, &args).await?;
+    Ok(verdict)
+}
+
+/// What the runs of a command share: the device, the data, and the ear for Ctrl-C.
+pub(super) struct Session {
+    device: Device,
+    dataset: Dataset,
+    stop: Arc<AtomicBool>,
+}
+
+impl Session {
+    /// Opens the device, loads the data, and says on stderr which they are.
+    pub(super) async fn open(device: &DeviceArgs, data: &DataArgs, seed: u64) -> Result<Self> {
+        let device = open_device(&device.device).await?;
+        Ok(Self { device, dataset: load_data(data, seed)?, stop: stop_on_ctrl_c()? })
+    }
+}
+
+/// Trains as the arguments say, writes the run folder, and gives what its report shows.
+pub(super) async fn train(session: &Session, args: &TrainArgs) -> Result<(Verdict, RunReport)> {
+    let Session { device, dataset, .. } = session;
+    let model: Model = args.model.parse()?;
+    let config = config(args)?;
     let parameters = match &args.init {
         Some(file) => weights::load_parameters(file, &model)?,
         None => model.initial_parameters(args.seed),
     };
-    let device = open_device(&args.device.device).await?;
-    let dataset = load_data(&args.data, args.seed)?;
     eprintln!("model: {model} ({} parameters)", thousands(model.parameter_count()));
     if let Some(path) = &args.trace {
         // By a trainer of its own, so that the run is the same to the bit with and without.
-        let spans = Trainer::new(&device, &model, &parameters, &dataset, config).await?.trace(TRACED_STEPS).await?;
+        let spans = Trainer::new(device, &model, &parameters, dataset, config).await?.trace(TRACED_STEPS).await?;
         trace::write(path, &device.to_string(), &spans)?;
         eprintln!("wrote {}", path.display());
     }
-    let mut trainer = Trainer::new(&device, &model, &parameters, &dataset, config).await?;
-    let stop = stop_on_ctrl_c()?;
+    let mut trainer = Trainer::new(device, &model, &parameters, dataset, config).await?;
     let folder = RunFolder::create(args.out.as_deref())?;
-    let record = record(&device, &model, &parameters, &dataset, &config);
+    let record = record(device, &model, &parameters, dataset, &config);
     folder.write_record(&record)?;
-    let run = Run { args, config, model, trainer: &mut trainer, folder, record, stop };
+    let (epochs, step_losses) = (vec![], vec![]);
+    let run = Run { session, args, config, model, trainer: &mut trainer, folder, record, epochs, step_losses };
     run.train().await
 }
 
@@ -140,19 +170,20 @@ fn record(
 
 /// A run under way.
 struct Run<'a> {
-    args: TrainArgs,
+    session: &'a Session,
+    args: &'a TrainArgs,
     config: TrainConfig,
     model: Model,
     trainer: &'a mut Trainer,
     folder: RunFolder,
     record: RunRecord,
-    stop: Arc<AtomicBool>,
+    epochs: Vec<EpochRow>,
+    step_losses: Vec<f64>,
 }
 
 impl Run<'_> {
-    async fn train(mut self) -> Result<Verdict> {
+    async fn train(mut self) -> Result<(Verdict, RunReport)> {
         println!("epoch    loss  train %  validation %  seconds  images/s");
-        let mut seconds = 0.0;
         let mut interrupted = false;
         for number in 1..=self.config.epochs {
             let start = Instant::now();
@@ -160,36 +191,42 @@ impl Run<'_> {
             let mut bar = EpochBar::new(&self, number);
             let epoch = self.trainer.epoch(&mut bar).await?;
             bar.bar.finish_and_clear();
-            let epoch_seconds = start.elapsed().as_secs_f64();
-            seconds += epoch_seconds;
+            let seconds = start.elapsed().as_secs_f64();
             let held_out = self.trainer.splits().validation.clone();
             let validation = if held_out.is_empty() { None } else { Some(self.trainer.evaluate(held_out).await?) };
             self.log_steps(number, first_step, &epoch)?;
-            self.report_epoch(number, &epoch, validation, epoch_seconds)?;
-            interrupted = epoch.interrupted || (self.stop.load(Ordering::Relaxed) && number < self.config.epochs);
+            self.report_epoch(number, &epoch, validation, seconds).await?;
+            self.step_losses.extend(&epoch.step_losses);
+            let is_stopped = self.session.stop.load(Ordering::Relaxed);
+            interrupted = epoch.interrupted || (is_stopped && number < self.config.epochs);
             if interrupted {
                 break;
             }
         }
-        self.finish(interrupted, seconds).await
+        self.finish(interrupted).await
     }
 
     /// Writes the losses of every N-th step, where that is asked for.
     fn log_steps(&mut self, number: usize, first_step: usize, epoch: &Epoch) -> Result<()> {
         let Some(every) = self.args.log_steps else { return Ok(()) };
-        for (index, loss) in epoch.step_losses.iter().enumerate() {
+        for (index, &loss) in epoch.step_losses.iter().enumerate() {
             let step = first_step + index;
             if step.is_multiple_of(every) {
-                let rate = self.trainer.rate(step);
-                self.folder.append_metrics(
-                    &json!({"kind": "step", "step": step + 1, "epoch": number, "loss": loss, "learning_rate": rate}),
-                )?;
+                let learning_rate = self.trainer.rate(step);
+                let row = StepRow { step: step + 1, epoch: number, loss, learning_rate };
+                self.folder.append_metrics(&MetricsRow::Step(row))?;
             }
         }
         Ok(())
     }
 
-    fn report_epoch(&mut self, number: usize, epoch: &Epoch, validation: Option<Score>, seconds: f64) -> Result<()> {
+    async fn report_epoch(
+        &mut self,
+        number: usize,
+        epoch: &Epoch,
+        validation: Option<Score>,
+        seconds: f64,
+    ) -> Result<()> {
         let Score { loss, accuracy, images } = epoch.score;
         let images_per_second = images as f64 / seconds;
         let validation_accuracy = validation.map_or_else(|| "-".to_owned(), |score| percent(score.accuracy));
@@ -199,51 +236,101 @@ impl Run<'_> {
             percent(accuracy),
             thousands(images_per_second as usize),
         );
-        self.folder.append_metrics(&json!({
-            "kind": "epoch",
-            "epoch": number,
-            "step": self.trainer.steps_done(),
-            "loss": loss,
-            "accuracy": accuracy,
-            "validation_loss": validation.map(|score| score.loss),
-            "validation_accuracy": validation.map(|score| score.accuracy),
-            "seconds": seconds,
-            "images_per_second": images_per_second,
-        }))
+        let step = self.trainer.steps_done();
+        let row = EpochRow {
+            epoch: number,
+            step,
+            loss,
+            accuracy,
+            validation_loss: validation.map(|score| score.loss),
+            validation_accuracy: validation.map(|score| score.accuracy),
+            seconds,
+            images_per_second,
+            learning_rate: self.trainer.rate(step.max(1) - 1),
+            norms: self.norms().await?,
+        };
+        self.epochs.push(row.clone());
+        self.folder.append_metrics(&MetricsRow::Epoch(row))
     }
 
-    /// Saves the model first, then scores it.
-    async fn finish(mut self, interrupted: bool, seconds: f64) -> Result<Verdict> {
+    /// The norms of each parameter and of its gradient in the last step.
+    async fn norms(&mut self) -> Result<Vec<Norms>> {
+        let norm = |tensor: &HostTensor| tensor.f32().iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
+        let (values, gradients) = (self.trainer.parameters().await?, self.trainer.gradients().await?);
+        let names = self.model.parameters().into_iter().map(|(name, _)| name);
+        let both = values.iter().zip(&gradients);
+        let norms = names.zip(both).map(|(parameter, (value, gradient))| Norms {
+            parameter,
+            value: norm(value),
+            gradient: norm(gradient),
+        });
+        Ok(norms.collect())
+    }
+
+    /// Saves the model first, then scores it and draws its report.
+    async fn finish(mut self, interrupted: bool) -> Result<(Verdict, RunReport)> {
         let parameters = self.trainer.parameters().await?;
         let path = self.folder.save_model(&self.model, &parameters, self.config.seed)?;
+        self.folder.write_epochs(&self.epochs)?;
         let hash = weights::hash(&parameters);
         let steps = self.trainer.steps_done();
         let mut result = RunResult {
             interrupted,
             steps,
-            training_seconds: seconds,
+            training_seconds: self.epochs.iter().map(|epoch| epoch.seconds).sum(),
             test_accuracy: None,
             weights_sha256: hash.clone(),
         };
+        let curve = thin_curve(&self.step_losses, |step| self.trainer.rate(step));
+        let epochs = std::mem::take(&mut self.epochs);
+        let mut report = RunReport::new(self.record.clone(), epochs, curve, &self.model, &parameters);
         let mut verdict = Verdict::Interrupted;
         if interrupted {
             println!("interrupted after {steps} of {} steps; what was trained is kept", self.trainer.steps());
         } else {
-            let test = self.trainer.evaluate(self.trainer.splits().test.clone()).await?;
-            result.test_accuracy = Some(test.accuracy);
-            self.folder.append_metrics(
-                &json!({"kind": "test", "loss": test.loss, "accuracy": test.accuracy, "images": test.images}),
-            )?;
-            let (accuracy, images) = (percent(test.accuracy), thousands(test.images));
-            let data = &self.record.data.name;
-            println!("test accuracy {accuracy} % of {images} images ({data}), loss {:.4}", test.loss);
-            verdict = self.judge(test.accuracy);
+            let accuracy = self.test(&parameters, &mut report).await?;
+            result.test_accuracy = Some(accuracy);
+            verdict = self.judge(accuracy);
         }
         println!("weights SHA-256 {hash}");
         println!("saved {}", path.display());
         self.record.result = Some(result);
         self.folder.write_record(&self.record)?;
-        Ok(verdict)
+        report.record = self.record.clone();
+        self.write_report(&mut report).await?;
+        Ok((verdict, report))
+    }
+
+    /// Scores the test images and gives the accuracy.
+    async fn test(&mut self, parameters: &[HostTensor], report: &mut RunReport) -> Result<f64> {
+        let Session { device, dataset, .. } = self.session;
+        let rows = probabilities(device, &self.model, parameters, &dataset.test.images).await?;
+        self.folder.write_predictions(&dataset.test.labels, &rows)?;
+        report.add_test(device, &self.model, parameters, &dataset.test, &rows).await?;
+        let Evaluation { accuracy, loss, images, .. } = Evaluation::new(&rows, &dataset.test.labels);
+        self.folder.append_metrics(&MetricsRow::Test(TestRow { loss, accuracy, images }))?;
+        let (share, images) = (percent(accuracy), thousands(images));
+        println!("test accuracy {share} % of {images} images ({}), loss {loss:.4}", self.record.data.name);
+        Ok(accuracy)
+    }
+
+    /// Writes the report and what else is asked for.
+    async fn write_report(&mut self, report: &mut RunReport) -> Result<()> {
+        match self.trainer.trace(TRACED_STEPS).await {
+            Ok(spans) => report.kernels = kernel_shares(&spans, TRACED_STEPS),
+            Err(error) => eprintln!("  note: the report does not tell where the time went: {error:#}"),
+        }
+        let folder = self.folder.path();
+        report.save(folder)?;
+        super::report::write_page(folder, report)?;
+        if let Some(format) = self.args.plots {
+            super::report::write_plots(&folder.join("plots"), report, format)?;
+        }
+        if self.args.tensorboard {
+            tensorboard::write(&folder.join("tensorboard"), report)?;
+        }
+        println!("report {}", folder.join(super::report::PAGE_FILE).display());
+        Ok(())
     }
 
     fn judge(&self, accuracy: f64) -> Verdict {
@@ -276,7 +363,7 @@ impl EpochBar {
         }));
         bar.set_prefix(format!("{number}/{}", run.config.epochs));
         bar.enable_steady_tick(Duration::from_millis(200));
-        Self { bar, batch: run.config.batch, stop: Arc::clone(&run.stop) }
+        Self { bar, batch: run.config.batch, stop: Arc::clone(&run.session.stop) }
     }
 }
 

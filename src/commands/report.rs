@@ -1,0 +1,48 @@
+//! `gpu-digits report`.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use super::Verdict;
+use crate::cli::{PictureFormat, ReportArgs};
+use crate::files::write_atomically;
+use crate::report::{RunReport, compare, figures, page};
+
+/// The name of a run's page in its folder.
+pub(super) const PAGE_FILE: &str = "report.html";
+
+pub(super) fn run(args: &ReportArgs) -> Result<Verdict> {
+    let mut runs = Vec::new();
+    for folder in &args.runs {
+        runs.push((folder.display().to_string(), RunReport::load(folder)?));
+    }
+    for (folder, (_, report)) in args.runs.iter().zip(&runs) {
+        write_page(folder, report)?;
+        println!("wrote {}", folder.join(PAGE_FILE).display());
+        if let Some(format) = args.plots {
+            write_plots(&folder.join("plots"), report, format)?;
+            println!("wrote {}", folder.join("plots").display());
+        }
+    }
+    if runs.len() > 1 {
+        write_atomically(&args.comparison, compare(&runs)?.as_bytes())?;
+        println!("wrote {}", args.comparison.display());
+    }
+    Ok(Verdict::Passed)
+}
+
+/// Writes the page of a run into its folder.
+pub(super) fn write_page(folder: &Path, report: &RunReport) -> Result<()> {
+    write_atomically(&folder.join(PAGE_FILE), page(report)?.as_bytes())
+}
+
+/// Writes each figure of a run into a file of a folder.
+pub(super) fn write_plots(folder: &Path, report: &RunReport, format: PictureFormat) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    for figure in figures(report)? {
+        figure.picture.write(&folder.join(format!("{}.{}", figure.name, format.ending())))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,251 @@
+//! What a report is made from.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+
+use super::sheet::{Sheet, base64_bytes};
+use crate::data::{CLASSES, IMAGE_BYTES, IMAGE_SIDE, Samples};
+use crate::device::Device;
+use crate::files::write_atomically;
+use crate::metrics::{Evaluation, prediction};
+use crate::model::Model;
+use crate::run_folder::{EpochRow, RunRecord};
+use crate::tensor::HostTensor;
+use crate::trace::{Span, Track};
+use crate::train::activations;
+
+/// The name of a saved report in its run folder.
+pub const REPORT_FILE: &str = "report.json";
+
+/// Version of the file.
+const SCHEMA: u32 = 1;
+
+/// Images of each gallery.
+const GALLERY: usize = 24;
+
+/// Images whose way through the layers is shown.
+const WAYS: usize = 3;
+
+/// Points of a curve.
+const CURVE_POINTS: usize = 250;
+
+/// Everything that the report of a run shows.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunReport {
+    /// Version of the file.
+    pub schema: u32,
+    /// What is needed to repeat the run, and its result.
+    pub record: RunRecord,
+    /// The epochs.
+    pub epochs: Vec<EpochRow>,
+    /// The loss step by step.
+    pub curve: Vec<CurvePoint>,
+    /// The scores of the test images; none of a run that was interrupted.
+    pub evaluation: Option<Evaluation>,
+    /// The test images whose label was given the least probability, the worst first.
+    pub mistakes: Vec<Digit>,
+    /// Those whose prediction was given the least probability.
+    pub uncertain: Vec<Digit>,
+    /// The weights of the first layer that has some, where they can be seen as images.
+    pub filters: Option<Sheet>,
+    /// What the layers make of some test images.
+    pub activations: Vec<Activations>,
+    /// Where the time of a training step goes, the largest share first.
+    pub kernels: Vec<KernelShare>,
+}
+
+/// Some steps of a run in one point.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct CurvePoint {
+    /// The last of the steps, counted from 1.
+    pub step: usize,
+    /// Their mean loss before each update, in nats.
+    pub loss: f64,
+    /// The learning rate of the last.
+    pub learning_rate: f32,
+}
+
+/// A test image and what was made of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Digit {
+    /// Its place in the test set.
+    pub image: usize,
+    /// What it is.
+    pub label: u8,
+    /// What it was taken for.
+    pub prediction: usize,
+    /// The probability of that.
+    pub probability: f32,
+    /// The probability of the label.
+    pub label_probability: f32,
+    /// Its 28x28 bytes.
+    #[serde(with = "base64_bytes")]
+    pub pixels: Vec<u8>,
+}
+
+impl Digit {
+    /// The image as a sheet of one tile.
+    pub(super) fn sheet(&self) -> Sheet {
+        let tile = [IMAGE_SIDE, IMAGE_SIDE];
+        Sheet { name: String::new(), tile, tiles: 1, range: [0.0, 255.0], pixels: self.pixels.clone() }
+    }
+}
+
+/// What the layers make of an image.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Activations {
+    /// The image.
+    pub digit: Digit,
+    /// The outputs of the layers, in order.
+    pub layers: Vec<Sheet>,
+}
+
+/// A kernel's share of a training step.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KernelShare {
+    /// The kernel and the layers that call it.
+    pub kernel: String,
+    /// Seconds of a step.
+    pub seconds: f64,
+    /// Of all kernels' seconds.
+    pub share: f64,
+}
+
+impl RunReport {
+    /// A report without what is seen on test images.
+    pub fn new(
+        record: RunRecord,
+        epochs: Vec<EpochRow>,
+        curve: Vec<CurvePoint>,
+        model: &Model,
+        parameters: &[HostTensor],
+    ) -> Self {
+        Self {
+            schema: SCHEMA,
+            record,
+            epochs,
+            curve,
+            evaluation: None,
+            mistakes: vec![],
+            uncertain: vec![],
+            filters: filters(model, parameters),
+            activations: vec![],
+            kernels: vec![],
+        }
+    }
+
+    /// Adds what is seen on the test images.
+    ///
+    /// # Errors
+    /// Where the device fails.
+    pub async fn add_test(
+        &mut self,
+        device: &Device,
+        model: &Model,
+        parameters: &[HostTensor],
+        test: &Samples,
+        probabilities: &[[f32; CLASSES]],
+    ) -> Result<()> {
+        let digit = |image: usize| {
+            let (row, label) = (&probabilities[image], test.labels[image]);
+            let prediction = prediction(row);
+            Digit {
+                image,
+                label,
+                prediction,
+                probability: row[prediction],
+                label_probability: row[usize::from(label)],
+                pixels: test.images[image * IMAGE_BYTES..][..IMAGE_BYTES].to_vec(),
+            }
+        };
+        let mut digits: Vec<Digit> = (0..test.len()).map(digit).collect();
+        digits.sort_by(|a, b| a.probability.total_cmp(&b.probability));
+        self.uncertain = digits.iter().take(GALLERY).cloned().collect();
+        digits.sort_by(|a, b| a.label_probability.total_cmp(&b.label_probability));
+        let is_wrong = |digit: &&Digit| digit.prediction != usize::from(digit.label);
+        self.mistakes = digits.iter().filter(is_wrong).take(GALLERY).cloned().collect();
+        self.evaluation = Some(Evaluation::new(probabilities, &test.labels));
+
+        let shown: Vec<Digit> = (0..WAYS.min(test.len())).map(digit).collect();
+        let pixels: Vec<u8> = shown.iter().flat_map(|digit| digit.pixels.clone()).collect();
+        let outputs = activations(device, model, parameters, &pixels).await?;
+        for (number, digit) in shown.into_iter().enumerate() {
+            let layers = outputs.iter().map(|(layer, output)| Sheet::of_activations(layer, output, number)).collect();
+            self.activations.push(Activations { digit, layers });
+        }
+        Ok(())
+    }
+
+    /// Saves it in a run folder.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn save(&self, folder: &Path) -> Result<()> {
+        write_atomically(&folder.join(REPORT_FILE), &serde_json::to_vec(self)?)
+    }
+
+    /// Loads the report of a run folder.
+    ///
+    /// # Errors
+    /// Where there is none, or one of another version.
+    pub fn load(folder: &Path) -> Result<Self> {
+        let path = folder.join(REPORT_FILE);
+        let name = path.display();
+        let text = fs::read_to_string(&path)
+            .with_context(|| format!("cannot read {name}; give the folder of a run that `train` has ended"))?;
+        let value: serde_json::Value =
+            serde_json::from_str(&text).with_context(|| format!("{name} is damaged: it is not JSON"))?;
+        ensure!(
+            value["schema"] == SCHEMA,
+            "{name} has schema {}, this version reads schema {SCHEMA}; train anew, or use the version that wrote it",
+            value["schema"]
+        );
+        serde_json::from_value(value).with_context(|| format!("{name} is damaged"))
+    }
+
+    /// A short name for it: the model's named form or its layers, and the seed.
+    pub fn name(&self) -> String {
+        let model = crate::model::NAMED_MODELS.iter().find(|(_, text)| *text == self.record.model);
+        format!("{}, seed {}", model.map_or(&self.record.model[..], |(name, _)| name), self.record.seed)
+    }
+}
+
+/// Thins out the losses of a run's steps to a curve.
+pub fn thin_curve(losses: &[f64], rate: impl Fn(usize) -> f32) -> Vec<CurvePoint> {
+    let group = losses.len().div_ceil(CURVE_POINTS).max(1);
+    let mut curve = Vec::new();
+    for (index, losses) in losses.chunks(group).enumerate() {
+        let step = index * group + losses.len();
+        let loss = losses.iter().sum::<f64>() / losses.len() as f64;
+        curve.push(CurvePoint { step, loss, learning_rate: rate(step - 1) });
+    }
+    curve
+}
+
+/// The share of each kernel of a timeline of `steps` steps.
+pub fn kernel_shares(spans: &[Span], steps: usize) -> Vec<KernelShare> {
+    let mut kernels: Vec<KernelShare> = Vec::new();
+    for span in spans.iter().filter(|span| span.track == Track::Device) {
+        let layer = span.details.iter().find(|(key, _)| *key == "layer").map_or("", |(_, layer)| layer);
+        let kernel = format!("{} {layer}", span.name);
+        let seconds = span.seconds / steps as f64;
+        match kernels.iter_mut().find(|other| other.kernel == kernel) {
+            Some(other) => other.seconds += seconds,
+            None => kernels.push(KernelShare { kernel, seconds, share: 0.0 }),
+        }
+    }
+    let total: f64 = kernels.iter().map(|kernel| kernel.seconds).sum();
+    for kernel in &mut kernels {
+        kernel.share = kernel.seconds / total;
+    }
+    kernels.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
+    kernels
+}
+
+fn filters(model: &Model, parameters: &[HostTensor]) -> Option<Sheet> {
+    let (name, shape) = model.parameters().into_iter().next()?;
+    Sheet::of_weights(&name, shape.extents(), parameters.first()?)
+}

@@ -1,0 +1,18 @@
+//! How a run went, for people: figures with a table behind each, an HTML page, a comparison of runs, TensorBoard's files.
+//!
+//! [`RunReport`] holds everything that a page shows. `train` saves it as `report.json` beside the model, and `report` draws
+//! the page anew from that file alone.
+
+mod chart;
+mod comparison;
+mod data;
+mod figures;
+mod html;
+mod sheet;
+pub mod tensorboard;
+
+pub use comparison::compare;
+pub use data::{Activations, CurvePoint, Digit, KernelShare, REPORT_FILE, RunReport, kernel_shares, thin_curve};
+pub use figures::{Figure, Table, figures};
+pub use html::page;
+pub use sheet::Sheet;

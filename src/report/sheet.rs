@@ -1,0 +1,122 @@
+//! Contact sheets: the channels of a layer, or its filters, as small images side by side.
+
+use image::{Rgb, RgbImage};
+use serde::{Deserialize, Serialize};
+
+use crate::data::{IMAGE_BYTES, IMAGE_SIDE};
+use crate::tensor::HostTensor;
+
+/// The most tiles of a sheet.
+const MOST_TILES: usize = 64;
+
+/// Tiles of a row.
+const COLUMNS: usize = 16;
+
+/// Small images of one size, as bytes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Sheet {
+    /// The layer or the parameter.
+    pub name: String,
+    /// Height and width of a tile.
+    pub tile: [usize; 2],
+    /// Tiles that there are; not all need be shown.
+    pub tiles: usize,
+    /// The values that bytes 0 and 255 stand for.
+    pub range: [f32; 2],
+    /// The shown tiles, one after the other.
+    #[serde(with = "base64_bytes")]
+    pub pixels: Vec<u8>,
+}
+
+impl Sheet {
+    /// What a layer gives for one of several images: channels as tiles, or single numbers as tiles of one pixel.
+    pub(super) fn of_activations(layer: &str, output: &HostTensor, image: usize) -> Self {
+        let tile = match output.shape.extents() {
+            [_, _, height, width] => [*height, *width],
+            _ => [1, 1],
+        };
+        let images = output.shape.extents()[0];
+        let values = output.f32();
+        let length = values.len() / images;
+        Self::new(layer, tile, &values[image * length..][..length], false)
+    }
+
+    /// The filters of a parameter that reads images: of a convolution of one channel, or of a dense layer of 784 inputs.
+    pub(super) fn of_weights(name: &str, extents: &[usize], weights: &HostTensor) -> Option<Self> {
+        let tile = match extents {
+            [_, 1, height, width] => [*height, *width],
+            [_, IMAGE_BYTES] => [IMAGE_SIDE, IMAGE_SIDE],
+            _ => return None,
+        };
+        Some(Self::new(name, tile, weights.f32(), true))
+    }
+
+    /// `is_centred` puts 0 into the middle of the range.
+    fn new(name: &str, tile: [usize; 2], values: &[f32], is_centred: bool) -> Self {
+        let area = tile[0] * tile[1];
+        let tiles = values.len() / area;
+        let shown = &values[..tiles.min(MOST_TILES) * area];
+        let [mut least, mut most] =
+            shown.iter().fold([f32::INFINITY, f32::NEG_INFINITY], |[a, b], &value| [a.min(value), b.max(value)]);
+        if is_centred {
+            most = most.abs().max(least.abs());
+            least = -most;
+        }
+        let scale = 255.0 / (most - least).max(f32::MIN_POSITIVE);
+        let pixels = shown.iter().map(|value| ((value - least) * scale).round() as u8).collect();
+        Self { name: name.to_owned(), tile, tiles, range: [least, most], pixels }
+    }
+
+    /// Tiles in a row, and rows.
+    fn grid(&self) -> [usize; 2] {
+        let shown = self.pixels.len() / (self.tile[0] * self.tile[1]);
+        let columns = shown.clamp(1, if self.tile == [1, 1] { 2 * COLUMNS } else { COLUMNS });
+        [columns, shown.div_ceil(columns)]
+    }
+
+    /// Width and height of its image, in pixels.
+    pub(super) fn size(&self) -> [u32; 2] {
+        let [columns, rows] = self.grid();
+        [columns * (self.tile[1] + 1) - 1, rows * (self.tile[0] + 1) - 1].map(|length| length as u32)
+    }
+
+    /// Its tiles with a line of one pixel between: from black to white, or from blue over white to orange where the middle
+    /// of the range is 0.
+    pub(super) fn image(&self, is_centred: bool) -> RgbImage {
+        let [width, height] = self.size();
+        let mut image = RgbImage::from_pixel(width, height, Rgb([150, 150, 150]));
+        let [columns, _] = self.grid();
+        let area = self.tile[0] * self.tile[1];
+        for (index, &byte) in self.pixels.iter().enumerate() {
+            let (tile, pixel) = (index / area, index % area);
+            let x = tile % columns * (self.tile[1] + 1) + pixel % self.tile[1];
+            let y = tile / columns * (self.tile[0] + 1) + pixel / self.tile[1];
+            let color = if is_centred { diverging(byte) } else { [byte; 3] };
+            image.put_pixel(x as u32, y as u32, Rgb(color));
+        }
+        image
+    }
+}
+
+/// Blue for 0, white for the middle, orange for 255.
+fn diverging(byte: u8) -> [u8; 3] {
+    let place = (f32::from(byte) - 127.5) / 127.5;
+    let end: [f32; 3] = if place < 0.0 { [0.0, 114.0, 178.0] } else { [213.0, 94.0, 0.0] };
+    end.map(|end| (255.0 + (end - 255.0) * place.abs()).round() as u8)
+}
+
+/// Bytes as base64 text.
+pub(super) mod base64_bytes {
+    use base64::Engine as _;
+    use base64::prelude::BASE64_STANDARD;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(in crate::report) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&BASE64_STANDARD.encode(bytes))
+    }
+
+    pub(in crate::report) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        BASE64_STANDARD.decode(text).map_err(serde::de::Error::custom)
+    }
+}
