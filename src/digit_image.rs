@@ -2,8 +2,12 @@
 //!
 //! MNIST's images were made from black and white ones by fitting the digit into 20x20 pixels and moving its centre of
 //! mass to the centre of 28x28 (LeCun et al., Gradient-based learning applied to document recognition, 1998, III.A).
-//! A picture that was made so already comes through unchanged, and so does its negative.
+//! A picture that was made so already comes through unchanged, and so does its negative. Where the light is uneven, the
+//! paper is found first: grey levels closed by a window larger than any stroke (Serra, Image analysis and mathematical
+//! morphology, 1982) are what the paper would look like without ink.
 
+use std::fs;
+use std::io::Cursor;
 use std::ops::Range;
 use std::path::Path;
 
@@ -24,36 +28,63 @@ const MIN_CONTRAST: f32 = 0.1;
 /// Share of the strongest ink from which on a pixel belongs to a stroke. In MNIST every box of such pixels has a longer
 /// side of exactly 20.
 const STROKE_THRESHOLD: f32 = 0.3;
+/// Difference of the border's grey levels, from the tenth to the ninetieth percentile, above which the light is uneven.
+const UNEVEN_LIGHT: f32 = 0.08;
+/// Longer side of the picture in which the paper is looked for.
+const PAPER_SIDE: u32 = 192;
+/// Pixels from the middle of the window to its edge: it must be larger than any stroke.
+const PAPER_WINDOW: usize = 42;
+/// Paper darker than this is not made lighter.
+const DARKEST_PAPER: f32 = 0.2;
+/// Patches that stand side by side are digits of their own where each is at least this share of the picture's ink high.
+const MIN_DIGIT_HEIGHT: f32 = 0.55;
 /// A patch with less than this share of the ink of the largest one is dirt, not part of the digit.
 const MIN_PATCH_SHARE: f32 = 0.03;
+
+/// A picture that is ready to be recognised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prepared {
+    /// 28x28 pixels row by row, 0 for the background, 255 for the strongest ink.
+    pub pixels: [u8; IMAGE_BYTES],
+    /// How many digits it seems to show, side by side; one that is wanted.
+    pub digits: usize,
+}
 
 /// Reads a PNG, JPEG, PGM, PPM or PBM file, told by its content, and prepares it.
 ///
 /// # Errors
 /// The file cannot be read, is none of these formats, is damaged, is larger than 256 MB when unpacked, or is blank.
-pub fn load(path: &Path) -> Result<[u8; IMAGE_BYTES]> {
-    let picture = decode(path).with_context(|| format!("cannot read the picture {}", path.display()))?;
-    prepare(&picture).with_context(|| format!("cannot use the picture {}", path.display()))
+pub fn load(path: &Path) -> Result<Prepared> {
+    let bytes = fs::read(path).with_context(|| format!("cannot read the picture {}", path.display()))?;
+    read(&bytes).with_context(|| format!("cannot use the picture {}", path.display()))
 }
 
-/// Makes a picture of one digit, of any size, dark on light or light on dark, into an image like those of MNIST: 28x28
-/// pixels row by row, 0 for the background, 255 for the strongest ink. What is transparent counts as white.
+/// Reads the content of such a file and prepares it.
+///
+/// # Errors
+/// As [`load`].
+pub fn read(bytes: &[u8]) -> Result<Prepared> {
+    prepare(&decode(bytes)?)
+}
+
+/// Makes a picture of one digit, of any size, dark on light or light on dark, into an image like those of MNIST. What is
+/// transparent counts as white.
 ///
 /// # Errors
 /// The picture is blank.
-pub fn prepare(picture: &DynamicImage) -> Result<[u8; IMAGE_BYTES]> {
+pub fn prepare(picture: &DynamicImage) -> Result<Prepared> {
     let mut ink = match picture.width().max(picture.height()) > WORKING_SIDE {
         true => Ink::of(&picture.thumbnail(WORKING_SIDE, WORKING_SIDE))?,
         false => Ink::of(picture)?,
     };
-    let digit = ink.erase_dirt();
-    Ok(ink.fit(&digit))
+    let (digit, digits) = ink.erase_dirt();
+    Ok(Prepared { pixels: ink.fit(&digit), digits })
 }
 
-fn decode(path: &Path) -> Result<DynamicImage> {
+fn decode(bytes: &[u8]) -> Result<DynamicImage> {
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_PICTURE_BYTES);
-    let mut reader = ImageReader::open(path)?.with_guessed_format()?;
+    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
     reader.limits(limits);
     let mut decoder = reader.into_decoder().context("give a PNG, JPEG or PGM file")?;
     let (width, height) = decoder.dimensions();
@@ -84,7 +115,7 @@ struct Ink {
 }
 
 impl Ink {
-    /// Takes the border for the background, and the side to which the rest differs more from it for the ink.
+    /// Tells ink from background, which the border shows.
     fn of(picture: &DynamicImage) -> Result<Self> {
         let (width, height) = (picture.width() as usize, picture.height() as usize);
         let over_white = |&LumaA([grey, alpha])| 1.0 - f32::from(255 - grey) / 255.0 * f32::from(alpha) / 255.0;
@@ -95,25 +126,27 @@ impl Ink {
         };
         let mut border: Vec<f32> = (0..grey.len()).filter(|&index| is_border(index)).map(|index| grey[index]).collect();
         ensure!(!border.is_empty(), "it has no pixels");
-        let middle = border.len() / 2;
-        let background = *border.select_nth_unstable_by(middle, f32::total_cmp).1;
-
-        let difference = |value: &f32| value - background;
-        let lean: f32 = grey.iter().map(difference).map(|value| value * value.abs()).sum();
-        let values: Vec<f32> = grey.iter().map(difference).map(|value| value * lean.signum()).collect();
+        border.sort_unstable_by(f32::total_cmp);
+        let quantile = |share: usize| border[share * (border.len() - 1) / 100];
+        let values = if quantile(90) - quantile(10) > UNEVEN_LIGHT {
+            unevenly_lit(&grey, width, height)
+        } else {
+            evenly_lit(&grey, quantile(50))
+        };
         let contrast = values.iter().copied().fold(0.0, f32::max);
         ensure!(
             contrast >= MIN_CONTRAST,
-            "it is blank: no pixel differs from the border by more than {:.0} of 255 grey levels, wanted {:.0}; give a \
-             picture of one digit with more contrast",
+            "it is blank: no pixel differs from the background by more than {:.0} of 255 grey levels, wanted {:.0}; give \
+             a picture of one digit with more contrast",
             contrast * 255.0,
             MIN_CONTRAST * 255.0
         );
         Ok(Self { width, height, values })
     }
 
-    /// Erases what is too small to be a part of the digit, and returns the frame around the rest.
-    fn erase_dirt(&mut self) -> Frame {
+    /// Erases what is too small to be a part of the digit, and returns the frame around the rest and the number of digits
+    /// that it seems to be.
+    fn erase_dirt(&mut self) -> (Frame, usize) {
         let patches = self.patches();
         let amount = |patch: &Vec<usize>| patch.iter().map(|&pixel| self.values[pixel]).sum::<f32>();
         let largest = patches.iter().map(amount).fold(0.0, f32::max);
@@ -123,7 +156,27 @@ impl Ink {
             self.values[pixel] = 0.0;
         }
         let mut frame = Frame { x: self.width..0, y: self.height..0 };
-        for &pixel in digit.into_iter().flatten() {
+        let mut tall = Vec::new();
+        let frames: Vec<Frame> = digit.into_iter().map(|patch| self.frame(patch)).collect();
+        for part in &frames {
+            frame.x = frame.x.start.min(part.x.start)..frame.x.end.max(part.x.end);
+            frame.y = frame.y.start.min(part.y.start)..frame.y.end.max(part.y.end);
+        }
+        for part in &frames {
+            if part.y.len() as f32 >= MIN_DIGIT_HEIGHT * frame.y.len() as f32 {
+                tall.push(part.x.clone());
+            }
+        }
+        tall.sort_by_key(|columns| columns.start);
+        let is_apart = |pair: &[Range<usize>]| pair[0].end <= pair[1].start;
+        let digits = 1 + tall.windows(2).filter(|pair| is_apart(pair)).count();
+        (frame, digits)
+    }
+
+    /// The frame around some pixels.
+    fn frame(&self, pixels: &[usize]) -> Frame {
+        let mut frame = Frame { x: self.width..0, y: self.height..0 };
+        for &pixel in pixels {
             let (x, y) = (pixel % self.width, pixel / self.width);
             frame.x = frame.x.start.min(x)..frame.x.end.max(x + 1);
             frame.y = frame.y.start.min(y)..frame.y.end.max(y + 1);
@@ -197,6 +250,123 @@ impl Ink {
             }
         }
         ((moment_x / mass) as f32, (moment_y / mass) as f32)
+    }
+}
+
+/// The difference from a background of one grey, towards the side to which it is larger.
+fn evenly_lit(grey: &[f32], background: f32) -> Vec<f32> {
+    let difference = |value: &f32| value - background;
+    let lean: f32 = grey.iter().map(difference).map(|value| value * value.abs()).sum();
+    grey.iter().map(difference).map(|value| value * lean.signum()).collect()
+}
+
+/// The difference from a background that changes from place to place: from the grey levels closed, or opened, by a window
+/// larger than a stroke, with or without the slope that the border shows taken away first: whichever leaves the least ink,
+/// for ink covers less than paper.
+fn unevenly_lit(grey: &[f32], width: usize, height: usize) -> Vec<f32> {
+    let ink = |(grey, sign): (&[f32], f32)| -> Vec<f32> {
+        let signed: Vec<f32> = grey.iter().map(|value| sign * value).collect();
+        let paper = Paper::of(&signed, width, height);
+        let difference = |index: usize| {
+            let paper = paper.at(index % width, index / width);
+            // Where paper is in the shade, so is the ink on it; a light stroke on dark ground is taken as it is.
+            let light = if sign > 0.0 { paper.max(DARKEST_PAPER) } else { 1.0 };
+            (paper - signed[index]) / light
+        };
+        let mut ink: Vec<f32> = (0..signed.len()).map(difference).collect();
+        // The brightest of a window lies above the paper by its noise. Most of a picture is paper.
+        let mut sorted = ink.clone();
+        let noise = *sorted.select_nth_unstable_by(ink.len() / 2, f32::total_cmp).1;
+        ink.iter_mut().for_each(|value| *value -= noise);
+        ink
+    };
+    let amount = |ink: &Vec<f32>| ink.iter().map(|value| value * value).sum::<f32>();
+    let level = without_slope(grey, width, height);
+    let candidates = [(grey, 1.0), (grey, -1.0), (&level[..], 1.0), (&level[..], -1.0)];
+    candidates.into_iter().map(ink).min_by(|a, b| amount(a).total_cmp(&amount(b))).unwrap_or_default()
+}
+
+/// Takes away the plane that fits the border best: windows that the edge cuts off would take a slope for ink.
+fn without_slope(grey: &[f32], width: usize, height: usize) -> Vec<f32> {
+    let place = |index: usize| {
+        let [x, y] = [(index % width, width), (index / width, height)];
+        [x, y].map(|(place, length)| place as f32 - (length - 1) as f32 / 2.0)
+    };
+    let is_border = |index: &usize| {
+        let (x, y) = (index % width, index / width);
+        x == 0 || y == 0 || x == width - 1 || y == height - 1
+    };
+    // Around its centre a border is symmetric, so that the slopes do not depend on each other.
+    let mut slopes = [0.0f32; 2];
+    for (axis, slope) in slopes.iter_mut().enumerate() {
+        let (mut products, mut squares) = (0.0, 0.0);
+        for index in (0..grey.len()).filter(is_border) {
+            let along = place(index)[axis];
+            products += f64::from(along * grey[index]);
+            squares += f64::from(along * along);
+        }
+        *slope = if squares > 0.0 { (products / squares) as f32 } else { 0.0 };
+    }
+    let level = |index: usize| {
+        let [x, y] = place(index);
+        grey[index] - slopes[0] * x - slopes[1] * y
+    };
+    (0..grey.len()).map(level).collect()
+}
+
+/// What a picture would look like without dark ink, small.
+struct Paper {
+    width: usize,
+    height: usize,
+    /// Pixels of the picture to one of these.
+    scale: f32,
+    values: Vec<f32>,
+}
+
+impl Paper {
+    fn of(grey: &[f32], width: usize, height: usize) -> Self {
+        let scale = (width.max(height) as f32 / PAPER_SIDE as f32).max(1.0);
+        let side = |length: usize| ((length as f32 / scale).ceil() as usize).max(1);
+        let (small_width, small_height) = (side(width), side(height));
+        let mut sums = vec![(0.0, 0.0); small_width * small_height];
+        for (index, value) in grey.iter().enumerate() {
+            let [x, y] = [index % width, index / width].map(|place| (place as f32 / scale) as usize);
+            let (sum, count) = &mut sums[y.min(small_height - 1) * small_width + x.min(small_width - 1)];
+            (*sum, *count) = (*sum + value, *count + 1.0);
+        }
+        let small = sums.into_iter().map(|(sum, count)| sum / f32::max(count, 1.0)).collect();
+        let mut paper = Self { width: small_width, height: small_height, scale, values: small };
+        // Closing: the brightest of each window, then the darkest of those.
+        paper.filter(f32::max);
+        paper.filter(f32::min);
+        paper
+    }
+
+    /// Replaces each value by the extreme of its window, along one axis and then the other.
+    fn filter(&mut self, extreme: fn(f32, f32) -> f32) {
+        for (length, stride) in [(self.width, 1), (self.height, self.width)] {
+            let old = self.values.clone();
+            for (index, value) in self.values.iter_mut().enumerate() {
+                let place = index / stride % length;
+                let window = place.saturating_sub(PAPER_WINDOW)..(place + PAPER_WINDOW + 1).min(length);
+                *value = window.map(|other| old[index + other * stride - place * stride]).fold(old[index], extreme);
+            }
+        }
+    }
+
+    /// Its grey at a pixel of the picture, interpolated.
+    fn at(&self, x: usize, y: usize) -> f32 {
+        let place = |pixel: usize, length: usize| {
+            let place = ((pixel as f32 + 0.5) / self.scale - 0.5).clamp(0.0, (length - 1) as f32);
+            let low = place as usize;
+            (low, (low + 1).min(length - 1), place - low as f32)
+        };
+        let ((left, right, x), (top, bottom, y)) = (place(x, self.width), place(y, self.height));
+        let row = |row: usize| {
+            let [left, right] = [left, right].map(|column| self.values[row * self.width + column]);
+            left + (right - left) * x
+        };
+        row(top) + (row(bottom) - row(top)) * y
     }
 }
 

@@ -51,6 +51,7 @@ pub mod digit_image;
 pub mod executor;
 pub mod files;
 pub mod gpu;
+pub mod inference;
 pub mod metrics;
 pub mod model;
 pub mod op;

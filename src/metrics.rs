@@ -182,4 +182,75 @@ mod tests {
         assert_eq!(evaluation.calibration[13].images, 3);
         assert_eq!(evaluation.calibration[7].images, 1);
     }
+
+    /// 500 rows of a linear congruential generator, scored by scikit-learn 1.9.1 (and NumPy for the calibration error).
+    #[test]
+    fn scores_are_those_of_scikit_learn() {
+        let mut state = 1u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_103_515_245).wrapping_add(12_345) % (1 << 31);
+            state >> 16
+        };
+        let (mut probabilities, mut labels) = (Vec::new(), Vec::new());
+        for _ in 0..500 {
+            let mut weights = [0; CLASSES].map(|_| f64::from(1 + next() % 100));
+            let label = (next() % 10) as usize;
+            if next() % 4 != 0 {
+                weights[label] += 300.0;
+            }
+            let sum: f64 = weights.iter().sum();
+            probabilities.push(weights.map(|weight| (weight / sum) as f32));
+            labels.push(label as u8);
+        }
+        let evaluation = Evaluation::new(&probabilities, &labels);
+        let close =
+            |value: f64, wanted: f64| assert!((value - wanted).abs() < 1e-8, "{value}, scikit-learn has {wanted}");
+        close(evaluation.accuracy, 0.794);
+        close(evaluation.loss, 1.245_061_693_987_374_9);
+        close(evaluation.calibration_error, 0.445_843_344_986_438_8);
+        let precision = [
+            0.728813559,
+            0.695652174,
+            0.8,
+            0.745098039,
+            0.772727273,
+            0.796610169,
+            0.773584906,
+            0.933333333,
+            0.818181818,
+            0.888888889,
+        ];
+        let recall = [
+            0.781818182,
+            0.761904762,
+            0.72,
+            0.745098039,
+            0.772727273,
+            0.783333333,
+            0.836734694,
+            0.84,
+            0.857142857,
+            0.842105263,
+        ];
+        let f1 = [
+            0.754385965,
+            0.727272727,
+            0.757894737,
+            0.745098039,
+            0.772727273,
+            0.789915966,
+            0.803921569,
+            0.884210526,
+            0.837209302,
+            0.864864865,
+        ];
+        for (class, score) in evaluation.classes.iter().enumerate() {
+            close(score.precision, precision[class]);
+            close(score.recall, recall[class]);
+            close(score.f1, f1[class]);
+        }
+        let support = evaluation.classes.iter().map(|score| score.support);
+        assert!(support.eq([55, 42, 50, 51, 44, 60, 49, 50, 42, 57]));
+        assert_eq!(evaluation.confusion[3], [2, 3, 1, 38, 0, 1, 3, 0, 2, 1]);
+    }
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use anyhow::{Result, ensure};
 
-use crate::data::{CLASSES, Dataset, IMAGE_BYTES};
+use crate::data::Dataset;
 use crate::device::Device;
 use crate::executor::{Counters, Executor, Observer, Unobserved};
 use crate::model::Model;
@@ -104,20 +104,20 @@ pub struct Epoch {
 }
 
 /// The images and labels of several sets, one after the other, as they lie on the device.
-struct ResidentData {
+pub(crate) struct ResidentData {
     images: Vec<u32>,
     labels: Vec<u32>,
 }
 
 impl ResidentData {
     /// Packs sets of images and labels.
-    fn pack(sets: &[(&[u8], &[u8])]) -> Self {
+    pub(crate) fn pack(sets: &[(&[u8], &[u8])]) -> Self {
         let images: Vec<u8> = sets.iter().flat_map(|(images, _)| *images).copied().collect();
         let labels: Vec<u8> = sets.iter().flat_map(|(_, labels)| *labels).copied().collect();
         Self { images: pack_bytes(&images), labels: pack_bytes(&labels) }
     }
 
-    fn upload(&self, executor: &mut dyn Executor) {
+    pub(crate) fn upload(&self, executor: &mut dyn Executor) {
         let (images, labels) = (executor.plan().host.images, executor.plan().host.labels);
         executor.write(images, &self.images);
         executor.write(labels, &self.labels);
@@ -320,7 +320,7 @@ impl Trainer {
 }
 
 /// Writes parameters, in the order of [`Model::parameters`].
-fn write_parameters(executor: &mut dyn Executor, parameters: &[HostTensor]) {
+pub(crate) fn write_parameters(executor: &mut dyn Executor, parameters: &[HostTensor]) {
     let places = executor.plan().host.parameters.clone();
     for (&place, parameter) in places.iter().zip(parameters) {
         executor.write(place, parameter.words());
@@ -328,7 +328,7 @@ fn write_parameters(executor: &mut dyn Executor, parameters: &[HostTensor]) {
 }
 
 /// Writes the order of the coming batches, filled up with "no sample", and sets the clock.
-fn write_order(executor: &mut dyn Executor, order: &[u32], step: usize, seed: u64) {
+pub(crate) fn write_order(executor: &mut dyn Executor, order: &[u32], step: usize, seed: u64) {
     let (place, clock) = (executor.plan().host.order, executor.plan().host.clock);
     let mut words = order.to_vec();
     words.resize(executor.plan().tensor(place).shape.len(), NO_SAMPLE);
@@ -342,72 +342,4 @@ async fn read_all(executor: &mut dyn Executor, places: impl Fn(&Plan) -> Vec<Ten
         tensors.push(executor.read(place).await?);
     }
     Ok(tensors)
-}
-
-/// The ten probabilities of each image, in order, by a model with these parameters.
-///
-/// # Errors
-/// Where the device cannot run the plan or fails.
-pub async fn probabilities(
-    device: &Device,
-    model: &Model,
-    parameters: &[HostTensor],
-    images: &[u8],
-) -> Result<Vec<[f32; CLASSES]>> {
-    const MOST_AT_ONCE: usize = 256;
-    let count = images.len() / IMAGE_BYTES;
-    let batch = count.clamp(1, MOST_AT_ONCE);
-    let mut executor = evaluator(device, model, parameters, images, batch).await?;
-    let place = executor.plan().host.probability;
-    let indices: Vec<u32> = (0..count as u32).collect();
-    let mut rows = Vec::new();
-    for batch in indices.chunks(batch) {
-        write_order(executor.as_mut(), batch, 0, 0);
-        executor.run(Phase::Evaluate, 1, &mut Unobserved).await?;
-        let probability = executor.read(place).await?;
-        rows.extend(probability.f32().as_chunks().0.iter().take(batch.len()));
-    }
-    Ok(rows)
-}
-
-/// What each layer gives for some images, in the model's order: its name and a tensor of `[images, ...]`.
-///
-/// # Errors
-/// Where the device cannot run the plan or fails.
-pub async fn activations(
-    device: &Device,
-    model: &Model,
-    parameters: &[HostTensor],
-    images: &[u8],
-) -> Result<Vec<(String, HostTensor)>> {
-    let count = images.len() / IMAGE_BYTES;
-    let mut executor = evaluator(device, model, parameters, images, count).await?;
-    write_order(executor.as_mut(), &(0..count as u32).collect::<Vec<_>>(), 0, 0);
-    executor.run(Phase::Evaluate, 1, &mut Unobserved).await?;
-    let mut outputs = Vec::new();
-    for layer in model.layers() {
-        if let Some(place) = executor.plan().find(&format!("{}.output", layer.name)) {
-            let output = executor.read(place).await?;
-            // Element by element the same, under the shape that the layer thinks of.
-            let shape = [&[count], &layer.output[..]].concat();
-            outputs.push((layer.name.clone(), HostTensor::from_f32(&shape[..], output.f32())));
-        }
-    }
-    Ok(outputs)
-}
-
-/// An executor of a plan that only evaluates, with images and parameters in place.
-async fn evaluator(
-    device: &Device,
-    model: &Model,
-    parameters: &[HostTensor],
-    images: &[u8],
-    batch: usize,
-) -> Result<Box<dyn Executor>> {
-    let count = images.len() / IMAGE_BYTES;
-    let config = PlanConfig { batch, images: count, batches: 1, steps: 1, optimizer: None };
-    let mut executor = device.executor(Plan::new(model, config)?).await?;
-    ResidentData::pack(&[(images, &vec![0; count])]).upload(executor.as_mut());
-    write_parameters(executor.as_mut(), parameters);
-    Ok(executor)
 }

@@ -22,7 +22,7 @@ fn seven(width: u32, height: u32, x: i32, y: i32) -> GrayImage {
 }
 
 fn prepared(picture: &GrayImage) -> [u8; 784] {
-    prepare(&picture.clone().into()).unwrap()
+    prepare(&picture.clone().into()).unwrap().pixels
 }
 
 fn as_image(pixels: [u8; 784]) -> GrayImage {
@@ -86,7 +86,7 @@ fn colour_and_contrast_do_not_matter() {
     let paper_and_pen = seven(300, 200, 40, 30);
     let colour = |Luma([grey]): Luma<u8>| if grey < 128 { Rgb([40, 40, 200]) } else { Rgb([255, 250, 180]) };
     let picture = image::RgbImage::from_fn(300, 200, |x, y| colour(*paper_and_pen.get_pixel(x, y)));
-    assert_close(&prepare(&picture.into()).unwrap(), &prepared(&paper_and_pen), 1.0);
+    assert_close(&prepare(&picture.into()).unwrap().pixels, &prepared(&paper_and_pen), 1.0);
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn transparent_counts_as_white() {
     let picture = image::GrayAlphaImage::from_fn(300, 200, |x, y| {
         LumaA([0, if paper_and_pen.get_pixel(x, y) == &PEN { 255 } else { 0 }])
     });
-    assert_close(&prepare(&picture.into()).unwrap(), &prepared(&paper_and_pen), 0.2);
+    assert_close(&prepare(&picture.into()).unwrap().pixels, &prepared(&paper_and_pen), 0.2);
 }
 
 #[test]
@@ -155,9 +155,9 @@ fn png_pgm_and_jpeg_files_are_read_by_their_content() {
     let (files, picture) = (Files::new(), seven(300, 200, 40, 30));
     for name in ["seven.png", "seven.pgm", "seven.jpg"] {
         let path = files.save(name, &picture);
-        assert_close(&load(&path).unwrap(), &prepared(&picture), 2.0);
+        assert_close(&load(&path).unwrap().pixels, &prepared(&picture), 2.0);
         let unnamed = files.write("seven", &fs::read(path).unwrap());
-        assert_close(&load(&unnamed).unwrap(), &prepared(&picture), 2.0);
+        assert_close(&load(&unnamed).unwrap().pixels, &prepared(&picture), 2.0);
     }
 }
 
@@ -170,7 +170,7 @@ fn photograph_on_its_side_is_turned() {
     let exif = [b"\xff\xe1\0\x22Exif\0\0".as_slice(), tiff].concat();
     let mut bytes = fs::read(on_its_side).unwrap();
     bytes.splice(2..2, exif);
-    let turned = load(&files.write("noted.jpg", &bytes)).unwrap();
+    let turned = load(&files.write("noted.jpg", &bytes)).unwrap().pixels;
     assert_close(&turned, &prepared(&picture), 2.0);
 }
 
@@ -212,4 +212,50 @@ fn decompression_bomb_is_refused_by_its_header() {
     let size = jpeg.windows(4).position(|bytes| bytes == [0, 200, 1, 44]).unwrap();
     jpeg[size..size + 4].fill(0xfa);
     files.assert_refused("bomb.jpg", &jpeg, &["64250x64250", "256 MB"]);
+}
+
+#[test]
+fn uneven_light_changes_little() {
+    let even = seven(300, 200, 90, 40);
+    for shadow in [
+        |x: u32, _: u32| x as f64 / 300.0,
+        |x, y| (x + y) as f64 / 500.0,
+        |x, _| ((f64::from(x) - 190.0) / 20.0).clamp(0.0, 1.0),
+    ] {
+        let lit = GrayImage::from_fn(300, 200, |x, y| {
+            let light = 1.0 - 0.45 * shadow(x, y);
+            Luma([(f64::from(even.get_pixel(x, y).0[0]) * light) as u8])
+        });
+        assert_close(&prepared(&lit), &prepared(&even), 6.0);
+        let negative = GrayImage::from_fn(300, 200, |x, y| Luma([255 - lit.get_pixel(x, y).0[0]]));
+        assert_close(&prepared(&negative), &prepared(&even), 16.0);
+    }
+}
+
+#[test]
+fn blank_paper_in_uneven_light_is_blank() {
+    let paper = GrayImage::from_fn(200, 150, |x, y| Luma([(230 - x / 3 - y / 4) as u8]));
+    let error = prepare(&paper.into()).unwrap_err().to_string();
+    assert!(error.contains("blank"), "{error}");
+}
+
+#[test]
+fn digits_side_by_side_are_counted() {
+    let digits = |picture: GrayImage| prepare(&picture.into()).unwrap().digits;
+    assert_eq!(digits(seven(300, 200, 90, 40)), 1);
+    let mut two = seven(300, 200, 30, 40);
+    imageops::overlay(&mut two, &imageops::crop_imm(&seven(300, 200, 0, 40), 0, 0, 130, 200).to_image(), 160, 0);
+    assert_eq!(digits(two), 2);
+}
+
+#[test]
+fn strokes_of_one_digit_that_do_not_touch_are_one_digit() {
+    // A 5 whose bar floats to the right of its body.
+    let five = GrayImage::from_fn(200, 200, |x, y| {
+        let is_bar = (90..150).contains(&x) && (40..52).contains(&y);
+        let is_body =
+            (60..80).contains(&x) && (40..100).contains(&y) || (60..130).contains(&x) && (95..160).contains(&y);
+        if is_bar || is_body { PEN } else { PAPER }
+    });
+    assert_eq!(prepare(&five.into()).unwrap().digits, 1);
 }

@@ -113,9 +113,11 @@ async fn flop_rate(gpu: &Gpu, effort: Effort, chain: impl Fn(usize) -> Case) -> 
     let (mut rounds, mut seconds) = (1, best_seconds(gpu, quick, &chain(1)).await?);
     while rounds < MOST_ROUNDS {
         let longer = best_seconds(gpu, quick, &chain(4 * rounds)).await?;
-        let is_proportional = longer > 3.8 * seconds;
+        // Less than 4 % of the longer dispatch are then not rounds.
+        let is_proportional = longer > 3.6 * seconds;
         (rounds, seconds) = (4 * rounds, longer);
-        if is_proportional && seconds >= LONG_DISPATCH_SECONDS {
+        let is_long = seconds >= LONG_DISPATCH_SECONDS;
+        if is_long && (is_proportional || seconds >= 20.0 * LONG_DISPATCH_SECONDS) {
             break;
         }
     }

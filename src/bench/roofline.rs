@@ -96,7 +96,7 @@ fn draw_panel(panel: &Area<'_>, measured: &AdapterReport, peaks: &Peaks, points:
         .y_desc("GFLOP/s")
         .x_label_formatter(&|value| format!("{value}"))
         .y_label_formatter(&|value| format!("{}", value / 1e9))
-        .light_line_style(WHITE)
+        .light_line_style(TRANSPARENT)
         .bold_line_style(GRID)
         .draw()?;
     let roof = |x: f64| (x * peaks.bytes_per_second).min(peaks.flops_per_second);

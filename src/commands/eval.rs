@@ -7,8 +7,8 @@ use anyhow::Result;
 use super::{Verdict, load_data, open_device, percent, print_table, table, thousands};
 use crate::cli::EvalArgs;
 use crate::data::CLASSES;
+use crate::inference::probabilities;
 use crate::metrics::Evaluation;
-use crate::train::probabilities;
 use crate::weights;
 
 /// The file of a saved model, which may be named by its run folder.

@@ -2,10 +2,13 @@
 
 mod bench;
 mod devices;
+mod epoch_bar;
 mod eval;
 mod plan;
 mod predict;
 mod report;
+mod shell;
+mod sweep;
 mod train;
 mod verify;
 
@@ -54,6 +57,9 @@ pub async fn run(cli: Cli) -> Result<Verdict> {
         Command::Devices(args) => devices::run(&args).await,
         Command::Plan(args) => plan::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Sweep(args) => sweep::run(&args).await,
+        Command::Completions(args) => shell::completions(&args),
+        Command::Man(args) => shell::man(&args),
     }
 }
 

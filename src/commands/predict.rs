@@ -1,16 +1,29 @@
 //! `gpu-digits predict`.
 
-use anyhow::Result;
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
 
 use super::eval::model_file;
 use super::{Verdict, open_device, percent, print_table, table};
 use crate::cli::PredictArgs;
-use crate::data::CLASSES;
-use crate::digit_image;
+use crate::data::{CLASSES, IMAGE_BYTES, IMAGE_SIDE};
+use crate::digit_image::{self, Prepared};
+use crate::inference::probabilities;
 use crate::metrics::prediction;
-use crate::train::probabilities;
 use crate::weights;
+
+/// The name that stands for standard input.
+const STANDARD_INPUT: &str = "-";
+
+/// Endings of the pictures that are taken out of a folder.
+const ENDINGS: [&str; 6] = ["png", "jpg", "jpeg", "pgm", "ppm", "pbm"];
+
+/// A prediction with less probability than this is said to be a guess.
+const SURE: f32 = 0.5;
 
 /// What is printed of one picture.
 #[derive(Serialize)]
@@ -18,37 +31,127 @@ struct Prediction {
     image: String,
     digit: usize,
     probabilities: [f32; CLASSES],
+    /// What makes it doubtful.
+    remark: Option<String>,
+    #[serde(skip)]
+    pixels: [u8; IMAGE_BYTES],
+}
+
+impl Prediction {
+    fn new(image: String, prepared: &Prepared, probabilities: [f32; CLASSES]) -> Self {
+        let digit = prediction(&probabilities);
+        let remark = if prepared.digits > 1 {
+            Some(format!("it seems to show {} digits; give a picture of each", prepared.digits))
+        } else if probabilities[digit] < SURE {
+            Some("a guess".to_owned())
+        } else {
+            None
+        };
+        Self { image, digit, probabilities, remark, pixels: prepared.pixels }
+    }
 }
 
 pub(super) async fn run(args: PredictArgs) -> Result<Verdict> {
     let saved = weights::load(&model_file(&args.model))?;
-    let mut pixels = Vec::new();
-    for path in &args.images {
-        pixels.extend(digit_image::load(path)?);
+    let names = pictures(&args.images)?;
+    let mut usable = Vec::new();
+    for name in &names {
+        match load(name) {
+            Ok(prepared) => usable.push((name.display().to_string(), prepared)),
+            Err(error) if names.len() == 1 => return Err(error),
+            Err(error) => eprintln!("error: {error:#}"),
+        }
     }
+    ensure!(!usable.is_empty(), "none of the {} pictures can be used", names.len());
     let device = open_device(&args.device.device).await?;
+    let pixels: Vec<u8> = usable.iter().flat_map(|(_, prepared)| prepared.pixels).collect();
     let rows = probabilities(&device, &saved.model, &saved.parameters, &pixels).await?;
-    let predictions = args.images.iter().zip(rows).map(|(path, probabilities)| Prediction {
-        image: path.display().to_string(),
-        digit: prediction(&probabilities),
-        probabilities,
-    });
-    let predictions: Vec<Prediction> = predictions.collect();
+    let predictions = usable.into_iter().zip(rows);
+    let predictions: Vec<Prediction> =
+        predictions.map(|((image, prepared), row)| Prediction::new(image, &prepared, row)).collect();
     if args.json {
         println!("{}", serde_json::to_string_pretty(&predictions)?);
+    } else if let [only] = &predictions[..] {
+        print_one(only);
     } else {
-        print(&predictions);
+        print_several(&predictions);
+    }
+    let refused = names.len() - predictions.len();
+    if refused > 0 {
+        bail!("{refused} of {} pictures cannot be used", names.len());
     }
     Ok(Verdict::Passed)
 }
 
-fn print(predictions: &[Prediction]) {
+/// The pictures that are meant: files as they are, folders by the pictures in them.
+fn pictures(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut pictures = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            pictures.push(path.clone());
+            continue;
+        }
+        let name = path.display();
+        let entries = fs::read_dir(path).with_context(|| format!("cannot read the folder {name}"))?;
+        let mut inside = Vec::new();
+        for entry in entries {
+            let path = entry.with_context(|| format!("cannot read the folder {name}"))?.path();
+            let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+            if ending.is_some_and(|ending| ENDINGS.contains(&&*ending)) {
+                inside.push(path);
+            }
+        }
+        ensure!(!inside.is_empty(), "the folder {name} holds no picture; give PNG, JPEG or PGM files");
+        inside.sort();
+        pictures.extend(inside);
+    }
+    Ok(pictures)
+}
+
+fn load(path: &Path) -> Result<Prepared> {
+    if path != Path::new(STANDARD_INPUT) {
+        return digit_image::load(path);
+    }
+    let mut bytes = Vec::new();
+    std::io::stdin().lock().read_to_end(&mut bytes).context("cannot read standard input")?;
+    digit_image::read(&bytes).context("cannot use the picture on standard input")
+}
+
+/// The picture as the model sees it, in half as many lines as it has rows, and a bar for each digit beside it.
+fn print_one(prediction: &Prediction) {
+    const SHADES: [char; 5] = [' ', '░', '▒', '▓', '█'];
+    const BAR: f32 = 30.0;
+    for line in 0..IMAGE_SIDE / 2 {
+        let shade = |x: usize| {
+            let [above, below] = [0, 1].map(|row| usize::from(prediction.pixels[(2 * line + row) * IMAGE_SIDE + x]));
+            SHADES[(above + below) * SHADES.len() / 511]
+        };
+        let picture: String = (0..IMAGE_SIDE).map(shade).collect();
+        let bar = line.checked_sub(2).filter(|&digit| digit < CLASSES).map_or_else(String::new, |digit| {
+            let probability = prediction.probabilities[digit];
+            let length = (BAR * probability).round() as usize;
+            format!("  {digit} {:>6} % {}", percent(f64::from(probability)), "█".repeat(length))
+        });
+        println!("{}", format!("{picture}{bar}").trim_end());
+    }
+    println!("{}: {}", prediction.image, prediction.digit);
+    if let Some(remark) = &prediction.remark {
+        println!("note: {remark}");
+    }
+}
+
+fn print_several(predictions: &[Prediction]) {
     let digits: Vec<String> = (0..CLASSES).map(|digit| format!("{digit} %")).collect();
-    let header: Vec<&str> = ["image", "digit"].into_iter().chain(digits.iter().map(String::as_str)).collect();
+    let header: Vec<&str> =
+        ["image", "digit"].into_iter().chain(digits.iter().map(String::as_str)).chain(["remark"]).collect();
     let mut table = table(&header, 1);
-    for Prediction { image, digit, probabilities } in predictions {
+    if let Some(column) = table.column_mut(header.len() - 1) {
+        column.set_cell_alignment(comfy_table::CellAlignment::Left);
+    }
+    for Prediction { image, digit, probabilities, remark, .. } in predictions {
         let shares = probabilities.iter().map(|&probability| percent(f64::from(probability)));
-        table.add_row([image.clone(), digit.to_string()].into_iter().chain(shares));
+        let known = [image.clone(), digit.to_string()].into_iter();
+        table.add_row(known.chain(shares).chain([remark.clone().unwrap_or_default()]));
     }
     print_table(&table);
 }

@@ -1,18 +1,17 @@
 //! `gpu-digits train`.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use indicatif::{ProgressBar, ProgressStyle};
 
+use super::epoch_bar::EpochBar;
 use super::{Verdict, load_data, open_device, percent, thousands};
 use crate::cli::{DataArgs, DeviceArgs, OptimizerName, Switch, TrainArgs};
 use crate::data::Dataset;
 use crate::device::Device;
-use crate::executor::Observer;
+use crate::inference::probabilities;
 use crate::metrics::Evaluation;
 use crate::model::Model;
 use crate::plan::Optimizer;
@@ -22,7 +21,7 @@ use crate::run_folder::{
 };
 use crate::tensor::HostTensor;
 use crate::trace;
-use crate::train::{Epoch, Score, TrainConfig, Trainer, probabilities};
+use crate::train::{Epoch, Score, TrainConfig, Trainer};
 use crate::weights;
 
 /// Steps of a timeline.
@@ -69,7 +68,7 @@ pub(super) async fn run(args: TrainArgs) -> Result<Verdict> {
         weights::load_parameters(file, &model)?;
     }
     let session = Session::open(&args.device, &args.data, args.seed).await?;
-    let (verdict, _) = train(&session, &args).await?;
+    let (verdict, _) = train(&session, &args, std::env::args().collect()).await?;
     Ok(verdict)
 }
 
@@ -78,18 +77,39 @@ pub(super) struct Session {
     device: Device,
     dataset: Dataset,
     stop: Arc<AtomicBool>,
+    is_to_stderr: bool,
 }
 
 impl Session {
     /// Opens the device, loads the data, and says on stderr which they are.
     pub(super) async fn open(device: &DeviceArgs, data: &DataArgs, seed: u64) -> Result<Self> {
         let device = open_device(&device.device).await?;
-        Ok(Self { device, dataset: load_data(data, seed)?, stop: stop_on_ctrl_c()? })
+        Ok(Self { device, dataset: load_data(data, seed)?, stop: stop_on_ctrl_c()?, is_to_stderr: false })
+    }
+
+    /// The same, where the runs are steps towards a result of their own.
+    pub(super) fn to_stderr(self) -> Self {
+        Self { is_to_stderr: true, ..self }
+    }
+
+    /// Whether a run was on the same data.
+    pub(super) fn has_data_of(&self, record: &RunRecord) -> bool {
+        record.data.sha256 == self.dataset.sha256
+    }
+
+    fn say(&self, line: &str) {
+        if self.is_to_stderr {
+            eprintln!("{line}");
+        } else {
+            println!("{line}");
+        }
     }
 }
 
 /// Trains as the arguments say, writes the run folder, and gives what its report shows.
-pub(super) async fn train(session: &Session, args: &TrainArgs) -> Result<(Verdict, RunReport)> {
+///
+/// `command` is what repeats it.
+pub(super) async fn train(session: &Session, args: &TrainArgs, command: Vec<String>) -> Result<(Verdict, RunReport)> {
     let Session { device, dataset, .. } = session;
     let model: Model = args.model.parse()?;
     let config = config(args)?;
@@ -106,7 +126,7 @@ pub(super) async fn train(session: &Session, args: &TrainArgs) -> Result<(Verdic
     }
     let mut trainer = Trainer::new(device, &model, &parameters, dataset, config).await?;
     let folder = RunFolder::create(args.out.as_deref())?;
-    let record = record(device, &model, &parameters, dataset, &config);
+    let record = record(command, device, &model, &parameters, dataset, &config);
     folder.write_record(&record)?;
     let (epochs, step_losses) = (vec![], vec![]);
     let run = Run { session, args, config, model, trainer: &mut trainer, folder, record, epochs, step_losses };
@@ -127,6 +147,7 @@ fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>> {
 }
 
 fn record(
+    command: Vec<String>,
     device: &Device,
     model: &Model,
     parameters: &[HostTensor],
@@ -138,7 +159,7 @@ fn record(
         Device::Gpu(gpu) => Some(gpu.info().clone()),
     };
     RunRecord {
-        command: std::env::args().collect(),
+        command,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         commit: env!("GPU_DIGITS_COMMIT").to_owned(),
         started: now(),
@@ -183,14 +204,16 @@ struct Run<'a> {
 
 impl Run<'_> {
     async fn train(mut self) -> Result<(Verdict, RunReport)> {
-        println!("epoch    loss  train %  validation %  seconds  images/s");
+        self.session.say("epoch    loss  train %  validation %  seconds  images/s");
         let mut interrupted = false;
         for number in 1..=self.config.epochs {
             let start = Instant::now();
             let first_step = self.trainer.steps_done();
-            let mut bar = EpochBar::new(&self, number);
+            let title = format!("{number}/{}", self.config.epochs);
+            let steps = self.trainer.steps_of_next_epoch();
+            let mut bar = EpochBar::new(title, steps, self.config.batch, &self.session.stop);
             let epoch = self.trainer.epoch(&mut bar).await?;
-            bar.bar.finish_and_clear();
+            bar.finish();
             let seconds = start.elapsed().as_secs_f64();
             let held_out = self.trainer.splits().validation.clone();
             let validation = if held_out.is_empty() { None } else { Some(self.trainer.evaluate(held_out).await?) };
@@ -230,12 +253,12 @@ impl Run<'_> {
         let Score { loss, accuracy, images } = epoch.score;
         let images_per_second = images as f64 / seconds;
         let validation_accuracy = validation.map_or_else(|| "-".to_owned(), |score| percent(score.accuracy));
-        println!(
+        self.session.say(&format!(
             "{:>5}  {loss:>6.4}  {:>7}  {validation_accuracy:>12}  {seconds:>7.1}  {:>8}",
             format!("{number}/{}", self.config.epochs),
             percent(accuracy),
             thousands(images_per_second as usize),
-        );
+        ));
         let step = self.trainer.steps_done();
         let row = EpochRow {
             epoch: number,
@@ -286,14 +309,15 @@ impl Run<'_> {
         let mut report = RunReport::new(self.record.clone(), epochs, curve, &self.model, &parameters);
         let mut verdict = Verdict::Interrupted;
         if interrupted {
-            println!("interrupted after {steps} of {} steps; what was trained is kept", self.trainer.steps());
+            self.session
+                .say(&format!("interrupted after {steps} of {} steps; what was trained is kept", self.trainer.steps()));
         } else {
             let accuracy = self.test(&parameters, &mut report).await?;
             result.test_accuracy = Some(accuracy);
             verdict = self.judge(accuracy);
         }
-        println!("weights SHA-256 {hash}");
-        println!("saved {}", path.display());
+        self.session.say(&format!("weights SHA-256 {hash}"));
+        self.session.say(&format!("saved {}", path.display()));
         self.record.result = Some(result);
         self.folder.write_record(&self.record)?;
         report.record = self.record.clone();
@@ -310,7 +334,8 @@ impl Run<'_> {
         let Evaluation { accuracy, loss, images, .. } = Evaluation::new(&rows, &dataset.test.labels);
         self.folder.append_metrics(&MetricsRow::Test(TestRow { loss, accuracy, images }))?;
         let (share, images) = (percent(accuracy), thousands(images));
-        println!("test accuracy {share} % of {images} images ({}), loss {loss:.4}", self.record.data.name);
+        self.session
+            .say(&format!("test accuracy {share} % of {images} images ({}), loss {loss:.4}", self.record.data.name));
         Ok(accuracy)
     }
 
@@ -329,7 +354,7 @@ impl Run<'_> {
         if self.args.tensorboard {
             tensorboard::write(&folder.join("tensorboard"), report)?;
         }
-        println!("report {}", folder.join(super::report::PAGE_FILE).display());
+        self.session.say(&format!("report {}", folder.join(super::report::PAGE_FILE).display()));
         Ok(())
     }
 
@@ -341,45 +366,5 @@ impl Run<'_> {
             }
             _ => Verdict::Passed,
         }
-    }
-}
-
-/// The progress bar of an epoch, and the ear for Ctrl-C.
-struct EpochBar {
-    bar: ProgressBar,
-    batch: usize,
-    stop: Arc<AtomicBool>,
-}
-
-impl EpochBar {
-    fn new(run: &Run<'_>, number: usize) -> Self {
-        let steps = run.trainer.steps_of_next_epoch() as u64;
-        let bar = ProgressBar::new(steps * run.config.batch as u64);
-        let template = "epoch {prefix} {wide_bar} {human_pos}/{human_len} images  {per_sec} images/s  {msg}{eta} left";
-        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        bar.set_style(style.with_key("per_sec", |state: &indicatif::ProgressState, text: &mut dyn std::fmt::Write| {
-            // A formatter of a string does not fail.
-            let _ = write!(text, "{:.0}", state.per_sec());
-        }));
-        bar.set_prefix(format!("{number}/{}", run.config.epochs));
-        bar.enable_steady_tick(Duration::from_millis(200));
-        Self { bar, batch: run.config.batch, stop: Arc::clone(&run.session.stop) }
-    }
-}
-
-impl Observer for EpochBar {
-    fn watches_history(&self) -> bool {
-        !self.bar.is_hidden()
-    }
-
-    fn progress(&mut self, steps: usize, history: Option<&[f32]>) -> ControlFlow<()> {
-        self.bar.set_position((steps * self.batch) as u64);
-        if let Some(history) = history {
-            // The mean of the last steps, since one batch's loss jumps.
-            let recent = &history[2 * steps.saturating_sub(20)..2 * steps];
-            let sum: f32 = recent.iter().step_by(2).sum();
-            self.bar.set_message(format!("loss {:.4}  ", 2.0 * sum / (recent.len() * self.batch) as f32));
-        }
-        if self.stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }

@@ -27,9 +27,9 @@ macro_rules! mesh {
             .label_style(("sans-serif", TEXT))
             .x_labels(7)
             .y_labels(6)
-            .x_label_formatter(&|x| number(*x))
+            .x_label_formatter(&|x| if $axes.x == "epoch" && x.fract() != 0.0 { String::new() } else { number(*x) })
             .y_label_formatter(&|y| ($axes.y_text)(*y))
-            .light_line_style(WHITE)
+            .light_line_style(TRANSPARENT)
             .bold_line_style(GRID)
             .draw()?
     };
@@ -38,11 +38,18 @@ macro_rules! series {
     ($chart:expr, $lines:expr) => {
         for line in $lines {
             let points = || line.points.iter().copied();
-            let style =
-                if line.is_faint { line.color().mix(0.45).stroke_width(1) } else { line.color().stroke_width(2) };
-            $chart.draw_series(LineSeries::new(points(), style))?;
-            if !line.is_faint {
-                $chart.draw_series(points().map(|point| Circle::new(point, 3, line.color().filled())))?;
+            let color = line.color();
+            match line.look {
+                Look::Marked => {
+                    $chart.draw_series(LineSeries::new(points(), color.stroke_width(2)))?;
+                    $chart.draw_series(points().map(|point| Circle::new(point, 3, color.filled())))?;
+                }
+                Look::Faint => {
+                    $chart.draw_series(LineSeries::new(points(), color.mix(0.6).stroke_width(1)))?;
+                }
+                Look::Dashed => {
+                    $chart.draw_series(DashedLineSeries::new(points(), 5, 4, color.stroke_width(2)))?;
+                }
             }
         }
     };
@@ -53,17 +60,27 @@ pub(super) struct Line {
     pub(super) points: Vec<(f64, f64)>,
     /// Its place in [`COLORS`].
     pub(super) color: usize,
-    /// Whether it is a faint line of many points rather than one with marks.
-    pub(super) is_faint: bool,
+    pub(super) look: Look,
+}
+
+/// How a line is drawn.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    /// With a mark at each point.
+    Marked,
+    /// Many points, and less important than others.
+    Faint,
+    /// Dashed, and not in the legend: it belongs to a marked one of the same colour.
+    Dashed,
 }
 
 impl Line {
     pub(super) fn new(name: impl Into<String>, color: usize, points: Vec<(f64, f64)>) -> Self {
-        Self { name: name.into(), points, color, is_faint: false }
+        Self { name: name.into(), points, color, look: Look::Marked }
     }
 
-    pub(super) fn faint(self) -> Self {
-        Self { is_faint: true, ..self }
+    pub(super) fn with(self, look: Look) -> Self {
+        Self { look, ..self }
     }
 
     fn color(&self) -> RGBColor {
@@ -98,7 +115,8 @@ pub(super) fn lines(axes: &Axes<'_>, lines: &[Line]) -> Result<Picture> {
         let diagram = area.margin(below, 8, 8, 16);
         let mut builder = ChartBuilder::on(&diagram);
         builder.x_label_area_size(40).y_label_area_size(62);
-        if axes.is_logarithmic {
+        // Within a decade a logarithmic axis has no room for numbers.
+        if axes.is_logarithmic && y_range.end > 10.0 * y_range.start {
             let y_range = (y_range.start.max(1e-9) / 1.3..y_range.end * 1.3).log_scale();
             let mut chart = builder.build_cartesian_2d(x_range, y_range)?;
             mesh!(chart, axes);
@@ -116,11 +134,12 @@ pub(super) fn lines(axes: &Axes<'_>, lines: &[Line]) -> Result<Picture> {
 /// Draws caption and legend, and tells how much height they take.
 fn head(area: &Area<'_>, caption: &str, lines: &[Line]) -> Result<i32, Box<dyn std::error::Error + Send + Sync>> {
     title(area, caption)?;
-    if lines.len() < 2 {
+    let named: Vec<&Line> = lines.iter().filter(|line| line.look != Look::Dashed).collect();
+    if named.len() < 2 {
         return Ok(38);
     }
     let (mut x, mut y) = (20, 42);
-    for line in lines {
+    for line in named {
         // Letters are about 0.58 of their height wide.
         let width = 34 + (0.58 * f64::from(TEXT) * line.name.chars().count() as f64) as i32;
         if x + width > SIZE.0 as i32 {

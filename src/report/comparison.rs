@@ -45,7 +45,7 @@ pub fn compare(runs: &[(String, RunReport)]) -> Result<String> {
     let title = format!("gpu-digits: {} runs", runs.len());
     let body = html! {
         h1 { (title) }
-        (table(&overview(runs)))
+        div class="wide" { (table(&overview(runs))) }
         h2 { "How they learned" }
         (figure_grid(&figures))
     };

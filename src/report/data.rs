@@ -10,12 +10,12 @@ use super::sheet::{Sheet, base64_bytes};
 use crate::data::{CLASSES, IMAGE_BYTES, IMAGE_SIDE, Samples};
 use crate::device::Device;
 use crate::files::write_atomically;
+use crate::inference::activations;
 use crate::metrics::{Evaluation, prediction};
 use crate::model::Model;
 use crate::run_folder::{EpochRow, RunRecord};
 use crate::tensor::HostTensor;
 use crate::trace::{Span, Track};
-use crate::train::activations;
 
 /// The name of a saved report in its run folder.
 pub const REPORT_FILE: &str = "report.json";

@@ -25,13 +25,13 @@ pre { overflow-x: auto; border: 1px solid var(--grid); border-radius: .5rem; pad
 .figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 30rem), 1fr)); gap: 1.5rem;
   align-items: start }
 figure { margin: 0; break-inside: avoid } figure svg { width: 100%; height: auto; display: block }
-details { font-size: .85rem; overflow-x: auto } summary { color: var(--faint); cursor: pointer }
+details, .wide { font-size: .85rem; overflow-x: auto } summary { color: var(--faint); cursor: pointer }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { text-align: right; padding: .15rem .6rem; border-bottom: 1px solid var(--grid); white-space: nowrap }
 th:first-child, td:first-child { text-align: left }
 svg [fill='#FFFFFF'] { fill: none } svg [fill='#000000'] { fill: var(--ink) } svg [stroke='#000000'] { stroke: var(--ink) }
 svg [fill='#E1E1E1'] { fill: var(--grid) } svg [stroke='#E1E1E1'] { stroke: var(--grid) }
-svg [stroke='#0072B2'] { stroke: var(--blue) }
+svg [stroke='#0072B2'] { stroke: var(--blue) } svg circle[fill='#0072B2'] { fill: var(--blue) }
 @media print { details { display: none } body { max-width: none; font-size: 11pt } .figures { display: block }
   figure { max-width: 14cm; margin-bottom: .6cm } }
 ";
@@ -53,7 +53,7 @@ pub fn page(report: &RunReport) -> Result<String> {
         h2 { "How it learned, and how well it does" }
         (figure_grid(&figures))
         h2 { "What it ran on, and with" }
-        (table(&facts(report)))
+        div class="wide" { (table(&facts(report))) }
     };
     Ok(document(&format!("gpu-digits: {}", report.name()), &body))
 }

@@ -9,8 +9,11 @@ use crate::tensor::HostTensor;
 /// The most tiles of a sheet.
 const MOST_TILES: usize = 64;
 
-/// Tiles of a row.
-const COLUMNS: usize = 16;
+/// Tiles of a row: one of these, whichever shows them larger.
+const COLUMNS: [usize; 3] = [8, 16, 32];
+
+/// The most that a pixel is repeated.
+const MOST_SCALE: u32 = 14;
 
 /// Small images of one size, as bytes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -67,30 +70,45 @@ impl Sheet {
         Self { name: name.to_owned(), tile, tiles, range: [least, most], pixels }
     }
 
-    /// Tiles in a row, and rows.
-    fn grid(&self) -> [usize; 2] {
-        let shown = self.pixels.len() / (self.tile[0] * self.tile[1]);
-        let columns = shown.clamp(1, if self.tile == [1, 1] { 2 * COLUMNS } else { COLUMNS });
-        [columns, shown.div_ceil(columns)]
+    /// The image that can be shown largest within a width and a height, and how often its pixels are then repeated.
+    pub(super) fn fit(&self, within: [u32; 2], is_centred: bool) -> (RgbImage, u32) {
+        let scale = |columns: usize| {
+            let [width, height] = self.size(columns);
+            (within[0] / width).min(within[1] / height).clamp(1, MOST_SCALE)
+        };
+        let columns = COLUMNS.into_iter().max_by_key(|&columns| scale(columns)).unwrap_or(1);
+        (self.image(columns, is_centred), scale(columns))
+    }
+
+    /// Tiles that are shown.
+    fn shown(&self) -> usize {
+        self.pixels.len() / (self.tile[0] * self.tile[1])
+    }
+
+    /// Pixels between tiles; numbers need none to be told apart.
+    fn gap(&self) -> usize {
+        usize::from(self.tile != [1, 1])
     }
 
     /// Width and height of its image, in pixels.
-    pub(super) fn size(&self) -> [u32; 2] {
-        let [columns, rows] = self.grid();
-        [columns * (self.tile[1] + 1) - 1, rows * (self.tile[0] + 1) - 1].map(|length| length as u32)
+    fn size(&self, columns: usize) -> [u32; 2] {
+        let columns = columns.min(self.shown());
+        let tiles = [columns, self.shown().div_ceil(columns)];
+        let sides = [self.tile[1], self.tile[0]];
+        [0, 1].map(|axis| (tiles[axis] * (sides[axis] + self.gap()) - self.gap()) as u32)
     }
 
-    /// Its tiles with a line of one pixel between: from black to white, or from blue over white to orange where the middle
-    /// of the range is 0.
-    pub(super) fn image(&self, is_centred: bool) -> RgbImage {
-        let [width, height] = self.size();
+    /// Its tiles in rows of `columns`: from black to white, or from blue over white to orange where the middle of the range
+    /// is 0.
+    pub(super) fn image(&self, columns: usize, is_centred: bool) -> RgbImage {
+        let [width, height] = self.size(columns);
         let mut image = RgbImage::from_pixel(width, height, Rgb([150, 150, 150]));
-        let [columns, _] = self.grid();
+        let columns = columns.min(self.shown());
         let area = self.tile[0] * self.tile[1];
         for (index, &byte) in self.pixels.iter().enumerate() {
             let (tile, pixel) = (index / area, index % area);
-            let x = tile % columns * (self.tile[1] + 1) + pixel % self.tile[1];
-            let y = tile / columns * (self.tile[0] + 1) + pixel / self.tile[1];
+            let x = tile % columns * (self.tile[1] + self.gap()) + pixel % self.tile[1];
+            let y = tile / columns * (self.tile[0] + self.gap()) + pixel / self.tile[1];
             let color = if is_centred { diverging(byte) } else { [byte; 3] };
             image.put_pixel(x as u32, y as u32, Rgb(color));
         }

@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod program;
+mod reports;
 
 use std::fs;
 use std::path::Path;
@@ -47,6 +48,12 @@ fn main() {
         ("a_file_that_is_no_model_is_an_error", no_model),
         ("predict_recognises_pictures_as_text_and_json", predict),
         ("pictures_that_cannot_be_used_are_errors", wrong_pictures),
+        ("train_writes_a_report_that_stands_alone", reports::report),
+        ("the_report_says_what_the_saved_predictions_say", reports::predictions),
+        ("reports_of_several_runs_are_compared", reports::comparison),
+        ("sweep_goes_on_where_it_ended_and_chooses_by_validation", reports::sweep),
+        ("predict_draws_one_picture_and_takes_folders_and_standard_input", reports::predict_forms),
+        ("completions_and_manual_pages_are_made", reports::shells),
         ("reports_that_cannot_be_compared_are_errors", wrong_reports),
         ("bench_without_adapter_is_an_error", bench_without_adapter),
         ("the_readme_shows_the_committed_results_as_bench_prints_them", readme_results),
@@ -102,14 +109,18 @@ fn command_help(home: &Home) -> Result<(), Failed> {
         "--init",
         "--out",
         "--log-steps",
+        "--plots",
+        "--tensorboard",
         "--target-accuracy",
     ];
-    let options: [(&str, &[&str]); 7] = [
+    let options: [(&str, &[&str]); 9] = [
         ("train", &train),
         ("eval", &["--device", "--data", "--json"]),
         ("predict", &["--device", "--json"]),
         ("verify", &["--device", "--verbose", "--json", "--junit"]),
         ("devices", &["--json"]),
+        ("report", &["--plots", "--comparison"]),
+        ("sweep", &["--models", "--lr", "--batch-size", "--optimizer", "--seeds", "--random", "--out"]),
         ("plan", &["--model", "--batch-size"]),
         (
             "bench",

@@ -1,14 +1,17 @@
 //! The command line: a struct for each subcommand, no logic.
 
+mod bench;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::bench::Effort;
 use crate::data::Choice;
 use crate::device::DeviceChoice;
 use crate::schedule::Schedule;
 use crate::train::TrainConfig;
+
+pub use bench::{BenchArgs, BenchCommand, BenchTrainArgs, CompareArgs, ShowArgs};
 
 const DEFAULT: TrainConfig = TrainConfig::DEFAULT;
 
@@ -40,6 +43,12 @@ pub enum Command {
     Plan(PlanArgs),
     /// Draw the reports of runs anew, and compare them on one page
     Report(ReportArgs),
+    /// Train a grid of settings, several seeds each, and compare them by what was held out
+    Sweep(SweepArgs),
+    /// Print the completions of a shell: gpu-digits completions bash > gpu-digits.bash
+    Completions(CompletionsArgs),
+    /// Write manual pages into a folder, one for each command
+    Man(ManArgs),
 }
 
 /// Which device.
@@ -184,6 +193,58 @@ pub struct ReportArgs {
     pub comparison: PathBuf,
 }
 
+/// `gpu-digits sweep`.
+#[derive(Args, Clone, Debug)]
+pub struct SweepArgs {
+    /// Models, separated by semicolons
+    #[arg(long, value_name = "MODEL;...", value_delimiter = ';', default_values_t = ["convnet".to_owned()])]
+    pub models: Vec<String>,
+    /// Highest learning rates, separated by commas [default: that of each optimizer]
+    #[arg(long, value_name = "RATE,...", value_delimiter = ',', value_parser = positive_number)]
+    pub lr: Vec<f64>,
+    /// Images of a step, separated by commas
+    #[arg(long, value_name = "N,...", value_delimiter = ',', default_values_t = [DEFAULT.batch], value_parser = positive())]
+    pub batch_size: Vec<usize>,
+    /// Optimizers, separated by commas
+    #[arg(long, value_enum, value_name = "NAME,...", value_delimiter = ',', default_values_t = [OptimizerName::Adam])]
+    pub optimizer: Vec<OptimizerName>,
+    /// Seeds of each setting: 0, 1, 2, ...
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = positive())]
+    pub seeds: usize,
+    /// Train this many settings only, drawn at random
+    #[arg(long, value_name = "N", value_parser = positive())]
+    pub random: Option<usize>,
+    /// Passes over the training images
+    #[arg(long, value_name = "N", default_value_t = DEFAULT.epochs, value_parser = positive())]
+    pub epochs: usize,
+    /// Training images to hold out for validation, by which settings are chosen
+    #[arg(long, value_name = "N", default_value_t = DEFAULT.validation, value_parser = positive())]
+    pub validation: usize,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub device: DeviceArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub data: DataArgs,
+    /// Folder for the runs; runs that it holds already are not trained again
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+/// `gpu-digits completions`.
+#[derive(Args, Clone, Debug)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// `gpu-digits man`.
+#[derive(Args, Clone, Debug)]
+pub struct ManArgs {
+    /// Folder for the pages; it is made where it is not there
+    pub folder: PathBuf,
+}
+
 /// `gpu-digits eval`.
 #[derive(Args, Clone, Debug)]
 pub struct EvalArgs {
@@ -205,7 +266,8 @@ pub struct EvalArgs {
 pub struct PredictArgs {
     /// A run folder, or its model.safetensors
     pub model: PathBuf,
-    /// Pictures of one digit each: PNG, JPEG or PGM, of any size, dark on light or light on dark
+    /// Pictures of one digit each (PNG, JPEG or PGM, of any size, dark on light or light on dark), folders of them, or - for
+    /// standard input
     #[arg(required = true)]
     pub images: Vec<PathBuf>,
     #[command(flatten)]
@@ -234,99 +296,6 @@ pub struct VerifyArgs {
     /// Write the results as JUnit XML
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
-}
-
-/// `gpu-digits bench`.
-#[derive(Args, Clone, Debug)]
-#[command(args_conflicts_with_subcommands = true, subcommand_precedence_over_arg = true)]
-pub struct BenchArgs {
-    /// Whole steps, or two results side by side
-    #[command(subcommand)]
-    pub command: Option<BenchCommand>,
-    /// Ops, or labels of single cases as they are printed [default: those of the model's training step]
-    #[arg(value_name = "OP")]
-    pub ops: Vec<String>,
-    /// all, or as for `train`
-    #[arg(long, value_name = "DEVICE", default_value = "auto")]
-    pub device: String,
-    /// As for `train`
-    #[arg(long, default_value = "convnet")]
-    pub model: String,
-    /// Images of a step
-    #[arg(long, value_name = "N", default_value_t = DEFAULT.batch, value_parser = positive())]
-    pub batch_size: usize,
-    /// Samples of each kernel
-    #[arg(long, value_name = "N", default_value_t = Effort::DEFAULT.samples, value_parser = positive())]
-    pub samples: usize,
-    /// Write the results as JSON
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-    /// Print tables as Markdown
-    #[arg(long)]
-    pub markdown: bool,
-    /// Draw each kernel under the adapter's roofs
-    #[arg(long, value_name = "FILE.svg|png", value_parser = crate::picture::path)]
-    pub roofline: Option<PathBuf>,
-}
-
-/// The subcommands of `bench`.
-#[derive(Clone, Debug, Subcommand)]
-pub enum BenchCommand {
-    /// Time whole training steps and inferences
-    Train(BenchTrainArgs),
-    /// Compare two results, sorted by what has changed most
-    Compare(CompareArgs),
-    /// Print saved results again
-    Show(ShowArgs),
-}
-
-/// `gpu-digits bench train`.
-#[derive(Args, Clone, Debug)]
-pub struct BenchTrainArgs {
-    /// all, or as for `train`
-    #[arg(long, value_name = "DEVICE", default_value = "auto")]
-    pub device: String,
-    /// As for `train`
-    #[arg(long, default_value = "convnet")]
-    pub model: String,
-    /// Images of a step, several with commas between
-    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [1, 32, 128, 512, 2048], value_parser = positive())]
-    pub batch_size: Vec<usize>,
-    /// Samples of each step
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = positive())]
-    pub samples: usize,
-    /// Write the results as JSON
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-}
-
-/// `gpu-digits bench show`.
-#[derive(Args, Clone, Debug)]
-pub struct ShowArgs {
-    /// Files of `bench --json`
-    #[arg(required = true)]
-    pub reports: Vec<PathBuf>,
-    /// Print a line for each adapter only
-    #[arg(long)]
-    pub summary: bool,
-    /// Print tables as Markdown
-    #[arg(long)]
-    pub markdown: bool,
-    /// Draw each kernel under the adapters' roofs
-    #[arg(long, value_name = "FILE.svg|png", value_parser = crate::picture::path)]
-    pub roofline: Option<PathBuf>,
-}
-
-/// `gpu-digits bench compare`.
-#[derive(Args, Clone, Debug)]
-pub struct CompareArgs {
-    /// A file of `bench --json`
-    pub before: PathBuf,
-    /// A later one
-    pub now: PathBuf,
-    /// Exit with 1 where something is slower by more than this, beyond its noise
-    #[arg(long, value_name = "PERCENT", value_parser = percentage)]
-    pub fail_above: Option<f64>,
 }
 
 /// `gpu-digits devices`.

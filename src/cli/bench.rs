@@ -1,0 +1,101 @@
+//! The command line of `bench`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::{DEFAULT, percentage, positive};
+use crate::bench::Effort;
+
+/// `gpu-digits bench`.
+#[derive(Args, Clone, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_precedence_over_arg = true)]
+pub struct BenchArgs {
+    /// Whole steps, or two results side by side
+    #[command(subcommand)]
+    pub command: Option<BenchCommand>,
+    /// Ops, or labels of single cases as they are printed [default: those of the model's training step]
+    #[arg(value_name = "OP")]
+    pub ops: Vec<String>,
+    /// all, or as for `train`
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub device: String,
+    /// As for `train`
+    #[arg(long, default_value = "convnet")]
+    pub model: String,
+    /// Images of a step
+    #[arg(long, value_name = "N", default_value_t = DEFAULT.batch, value_parser = positive())]
+    pub batch_size: usize,
+    /// Samples of each kernel
+    #[arg(long, value_name = "N", default_value_t = Effort::DEFAULT.samples, value_parser = positive())]
+    pub samples: usize,
+    /// Write the results as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Print tables as Markdown
+    #[arg(long)]
+    pub markdown: bool,
+    /// Draw each kernel under the adapter's roofs
+    #[arg(long, value_name = "FILE.svg|png", value_parser = crate::picture::path)]
+    pub roofline: Option<PathBuf>,
+}
+
+/// The subcommands of `bench`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum BenchCommand {
+    /// Time whole training steps and inferences
+    Train(BenchTrainArgs),
+    /// Compare two results, sorted by what has changed most
+    Compare(CompareArgs),
+    /// Print saved results again
+    Show(ShowArgs),
+}
+
+/// `gpu-digits bench train`.
+#[derive(Args, Clone, Debug)]
+pub struct BenchTrainArgs {
+    /// all, or as for `train`
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub device: String,
+    /// As for `train`
+    #[arg(long, default_value = "convnet")]
+    pub model: String,
+    /// Images of a step, several with commas between
+    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [1, 32, 128, 512, 2048], value_parser = positive())]
+    pub batch_size: Vec<usize>,
+    /// Samples of each step
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = positive())]
+    pub samples: usize,
+    /// Write the results as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+/// `gpu-digits bench show`.
+#[derive(Args, Clone, Debug)]
+pub struct ShowArgs {
+    /// Files of `bench --json`
+    #[arg(required = true)]
+    pub reports: Vec<PathBuf>,
+    /// Print a line for each adapter only
+    #[arg(long)]
+    pub summary: bool,
+    /// Print tables as Markdown
+    #[arg(long)]
+    pub markdown: bool,
+    /// Draw each kernel under the adapters' roofs
+    #[arg(long, value_name = "FILE.svg|png", value_parser = crate::picture::path)]
+    pub roofline: Option<PathBuf>,
+}
+
+/// `gpu-digits bench compare`.
+#[derive(Args, Clone, Debug)]
+pub struct CompareArgs {
+    /// A file of `bench --json`
+    pub before: PathBuf,
+    /// A later one
+    pub now: PathBuf,
+    /// Exit with 1 where something is slower by more than this, beyond its noise
+    #[arg(long, value_name = "PERCENT", value_parser = percentage)]
+    pub fail_above: Option<f64>,
+}

@@ -1,0 +1,24 @@
+//! `gpu-digits completions` and `gpu-digits man`: what the definition of the command line gives for nothing.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+use clap::CommandFactory as _;
+
+use super::Verdict;
+use crate::cli::{Cli, CompletionsArgs, ManArgs};
+
+pub(super) fn completions(args: &CompletionsArgs) -> Result<Verdict> {
+    let mut text = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), env!("CARGO_PKG_NAME"), &mut text);
+    print!("{}", String::from_utf8_lossy(&text));
+    Ok(Verdict::Passed)
+}
+
+pub(super) fn man(args: &ManArgs) -> Result<Verdict> {
+    let name = args.folder.display();
+    fs::create_dir_all(&args.folder).with_context(|| format!("cannot make the folder {name}"))?;
+    clap_mangen::generate_to(Cli::command(), &args.folder).with_context(|| format!("cannot write into {name}"))?;
+    println!("wrote {name}; read them with: man -l {name}/{}.1", env!("CARGO_PKG_NAME"));
+    Ok(Verdict::Passed)
+}

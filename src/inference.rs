@@ -1,0 +1,79 @@
+//! A trained model at work: probabilities of images, and what the layers make of them.
+
+use anyhow::Result;
+
+use crate::data::{CLASSES, IMAGE_BYTES};
+use crate::device::Device;
+use crate::executor::{Executor, Unobserved};
+use crate::model::Model;
+use crate::plan::{Phase, Plan, PlanConfig};
+use crate::tensor::HostTensor;
+use crate::train::{ResidentData, write_order, write_parameters};
+
+/// The ten probabilities of each image, in order, by a model with these parameters.
+///
+/// # Errors
+/// Where the device cannot run the plan or fails.
+pub async fn probabilities(
+    device: &Device,
+    model: &Model,
+    parameters: &[HostTensor],
+    images: &[u8],
+) -> Result<Vec<[f32; CLASSES]>> {
+    const MOST_AT_ONCE: usize = 256;
+    let count = images.len() / IMAGE_BYTES;
+    let batch = count.clamp(1, MOST_AT_ONCE);
+    let mut executor = evaluator(device, model, parameters, images, batch).await?;
+    let place = executor.plan().host.probability;
+    let indices: Vec<u32> = (0..count as u32).collect();
+    let mut rows = Vec::new();
+    for batch in indices.chunks(batch) {
+        write_order(executor.as_mut(), batch, 0, 0);
+        executor.run(Phase::Evaluate, 1, &mut Unobserved).await?;
+        let probability = executor.read(place).await?;
+        rows.extend(probability.f32().as_chunks().0.iter().take(batch.len()));
+    }
+    Ok(rows)
+}
+
+/// What each layer gives for some images, in the model's order: its name and a tensor of `[images, ...]`.
+///
+/// # Errors
+/// Where the device cannot run the plan or fails.
+pub async fn activations(
+    device: &Device,
+    model: &Model,
+    parameters: &[HostTensor],
+    images: &[u8],
+) -> Result<Vec<(String, HostTensor)>> {
+    let count = images.len() / IMAGE_BYTES;
+    let mut executor = evaluator(device, model, parameters, images, count).await?;
+    write_order(executor.as_mut(), &(0..count as u32).collect::<Vec<_>>(), 0, 0);
+    executor.run(Phase::Evaluate, 1, &mut Unobserved).await?;
+    let mut outputs = Vec::new();
+    for layer in model.layers() {
+        if let Some(place) = executor.plan().find(&format!("{}.output", layer.name)) {
+            let output = executor.read(place).await?;
+            // Element by element the same, under the shape that the layer thinks of.
+            let shape = [&[count], &layer.output[..]].concat();
+            outputs.push((layer.name.clone(), HostTensor::from_f32(&shape[..], output.f32())));
+        }
+    }
+    Ok(outputs)
+}
+
+/// An executor of a plan that only evaluates, with images and parameters in place.
+async fn evaluator(
+    device: &Device,
+    model: &Model,
+    parameters: &[HostTensor],
+    images: &[u8],
+    batch: usize,
+) -> Result<Box<dyn Executor>> {
+    let count = images.len() / IMAGE_BYTES;
+    let config = PlanConfig { batch, images: count, batches: 1, steps: 1, optimizer: None };
+    let mut executor = device.executor(Plan::new(model, config)?).await?;
+    ResidentData::pack(&[(images, &vec![0; count])]).upload(executor.as_mut());
+    write_parameters(executor.as_mut(), parameters);
+    Ok(executor)
+}
