@@ -55,7 +55,7 @@ impl Setting {
 
 pub(super) async fn run(args: &SweepArgs) -> Result<Verdict> {
     let settings = settings(args)?;
-    let session = Session::open(&args.device, &args.data, 0).await?.to_stderr();
+    let session = Session::open(&args.device, &args.data, 0).await?.on_stderr();
     let count = settings.len() * args.seeds;
     let mut runs: Vec<Vec<(String, RunReport)>> = vec![vec![]; settings.len()];
     for seed in 0..args.seeds {

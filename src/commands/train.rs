@@ -77,19 +77,19 @@ pub(super) struct Session {
     device: Device,
     dataset: Dataset,
     stop: Arc<AtomicBool>,
-    is_to_stderr: bool,
+    says_on_stderr: bool,
 }
 
 impl Session {
     /// Opens the device, loads the data, and says on stderr which they are.
     pub(super) async fn open(device: &DeviceArgs, data: &DataArgs, seed: u64) -> Result<Self> {
         let device = open_device(&device.device).await?;
-        Ok(Self { device, dataset: load_data(data, seed)?, stop: stop_on_ctrl_c()?, is_to_stderr: false })
+        Ok(Self { device, dataset: load_data(data, seed)?, stop: stop_on_ctrl_c()?, says_on_stderr: false })
     }
 
     /// The same, where the runs are steps towards a result of their own.
-    pub(super) fn to_stderr(self) -> Self {
-        Self { is_to_stderr: true, ..self }
+    pub(super) fn on_stderr(self) -> Self {
+        Self { says_on_stderr: true, ..self }
     }
 
     /// Whether a run was on the same data.
@@ -98,7 +98,7 @@ impl Session {
     }
 
     fn say(&self, line: &str) {
-        if self.is_to_stderr {
+        if self.says_on_stderr {
             eprintln!("{line}");
         } else {
             println!("{line}");

@@ -46,7 +46,7 @@ pub fn page(report: &RunReport) -> Result<String> {
     let command = record.command.join(" ");
     let body = html! {
         h1 { "gpu-digits: " (report.name()) }
-        p { "Started " (record.started) ", gpu-digits " (record.version) " (" (record.commit) ")." }
+        p { "Started " (record.started) ", gpu-digits " (record.version) " (" (record.commit.chars().take(7).collect::<String>()) ")." }
         (headline(report))
         h2 { "To repeat it" }
         pre { (command) }
