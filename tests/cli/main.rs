@@ -269,7 +269,7 @@ fn train(home: &Home) -> Result<(), Failed> {
     let run = home.train(&["--log-steps", "1", "--seed", "3"]);
     run.exits_with(0)?.prints(&["epoch", "images/s", "2/2", "test accuracy", "run/model.safetensors"])?;
     run.says(&["device: the CPU", "generated digits", "300 training and 50 test images"])?;
-    check(!run.stderr.contains('\r'), "a progress bar although stderr is no terminal")?;
+    check(!run.stderr.contains(['\r', '\u{1b}']), "a progress bar or escape codes although stderr is no terminal")?;
 
     let record = home.json("run/run.json")?;
     for key in

@@ -27,7 +27,7 @@ pub(super) fn gallery(name: &str, caption: &str, digits: &[Digit]) -> Result<Fig
         title(area, caption)?;
         for (number, digit) in digits.iter().enumerate() {
             let (x, y) = place(number);
-            let words = format!("{} → {}  {}", digit.label, digit.prediction, percent(f64::from(digit.probability)));
+            let words = format!("{} → {}, {}", digit.label, digit.prediction, percent(f64::from(digit.probability)));
             area.draw(&Text::new(words, (x + CELL.0 / 2 - 3, y + 96), text(11, &BLACK, HPos::Center, VPos::Center)))?;
         }
         Ok(())

@@ -7,7 +7,7 @@ use plotters::style::text_anchor::{HPos, VPos};
 use super::super::chart::{Axes, Line, Look, SIZE, TEXT, lines, number, percent, text, title};
 use super::{Figure, Table};
 use crate::data::CLASSES;
-use crate::metrics::{BINS, ClassScore, Evaluation};
+use crate::metrics::{BINS, ClassScore, Evaluation, wilson_interval};
 use crate::picture::{COLORS, GRID, Picture};
 
 pub(super) fn confusion(evaluation: &Evaluation) -> Result<Figure> {
@@ -151,7 +151,7 @@ fn dots(caption: &str, drawn: &[Line], step: f64) -> Result<Picture> {
 
 pub(super) fn calibration(evaluation: &Evaluation) -> Result<Figure> {
     let mut table = Table::new(&["probability of the prediction", "images", "mean probability", "share right"]);
-    let mut points = Vec::new();
+    let (mut points, mut intervals) = (Vec::new(), Vec::new());
     for (number, bin) in evaluation.calibration.iter().enumerate().filter(|(_, bin)| bin.images > 0) {
         let [low, high] = [number, number + 1].map(|edge| edge as f64 / BINS as f64);
         table.row([
@@ -161,8 +161,12 @@ pub(super) fn calibration(evaluation: &Evaluation) -> Result<Figure> {
             percent(bin.accuracy),
         ]);
         points.push((bin.confidence, bin.accuracy));
+        let right = (bin.accuracy * bin.images as f64).round() as u64;
+        let ends = wilson_interval(right, bin.images as u64).map(|bound| (bin.confidence, bound));
+        intervals.push(Line::new("", 0, ends.to_vec()).with(Look::Dashed));
     }
-    let caption = format!("calibration: expected error {:.2} %", 100.0 * evaluation.calibration_error);
+    let error = 100.0 * evaluation.calibration_error;
+    let caption = format!("calibration: expected error {error:.2} %; dashed: 95 % intervals");
     let axes = Axes {
         caption: &caption,
         x: "mean probability of the prediction",
@@ -171,10 +175,9 @@ pub(super) fn calibration(evaluation: &Evaluation) -> Result<Figure> {
         y_range: Some(0.0..1.03),
         y_text: number,
     };
-    let drawn = [
-        Line::new("perfectly calibrated", 6, vec![(0.0, 0.0), (1.0, 1.0)]).with(Look::Faint),
-        Line::new("the model", 0, points),
-    ];
+    let ideal = Line::new("perfectly calibrated", 6, vec![(0.0, 0.0), (1.0, 1.0)]).with(Look::Faint);
+    let mut drawn = vec![ideal, Line::new("the model", 0, points)];
+    drawn.extend(intervals);
     Ok(Figure {
         name: "calibration".to_owned(),
         alt: format!(
