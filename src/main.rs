@@ -9,6 +9,8 @@ use gpu_digits::{cli::Cli, commands};
 const CANNOT: u8 = 2;
 
 fn main() -> ExitCode {
+    // `gpu-digits devices | head -1` ends quietly, as other programs do.
+    sigpipe::reset();
     match pollster::block_on(commands::run(Cli::parse())) {
         Ok(verdict) => verdict.into(),
         Err(error) => {

@@ -1,6 +1,5 @@
 //! Two reports side by side: which kernels and steps have become slower or faster, beyond their noise.
 
-use super::measure::median_uncertainty;
 use super::report::Report;
 
 /// Two runs of the same kernel differ by this much although nothing has changed: what other programs do to a machine
@@ -21,14 +20,15 @@ pub struct Change {
     pub seconds: [f64; 2],
     /// Seconds now over seconds before.
     pub ratio: f64,
-    /// Half the width of the ratio's 95 % interval.
+    /// What the ratio may be off by without any change.
     pub uncertainty: f64,
 }
 
 impl Change {
-    /// Whether the ratio differs from 1 by more than its uncertainty.
+    /// Whether the ratio differs from 1 by more than its uncertainty, on a logarithmic scale: twice as slow one way round is
+    /// twice as fast the other.
     pub fn is_real(&self) -> bool {
-        (self.ratio - 1.0).abs() > self.uncertainty
+        self.ratio.ln().abs() > self.uncertainty / self.ratio
     }
 
     /// Whether it is slower by more than this share, its noise taken off.
@@ -38,6 +38,9 @@ impl Change {
 }
 
 /// A time with its relative uncertainty, and what it is the time of.
+///
+/// That is the whole spread of its samples and not the narrower interval of their median: what disturbs a machine lasts for
+/// many samples, so that two runs differ as two stretches of one run do.
 struct Entry {
     adapter: String,
     case: String,
@@ -55,13 +58,13 @@ fn entries(report: &Report) -> Vec<Entry> {
             adapter: adapter.clone(),
             case: row.case.clone(),
             seconds: row.timing.median_seconds,
-            uncertainty: row.timing.uncertainty + NOISE_OF_A_DISPATCH * dispatch_seconds / row.timing.median_seconds,
+            uncertainty: row.timing.spread + NOISE_OF_A_DISPATCH * dispatch_seconds / row.timing.median_seconds,
         }));
         entries.extend(measured.steps.iter().map(|step| Entry {
             adapter: adapter.clone(),
             case: format!("{:?} step, batch {}: {}", step.kind, step.batch_size, step.model).to_lowercase(),
             seconds: step.step_seconds,
-            uncertainty: median_uncertainty(step.spread, step.samples),
+            uncertainty: step.spread,
         }));
     }
     entries
@@ -104,6 +107,10 @@ mod tests {
     fn only_what_exceeds_its_noise_has_changed() {
         assert!(!change(1.05).is_real() && !change(0.95).is_real());
         assert!(change(1.2).is_real() && change(0.8).is_real());
+        let rough = |ratio: f64| Change { uncertainty: 0.5 * ratio, ..change(ratio) };
+        assert!(
+            !rough(1.6).is_real() && !rough(1.0 / 1.6).is_real() && rough(1.7).is_real() && rough(1.0 / 1.7).is_real()
+        );
         assert!(change(1.2).is_slower_by(0.1) && !change(1.2).is_slower_by(0.3) && !change(0.5).is_slower_by(0.1));
     }
 }
