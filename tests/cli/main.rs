@@ -494,7 +494,7 @@ fn bench(home: &Home, device: &str) -> Result<(), Failed> {
     let timing = |report: &mut Value, kernel: usize, seconds: f64| {
         let timing = &mut report["adapters"][0]["kernels"][kernel]["timing"];
         timing["median_seconds"] = seconds.into();
-        timing["uncertainty"] = 0.01.into();
+        timing["spread"] = 0.01.into();
     };
     let compare = ["bench", "compare", "a.json", "b.json", "--fail-above", "10%"];
     [0, 1].into_iter().for_each(|kernel| timing(&mut report, kernel, 1.0));
