@@ -162,6 +162,14 @@ impl Variant {
         }
     }
 
+    /// A kernel of one workgroup of `size` invocations for each of `tiles` tiles.
+    ///
+    /// The line of workgroups is folded as in [`Self::linear`]; the shader undoes it with `group.x + group.y * groups.x`.
+    pub fn tiled(shader: Shader, tiles: usize, size: usize, iterations: usize) -> Self {
+        let linear = Self::linear(shader, tiles * LINEAR_WORKGROUP as usize, iterations);
+        Self { constants: vec![("workgroup_size", size as f64)], ..linear }
+    }
+
     /// The same grid once for each of `layers` values of `id.z`.
     pub fn repeated(mut self, layers: usize) -> Self {
         self.workgroups[2] = layers as u32;
@@ -211,6 +219,13 @@ pub trait Op: Debug + Send + Sync {
 
     /// The allowed error of a float, relative to its magnitude plus the output's root mean square.
     fn tolerance(&self) -> f64;
+
+    /// Whether its integers tell which of several floats is the largest, so that a rounding error may turn a near tie.
+    ///
+    /// Its `test_inputs` are then such that sums are exact. In a lockstep, where they are not, one in a thousand may differ.
+    fn has_near_ties(&self) -> bool {
+        false
+    }
 
     /// Values for the operands of a test, in operand order; outputs are ignored.
     ///

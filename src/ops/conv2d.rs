@@ -55,7 +55,7 @@ impl Conv2d {
         self.in_width + self.padding - self.kernel + 1
     }
 
-    fn sizes(&self) -> Vec<(&'static str, f64)> {
+    pub(super) fn sizes(&self) -> Vec<(&'static str, f64)> {
         vec![
             ("batch", self.batch as f64),
             ("in_channels", self.in_channels as f64),

@@ -2,9 +2,11 @@
 
 pub mod batch;
 pub mod conv2d;
+pub mod conv_relu_pool;
 pub mod cross_entropy;
 pub mod dense;
 pub mod dropout;
+pub mod layout;
 pub mod max_pool;
 pub mod optimizer;
 pub mod peak;
@@ -15,6 +17,7 @@ use std::sync::Arc;
 
 use crate::op::Op;
 use batch::{BatchGather, ClockAdvance, MetricsAppend};
+use conv_relu_pool::{ConvReluPool, ConvReluPoolBackwardInput, ConvReluPoolBackwardWeight, ConvReluPoolForward};
 use conv2d::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, Conv2dForward};
 use cross_entropy::{CrossEntropy, CrossEntropyBackward, CrossEntropyForward};
 use dense::{Dense, DenseBackwardInput, DenseBackwardWeight, DenseForward};
@@ -42,6 +45,7 @@ pub const TABLE: &[Entry] = &[
     Entry { name: "conv2d_forward", awkward_cases: || each(convolutions(), Conv2dForward) },
     Entry { name: "relu_forward", awkward_cases: || each(lengths(), |length| ReluForward { length }) },
     Entry { name: "max_pool_forward", awkward_cases: || each(pools(), MaxPoolForward) },
+    Entry { name: "conv_relu_pool_forward", awkward_cases: || each(conv_blocks(), ConvReluPoolForward) },
     Entry { name: "dense_forward", awkward_cases: || each(denses(), DenseForward) },
     Entry { name: "dropout_apply", awkward_cases: || each(dropouts(), |dropout| dropout) },
     Entry { name: "cross_entropy_forward", awkward_cases: || each(cross_entropies(), CrossEntropyForward) },
@@ -50,6 +54,8 @@ pub const TABLE: &[Entry] = &[
     Entry { name: "dense_backward_weight", awkward_cases: || each(denses(), DenseBackwardWeight) },
     Entry { name: "max_pool_backward", awkward_cases: || each(pools(), MaxPoolBackward) },
     Entry { name: "relu_backward", awkward_cases: || each(lengths(), |length| ReluBackward { length }) },
+    Entry { name: "conv_relu_pool_backward_input", awkward_cases: || each(conv_blocks(), ConvReluPoolBackwardInput) },
+    Entry { name: "conv_relu_pool_backward_weight", awkward_cases: || each(conv_blocks(), ConvReluPoolBackwardWeight) },
     Entry { name: "conv2d_backward_input", awkward_cases: || each(convolutions(), Conv2dBackwardInput) },
     Entry { name: "conv2d_backward_weight", awkward_cases: || each(convolutions(), Conv2dBackwardWeight) },
     Entry { name: "bias_backward", awkward_cases: || each(biases(), |bias| bias) },
@@ -100,6 +106,29 @@ fn convolutions() -> impl IntoIterator<Item = Conv2d> {
         out_channels,
         kernel,
         padding,
+    })
+}
+
+fn conv_blocks() -> impl IntoIterator<Item = ConvReluPool> {
+    [
+        // batch, in_channels, in_height, in_width, out_channels, kernel, padding, pool
+        (1, 1, 1, 1, 1, 1, 0, 1),
+        (1, 1, 3, 3, 1, 2, 0, 2),
+        (3, 3, 5, 7, 5, 3, 2, 2),
+        (9, 2, 8, 6, 9, 5, 4, 2),
+        (2, 5, 6, 9, 7, 2, 1, 3),
+        (7, 4, 6, 7, 4, 3, 0, 2),
+        (17, 8, 7, 6, 12, 4, 3, 2),
+        (5, 36, 6, 5, 40, 3, 2, 2),
+        (3, 6, 9, 9, 33, 1, 0, 2),
+        (33, 1, 28, 28, 6, 5, 4, 2),
+        (2, 4, 5, 6, 260, 3, 0, 2),
+        (2, 260, 4, 4, 4, 2, 1, 2),
+        (1, 1, 30, 31, 3, 3, 2, 15),
+    ]
+    .map(|(batch, in_channels, in_height, in_width, out_channels, kernel, padding, pool)| ConvReluPool {
+        conv: Conv2d { batch, in_channels, in_height, in_width, out_channels, kernel, padding },
+        pool,
     })
 }
 

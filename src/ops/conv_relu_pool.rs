@@ -1,0 +1,471 @@
+//! A convolution with its bias, ReLU and max-pooling as one op, and its gradients from the pooled maxima alone.
+//!
+//! Nothing but the pooled maxima leaves the forward op, so that the maps before them are never written, and the backward
+//! ops read a gradient only where it is not zero. Maps are `[n, y, x, c]` and weights `[ky, kx, c, o]`, see
+//! [`layout`](super::layout); the maths are those of [`conv2d`](super::conv2d), [`relu`](super::relu) and
+//! [`max_pool`](super::max_pool), of which the references are made.
+//!
+//! Where a maximum stood is a code, one byte: its place in the window, row by row, or [`NO_MAXIMUM`] where ReLU has cut it
+//! off. The codes of four neighbouring channels share a word.
+//!
+//! The fast variants are products of 4x4 matrices in registers. A row of the kernel over all channels is one *run* of
+//! `kernel · in_channels` floats, in the map as in the weights, so that the sum over a run is a product of matrices whatever
+//! the number of channels.
+
+use rayon::prelude::*;
+
+use super::conv2d::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, Conv2dForward};
+use super::layout::{to_channels_last, to_filters, to_outputs_last, to_planes};
+use super::max_pool::{MaxPool, MaxPoolBackward, MaxPoolForward};
+use crate::op::{Feature, MAX_ITERATIONS, Op, Operand, SUBGROUP_LANES, Variant, shader, sum_tolerance};
+use crate::random::Random;
+use crate::tensor::DType::{F32, U32};
+use crate::tensor::HostTensor;
+
+/// The code of a window whose maximum ReLU has cut off: no gradient passes.
+pub const NO_MAXIMUM: u8 = u8::MAX;
+
+/// The most partial sums that the gradient of the weights is split into.
+const MAX_CHUNKS: usize = 16;
+
+/// Windows, samples or quads of weights of a tile: one for each of the lanes that load for the others.
+const TILE: usize = SUBGROUP_LANES as usize;
+
+/// The only window of the fast variants, rows and columns.
+const FAST_POOL: usize = 2;
+
+/// Sizes of a convolution, then ReLU, then max-pooling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConvReluPool {
+    /// The convolution.
+    pub conv: Conv2d,
+    /// Rows and columns of a window.
+    pub pool: usize,
+}
+
+impl ConvReluPool {
+    fn sizes(&self) -> Vec<(&'static str, f64)> {
+        let mut sizes = self.conv.sizes();
+        sizes.push(("pool", self.pool as f64));
+        sizes
+    }
+
+    fn input(&self) -> [usize; 4] {
+        let Conv2d { batch, in_channels, in_height, in_width, .. } = self.conv;
+        [batch, in_height, in_width, in_channels]
+    }
+
+    fn weight(&self) -> [usize; 4] {
+        let Conv2d { in_channels, out_channels, kernel, .. } = self.conv;
+        [kernel, kernel, in_channels, out_channels]
+    }
+
+    fn output(&self) -> [usize; 4] {
+        let Conv2d { batch, out_channels, .. } = self.conv;
+        [batch, self.conv.out_height() / self.pool, self.conv.out_width() / self.pool, out_channels]
+    }
+
+    fn argmax(&self) -> [usize; 4] {
+        let [batch, rows, columns, _] = self.output();
+        [batch, rows, columns, self.quads()]
+    }
+
+    /// Groups of four output channels.
+    fn quads(&self) -> usize {
+        self.conv.out_channels.div_ceil(4)
+    }
+
+    /// Windows of all samples.
+    fn windows(&self) -> usize {
+        self.output()[..3].iter().product()
+    }
+
+    /// Groups of four floats in a run: a row of the kernel over all input channels.
+    fn run_quads(&self) -> usize {
+        (self.conv.kernel * self.conv.in_channels).div_ceil(4)
+    }
+
+    /// Whether maps and weights may be read four channels at a time.
+    fn is_quad_aligned(&self) -> bool {
+        self.conv.in_channels.is_multiple_of(4) && self.conv.out_channels.is_multiple_of(4)
+    }
+
+    /// Samples summed by one partial sum of the gradient of the weights.
+    fn samples_per_chunk(&self) -> usize {
+        let [batch, rows, columns, _] = self.output();
+        let iterations = 1 + rows * (1 + columns);
+        let most = (MAX_ITERATIONS as usize / (iterations * self.pool * self.pool)).max(1);
+        batch.div_ceil(MAX_CHUNKS).clamp(1, most)
+    }
+
+    /// Partial sums of the gradient of the weights.
+    pub fn chunks(&self) -> usize {
+        self.conv.batch.div_ceil(self.samples_per_chunk())
+    }
+
+    fn max_pool(&self) -> MaxPool {
+        let Conv2d { batch, out_channels, .. } = self.conv;
+        MaxPool {
+            planes: batch * out_channels,
+            height: self.conv.out_height(),
+            width: self.conv.out_width(),
+            size: self.pool,
+        }
+    }
+
+    /// What each of these op's sizes makes of the fast variants: the faster one for whole quads, then the general one.
+    fn fast(&self, quad: Variant, general: Variant) -> Vec<Variant> {
+        if self.pool != FAST_POOL {
+            return vec![];
+        }
+        let quad = self.is_quad_aligned().then_some(quad);
+        quad.into_iter().chain([general]).map(|variant| variant.with(Feature::Subgroups)).collect()
+    }
+
+    /// The invocations of a workgroup that have a quad of `quads` each, and the workgroups for all quads.
+    fn workgroup(quads: usize) -> (usize, usize) {
+        let size = quads.next_multiple_of(TILE).min(64);
+        (size, quads.div_ceil(size))
+    }
+
+    /// The place of a code in the plane of its channel, as [`MaxPoolForward`] counts, for the window `(row, column)`.
+    fn place(&self, code: u8, row: usize, column: usize) -> usize {
+        let (dy, dx) = (code as usize / self.pool, code as usize % self.pool);
+        (row * self.pool + dy) * self.conv.out_width() + column * self.pool + dx
+    }
+
+    /// The codes of packed words, `[n, y, x, o]`.
+    fn unpack(&self, words: &[u32]) -> Vec<u8> {
+        let channels = self.conv.out_channels;
+        let bytes = words
+            .chunks_exact(self.quads())
+            .flat_map(|quads| quads.iter().flat_map(|word| word.to_le_bytes()).take(channels).collect::<Vec<_>>());
+        bytes.collect()
+    }
+
+    /// The words of codes, missing channels as [`NO_MAXIMUM`].
+    fn pack(&self, codes: &[u8]) -> Vec<u32> {
+        let pack_window = |codes: &[u8]| {
+            let quad = |four: &[u8]| u32::from_le_bytes(std::array::from_fn(|i| *four.get(i).unwrap_or(&NO_MAXIMUM)));
+            codes.chunks(4).map(quad).collect::<Vec<_>>()
+        };
+        codes.chunks_exact(self.conv.out_channels).flat_map(pack_window).collect()
+    }
+
+    /// The gradient of the convolution's output, as planes, from that of the pooled maxima.
+    fn unpooled(&self, output_grad: &[f32], argmax: &[u32]) -> HostTensor {
+        let codes = self.unpack(argmax);
+        let [_, rows, columns, channels] = self.output();
+        let passed: Vec<f32> =
+            output_grad.iter().zip(&codes).map(|(&grad, &code)| if code == NO_MAXIMUM { 0.0 } else { grad }).collect();
+        let places: Vec<u32> = codes
+            .iter()
+            .enumerate()
+            .map(|(i, &code)| {
+                let window = i / channels % (rows * columns);
+                let code = if code == NO_MAXIMUM { 0 } else { code };
+                self.place(code, window / columns, window % columns) as u32
+            })
+            .collect();
+        let pool = self.max_pool();
+        let mut tensors = [
+            HostTensor::from_f32([passed.len()], &to_planes(&passed, self.output())),
+            HostTensor::from_u32([places.len()], &to_planes(&places, self.output())),
+            HostTensor::zeros(F32, [pool.planes * pool.height * pool.width].into()),
+        ];
+        MaxPoolBackward(pool).reference(&mut tensors);
+        let [_, _, grad] = tensors;
+        grad
+    }
+
+    /// Random codes, as many of each kind.
+    fn test_codes(&self, random: &mut Random) -> HostTensor {
+        let kinds = (self.pool * self.pool + 1) as u32;
+        let code = |_| u8::try_from(random.below(kinds)).ok().filter(|&code| u32::from(code) + 1 < kinds);
+        let codes: Vec<u8> =
+            (0..self.output().iter().product()).map(code).map(|code| code.unwrap_or(NO_MAXIMUM)).collect();
+        HostTensor::from_u32(self.argmax(), &self.pack(&codes))
+    }
+
+    fn test_values(extents: [usize; 4], random: &mut Random) -> HostTensor {
+        let values: Vec<f32> = (0..extents.iter().product()).map(|_| random.uniform(-1.0, 1.0)).collect();
+        HostTensor::from_f32(extents, &values)
+    }
+}
+
+/// `input`, `weight`, `bias` to `output` and `argmax`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConvReluPoolForward(pub ConvReluPool);
+
+impl Op for ConvReluPoolForward {
+    fn name(&self) -> &'static str {
+        "conv_relu_pool_forward"
+    }
+
+    fn sizes(&self) -> Vec<(&'static str, f64)> {
+        self.0.sizes()
+    }
+
+    fn operands(&self) -> Vec<Operand> {
+        vec![
+            Operand::read("input", F32, self.0.input()),
+            Operand::read("weight", F32, self.0.weight()),
+            Operand::read("bias", F32, [self.0.conv.out_channels]),
+            Operand::write("output", F32, self.0.output()),
+            Operand::write("argmax", U32, self.0.argmax()),
+        ]
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        let ConvReluPool { conv: Conv2d { in_channels, kernel, .. }, pool } = self.0;
+        let (size, blocks) = ConvReluPool::workgroup(self.0.quads());
+        let iterations = kernel * (1 + self.0.run_quads());
+        let tiled = |shader| Variant::tiled(shader, self.0.windows().div_ceil(TILE), size, iterations).repeated(blocks);
+        let mut variants = self
+            .0
+            .fast(tiled(shader!("conv_relu_pool_forward.quad")), tiled(shader!("conv_relu_pool_forward.subgroup")));
+        let iterations = 4 * pool * pool * (1 + kernel * (1 + kernel * (1 + in_channels)));
+        variants.push(Variant::linear(
+            shader!("conv_relu_pool_forward"),
+            self.0.windows() * self.0.quads(),
+            iterations,
+        ));
+        variants
+    }
+
+    fn reference(&self, tensors: &mut [HostTensor]) {
+        let block = self.0;
+        let [input, weight, bias, output, argmax] = tensors else { unreachable!("five operands") };
+        let pool = block.max_pool();
+        let maps = || HostTensor::zeros(F32, [pool.planes * pool.height * pool.width].into());
+        let mut convolution = [
+            HostTensor::from_f32(block.input(), &to_planes(input.f32(), block.input())),
+            HostTensor::from_f32(block.weight(), &to_filters(weight.f32(), block.weight())),
+            bias.clone(),
+            maps(),
+        ];
+        Conv2dForward(block.conv).reference(&mut convolution);
+        let [_, _, _, mut map] = convolution;
+        map.f32_mut().par_iter_mut().for_each(|value| *value = value.max(0.0));
+        let [batch, rows, columns, channels] = block.output();
+        let pooled = batch * rows * columns * channels;
+        let mut pooling = [map, HostTensor::zeros(F32, [pooled].into()), HostTensor::zeros(U32, [pooled].into())];
+        MaxPoolForward(pool).reference(&mut pooling);
+        let [_, maxima, places] = pooling;
+        let maxima = to_channels_last(maxima.f32(), [batch, channels, rows, columns]);
+        let places = to_channels_last(places.u32(), [batch, channels, rows, columns]);
+        let code = |(i, (&maximum, &place)): (usize, (&f32, &u32))| {
+            let column = i / channels % columns;
+            let row = i / (channels * columns) % rows;
+            let (y, x) = (place as usize / pool.width, place as usize % pool.width);
+            let code = (y - row * pool.size) * pool.size + x - column * pool.size;
+            if maximum > 0.0 { code as u8 } else { NO_MAXIMUM }
+        };
+        let codes: Vec<u8> = maxima.iter().zip(&places).enumerate().map(code).collect();
+        output.f32_mut().copy_from_slice(&maxima);
+        argmax.u32_mut().copy_from_slice(&block.pack(&codes));
+    }
+
+    fn flops(&self) -> u64 {
+        let [_, _, in_channels, out_channels] = self.0.weight();
+        let positions = self.0.windows() * self.0.pool * self.0.pool;
+        2 * (positions * out_channels * in_channels * self.0.conv.kernel * self.0.conv.kernel) as u64
+    }
+
+    fn tolerance(&self) -> f64 {
+        Conv2dForward(self.0.conv).tolerance()
+    }
+
+    /// Small multiples of 1/8: all sums are exact, so that each maximum is the same one everywhere, and many are equal.
+    fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {
+        let mut exact = |operand: Operand| {
+            let values: Vec<f32> = (0..operand.shape.len()).map(|_| random.below(17) as f32 / 8.0 - 1.0).collect();
+            match operand.dtype {
+                F32 => HostTensor::from_f32(operand.shape, &values),
+                U32 => HostTensor::zeros(U32, operand.shape),
+            }
+        };
+        self.operands().into_iter().map(&mut exact).collect()
+    }
+
+    fn has_near_ties(&self) -> bool {
+        true
+    }
+}
+
+/// Gradients with respect to weights and bias, in partial sums over the samples of a chunk each: `input`, `output_grad`,
+/// `argmax` to `weight_grad_partial` `[chunks, kernel, kernel, in_channels, out_channels]` and `bias_grad_partial`
+/// `[chunks, out_channels]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConvReluPoolBackwardWeight(pub ConvReluPool);
+
+impl Op for ConvReluPoolBackwardWeight {
+    fn name(&self) -> &'static str {
+        "conv_relu_pool_backward_weight"
+    }
+
+    fn sizes(&self) -> Vec<(&'static str, f64)> {
+        let mut sizes = self.0.sizes();
+        sizes.push(("samples_per_chunk", self.0.samples_per_chunk() as f64));
+        sizes
+    }
+
+    fn operands(&self) -> Vec<Operand> {
+        let [kernel, _, in_channels, out_channels] = self.0.weight();
+        let chunks = self.0.chunks();
+        vec![
+            Operand::read("input", F32, self.0.input()),
+            Operand::read("output_grad", F32, self.0.output()),
+            Operand::read("argmax", U32, self.0.argmax()),
+            Operand::write("weight_grad_partial", F32, [chunks, kernel, kernel, in_channels, out_channels]),
+            Operand::write("bias_grad_partial", F32, [chunks, out_channels]),
+        ]
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        let [_, rows, columns, out_channels] = self.0.output();
+        let (size, blocks) = ConvReluPool::workgroup(self.0.quads());
+        let iterations = self.0.samples_per_chunk() * (1 + rows * (1 + columns));
+        let tiles = (self.0.conv.kernel * self.0.run_quads()).div_ceil(TILE);
+        let tiled = |shader| Variant {
+            workgroups: [tiles as u32, blocks as u32, self.0.chunks() as u32],
+            ..Variant::tiled(shader, tiles, size, iterations)
+        };
+        let mut variants = self.0.fast(
+            tiled(shader!("conv_relu_pool_backward_weight.quad")),
+            tiled(shader!("conv_relu_pool_backward_weight.subgroup")),
+        );
+        let elements = self.0.chunks() * (self.0.weight().iter().product::<usize>() + out_channels);
+        variants.push(Variant::linear(shader!("conv_relu_pool_backward_weight"), elements, iterations));
+        variants
+    }
+
+    fn reference(&self, tensors: &mut [HostTensor]) {
+        let block = self.0;
+        let [input, output_grad, argmax, weight_grad_partial, bias_grad_partial] = tensors else {
+            unreachable!("five operands")
+        };
+        let planes = to_planes(input.f32(), block.input());
+        let grads = block.unpooled(output_grad.f32(), argmax.u32());
+        let samples = block.samples_per_chunk();
+        let [_, channels, kernel] = [0, block.conv.out_channels, block.conv.kernel];
+        let area = block.conv.out_height() * block.conv.out_width();
+        let input_size: usize = block.input()[1..].iter().product();
+        let chunks = planes.par_chunks(samples * input_size).zip(grads.f32().par_chunks(samples * channels * area));
+        let weights = weight_grad_partial.f32_mut().par_chunks_exact_mut(block.weight().iter().product());
+        let biases = bias_grad_partial.f32_mut().par_chunks_exact_mut(channels);
+        weights.zip(biases).zip(chunks).for_each(|((weight_grad, bias_grad), (planes, grads))| {
+            let conv = Conv2d { batch: planes.len() / input_size, ..block.conv };
+            let filters = weight_grad.len();
+            let mut operands = [
+                HostTensor::from_f32([planes.len()], planes),
+                HostTensor::from_f32([grads.len()], grads),
+                HostTensor::zeros(F32, [conv.chunks() * filters].into()),
+            ];
+            Conv2dBackwardWeight(conv).reference(&mut operands);
+            let mut sums = vec![0.0; filters];
+            for partial in operands[2].f32().chunks_exact(filters) {
+                sums.iter_mut().zip(partial).for_each(|(sum, &value)| *sum += f64::from(value));
+            }
+            let sums = to_outputs_last(&sums, [channels, conv.in_channels, kernel, kernel]);
+            weight_grad.iter_mut().zip(sums).for_each(|(grad, sum)| *grad = sum as f32);
+            let mut sums = vec![0.0; channels];
+            for (i, plane) in grads.chunks_exact(area).enumerate() {
+                sums[i % channels] += plane.iter().map(|&value| f64::from(value)).sum::<f64>();
+            }
+            bias_grad.iter_mut().zip(sums).for_each(|(grad, sum)| *grad = sum as f32);
+        });
+    }
+
+    fn flops(&self) -> u64 {
+        ConvReluPoolForward(self.0).flops()
+    }
+
+    fn tolerance(&self) -> f64 {
+        let [_, rows, columns, _] = self.0.output();
+        sum_tolerance(self.0.samples_per_chunk() * rows * columns)
+    }
+
+    fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {
+        let mut tensors = vec![
+            ConvReluPool::test_values(self.0.input(), random),
+            ConvReluPool::test_values(self.0.output(), random),
+            self.0.test_codes(random),
+        ];
+        tensors.extend(self.operands()[3..].iter().map(|operand| HostTensor::zeros(F32, operand.shape.clone())));
+        tensors
+    }
+}
+
+/// Gradient with respect to the input: `output_grad`, `argmax`, `weight` to `input_grad`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConvReluPoolBackwardInput(pub ConvReluPool);
+
+impl Op for ConvReluPoolBackwardInput {
+    fn name(&self) -> &'static str {
+        "conv_relu_pool_backward_input"
+    }
+
+    fn sizes(&self) -> Vec<(&'static str, f64)> {
+        self.0.sizes()
+    }
+
+    fn operands(&self) -> Vec<Operand> {
+        vec![
+            Operand::read("output_grad", F32, self.0.output()),
+            Operand::read("argmax", U32, self.0.argmax()),
+            Operand::read("weight", F32, self.0.weight()),
+            Operand::write("input_grad", F32, self.0.input()),
+        ]
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        let Conv2d { batch, in_channels, in_height, in_width, out_channels, kernel, .. } = self.0.conv;
+        let (size, blocks) = ConvReluPool::workgroup(in_channels.div_ceil(4));
+        let tiles = batch.div_ceil(TILE) * in_height.div_ceil(2) * in_width.div_ceil(2);
+        let iterations = kernel * (1 + kernel * (1 + self.0.quads()));
+        let tiled = |shader| Variant::tiled(shader, tiles, size, iterations).repeated(blocks);
+        let mut variants = self.0.fast(
+            tiled(shader!("conv_relu_pool_backward_input.quad")),
+            tiled(shader!("conv_relu_pool_backward_input.subgroup")),
+        );
+        let iterations = kernel * (1 + kernel * (1 + out_channels));
+        variants.push(Variant::linear(
+            shader!("conv_relu_pool_backward_input"),
+            self.0.input().iter().product(),
+            iterations,
+        ));
+        variants
+    }
+
+    fn reference(&self, tensors: &mut [HostTensor]) {
+        let block = self.0;
+        let [output_grad, argmax, weight, input_grad] = tensors else { unreachable!("four operands") };
+        let mut operands = [
+            block.unpooled(output_grad.f32(), argmax.u32()),
+            HostTensor::from_f32(block.weight(), &to_filters(weight.f32(), block.weight())),
+            HostTensor::zeros(F32, block.input().into()),
+        ];
+        Conv2dBackwardInput(block.conv).reference(&mut operands);
+        let [batch, height, width, channels] = block.input();
+        let grads = to_channels_last(operands[2].f32(), [batch, channels, height, width]);
+        input_grad.f32_mut().copy_from_slice(&grads);
+    }
+
+    fn flops(&self) -> u64 {
+        ConvReluPoolForward(self.0).flops()
+    }
+
+    fn tolerance(&self) -> f64 {
+        Conv2dBackwardInput(self.0.conv).tolerance()
+    }
+
+    fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {
+        vec![
+            ConvReluPool::test_values(self.0.output(), random),
+            self.0.test_codes(random),
+            ConvReluPool::test_values(self.0.weight(), random),
+            HostTensor::zeros(F32, self.0.input().into()),
+        ]
+    }
+}
