@@ -24,7 +24,7 @@ fn kernels(criterion: &mut Criterion) {
     let (name, _) = NAMED_MODELS[0];
     let model: Model = name.parse().expect("a shipped model");
     let TrainConfig { batch, optimizer, .. } = TrainConfig::DEFAULT;
-    let config = PlanConfig { batch, images: 1024, batches: 8, steps: 1, optimizer: Some(optimizer) };
+    let config = PlanConfig { batch, images: 1024, batches: 8, steps: 1, optimizer: Some(optimizer), fuse: true };
     let plan = Plan::new(&model, config).expect("a shipped model has a plan");
     let mut group = criterion.benchmark_group(format!("{name} {}", gpu.info()));
     for candidate in of_plan(&gpu, &plan).iter().filter(|candidate| candidate.is_chosen()) {

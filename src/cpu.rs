@@ -24,8 +24,12 @@ impl CpuExecutor {
     /// Where they take more memory than is free.
     pub fn new(plan: Plan) -> Result<Self> {
         ensure_fits(&plan, u64::MAX, free_host_memory(), "the CPU")?;
-        let zeros = |spec: &crate::plan::TensorSpec| HostTensor::zeros(spec.dtype, spec.shape.clone());
-        let tensors: Vec<HostTensor> = plan.tensors.iter().map(zeros).collect();
+        // Parts have memory of their own too: the ops that take the whole are rare, and copying is cheap beside them.
+        let initial = |spec: &crate::plan::TensorSpec| match &spec.initial {
+            Some(words) => HostTensor::from_words(spec.dtype, spec.shape.clone(), words.to_vec()),
+            None => HostTensor::zeros(spec.dtype, spec.shape.clone()),
+        };
+        let tensors: Vec<HostTensor> = plan.tensors.iter().map(initial).collect();
         let counters = Counters { allocations: tensors.len() as u64, ..Counters::default() };
         Ok(Self { plan, tensors, counters })
     }
@@ -38,12 +42,46 @@ impl CpuExecutor {
     fn execute(&mut self, phase: Phase, index: usize) {
         let call = &self.plan.calls(phase)[index];
         let empty = || HostTensor::zeros(crate::tensor::DType::U32, [0].into());
+        let call = call.clone();
+        for &id in &call.tensors {
+            self.gather_parts(id);
+        }
         // The operands are lent to the reference as one slice and put back after it.
         let mut lent: Vec<HostTensor> =
             call.tensors.iter().map(|id| std::mem::replace(&mut self.tensors[id.0], empty())).collect();
         call.op.reference(&mut lent);
         for (id, tensor) in call.tensors.iter().zip(lent) {
             self.tensors[id.0] = tensor;
+        }
+        for (operand, &id) in call.op.operands().iter().zip(&call.tensors) {
+            if operand.is_written() {
+                self.scatter_parts(id);
+            }
+        }
+    }
+
+    /// The parts of a tensor and where each begins in it.
+    fn parts(&self, whole: TensorId) -> Vec<(usize, usize)> {
+        let part = |(place, spec): (usize, &crate::plan::TensorSpec)| {
+            spec.part_of.filter(|(of, _)| *of == whole).map(|(_, start)| (place, start))
+        };
+        self.plan.tensors.iter().enumerate().filter_map(part).collect()
+    }
+
+    /// Brings a tensor up to date from its parts.
+    fn gather_parts(&mut self, whole: TensorId) {
+        for (part, start) in self.parts(whole) {
+            let words = self.tensors[part].words().to_vec();
+            self.tensors[whole.0].words_mut()[start..start + words.len()].copy_from_slice(&words);
+        }
+    }
+
+    /// Brings the parts of a tensor up to date.
+    fn scatter_parts(&mut self, whole: TensorId) {
+        for (part, start) in self.parts(whole) {
+            let length = self.tensors[part].words().len();
+            let words = self.tensors[whole.0].words()[start..start + length].to_vec();
+            self.tensors[part].words_mut().copy_from_slice(&words);
         }
     }
 }
@@ -55,6 +93,7 @@ impl Executor for CpuExecutor {
 
     fn write(&mut self, tensor: TensorId, words: &[u32]) {
         self.tensors[tensor.0].words_mut().copy_from_slice(words);
+        self.scatter_parts(tensor);
     }
 
     fn read(&mut self, tensor: TensorId) -> Pending<'_, Result<HostTensor>> {

@@ -107,6 +107,11 @@ impl Device {
         })
     }
 
+    /// Whether fused ops are faster on it than one op for each layer: on the CPU their references are made of those.
+    pub fn prefers_fused(&self) -> bool {
+        matches!(self, Self::Gpu(_))
+    }
+
     /// What a user should know of the device's speed: that it is no GPU.
     pub fn remark(&self) -> Option<&'static str> {
         match self {

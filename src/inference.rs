@@ -23,7 +23,7 @@ pub async fn probabilities(
     const MOST_AT_ONCE: usize = 256;
     let count = images.len() / IMAGE_BYTES;
     let batch = count.clamp(1, MOST_AT_ONCE);
-    let mut executor = evaluator(device, model, parameters, images, batch).await?;
+    let mut executor = evaluator(device, model, parameters, images, batch, device.prefers_fused()).await?;
     let place = executor.plan().host.probability;
     let indices: Vec<u32> = (0..count as u32).collect();
     let mut rows = Vec::new();
@@ -47,7 +47,8 @@ pub async fn activations(
     images: &[u8],
 ) -> Result<Vec<(String, HostTensor)>> {
     let count = images.len() / IMAGE_BYTES;
-    let mut executor = evaluator(device, model, parameters, images, count).await?;
+    // Fused ops keep to themselves what the layers between them give.
+    let mut executor = evaluator(device, model, parameters, images, count, false).await?;
     write_order(executor.as_mut(), &(0..count as u32).collect::<Vec<_>>(), 0, 0);
     executor.run(Phase::Evaluate, 1, &mut Unobserved).await?;
     let mut outputs = Vec::new();
@@ -69,9 +70,10 @@ async fn evaluator(
     parameters: &[HostTensor],
     images: &[u8],
     batch: usize,
+    fuse: bool,
 ) -> Result<Box<dyn Executor>> {
     let count = images.len() / IMAGE_BYTES;
-    let config = PlanConfig { batch, images: count, batches: 1, steps: 1, optimizer: None };
+    let config = PlanConfig { batch, images: count, batches: 1, steps: 1, optimizer: None, fuse };
     let mut executor = device.executor(Plan::new(model, config)?).await?;
     ResidentData::pack(&[(images, &vec![0; count])]).upload(executor.as_mut());
     write_parameters(executor.as_mut(), parameters);

@@ -4,6 +4,7 @@
 //! set, the shuffled order, the schedule and the clock.
 
 mod builder;
+mod fused;
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use anyhow::{Result, ensure};
 use crate::model::Model;
 use crate::op::{MAX_ITERATIONS, Op};
 use crate::ops::Case;
-use crate::tensor::{DType, Shape};
+use crate::tensor::{DType, HostTensor, Shape};
 use builder::Builder;
 
 /// An optimizer and its numbers.
@@ -63,13 +64,15 @@ pub struct PlanConfig {
     pub steps: usize,
     /// The optimizer; none for a plan that only evaluates.
     pub optimizer: Option<Optimizer>,
+    /// Whether to take fused ops where the model's layers allow it: fewer and fatter calls, for GPUs.
+    pub fuse: bool,
 }
 
 impl PlanConfig {
     /// One epoch over MNIST's 60,000 training and 10,000 test images.
     pub fn for_mnist(batch: usize, optimizer: Option<Optimizer>) -> Self {
         let images = 70_000;
-        Self { batch, images, batches: images.div_ceil(batch), steps: images.div_ceil(batch), optimizer }
+        Self { batch, images, batches: images.div_ceil(batch), steps: images.div_ceil(batch), optimizer, fuse: true }
     }
 }
 
@@ -86,6 +89,10 @@ pub struct TensorSpec {
     pub dtype: DType,
     /// Extents.
     pub shape: Shape,
+    /// The tensor in whose memory it lies and the element where it begins there; none where it has memory of its own.
+    pub part_of: Option<(TensorId, usize)>,
+    /// What it holds before the first step; none for zeros.
+    pub initial: Option<Arc<[u32]>>,
 }
 
 impl TensorSpec {
@@ -115,6 +122,40 @@ pub enum Phase {
     Evaluate,
 }
 
+/// A parameter of the model as it lies in a plan.
+#[derive(Clone, Debug)]
+pub struct Parameter {
+    /// The parameter itself.
+    pub tensor: TensorId,
+    /// Its gradient, in one or several partial sums one after the other; none in a plan that only evaluates.
+    pub gradient: Option<TensorId>,
+    /// Its shape in the model.
+    pub shape: Shape,
+    /// The place in the model's order of each element; none where they lie in that order.
+    pub order: Option<Arc<[u32]>>,
+}
+
+impl Parameter {
+    /// The words of the tensor for values in the model's order.
+    pub fn arranged(&self, values: &HostTensor) -> Vec<u32> {
+        let words = values.words();
+        self.order.as_ref().map_or_else(|| words.to_vec(), |order| order.iter().map(|&i| words[i as usize]).collect())
+    }
+
+    /// The values in the model's order, for the tensor or its gradient; partial sums are added in order.
+    pub fn restored(&self, tensor: &HostTensor) -> HostTensor {
+        let mut sums = vec![0.0; self.shape.len()];
+        for partial in tensor.f32().chunks_exact(sums.len()) {
+            sums.iter_mut().zip(partial).for_each(|(sum, &value)| *sum += f64::from(value));
+        }
+        let mut values = vec![0.0; sums.len()];
+        for (place, sum) in sums.into_iter().enumerate() {
+            values[self.order.as_ref().map_or(place, |order| order[place] as usize)] = sum as f32;
+        }
+        HostTensor::from_f32(self.shape.clone(), &values)
+    }
+}
+
 /// The tensors that the host writes and reads.
 #[derive(Clone, Debug)]
 pub struct HostTensors {
@@ -133,7 +174,7 @@ pub struct HostTensors {
     /// The probabilities of the last batch.
     pub probability: TensorId,
     /// Weights and biases, in the order of [`Model::parameters`].
-    pub parameters: Vec<TensorId>,
+    pub parameters: Vec<Parameter>,
 }
 
 /// The tensors and calls of a model.
@@ -157,7 +198,9 @@ impl Plan {
     /// # Errors
     /// Where some kernel would loop more often than every driver executes, naming the layer.
     pub fn new(model: &Model, config: PlanConfig) -> Result<Self> {
-        let plan = Builder::new(model, config).build();
+        let builder = || Builder::new(model, config);
+        let fused = if config.fuse { builder().build_fused() } else { None };
+        let plan = fused.unwrap_or_else(|| builder().build());
         for call in plan.train.iter().chain(&plan.evaluate) {
             let least = call.op.variants().iter().map(|variant| variant.iterations).min().unwrap_or(0);
             ensure!(
@@ -191,7 +234,7 @@ impl Plan {
 
     /// Bytes of all tensors.
     pub fn size_bytes(&self) -> u64 {
-        self.tensors.iter().map(TensorSpec::size_bytes).sum()
+        self.tensors.iter().filter(|tensor| tensor.part_of.is_none()).map(TensorSpec::size_bytes).sum()
     }
 
     /// Each different op of the plan, in order.

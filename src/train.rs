@@ -10,7 +10,7 @@ use crate::executor::{Counters, Executor, Observer, Unobserved};
 use crate::model::Model;
 use crate::ops::batch::NO_SAMPLE;
 use crate::ops::optimizer::SCHEDULE_COLUMNS;
-use crate::plan::{Optimizer, Phase, Plan, PlanConfig, TensorId};
+use crate::plan::{Optimizer, Parameter, Phase, Plan, PlanConfig, TensorId};
 use crate::random::Random;
 use crate::schedule::Schedule;
 use crate::tensor::{HostTensor, pack_bytes};
@@ -38,6 +38,8 @@ pub struct TrainConfig {
     pub shuffle: bool,
     /// Training images that are held out for validation, the last ones of the set.
     pub validation: usize,
+    /// Whether to take fused ops where the model allows it; none for what suits the device.
+    pub fuse: Option<bool>,
 }
 
 impl TrainConfig {
@@ -51,6 +53,7 @@ impl TrainConfig {
         seed: 0,
         shuffle: true,
         validation: 5_000,
+        fuse: None,
     };
 }
 
@@ -170,6 +173,7 @@ impl Trainer {
                 batches: most_images.iter().max().unwrap_or(&1).div_ceil(config.batch),
                 steps,
                 optimizer: Some(config.optimizer),
+                fuse: config.fuse.unwrap_or_else(|| device.prefers_fused()),
             },
         )?;
         let mut executor = device.executor(plan).await?;
@@ -269,7 +273,7 @@ impl Trainer {
     /// # Errors
     /// Where the device fails.
     pub async fn parameters(&mut self) -> Result<Vec<HostTensor>> {
-        read_all(self.executor.as_mut(), |plan| plan.host.parameters.clone()).await
+        self.read_parameters(|parameter| Some(parameter.tensor)).await
     }
 
     /// The gradients of the last step, as [`Self::parameters`] is ordered.
@@ -277,11 +281,18 @@ impl Trainer {
     /// # Errors
     /// Where the device fails.
     pub async fn gradients(&mut self) -> Result<Vec<HostTensor>> {
-        read_all(self.executor.as_mut(), |plan| {
-            let gradient = |&parameter: &TensorId| plan.find(&format!("{}.grad", plan.tensor(parameter).name));
-            plan.host.parameters.iter().filter_map(gradient).collect()
-        })
-        .await
+        self.read_parameters(|parameter| parameter.gradient).await
+    }
+
+    /// Reads a tensor of each parameter and brings it into the model's order.
+    async fn read_parameters(&mut self, place: impl Fn(&Parameter) -> Option<TensorId>) -> Result<Vec<HostTensor>> {
+        let mut tensors = Vec::new();
+        for parameter in self.executor.plan().host.parameters.clone() {
+            if let Some(place) = place(&parameter) {
+                tensors.push(parameter.restored(&self.executor.read(place).await?));
+            }
+        }
+        Ok(tensors)
     }
 
     /// The rows of the history that the last `steps` steps wrote.
@@ -321,9 +332,8 @@ impl Trainer {
 
 /// Writes parameters, in the order of [`Model::parameters`].
 pub(crate) fn write_parameters(executor: &mut dyn Executor, parameters: &[HostTensor]) {
-    let places = executor.plan().host.parameters.clone();
-    for (&place, parameter) in places.iter().zip(parameters) {
-        executor.write(place, parameter.words());
+    for (parameter, values) in executor.plan().host.parameters.clone().iter().zip(parameters) {
+        executor.write(parameter.tensor, &parameter.arranged(values));
     }
 }
 
@@ -334,12 +344,4 @@ pub(crate) fn write_order(executor: &mut dyn Executor, order: &[u32], step: usiz
     words.resize(executor.plan().tensor(place).shape.len(), NO_SAMPLE);
     executor.write(place, &words);
     executor.write(clock, &[step as u32, 0, seed as u32 ^ (seed >> 32) as u32]);
-}
-
-async fn read_all(executor: &mut dyn Executor, places: impl Fn(&Plan) -> Vec<TensorId>) -> Result<Vec<HostTensor>> {
-    let mut tensors = Vec::new();
-    for place in places(executor.plan()) {
-        tensors.push(executor.read(place).await?);
-    }
-    Ok(tensors)
 }

@@ -199,10 +199,10 @@ const BATCH: usize = 3;
 
 /// Moves each parameter a little in a random direction: the change of the loss must be what its gradient says. So every
 /// call of the step stands in its place, with the right tensors.
-fn check_step(model: &str) -> Result<(), Failed> {
+fn check_step(model: &str, fuse: bool) -> Result<(), Failed> {
     let model: Model = model.parse()?;
     let optimizer = Optimizer::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 };
-    let config = PlanConfig { batch: BATCH, images: BATCH, batches: 1, steps: 1, optimizer: Some(optimizer) };
+    let config = PlanConfig { batch: BATCH, images: BATCH, batches: 1, steps: 1, optimizer: Some(optimizer), fuse };
     let plan = Plan::new(&model, config)?;
     let random = &mut Random::new(1, 0);
     let mut executor = CpuExecutor::new(plan.clone())?;
@@ -215,16 +215,19 @@ fn check_step(model: &str) -> Result<(), Failed> {
     let named =
         |name: &str| TensorId(plan.tensors.iter().position(|spec| spec.name == name).expect("a tensor of the plan"));
     let mut loss_at = |parameters: &[HostTensor]| {
-        for (&id, parameter) in plan.host.parameters.iter().zip(parameters) {
-            executor.write(id, parameter.words());
+        for (parameter, values) in plan.host.parameters.iter().zip(parameters) {
+            executor.write(parameter.tensor, &parameter.arranged(values));
         }
         executor.write(plan.host.clock, &[0, 0, 42]);
         // A learning rate of 0 leaves the parameters as they are; the gradients stay where they were computed.
         for index in 0..plan.train.len() {
             block_on(executor.run_call(Phase::Train, index))?;
         }
-        let gradient = |name: &str| executor.tensor(named(&format!("{name}.grad"))).f32().to_vec();
-        let gradients: Vec<Vec<f32>> = model.parameters().iter().map(|(name, _)| gradient(name)).collect();
+        let gradient = |parameter: &Parameter| {
+            let place = parameter.gradient.expect("a plan that trains");
+            parameter.restored(executor.tensor(place)).f32().to_vec()
+        };
+        let gradients: Vec<Vec<f32>> = plan.host.parameters.iter().map(gradient).collect();
         let losses = executor.tensor(named("loss")).f32();
         let mean = losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() / BATCH as f64;
         anyhow::Ok((mean, gradients))

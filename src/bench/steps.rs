@@ -11,7 +11,7 @@ use crate::gpu::{Gpu, GpuExecutor};
 use crate::model::Model;
 use crate::plan::{Phase, Plan, PlanConfig};
 use crate::trace::{Span, Track};
-use crate::train::TrainConfig;
+use crate::train::{TrainConfig, write_parameters};
 
 /// Steps of an epoch of the measured plan, and so of the longest sample.
 const STEPS: usize = 256;
@@ -72,20 +72,25 @@ pub struct StepTiming {
     pub dispatches: usize,
 }
 
-/// Times whole steps of a model with the default optimizer.
+/// Times whole steps of a model with the default optimizer, of fused ops or of one for each layer.
 ///
 /// # Errors
 /// Where the plan does not fit on the adapter, or the device fails.
-pub async fn measure_steps(gpu: &Gpu, model: &Model, batch: usize, kind: Kind, effort: Effort) -> Result<StepTiming> {
+pub async fn measure_steps(
+    gpu: &Gpu,
+    model: &Model,
+    batch: usize,
+    kind: Kind,
+    effort: Effort,
+    fuse: bool,
+) -> Result<StepTiming> {
     let start = Instant::now();
     let optimizer = Some(TrainConfig::DEFAULT.optimizer);
-    let plan = Plan::new(model, PlanConfig { batch, images: IMAGES, batches: STEPS, steps: STEPS, optimizer })?;
+    let plan = Plan::new(model, PlanConfig { batch, images: IMAGES, batches: STEPS, steps: STEPS, optimizer, fuse })?;
     let (dispatches, memory_bytes) = (plan.calls(kind.phase()).len(), plan.size_bytes());
     let mut executor = GpuExecutor::new(gpu, plan).await?;
     let host = executor.plan().host.clone();
-    for (&place, values) in host.parameters.iter().zip(model.initial_parameters(0)) {
-        executor.write(place, values.words());
-    }
+    write_parameters(&mut executor, &model.initial_parameters(0));
     let mut seconds_of = async |steps: usize| -> Result<f64> {
         executor.write(host.clock, &[0, 0, 0]);
         let start = Instant::now();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{DEFAULT, percentage, positive};
+use super::{DEFAULT, Switch, percentage, positive};
 use crate::bench::Effort;
 
 /// `gpu-digits bench`.
@@ -26,6 +26,9 @@ pub struct BenchArgs {
     /// Images of a step
     #[arg(long, value_name = "N", default_value_t = DEFAULT.batch, value_parser = positive())]
     pub batch_size: usize,
+    /// Whether several layers share a kernel where the model allows it
+    #[arg(long, value_enum, default_value_t = Switch::On)]
+    pub fuse: Switch,
     /// Samples of each kernel
     #[arg(long, value_name = "N", default_value_t = Effort::DEFAULT.samples, value_parser = positive())]
     pub samples: usize,
@@ -63,6 +66,9 @@ pub struct BenchTrainArgs {
     /// Images of a step, several with commas between
     #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [1, 32, 128, 512, 2048], value_parser = positive())]
     pub batch_size: Vec<usize>,
+    /// Whether several layers share a kernel where the model allows it
+    #[arg(long, value_enum, default_value_t = Switch::On)]
+    pub fuse: Switch,
     /// Samples of each step
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = positive())]
     pub samples: usize,

@@ -137,6 +137,9 @@ pub struct TrainArgs {
     /// Training images to hold out for validation, the last of the set
     #[arg(long, value_name = "N", default_value_t = DEFAULT.validation)]
     pub validation: usize,
+    /// Whether several layers share a kernel where the model allows it [default: on with a GPU, off with the CPU]
+    #[arg(long, value_enum)]
+    pub fuse: Option<Switch>,
     /// Start from these weights
     #[arg(long, value_name = "FILE.safetensors")]
     pub init: Option<PathBuf>,
@@ -318,6 +321,9 @@ pub struct PlanArgs {
     /// As for `train`
     #[arg(long, value_enum, default_value_t = OptimizerName::Adam)]
     pub optimizer: OptimizerName,
+    /// Whether several layers share a kernel where the model allows it
+    #[arg(long, value_enum, default_value_t = Switch::On)]
+    pub fuse: Switch,
 }
 
 fn positive() -> impl clap::builder::TypedValueParser<Value = usize> {

@@ -13,7 +13,7 @@ use crate::bench::report::{AdapterReport, KernelRow, Report};
 use crate::bench::{
     Effort, Kind, Peaks, StepTiming, compare, measure_kernels, measure_steps, of_cases, of_plan, roofline,
 };
-use crate::cli::{BenchArgs, BenchCommand, BenchTrainArgs, CompareArgs, ShowArgs};
+use crate::cli::{BenchArgs, BenchCommand, BenchTrainArgs, CompareArgs, ShowArgs, Switch};
 use crate::files::write_atomically;
 use crate::gpu::Gpu;
 use crate::model::Model;
@@ -44,7 +44,8 @@ async fn bench_kernels(args: &BenchArgs) -> Result<Verdict> {
     let model: Model = args.model.parse()?;
     let optimizer = Some(TrainConfig::DEFAULT.optimizer);
     let batch = args.batch_size;
-    let plan = Plan::new(&model, PlanConfig { steps: 1, ..PlanConfig::for_mnist(batch, optimizer) })?;
+    let fuse = args.fuse == Switch::On;
+    let plan = Plan::new(&model, PlanConfig { steps: 1, fuse, ..PlanConfig::for_mnist(batch, optimizer) })?;
     let cases = if args.ops.is_empty() { None } else { Some(Work::select(&args.ops)?.cases()) };
     let gpus = open_and_say(&args.device).await?;
     let effort = Effort { samples: args.samples, ..Effort::DEFAULT };
@@ -63,7 +64,7 @@ async fn bench_kernels(args: &BenchArgs) -> Result<Verdict> {
         let mut steps = Vec::new();
         if cases.is_none() {
             bar.set_message("the whole step");
-            steps.push(measure_steps(gpu, &model, batch, Kind::Train, effort).await?);
+            steps.push(measure_steps(gpu, &model, batch, Kind::Train, effort, fuse).await?);
         }
         bar.finish_and_clear();
         report.adapters.push(AdapterReport { adapter: gpu.info().clone(), peaks: Some(peaks), kernels, steps });
@@ -254,6 +255,7 @@ fn print(mut table: Table, markdown: bool) {
 
 async fn bench_train(args: &BenchTrainArgs) -> Result<Verdict> {
     let model: Model = args.model.parse()?;
+    let fuse = args.fuse == Switch::On;
     let gpus = open_and_say(&args.device).await?;
     let effort = Effort { samples: args.samples, ..Effort::DEFAULT };
     let mut report = Report::new();
@@ -263,7 +265,7 @@ async fn bench_train(args: &BenchTrainArgs) -> Result<Verdict> {
         println!("  kind  batch     images/s        step    ±     device     host  first step  memory MB  dispatches");
         for kind in [Kind::Train, Kind::Infer] {
             for &batch in &args.batch_size {
-                let timing = match measure_steps(gpu, &model, batch, kind, effort).await {
+                let timing = match measure_steps(gpu, &model, batch, kind, effort, fuse).await {
                     Ok(timing) => timing,
                     Err(error) => {
                         println!("{:>6}  {batch:>5}  {error:#}", format!("{kind:?}").to_lowercase());

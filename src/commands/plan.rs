@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::{Verdict, print_table, table, thousands};
-use crate::cli::PlanArgs;
+use crate::cli::{PlanArgs, Switch};
 use crate::commands::train::optimizer;
 use crate::model::Model;
 use crate::plan::{Call, Phase, Plan, PlanConfig};
@@ -11,7 +11,8 @@ use crate::plan::{Call, Phase, Plan, PlanConfig};
 pub(super) fn run(args: &PlanArgs) -> Result<Verdict> {
     let model: Model = args.model.parse()?;
     let optimizer = optimizer(args.optimizer, None, 0.0)?;
-    let plan = Plan::new(&model, PlanConfig::for_mnist(args.batch_size, Some(optimizer)))?;
+    let fuse = args.fuse == Switch::On;
+    let plan = Plan::new(&model, PlanConfig { fuse, ..PlanConfig::for_mnist(args.batch_size, Some(optimizer)) })?;
 
     println!("model: {model}");
     println!("parameters: {}", thousands(model.parameter_count()));

@@ -57,6 +57,7 @@ fn config(args: &TrainArgs) -> Result<TrainConfig> {
         seed: args.seed,
         shuffle: args.shuffle == Switch::On,
         validation: args.validation,
+        fuse: args.fuse.map(|fuse| fuse == Switch::On),
     })
 }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use super::Gpu;
 use super::adapters::AdapterKind;
@@ -28,11 +28,18 @@ const GROUPS_IN_FLIGHT: usize = 2;
 pub struct GpuExecutor {
     pub(super) gpu: Gpu,
     pub(super) plan: Plan,
-    buffers: Vec<wgpu::Buffer>,
+    places: Vec<Place>,
     train: Vec<Dispatch>,
     evaluate: Vec<Dispatch>,
     history_copies: Vec<wgpu::Buffer>,
     pub(super) counters: Counters,
+}
+
+/// Where a tensor lies on the device.
+struct Place {
+    buffer: wgpu::Buffer,
+    offset: u64,
+    size: std::num::NonZeroU64,
 }
 
 /// A group of steps that the device has not been seen to finish.
@@ -54,8 +61,21 @@ impl GpuExecutor {
         ensure_fits(&plan, info.max_tensor_bytes, free, &info.to_string())?;
 
         let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let buffer = |spec: &crate::plan::TensorSpec| storage_buffer(gpu, &spec.name, spec.shape.len());
-        let buffers: Vec<_> = plan.tensors.iter().map(buffer).collect();
+        let mut places: Vec<Place> = Vec::new();
+        let mut allocations = GROUPS_IN_FLIGHT;
+        for spec in &plan.tensors {
+            let (buffer, offset) = if let Some((whole, start)) = spec.part_of {
+                (places[whole.0].buffer.clone(), 4 * start as u64)
+            } else {
+                allocations += 1;
+                (storage_buffer(gpu, &spec.name, spec.shape.len()), 0)
+            };
+            if let Some(words) = &spec.initial {
+                gpu.queue.write_buffer(&buffer, offset, bytemuck::cast_slice(words));
+            }
+            let size = std::num::NonZeroU64::new(spec.size_bytes()).context("a tensor has elements")?;
+            places.push(Place { buffer, offset, size });
+        }
         let history_words = plan.tensor(plan.host.history).shape.len();
         let history_copies: Vec<_> = (0..GROUPS_IN_FLIGHT).map(|_| staging_buffer(gpu, history_words)).collect();
         if let Some(error) = scope.pop().await {
@@ -65,9 +85,9 @@ impl GpuExecutor {
 
         let mut executor = Self {
             gpu: gpu.clone(),
-            counters: Counters { allocations: (buffers.len() + history_copies.len()) as u64, ..Counters::default() },
+            counters: Counters { allocations: allocations as u64, ..Counters::default() },
             plan,
-            buffers,
+            places,
             train: vec![],
             evaluate: vec![],
             history_copies,
@@ -82,8 +102,11 @@ impl GpuExecutor {
         for call in self.plan.calls(phase) {
             let variant = choose_variant(&self.gpu, call.op.as_ref())?;
             let kernel = Kernel::compile(&self.gpu, call.op.as_ref(), &variant).await?;
-            let buffers: Vec<_> = call.tensors.iter().map(|id| &self.buffers[id.0]).collect();
-            dispatches.push(kernel.bind(&self.gpu, &buffers));
+            let bindings = call.tensors.iter().map(|id| {
+                let Place { buffer, offset, size } = &self.places[id.0];
+                wgpu::BufferBinding { buffer, offset: *offset, size: Some(*size) }
+            });
+            dispatches.push(kernel.bind(&self.gpu, &bindings.collect::<Vec<_>>()));
         }
         Ok(dispatches)
     }
@@ -108,8 +131,8 @@ impl GpuExecutor {
             }
         }
         if let Some(copy) = history_copy {
-            let history = &self.buffers[self.plan.host.history.0];
-            encoder.copy_buffer_to_buffer(history, 0, &self.history_copies[copy], 0, history.size());
+            let Place { buffer, offset, size } = &self.places[self.plan.host.history.0];
+            encoder.copy_buffer_to_buffer(buffer, *offset, &self.history_copies[copy], 0, size.get());
         }
         self.counters.steps += steps as u64;
         self.counters.submissions += 1;
@@ -165,17 +188,18 @@ impl Executor for GpuExecutor {
 
     fn write(&mut self, tensor: TensorId, words: &[u32]) {
         assert_eq!(words.len(), self.plan.tensor(tensor).shape.len(), "a tensor is written whole");
-        self.gpu.queue.write_buffer(&self.buffers[tensor.0], 0, bytemuck::cast_slice(words));
+        let Place { buffer, offset, .. } = &self.places[tensor.0];
+        self.gpu.queue.write_buffer(buffer, *offset, bytemuck::cast_slice(words));
     }
 
     fn read(&mut self, tensor: TensorId) -> Pending<'_, Result<HostTensor>> {
         Box::pin(async move {
             self.counters.reads += 1;
             self.counters.allocations += 1;
-            let buffer = &self.buffers[tensor.0];
+            let Place { buffer, offset, size } = &self.places[tensor.0];
             let staging = staging_buffer(&self.gpu, self.plan.tensor(tensor).shape.len());
             let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-            encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, buffer.size());
+            encoder.copy_buffer_to_buffer(buffer, *offset, &staging, 0, size.get());
             let submission = self.gpu.queue.submit([encoder.finish()]);
             let words = self.gpu.read_mapped(&staging, Some(submission)).await?;
             let spec = self.plan.tensor(tensor);

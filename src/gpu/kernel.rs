@@ -112,10 +112,13 @@ impl Kernel {
     }
 
     /// Binds buffers, in the order of the op's operands.
-    pub(super) fn bind(self, gpu: &Gpu, buffers: &[&wgpu::Buffer]) -> Dispatch {
+    pub(super) fn bind(self, gpu: &Gpu, buffers: &[wgpu::BufferBinding<'_>]) -> Dispatch {
         let numbered = (0..).zip(buffers);
         let entries: Vec<_> = numbered
-            .map(|(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
+            .map(|(binding, buffer)| wgpu::BindGroupEntry {
+                binding,
+                resource: wgpu::BindingResource::Buffer(buffer.clone()),
+            })
             .collect();
         let bind_group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some(&self.label),
@@ -161,6 +164,10 @@ pub(super) fn staging_buffer(gpu: &Gpu, words: usize) -> wgpu::Buffer {
     })
 }
 
+fn whole(buffers: &[wgpu::Buffer]) -> Vec<wgpu::BufferBinding<'_>> {
+    buffers.iter().map(|buffer| wgpu::BufferBinding { buffer, offset: 0, size: None }).collect()
+}
+
 /// A kernel with tensors of its own, ready to run again and again.
 pub struct Bound(pub(super) Dispatch);
 
@@ -184,7 +191,7 @@ pub async fn bind_variant(
     };
     let bind = |_| {
         let buffers: Vec<wgpu::Buffer> = operands.iter().zip(inputs).map(filled_buffer).collect();
-        Bound(kernel.clone().bind(gpu, &buffers.iter().collect::<Vec<_>>()))
+        Bound(kernel.clone().bind(gpu, &whole(&buffers)))
     };
     Ok((0..sets).map(bind).collect())
 }
@@ -214,7 +221,7 @@ pub async fn run_variant(gpu: &Gpu, op: &dyn Op, variant: &Variant, inputs: &[Ho
         gpu.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(&words));
         buffers.push(buffer);
     }
-    let dispatch = kernel.bind(gpu, &buffers.iter().collect::<Vec<_>>());
+    let dispatch = kernel.bind(gpu, &whole(&buffers));
     let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
     dispatch.encode(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
     let stagings: Vec<_> = buffers

@@ -7,7 +7,7 @@
 use rayon::prelude::*;
 
 use super::cross_entropy::NO_LABEL;
-use crate::op::{Op, Operand, Variant, shader, sum_tolerance};
+use crate::op::{Access, Op, Operand, Variant, shader, sum_tolerance};
 use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::{HostTensor, pack_bytes};
@@ -197,6 +197,47 @@ impl Op for MetricsAppend {
             HostTensor::from_u32([CLOCK_LENGTH], &[random.below(1000), row, random.bits()]),
             HostTensor::from_f32([self.rows, 2], &history),
         ]
+    }
+}
+
+/// [`MetricsAppend`] and [`ClockAdvance`] in one: `loss`, `hit`, `clock`, `history`, the last two updated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct StepFinish(pub MetricsAppend);
+
+impl Op for StepFinish {
+    fn name(&self) -> &'static str {
+        "step_finish"
+    }
+
+    fn sizes(&self) -> Vec<(&'static str, f64)> {
+        self.0.sizes()
+    }
+
+    fn operands(&self) -> Vec<Operand> {
+        let mut operands = self.0.operands();
+        operands[2].access = Access::ReadWrite;
+        operands
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        vec![Variant::single(shader!("step_finish"), self.0.batch)]
+    }
+
+    fn reference(&self, tensors: &mut [HostTensor]) {
+        self.0.reference(tensors);
+        ClockAdvance.reference(&mut tensors[2..3]);
+    }
+
+    fn flops(&self) -> u64 {
+        self.0.flops()
+    }
+
+    fn tolerance(&self) -> f64 {
+        self.0.tolerance()
+    }
+
+    fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {
+        self.0.test_inputs(random)
     }
 }
 

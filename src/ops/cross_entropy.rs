@@ -27,12 +27,12 @@ pub struct CrossEntropy {
 }
 
 impl CrossEntropy {
-    fn sizes(&self) -> Vec<(&'static str, f64)> {
+    pub(super) fn sizes(&self) -> Vec<(&'static str, f64)> {
         vec![("batch", self.batch as f64), ("classes", self.classes as f64)]
     }
 
     /// Labels among which some are no class.
-    fn test_labels(&self, random: &mut Random) -> HostTensor {
+    pub(super) fn test_labels(&self, random: &mut Random) -> HostTensor {
         let labels: Vec<u32> = (0..self.batch)
             .map(|_| match random.below(8) {
                 0 => NO_LABEL,

@@ -25,7 +25,7 @@ pub struct Dense {
 }
 
 impl Dense {
-    fn sizes(&self) -> Vec<(&'static str, f64)> {
+    pub(super) fn sizes(&self) -> Vec<(&'static str, f64)> {
         vec![("batch", self.batch as f64), ("inputs", self.inputs as f64), ("outputs", self.outputs as f64)]
     }
 

@@ -5,10 +5,12 @@ pub mod conv2d;
 pub mod conv_relu_pool;
 pub mod cross_entropy;
 pub mod dense;
+pub mod dense_relu;
 pub mod dropout;
 pub mod layout;
 pub mod max_pool;
 pub mod optimizer;
+pub mod optimizer_step;
 pub mod peak;
 pub mod reduce;
 pub mod relu;
@@ -16,14 +18,16 @@ pub mod relu;
 use std::sync::Arc;
 
 use crate::op::Op;
-use batch::{BatchGather, ClockAdvance, MetricsAppend};
+use batch::{BatchGather, ClockAdvance, MetricsAppend, StepFinish};
 use conv_relu_pool::{ConvReluPool, ConvReluPoolBackwardInput, ConvReluPoolBackwardWeight, ConvReluPoolForward};
 use conv2d::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, Conv2dForward};
 use cross_entropy::{CrossEntropy, CrossEntropyBackward, CrossEntropyForward};
 use dense::{Dense, DenseBackwardInput, DenseBackwardWeight, DenseForward};
+use dense_relu::{DenseCrossEntropyForward, DenseReluBackward, DenseReluForward};
 use dropout::DropoutApply;
 use max_pool::{MaxPool, MaxPoolBackward, MaxPoolForward};
 use optimizer::{AdamUpdate, SgdUpdate};
+use optimizer_step::{AdamStep, Segment, Segments, SgdStep};
 use peak::{BufferCopy, FmaChain, FmaChainF16, MatrixChain};
 use reduce::{BiasBackward, ChunkSum};
 use relu::{ReluBackward, ReluForward};
@@ -47,9 +51,12 @@ pub const TABLE: &[Entry] = &[
     Entry { name: "max_pool_forward", awkward_cases: || each(pools(), MaxPoolForward) },
     Entry { name: "conv_relu_pool_forward", awkward_cases: || each(conv_blocks(), ConvReluPoolForward) },
     Entry { name: "dense_forward", awkward_cases: || each(denses(), DenseForward) },
+    Entry { name: "dense_relu_forward", awkward_cases: || each(denses(), DenseReluForward) },
     Entry { name: "dropout_apply", awkward_cases: || each(dropouts(), |dropout| dropout) },
     Entry { name: "cross_entropy_forward", awkward_cases: || each(cross_entropies(), CrossEntropyForward) },
+    Entry { name: "dense_cross_entropy_forward", awkward_cases: || each(denses(), DenseCrossEntropyForward) },
     Entry { name: "cross_entropy_backward", awkward_cases: || each(cross_entropies(), CrossEntropyBackward) },
+    Entry { name: "dense_relu_backward", awkward_cases: || each(denses(), DenseReluBackward) },
     Entry { name: "dense_backward_input", awkward_cases: || each(denses(), DenseBackwardInput) },
     Entry { name: "dense_backward_weight", awkward_cases: || each(denses(), DenseBackwardWeight) },
     Entry { name: "max_pool_backward", awkward_cases: || each(pools(), MaxPoolBackward) },
@@ -62,8 +69,21 @@ pub const TABLE: &[Entry] = &[
     Entry { name: "chunk_sum", awkward_cases: || each(chunk_sums(), |sum| sum) },
     Entry { name: "sgd_update", awkward_cases: || each(sgd_updates(), |sgd| sgd) },
     Entry { name: "adam_update", awkward_cases: || each(adam_updates(), |adam| adam) },
+    Entry {
+        name: "sgd_step",
+        awkward_cases: || {
+            each(sgd_updates().into_iter().zip(segments()), |(update, segments)| SgdStep { segments, update })
+        },
+    },
+    Entry {
+        name: "adam_step",
+        awkward_cases: || {
+            each(adam_updates().into_iter().zip(segments()), |(update, segments)| AdamStep { segments, update })
+        },
+    },
     Entry { name: "metrics_append", awkward_cases: || each(metrics(), |metrics| metrics) },
     Entry { name: "clock_advance", awkward_cases: || each([ClockAdvance], |advance| advance) },
+    Entry { name: "step_finish", awkward_cases: || each(metrics(), StepFinish) },
     Entry { name: "fma_chain", awkward_cases: || each(fma_chains(), |chain| chain) },
     Entry { name: "fma_chain_f16", awkward_cases: || each(fma_chains(), FmaChainF16) },
     Entry { name: "matrix_chain", awkward_cases: || each(matrix_chains(), |chain| chain) },
@@ -142,7 +162,7 @@ fn pools() -> impl IntoIterator<Item = MaxPool> {
 }
 
 fn denses() -> impl IntoIterator<Item = Dense> {
-    [(1, 1, 1), (1, 7, 10), (3, 65, 2), (17, 129, 11), (64, 64, 64), (131, 31, 10), (2, 50_176, 3)]
+    [(1, 1, 1), (1, 7, 10), (3, 65, 2), (17, 129, 11), (64, 64, 64), (131, 31, 10), (2, 50_176, 3), (5, 3, 257)]
         .map(|(batch, inputs, outputs)| Dense { batch, inputs, outputs })
 }
 
@@ -189,6 +209,13 @@ fn adam_updates() -> impl IntoIterator<Item = AdamUpdate> {
             decoupled,
         },
     )
+}
+
+/// Lengths and chunks of parameters that share a dispatch.
+fn segments() -> impl IntoIterator<Item = Segments> {
+    let lists: [&[(usize, usize)]; 4] =
+        [&[(1, 1)], &[(64, 3), (1, 2)], &[(70, 1), (63, 16), (4099, 2)], &[(5, 4), (65, 5), (128, 1), (7, 1)]];
+    lists.map(|list| Segments(list.iter().map(|&(length, chunks)| Segment { length, chunks }).collect()))
 }
 
 fn fma_chains() -> impl IntoIterator<Item = FmaChain> {

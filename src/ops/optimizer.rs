@@ -19,9 +19,10 @@ const TOLERANCE: f64 = 16.0 * f32::EPSILON as f64;
 
 /// A sequence of seeded tensors for the operands of an optimizer: everything from [-1, 1) but the second moment, which
 /// is a mean of squares, and the schedule, which is positive. The step may lie beyond the schedule.
-fn test_inputs(op: &dyn Op, steps: usize, random: &mut Random) -> Vec<HostTensor> {
+pub(super) fn test_inputs(op: &dyn Op, steps: usize, random: &mut Random) -> Vec<HostTensor> {
     let draw = |operand: Operand| match operand.name {
         "clock" => HostTensor::from_u32([CLOCK_LENGTH], &[random.below(2 * steps as u32), random.below(9), 0]),
+        _ if operand.dtype == U32 => HostTensor::zeros(U32, operand.shape),
         name => {
             let low = if name == "second_moment" || name == "schedule" { 0.0 } else { -1.0 };
             let values: Vec<f32> = (0..operand.shape.len()).map(|_| random.uniform(low, 1.0)).collect();

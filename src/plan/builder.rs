@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Call, HostTensors, Optimizer, Phase, Plan, PlanConfig, TensorId, TensorSpec};
+use super::{Call, HostTensors, Optimizer, Parameter, Phase, Plan, PlanConfig, TensorId, TensorSpec};
 use crate::data::{CLASSES, IMAGE_BYTES};
 use crate::model::{Layer, Model, PlacedLayer};
 use crate::op::{Op, Operand};
-use crate::ops::batch::{BatchGather, CLOCK_LENGTH, ClockAdvance, MetricsAppend};
+use crate::ops::batch::{BatchGather, ClockAdvance, MetricsAppend};
 use crate::ops::conv2d::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, Conv2dForward};
 use crate::ops::cross_entropy::{CrossEntropy, CrossEntropyBackward, CrossEntropyForward};
 use crate::ops::dense::{Dense, DenseBackwardInput, DenseBackwardWeight, DenseForward};
@@ -16,7 +16,8 @@ use crate::ops::max_pool::{MaxPool, MaxPoolBackward, MaxPoolForward};
 use crate::ops::optimizer::{AdamUpdate, SCHEDULE_COLUMNS, SgdUpdate};
 use crate::ops::reduce::{BiasBackward, ChunkSum};
 use crate::ops::relu::{ReluBackward, ReluForward};
-use crate::tensor::DType::{F32, U32};
+use crate::tensor::DType::F32;
+use crate::tensor::Shape;
 
 /// Mean of MNIST's training pixels, from 0 to 1.
 const PIXEL_MEAN: f64 = 0.1307;
@@ -25,12 +26,12 @@ const PIXEL_DEVIATION: f64 = 0.3081;
 
 /// Builds a plan, tensor by tensor and call by call.
 pub(super) struct Builder<'a> {
-    model: &'a Model,
-    config: PlanConfig,
-    tensors: Vec<TensorSpec>,
-    by_name: HashMap<String, TensorId>,
+    pub(super) model: &'a Model,
+    pub(super) config: PlanConfig,
+    pub(super) tensors: Vec<TensorSpec>,
+    pub(super) by_name: HashMap<String, TensorId>,
     calls: Vec<Call>,
-    layer: String,
+    pub(super) layer: String,
 }
 
 impl<'a> Builder<'a> {
@@ -38,17 +39,31 @@ impl<'a> Builder<'a> {
         Self { model, config, tensors: vec![], by_name: HashMap::new(), calls: vec![], layer: String::new() }
     }
 
+    /// The plan of one op for each layer, forward and backward.
     pub(super) fn build(mut self) -> Plan {
         self.forward(Phase::Evaluate);
         self.finish_step();
-        let evaluate = std::mem::take(&mut self.calls);
+        let evaluate = self.take_calls();
         if let Some(optimizer) = self.config.optimizer {
             self.forward(Phase::Train);
             self.backward();
             self.update(optimizer);
             self.finish_step();
         }
-        let parameters = self.model.parameters().iter().map(|(name, _)| self.by_name[name]).collect();
+        let parameter = |(name, shape): (String, Shape)| Parameter {
+            tensor: self.by_name[&name],
+            gradient: self.by_name.get(&format!("{name}.grad")).copied(),
+            shape,
+            order: None,
+        };
+        let parameters = self.model.parameters().into_iter().map(parameter).collect();
+        self.into_plan(evaluate, parameters)
+    }
+
+    /// The plan of these calls and, for training, of those since.
+    pub(super) fn into_plan(mut self, evaluate: Vec<Call>, parameters: Vec<Parameter>) -> Plan {
+        // The schedule is there in every plan, also where no optimizer reads it.
+        self.tensor("schedule", &Operand::read("schedule", F32, [self.config.steps, SCHEDULE_COLUMNS]));
         let named = |name: &str| self.by_name[name];
         let host = HostTensors {
             images: named("images"),
@@ -66,17 +81,17 @@ impl<'a> Builder<'a> {
     /// Appends a call; an operand of a new name is a new tensor.
     ///
     /// A tensor may be read under another shape of as many elements: that is what `flatten` is.
-    fn call(&mut self, op: impl Op + 'static, tensors: &[&str]) {
+    pub(super) fn call(&mut self, op: impl Op + 'static, tensors: &[&str]) {
         let operands = op.operands();
         assert_eq!(operands.len(), tensors.len(), "{op:?} takes other operands than {tensors:?}");
         let ids = operands.iter().zip(tensors).map(|(operand, name)| self.tensor(name, operand)).collect();
         self.calls.push(Call { op: Arc::new(op), tensors: ids, layer: self.layer.clone() });
     }
 
-    fn tensor(&mut self, name: &str, operand: &Operand) -> TensorId {
+    pub(super) fn tensor(&mut self, name: &str, operand: &Operand) -> TensorId {
         let id = *self.by_name.entry(name.to_owned()).or_insert_with(|| {
             let Operand { dtype, shape, .. } = operand.clone();
-            self.tensors.push(TensorSpec { name: name.to_owned(), dtype, shape });
+            self.tensors.push(TensorSpec { name: name.to_owned(), dtype, shape, part_of: None, initial: None });
             TensorId(self.tensors.len() - 1)
         });
         let spec = &self.tensors[id.0];
@@ -102,7 +117,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn conv2d(&self, placed: &PlacedLayer) -> Conv2d {
+    pub(super) fn conv2d(&self, placed: &PlacedLayer) -> Conv2d {
         let Layer::Conv { channels, kernel, same } = placed.layer else { unreachable!("a convolution") };
         Conv2d {
             batch: self.config.batch,
@@ -115,7 +130,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn dense(&self, placed: &PlacedLayer) -> Dense {
+    pub(super) fn dense(&self, placed: &PlacedLayer) -> Dense {
         Dense { batch: self.config.batch, inputs: placed.input[0], outputs: placed.output[0] }
     }
 
@@ -124,7 +139,7 @@ impl<'a> Builder<'a> {
         MaxPool { planes: self.config.batch * channels, height, width, size }
     }
 
-    fn dropout(&self, placed: &PlacedLayer, rate: f64) -> DropoutApply {
+    pub(super) fn dropout(&self, placed: &PlacedLayer, rate: f64) -> DropoutApply {
         let number = placed.name.trim_start_matches(char::is_alphabetic).parse().unwrap_or(0);
         DropoutApply { length: self.length(placed), rate, layer: number }
     }
@@ -137,7 +152,12 @@ impl<'a> Builder<'a> {
         CrossEntropy { batch: self.config.batch, classes: CLASSES }
     }
 
-    fn forward(&mut self, phase: Phase) {
+    /// The calls since the last time.
+    pub(super) fn take_calls(&mut self) -> Vec<Call> {
+        std::mem::take(&mut self.calls)
+    }
+
+    pub(super) fn gather(&mut self) {
         let PlanConfig { batch, images, batches, .. } = self.config;
         self.layer = "data".to_owned();
         let gather = BatchGather {
@@ -149,7 +169,10 @@ impl<'a> Builder<'a> {
             shift: -PIXEL_MEAN / PIXEL_DEVIATION,
         };
         self.call(gather, &["images", "labels", "order", "clock", "batch", "label"]);
+    }
 
+    fn forward(&mut self, phase: Phase) {
+        self.gather();
         let layers = self.model.layers();
         for (index, placed) in layers.iter().enumerate() {
             self.layer.clone_from(&placed.name);
@@ -271,13 +294,9 @@ impl<'a> Builder<'a> {
     }
 
     fn finish_step(&mut self) {
-        let PlanConfig { batch, batches, steps, .. } = self.config;
+        let PlanConfig { batch, batches, .. } = self.config;
         self.layer = "data".to_owned();
         self.call(MetricsAppend { batch, rows: batches }, &["loss", "hit", "clock", "history"]);
         self.call(ClockAdvance, &["clock"]);
-        // The schedule is there in every plan, also where no optimizer reads it.
-        self.tensor("schedule", &Operand::read("schedule", F32, [steps, SCHEDULE_COLUMNS]));
-        debug_assert_eq!(self.tensors[self.by_name["clock"].0].shape, [CLOCK_LENGTH].into());
-        debug_assert_eq!(self.tensors[self.by_name["clock"].0].dtype, U32);
     }
 }

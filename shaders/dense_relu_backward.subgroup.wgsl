@@ -1,0 +1,164 @@
+// All gradients of a dense (fully connected) layer whose input came out of a ReLU; that with respect to the input is the
+// gradient before that ReLU.
+//
+//   weight_grad[k,o] = sum over n of input[n,k] * output_grad[n,o]
+//   bias_grad[o]     = sum over n of output_grad[n,o]
+//   input_grad[n,k]  = sum over o of output_grad[n,o] * weight[k,o] where input[n,k] > 0, else 0
+//
+// A workgroup has a tile of the weights' gradient, 32 inputs in all, of which each invocation has four neighbouring outputs;
+// or, after these, a tile of the inputs' gradient, 32 samples in all, of which each invocation has four neighbouring inputs.
+// Either is 8 tiles of 4 by 4 in registers, and each takes one product of 4x4 matrices for four samples, or four outputs, at
+// a time. All invocations need the same factors at a time: each of the first 8 lanes loads a matrix of them and broadcasts
+// it to the others. Needs subgroups of 8 lanes or more. CPU twin: DenseReluBackward in src/ops/dense_relu.rs.
+
+override batch: u32;
+override inputs: u32;
+override outputs: u32;
+override workgroup_size: u32;
+
+override output_blocks: u32 = (outputs + 4u * workgroup_size - 1u) / (4u * workgroup_size);
+override input_blocks: u32 = (inputs + 4u * workgroup_size - 1u) / (4u * workgroup_size);
+override weight_tiles: u32 = (inputs + 31u) / 32u * output_blocks;
+
+@group(0) @binding(0) var<storage, read> input: array<f32>;              // [batch, inputs]
+@group(0) @binding(1) var<storage, read> output_grad: array<f32>;        // [batch, outputs]
+@group(0) @binding(2) var<storage, read> weight: array<f32>;             // [inputs, outputs]
+@group(0) @binding(3) var<storage, read_write> weight_grad: array<f32>;  // [inputs, outputs]
+@group(0) @binding(4) var<storage, read_write> bias_grad: array<f32>;    // [outputs]
+@group(0) @binding(5) var<storage, read_write> input_grad: array<f32>;   // [batch, inputs]
+
+/// Four inputs of a sample. A read beyond a buffer gives some number in WGSL, which here and below is not used.
+fn input_at(n: u32, k: u32) -> vec4<f32> {
+    let i = min(n, batch - 1u) * inputs + k;
+    return vec4(input[i], input[i + 1u], input[i + 2u], input[i + 3u]);
+}
+
+/// Four gradients of a sample, 0 where there is no such sample or output.
+fn grad_at(n: u32, o: u32) -> vec4<f32> {
+    let i = n * outputs + o;
+    let inside = (vec4(o) + vec4(0u, 1u, 2u, 3u) < vec4(outputs)) & vec4(n < batch);
+    return select(vec4(0.0), vec4(output_grad[i], output_grad[i + 1u], output_grad[i + 2u], output_grad[i + 3u]), inside);
+}
+
+/// The weights of four outputs for an input, 0 where there is no such output.
+fn weight_at(k: u32, o: u32) -> vec4<f32> {
+    let i = k * outputs + o;
+    let inside = vec4(o) + vec4(0u, 1u, 2u, 3u) < vec4(outputs);
+    return select(vec4(0.0), vec4(weight[i], weight[i + 1u], weight[i + 2u], weight[i + 3u]), inside);
+}
+
+fn store_weights(k: u32, o: u32, sums: mat4x4<f32>) {
+    for (var i = 0u; i < 4u; i++) {
+        if k + i >= inputs { return; }
+        for (var channel = o; channel < min(o + 4u, outputs); channel++) {
+            weight_grad[(k + i) * outputs + channel] = sums[i][channel - o];
+        }
+    }
+}
+
+fn store_inputs(n: u32, k: u32, sums: mat4x4<f32>) {
+    for (var i = 0u; i < 4u; i++) {
+        if n + i >= batch { return; }
+        for (var feature = k; feature < min(k + 4u, inputs); feature++) {
+            let place = (n + i) * inputs + feature;
+            input_grad[place] = select(0.0, sums[i][feature - k], input[place] > 0.0);
+        }
+    }
+}
+
+fn backward_weight(tile: u32, local: u32, lane: u32) {
+    let o = (tile % output_blocks * workgroup_size + local) * 4u;
+    let first = tile / output_blocks * 32u;
+    let k = first + lane * 4u;
+    var bias = vec4(0.0);
+    var s0 = mat4x4<f32>();
+    var s1 = mat4x4<f32>();
+    var s2 = mat4x4<f32>();
+    var s3 = mat4x4<f32>();
+    var s4 = mat4x4<f32>();
+    var s5 = mat4x4<f32>();
+    var s6 = mat4x4<f32>();
+    var s7 = mat4x4<f32>();
+    for (var n = 0u; n < batch; n += 4u) {
+        let grads = mat4x4(grad_at(n, o), grad_at(n + 1u, o), grad_at(n + 2u, o), grad_at(n + 3u, o));
+        let p0 = input_at(n, k);
+        let p1 = input_at(n + 1u, k);
+        let p2 = input_at(n + 2u, k);
+        let p3 = input_at(n + 3u, k);
+        bias += grads * vec4(1.0);
+        s0 += grads * transpose(mat4x4(subgroupBroadcast(p0, 0u), subgroupBroadcast(p1, 0u), subgroupBroadcast(p2, 0u), subgroupBroadcast(p3, 0u)));
+        s1 += grads * transpose(mat4x4(subgroupBroadcast(p0, 1u), subgroupBroadcast(p1, 1u), subgroupBroadcast(p2, 1u), subgroupBroadcast(p3, 1u)));
+        s2 += grads * transpose(mat4x4(subgroupBroadcast(p0, 2u), subgroupBroadcast(p1, 2u), subgroupBroadcast(p2, 2u), subgroupBroadcast(p3, 2u)));
+        s3 += grads * transpose(mat4x4(subgroupBroadcast(p0, 3u), subgroupBroadcast(p1, 3u), subgroupBroadcast(p2, 3u), subgroupBroadcast(p3, 3u)));
+        s4 += grads * transpose(mat4x4(subgroupBroadcast(p0, 4u), subgroupBroadcast(p1, 4u), subgroupBroadcast(p2, 4u), subgroupBroadcast(p3, 4u)));
+        s5 += grads * transpose(mat4x4(subgroupBroadcast(p0, 5u), subgroupBroadcast(p1, 5u), subgroupBroadcast(p2, 5u), subgroupBroadcast(p3, 5u)));
+        s6 += grads * transpose(mat4x4(subgroupBroadcast(p0, 6u), subgroupBroadcast(p1, 6u), subgroupBroadcast(p2, 6u), subgroupBroadcast(p3, 6u)));
+        s7 += grads * transpose(mat4x4(subgroupBroadcast(p0, 7u), subgroupBroadcast(p1, 7u), subgroupBroadcast(p2, 7u), subgroupBroadcast(p3, 7u)));
+    }
+    store_weights(first + 0u, o, s0);
+    store_weights(first + 4u, o, s1);
+    store_weights(first + 8u, o, s2);
+    store_weights(first + 12u, o, s3);
+    store_weights(first + 16u, o, s4);
+    store_weights(first + 20u, o, s5);
+    store_weights(first + 24u, o, s6);
+    store_weights(first + 28u, o, s7);
+    if first == 0u {
+        for (var channel = o; channel < min(o + 4u, outputs); channel++) {
+            bias_grad[channel] = bias[channel - o];
+        }
+    }
+}
+
+fn backward_input(tile: u32, local: u32, lane: u32) {
+    let k = (tile % input_blocks * workgroup_size + local) * 4u;
+    let first = tile / input_blocks * 32u;
+    let n = first + lane * 4u;
+    var s0 = mat4x4<f32>();
+    var s1 = mat4x4<f32>();
+    var s2 = mat4x4<f32>();
+    var s3 = mat4x4<f32>();
+    var s4 = mat4x4<f32>();
+    var s5 = mat4x4<f32>();
+    var s6 = mat4x4<f32>();
+    var s7 = mat4x4<f32>();
+    for (var o = 0u; o < outputs; o += 4u) {
+        let p0 = grad_at(n, o);
+        let p1 = grad_at(n + 1u, o);
+        let p2 = grad_at(n + 2u, o);
+        let p3 = grad_at(n + 3u, o);
+        let weights = transpose(mat4x4(weight_at(k, o), weight_at(k + 1u, o), weight_at(k + 2u, o), weight_at(k + 3u, o)));
+        s0 += weights * mat4x4(subgroupBroadcast(p0, 0u), subgroupBroadcast(p1, 0u), subgroupBroadcast(p2, 0u), subgroupBroadcast(p3, 0u));
+        s1 += weights * mat4x4(subgroupBroadcast(p0, 1u), subgroupBroadcast(p1, 1u), subgroupBroadcast(p2, 1u), subgroupBroadcast(p3, 1u));
+        s2 += weights * mat4x4(subgroupBroadcast(p0, 2u), subgroupBroadcast(p1, 2u), subgroupBroadcast(p2, 2u), subgroupBroadcast(p3, 2u));
+        s3 += weights * mat4x4(subgroupBroadcast(p0, 3u), subgroupBroadcast(p1, 3u), subgroupBroadcast(p2, 3u), subgroupBroadcast(p3, 3u));
+        s4 += weights * mat4x4(subgroupBroadcast(p0, 4u), subgroupBroadcast(p1, 4u), subgroupBroadcast(p2, 4u), subgroupBroadcast(p3, 4u));
+        s5 += weights * mat4x4(subgroupBroadcast(p0, 5u), subgroupBroadcast(p1, 5u), subgroupBroadcast(p2, 5u), subgroupBroadcast(p3, 5u));
+        s6 += weights * mat4x4(subgroupBroadcast(p0, 6u), subgroupBroadcast(p1, 6u), subgroupBroadcast(p2, 6u), subgroupBroadcast(p3, 6u));
+        s7 += weights * mat4x4(subgroupBroadcast(p0, 7u), subgroupBroadcast(p1, 7u), subgroupBroadcast(p2, 7u), subgroupBroadcast(p3, 7u));
+    }
+    store_inputs(first + 0u, k, s0);
+    store_inputs(first + 4u, k, s1);
+    store_inputs(first + 8u, k, s2);
+    store_inputs(first + 12u, k, s3);
+    store_inputs(first + 16u, k, s4);
+    store_inputs(first + 20u, k, s5);
+    store_inputs(first + 24u, k, s6);
+    store_inputs(first + 28u, k, s7);
+}
+
+@compute @workgroup_size(workgroup_size)
+fn dense_relu_backward(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+    @builtin(subgroup_invocation_id) lane: u32,
+) {
+    // No invocation may leave early: those beyond the last output or input help to load, and store nothing.
+    let tile = group.x + group.y * groups.x;
+    if tile < weight_tiles {
+        backward_weight(tile, local, lane % 8u);
+    } else {
+        backward_input(tile - weight_tiles, local, lane % 8u);
+    }
+}

@@ -1,0 +1,280 @@
+//! Dense layers fused with what follows them: ReLU, or softmax and cross-entropy; and the gradients of a dense layer whose
+//! input came out of a ReLU.
+//!
+//! Weights are `[inputs, outputs]`, see [`layout`](super::layout); the maths are those of [`dense`](super::dense),
+//! [`relu`](super::relu) and [`cross_entropy`](super::cross_entropy), of which the references are made. The fast variants
+//! are products of 4x4 matrices in registers, as in [`conv_relu_pool`](super::conv_relu_pool).
+
+use super::cross_entropy::{CrossEntropy, CrossEntropyBackward, CrossEntropyForward};
+use super::dense::{Dense, DenseBackwardInput, DenseBackwardWeight, DenseForward};
+use super::layout::permuted;
+use super::reduce::BiasBackward;
+use crate::op::{Feature, Op, Operand, SUBGROUP_LANES, Variant, shader};
+use crate::random::Random;
+use crate::tensor::DType::{F32, U32};
+use crate::tensor::HostTensor;
+
+/// Samples of a tile: four for each of the lanes that load for the others.
+const TILE_SAMPLES: usize = 4 * SUBGROUP_LANES as usize;
+
+/// Quads of inputs of a tile of the weights' gradient: one for each of these lanes.
+const TILE_QUADS: usize = SUBGROUP_LANES as usize;
+
+/// Invocations of a workgroup of which each has four outputs.
+fn workgroup_size(outputs: usize) -> usize {
+    outputs.div_ceil(4).next_multiple_of(SUBGROUP_LANES as usize).min(64)
+}
+
+/// `[inputs, outputs]` to `[outputs, inputs]`, or the other way round, given the extents of the former.
+fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    permuted(values, [1, 1, rows, columns], [0, 1, 3, 2])
+}
+
+/// The reference of a dense layer's forward pass, with weights `[inputs, outputs]`.
+fn forward_reference(dense: Dense, input: &HostTensor, weight: &HostTensor, bias: &HostTensor) -> HostTensor {
+    let Dense { batch, inputs, outputs } = dense;
+    let weight = HostTensor::from_f32([outputs, inputs], &transposed(weight.f32(), inputs, outputs));
+    let mut operands = [input.clone(), weight, bias.clone(), HostTensor::zeros(F32, [batch, outputs].into())];
+    DenseForward(dense).reference(&mut operands);
+    let [_, _, _, output] = operands;
+    output
+}
+
+/// Small multiples of 1/8, for sums that are exact.
+fn exact_values(extents: [usize; 2], random: &mut Random) -> HostTensor {
+    let values: Vec<f32> = (0..extents.iter().product()).map(|_| random.below(17) as f32 / 8.0 - 1.0).collect();
+    HostTensor::from_f32(extents, &values)
+}
+
+/// `input`, `weight`, `bias` to `output`, after ReLU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DenseReluForward(pub Dense);
+
+impl Op for DenseReluForward {
+    fn name(&self) -> &'static str {
+        "dense_relu_forward"
+    }
+
+    fn sizes(&self) -> Vec<(&'static str, f64)> {
+        self.0.sizes()
+    }
+
+    fn operands(&self) -> Vec<Operand> {
+        let Dense { batch, inputs, outputs } = self.0;
+        vec![
+            Operand::read("input", F32, [batch, inputs]),
+            Operand::read("weight", F32, [inputs, outputs]),
+            Operand::read("bias", F32, [outputs]),
+            Operand::write("output", F32, [batch, outputs]),
+        ]
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        let Dense { batch, inputs, outputs } = self.0;
+        let size = workgroup_size(outputs);
+        vec![
+            Variant::tiled(
+                shader!("dense_relu_forward.subgroup"),
+                batch.div_ceil(TILE_SAMPLES),
+                size,
+                inputs.div_ceil(4),
+            )
+            .repeated(outputs.div_ceil(4 * size))
+            .with(Feature::Subgroups),
+            Variant::linear(shader!("dense_relu_forward"), batch * outputs, inputs),
+        ]
+    }
+
+    fn reference(&self, tensors: &mut [HostTensor]) {
+        let [input, weight, bias, output] = tensors else { unreachable!("four operands") };
+        *output = forward_reference(self.0, input, weight, bias);
+        output.f32_mut().iter_mut().for_each(|value| *value = value.max(0.0));
+    }
+
+    fn flops(&self) -> u64 {
+        DenseForward(self.0).flops()
+    }
+
+    fn tolerance(&self) -> f64 {
+        DenseForward(self.0).tolerance()
+    }
+}
+
+/// A dense layer, softmax and cross-entropy, and the gradient of the mean loss with respect to the logits: `input`, `weight`,
+/// `bias`, `label` to `probability`, `logits_grad`, `loss` and `hit`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DenseCrossEntropyForward(pub Dense);
+
+impl DenseCrossEntropyForward {
+    fn cross_entropy(&self) -> CrossEntropy {
+        CrossEntropy { batch: self.0.batch, classes: self.0.outputs }
+    }
+}
+
+impl Op for DenseCrossEntropyForward {
+    fn name(&self) -> &'static str {
+        "dense_cross_entropy_forward"
+    }
+
+    fn sizes(&self) -> Vec<(&'static str, f64)> {
+        self.0.sizes()
+    }
+
+    fn operands(&self) -> Vec<Operand> {
+        let Dense { batch, inputs, outputs } = self.0;
+        vec![
+            Operand::read("input", F32, [batch, inputs]),
+            Operand::read("weight", F32, [inputs, outputs]),
+            Operand::read("bias", F32, [outputs]),
+            Operand::read("label", U32, [batch]),
+            Operand::write("probability", F32, [batch, outputs]),
+            Operand::write("logits_grad", F32, [batch, outputs]),
+            Operand::write("loss", F32, [batch]),
+            Operand::write("hit", U32, [batch]),
+        ]
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        let Dense { batch, inputs, outputs } = self.0;
+        let size = outputs.next_multiple_of(SUBGROUP_LANES as usize);
+        let iterations = inputs + 3 * outputs;
+        let plain = Variant::tiled(shader!("dense_cross_entropy_forward"), batch, size, iterations);
+        // A workgroup must hold all outputs of its samples.
+        let size = workgroup_size(outputs);
+        let fast = (outputs <= 4 * size).then(|| {
+            let iterations = inputs.div_ceil(4) + 4 + TILE_SAMPLES.div_ceil(size) * 4 * outputs;
+            Variant::tiled(
+                shader!("dense_cross_entropy_forward.subgroup"),
+                batch.div_ceil(TILE_SAMPLES),
+                size,
+                iterations,
+            )
+            .with(Feature::Subgroups)
+        });
+        fast.into_iter().chain([plain]).collect()
+    }
+
+    fn reference(&self, tensors: &mut [HostTensor]) {
+        let [input, weight, bias, label, probability, logits_grad, loss, hit] = tensors else {
+            unreachable!("eight operands")
+        };
+        let logits = forward_reference(self.0, input, weight, bias);
+        let mut operands = [logits, label.clone(), probability.clone(), loss.clone(), hit.clone()];
+        CrossEntropyForward(self.cross_entropy()).reference(&mut operands);
+        let [_, _, found, losses, hits] = operands;
+        let mut operands = [found, label.clone(), logits_grad.clone()];
+        CrossEntropyBackward(self.cross_entropy()).reference(&mut operands);
+        let [found, _, grads] = operands;
+        (*probability, *logits_grad, *loss, *hit) = (found, grads, losses, hits);
+    }
+
+    fn flops(&self) -> u64 {
+        let cross_entropy = self.cross_entropy();
+        DenseForward(self.0).flops()
+            + CrossEntropyForward(cross_entropy).flops()
+            + CrossEntropyBackward(cross_entropy).flops()
+    }
+
+    /// What a logit is off by stands in an exponent, and logits are sums of many products.
+    fn tolerance(&self) -> f64 {
+        CrossEntropyForward(self.cross_entropy()).tolerance() + 4.0 * DenseForward(self.0).tolerance()
+    }
+
+    /// Inputs for which the logits are exact, so that the largest is the same one everywhere, and labels of which some are
+    /// none.
+    fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {
+        let Dense { batch, inputs, outputs } = self.0;
+        let mut tensors = vec![
+            exact_values([batch, inputs], random),
+            exact_values([inputs, outputs], random),
+            HostTensor::from_f32([outputs], exact_values([1, outputs], random).f32()),
+            self.cross_entropy().test_labels(random),
+        ];
+        tensors
+            .extend(self.operands()[4..].iter().map(|operand| HostTensor::zeros(operand.dtype, operand.shape.clone())));
+        tensors
+    }
+
+    fn has_near_ties(&self) -> bool {
+        true
+    }
+}
+
+/// All gradients of a dense layer whose input came out of a ReLU, that with respect to the input before that ReLU: `input`,
+/// `output_grad`, `weight` to `weight_grad`, `bias_grad` and `input_grad`, which is 0 where the input is not above 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DenseReluBackward(pub Dense);
+
+impl Op for DenseReluBackward {
+    fn name(&self) -> &'static str {
+        "dense_relu_backward"
+    }
+
+    fn sizes(&self) -> Vec<(&'static str, f64)> {
+        self.0.sizes()
+    }
+
+    fn operands(&self) -> Vec<Operand> {
+        let Dense { batch, inputs, outputs } = self.0;
+        vec![
+            Operand::read("input", F32, [batch, inputs]),
+            Operand::read("output_grad", F32, [batch, outputs]),
+            Operand::read("weight", F32, [inputs, outputs]),
+            Operand::write("weight_grad", F32, [inputs, outputs]),
+            Operand::write("bias_grad", F32, [outputs]),
+            Operand::write("input_grad", F32, [batch, inputs]),
+        ]
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        let Dense { batch, inputs, outputs } = self.0;
+        let size = workgroup_size(outputs);
+        // First the tiles of the weights' gradient, then those of the input's.
+        let weight_tiles = inputs.div_ceil(4 * TILE_QUADS) * outputs.div_ceil(4 * size);
+        let input_tiles = inputs.div_ceil(4 * size) * batch.div_ceil(TILE_SAMPLES);
+        let iterations = batch.max(outputs).div_ceil(4) + 4 * TILE_SAMPLES;
+        let elements = inputs * outputs + outputs + batch * inputs;
+        vec![
+            Variant::tiled(shader!("dense_relu_backward.subgroup"), weight_tiles + input_tiles, size, iterations)
+                .with(Feature::Subgroups),
+            Variant::linear(shader!("dense_relu_backward"), elements, batch.max(outputs)),
+        ]
+    }
+
+    fn reference(&self, tensors: &mut [HostTensor]) {
+        let Dense { batch, inputs, outputs } = self.0;
+        let [input, output_grad, weight, weight_grad, bias_grad, input_grad] = tensors else {
+            unreachable!("six operands")
+        };
+        let filters = HostTensor::zeros(F32, [outputs, inputs].into());
+        let mut operands = [input.clone(), output_grad.clone(), filters];
+        DenseBackwardWeight(self.0).reference(&mut operands);
+        weight_grad.f32_mut().copy_from_slice(&transposed(operands[2].f32(), outputs, inputs));
+
+        let bias = BiasBackward { batch, channels: outputs, area: 1 };
+        let mut operands = [output_grad.clone(), HostTensor::zeros(F32, [bias.chunks(), outputs].into())];
+        bias.reference(&mut operands);
+        let mut sums = vec![0.0; outputs];
+        for partial in operands[1].f32().chunks_exact(outputs) {
+            sums.iter_mut().zip(partial).for_each(|(sum, &value)| *sum += f64::from(value));
+        }
+        bias_grad.f32_mut().iter_mut().zip(sums).for_each(|(grad, sum)| *grad = sum as f32);
+
+        let filters = HostTensor::from_f32([outputs, inputs], &transposed(weight.f32(), inputs, outputs));
+        let mut operands = [output_grad.clone(), filters, input_grad.clone()];
+        DenseBackwardInput(self.0).reference(&mut operands);
+        let grads = operands[2].f32().iter().zip(input.f32());
+        let passed = grads.map(|(&grad, &input)| if input > 0.0 { grad } else { 0.0 });
+        input_grad.f32_mut().iter_mut().zip(passed).for_each(|(input_grad, grad)| *input_grad = grad);
+    }
+
+    fn flops(&self) -> u64 {
+        DenseBackwardWeight(self.0).flops()
+            + DenseBackwardInput(self.0).flops()
+            + (self.0.batch * self.0.outputs) as u64
+    }
+
+    fn tolerance(&self) -> f64 {
+        DenseBackwardWeight(self.0).tolerance().max(DenseBackwardInput(self.0).tolerance())
+    }
+}

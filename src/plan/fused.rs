@@ -1,0 +1,243 @@
+//! Lowers a model to fused ops: blocks of a convolution, ReLU and max-pooling, then dense layers, the last with its loss.
+
+use std::sync::Arc;
+
+use super::builder::Builder;
+use super::{Call, Optimizer, Parameter, Plan, TensorId, TensorSpec};
+use crate::model::{Layer, Model, PlacedLayer};
+use crate::op::Operand;
+use crate::ops::batch::{MetricsAppend, StepFinish};
+use crate::ops::conv_relu_pool::{
+    ConvReluPool, ConvReluPoolBackwardInput, ConvReluPoolBackwardWeight, ConvReluPoolForward,
+};
+use crate::ops::dense::Dense;
+use crate::ops::dense_relu::{DenseCrossEntropyForward, DenseReluBackward, DenseReluForward};
+use crate::ops::dropout::DropoutApply;
+use crate::ops::layout::to_outputs_last;
+use crate::ops::optimizer::{AdamUpdate, SgdUpdate};
+use crate::ops::optimizer_step::{AdamStep, Segment, Segments, SgdStep};
+use crate::tensor::DType::F32;
+use crate::tensor::Shape;
+
+/// The largest window whose places, and one code more, fit into a byte.
+const MAX_POOL: usize = 15;
+
+/// Layers that one op computes, under the name of the first of them, and the name of what they give.
+struct Block {
+    layer: String,
+    output: String,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    ConvReluPool(ConvReluPool),
+    DenseRelu(Dense),
+    DenseCrossEntropy(Dense),
+    Dropout(DropoutApply),
+}
+
+impl Kind {
+    /// Partial sums of the gradients of its weight and its bias, where it has such.
+    fn chunks(&self) -> Option<usize> {
+        match self {
+            Self::ConvReluPool(conv) => Some(conv.chunks()),
+            Self::DenseRelu(_) | Self::DenseCrossEntropy(_) => Some(1),
+            Self::Dropout(_) => None,
+        }
+    }
+}
+
+impl Builder<'_> {
+    /// The blocks of the model, where all of its layers belong to one.
+    fn blocks(&self) -> Option<Vec<Block>> {
+        let mut blocks = Vec::new();
+        let mut layers = self.model.layers();
+        while let [first, rest @ ..] = layers {
+            let (kind, last, used) = match (first.layer, rest) {
+                (Layer::Flatten, _) => {
+                    layers = rest;
+                    continue;
+                }
+                (Layer::Conv { .. }, [second, third, ..]) => {
+                    let pool = match (second.layer, third.layer) {
+                        // ReLU and the maximum may change places.
+                        (Layer::Relu, Layer::Pool { size }) | (Layer::Pool { size }, Layer::Relu) => size,
+                        _ => return None,
+                    };
+                    let kind = Kind::ConvReluPool(ConvReluPool { conv: self.conv2d(first), pool });
+                    (Some(kind).filter(|_| pool <= MAX_POOL)?, third, 3)
+                }
+                (Layer::Dense { .. }, [second, ..]) if second.layer == Layer::Relu => {
+                    (Kind::DenseRelu(self.dense(first)), second, 2)
+                }
+                (Layer::Dense { .. }, []) => (Kind::DenseCrossEntropy(self.dense(first)), first, 1),
+                (Layer::Dropout { rate }, _) => (Kind::Dropout(self.dropout(first, rate)), first, 1),
+                _ => return None,
+            };
+            blocks.push(Block { layer: first.name.clone(), output: format!("{}.output", last.name), kind });
+            layers = &layers[used..];
+        }
+        // All but a first convolution gives a gradient to what lies before it.
+        matches!(blocks.first()?.kind, Kind::ConvReluPool(_)).then_some(blocks)
+    }
+
+    /// The plan of fused ops; none where some layer belongs to no fused op.
+    pub(super) fn build_fused(mut self) -> Option<Plan> {
+        let blocks = self.blocks()?;
+        let parameters = self.place_parameters(&blocks);
+        self.forward_fused(&blocks, false);
+        self.finish_fused();
+        let evaluate: Vec<Call> = self.take_calls();
+        if let Some(optimizer) = self.config.optimizer {
+            self.forward_fused(&blocks, true);
+            self.backward_fused(&blocks);
+            self.update_fused(&blocks, optimizer);
+            self.finish_fused();
+        }
+        Some(self.into_plan(evaluate, parameters))
+    }
+
+    /// The parameters' lengths and partial sums, in the model's order.
+    fn segments(&self, blocks: &[Block]) -> Segments {
+        let chunks = blocks.iter().filter_map(|block| block.kind.chunks()).flat_map(|chunks| [chunks; 2]);
+        let lengths = self.model.parameters().into_iter().map(|(_, shape)| shape.len());
+        Segments(lengths.zip(chunks).map(|(length, chunks)| Segment { length, chunks }).collect())
+    }
+
+    /// Gives each parameter, and its gradient where there is an optimizer, its place among all.
+    fn place_parameters(&mut self, blocks: &[Block]) -> Vec<Parameter> {
+        let trains = self.config.optimizer.is_some();
+        let segments = self.segments(blocks);
+        let starts = segments.starts();
+        let [all_parameters, all_gradients] = starts[segments.0.len()];
+        let parameters = self.tensor("parameters", &Operand::read("parameter", F32, [all_parameters]));
+        let gradients = trains.then(|| self.tensor("gradients", &Operand::read("gradient", F32, [all_gradients])));
+        let named = self.model.parameters().into_iter().zip(orders(self.model));
+        let placed = named.zip(segments.0).zip(starts);
+        placed
+            .map(|((((name, shape), order), Segment { length, chunks }), [start, gradient_start])| Parameter {
+                tensor: self.part(name.clone(), [length].into(), parameters, start),
+                gradient: gradients.map(|gradients| {
+                    self.part(format!("{name}.grad"), [chunks, length].into(), gradients, gradient_start)
+                }),
+                shape,
+                order,
+            })
+            .collect()
+    }
+
+    fn part(&mut self, name: String, shape: Shape, of: TensorId, start: usize) -> TensorId {
+        let id = TensorId(self.tensors.len());
+        self.by_name.insert(name.clone(), id);
+        self.tensors.push(TensorSpec { name, dtype: F32, shape, part_of: Some((of, start)), initial: None });
+        id
+    }
+
+    fn forward_fused(&mut self, blocks: &[Block], trains: bool) {
+        self.gather();
+        let mut input = "batch".to_owned();
+        for Block { layer, output, kind } in blocks {
+            self.layer.clone_from(layer);
+            let own = |kind: &str| format!("{layer}.{kind}");
+            let (weight, bias) = (own("weight"), own("bias"));
+            match *kind {
+                Kind::ConvReluPool(conv) => {
+                    self.call(ConvReluPoolForward(conv), &[&input, &weight, &bias, output, &own("argmax")]);
+                }
+                Kind::DenseRelu(dense) => self.call(DenseReluForward(dense), &[&input, &weight, &bias, output]),
+                Kind::DenseCrossEntropy(dense) => self.call(
+                    DenseCrossEntropyForward(dense),
+                    &[&input, &weight, &bias, "label", "probability", &format!("{output}.grad"), "loss", "hit"],
+                ),
+                Kind::Dropout(dropout) if trains => self.call(dropout, &[&input, "clock", output]),
+                Kind::Dropout(_) => continue,
+            }
+            input.clone_from(output);
+        }
+    }
+
+    fn backward_fused(&mut self, blocks: &[Block]) {
+        for (index, Block { layer, output, kind }) in blocks.iter().enumerate().rev() {
+            self.layer.clone_from(layer);
+            let own = |kind: &str| format!("{layer}.{kind}");
+            let input = index.checked_sub(1).map_or("batch", |before| &blocks[before].output);
+            let (output_grad, input_grad) = (format!("{output}.grad"), format!("{input}.grad"));
+            let (weight_grad, bias_grad) = (own("weight.grad"), own("bias.grad"));
+            match *kind {
+                Kind::ConvReluPool(conv) => {
+                    let argmax = own("argmax");
+                    self.call(
+                        ConvReluPoolBackwardWeight(conv),
+                        &[input, &output_grad, &argmax, &weight_grad, &bias_grad],
+                    );
+                    if index > 0 {
+                        let op = ConvReluPoolBackwardInput(conv);
+                        self.call(op, &[&output_grad, &argmax, &own("weight"), &input_grad]);
+                    }
+                }
+                Kind::DenseRelu(dense) | Kind::DenseCrossEntropy(dense) => self.call(
+                    DenseReluBackward(dense),
+                    &[input, &output_grad, &own("weight"), &weight_grad, &bias_grad, &input_grad],
+                ),
+                Kind::Dropout(dropout) => self.call(dropout, &[&output_grad, "clock", &input_grad]),
+            }
+        }
+    }
+
+    fn update_fused(&mut self, blocks: &[Block], optimizer: Optimizer) {
+        let (segments, steps) = (self.segments(blocks), self.config.steps);
+        let table = segments.blocks();
+        self.layer = "all".to_owned();
+        // The op takes each parameter's length from the table.
+        let length = 0;
+        match optimizer {
+            Optimizer::Sgd { momentum, nesterov, weight_decay } => {
+                let update = SgdUpdate { length, steps, momentum, nesterov, weight_decay };
+                let tensors = ["parameters", "gradients", "velocity", "blocks", "schedule", "clock"];
+                self.call(SgdStep { segments, update }, &tensors);
+            }
+            Optimizer::Adam { beta1, beta2, epsilon, weight_decay, decoupled } => {
+                let update = AdamUpdate { length, steps, beta1, beta2, epsilon, weight_decay, decoupled };
+                let moments = ["first_moment", "second_moment"];
+                let tensors = [&["parameters", "gradients"], &moments[..], &["blocks", "schedule", "clock"]].concat();
+                self.call(AdamStep { segments, update }, &tensors);
+            }
+        }
+        let place = self.by_name["blocks"];
+        self.tensors[place.0].initial = Some(table.words().into());
+    }
+
+    fn finish_fused(&mut self) {
+        self.layer = "data".to_owned();
+        let metrics = MetricsAppend { batch: self.config.batch, rows: self.config.batches };
+        self.call(StepFinish(metrics), &["loss", "hit", "clock", "history"]);
+    }
+}
+
+/// For each parameter, the place in the model's order of each of its elements where these lie as fused ops want them.
+///
+/// A dense layer over a map is a convolution as large as the map, so that one rule serves both.
+fn orders(model: &Model) -> Vec<Option<Arc<[u32]>>> {
+    let mut map: Vec<usize> = vec![];
+    let mut orders = Vec::new();
+    for PlacedLayer { layer, input, output, .. } in model.layers() {
+        let extents = match (layer, &input[..], &map[..]) {
+            (Layer::Conv { channels, kernel, .. }, [in_channels, ..], _) => [*channels, *in_channels, *kernel, *kernel],
+            (Layer::Dense { outputs }, _, [channels, height, width]) => [*outputs, *channels, *height, *width],
+            (Layer::Dense { outputs }, [inputs], _) => [*outputs, *inputs, 1, 1],
+            (Layer::Flatten, ..) => {
+                map.clone_from(input);
+                continue;
+            }
+            _ => continue,
+        };
+        // What a dense layer gives is no map any more.
+        if output.len() == 1 {
+            map.clear();
+        }
+        let places: Vec<u32> = (0..extents.iter().product::<usize>() as u32).collect();
+        orders.extend([Some(to_outputs_last(&places, extents).into()), None]);
+    }
+    orders
+}
