@@ -60,9 +60,10 @@ fn grads_at(window: u32, quad: u32) -> mat4x4<f32> {
 fn store(chunk: u32, run_quad: u32, quad: u32, sums: mat4x4<f32>) {
     if run_quad >= kernel * run_quads || quad >= quads { return; }
     let row = (chunk * kernel * run_quads + run_quad) * 4u;
-    for (var i = 0u; i < 4u; i++) {
-        weight_grad_partial[(row + i) * quads + quad] = sums[i];
-    }
+    weight_grad_partial[row * quads + quad] = sums[0];
+    weight_grad_partial[(row + 1u) * quads + quad] = sums[1];
+    weight_grad_partial[(row + 2u) * quads + quad] = sums[2];
+    weight_grad_partial[(row + 3u) * quads + quad] = sums[3];
 }
 
 @compute @workgroup_size(workgroup_size)

@@ -51,19 +51,19 @@ fn weight_at(row: u32, quad: u32) -> vec4<f32> {
 
 fn store(window: u32, quad: u32, map: mat4x4<f32>) {
     if window >= windows || quad >= quads { return; }
-    var largest = map[0];
-    var code = vec4(0u);
-    for (var place = 1u; place < 4u; place++) {
-        code = select(code, vec4(place), map[place] > largest);
-        largest = max(largest, map[place]);
-    }
-    code = select(vec4(255u), code, largest > vec4(0.0));
-    let o = quad * 4u;
-    let channels = min(4u, out_channels - o);
-    for (var i = 0u; i < channels; i++) {
-        output[window * out_channels + o + i] = max(largest[i], 0.0);
-    }
-    argmax[window * quads + quad] = pack4xU8(select(vec4(255u), code, vec4(0u, 1u, 2u, 3u) < vec4(channels)));
+    // A later one takes over only where it is larger.
+    let first_row = max(map[0], map[1]);
+    let second_row = max(map[2], map[3]);
+    let largest = max(first_row, second_row);
+    let code_of_largest = select(select(vec4(0u), vec4(1u), map[1] > map[0]), select(vec4(2u), vec4(3u), map[3] > map[2]), second_row > first_row);
+    let code = select(vec4(255u), code_of_largest, largest > vec4(0.0));
+    let inside = vec4(quad * 4u) + vec4(0u, 1u, 2u, 3u) < vec4(out_channels);
+    let i = window * out_channels + quad * 4u;
+    output[i] = max(largest.x, 0.0);
+    if inside.y { output[i + 1u] = max(largest.y, 0.0); }
+    if inside.z { output[i + 2u] = max(largest.z, 0.0); }
+    if inside.w { output[i + 3u] = max(largest.w, 0.0); }
+    argmax[window * quads + quad] = pack4xU8(select(vec4(255u), code, inside));
 }
 
 @compute @workgroup_size(workgroup_size)
@@ -92,10 +92,11 @@ fn conv_relu_pool_forward(
     var s5 = biases;
     var s6 = biases;
     var s7 = biases;
-    for (var ky = 0u; ky < kernel; ky++) {
-        for (var k = 0u; k < run; k += 4u) {
-            let p0 = input_at(n, y + ky, x, k);
-            let p1 = input_at(n, y + ky, x + 1u, k);
+    for (var k = 0u; k < run; k += 4u) {
+        // The second row of a window at one row of the kernel is the first at the next.
+        var p0 = input_at(n, y, x, k);
+        var p1 = input_at(n, y, x + 1u, k);
+        for (var ky = 0u; ky < kernel; ky++) {
             let p2 = input_at(n, y + ky + 1u, x, k);
             let p3 = input_at(n, y + ky + 1u, x + 1u, k);
             let row = ky * run + k;
@@ -108,6 +109,8 @@ fn conv_relu_pool_forward(
             s5 += weights * mat4x4(subgroupBroadcast(p0, 5u), subgroupBroadcast(p1, 5u), subgroupBroadcast(p2, 5u), subgroupBroadcast(p3, 5u));
             s6 += weights * mat4x4(subgroupBroadcast(p0, 6u), subgroupBroadcast(p1, 6u), subgroupBroadcast(p2, 6u), subgroupBroadcast(p3, 6u));
             s7 += weights * mat4x4(subgroupBroadcast(p0, 7u), subgroupBroadcast(p1, 7u), subgroupBroadcast(p2, 7u), subgroupBroadcast(p3, 7u));
+            p0 = p2;
+            p1 = p3;
         }
     }
     store(first + 0u, quad, s0);

@@ -25,10 +25,12 @@ override workgroup_size: u32;
 
 /// The gradient of an element of a block: its partial sums, in order.
 fn gradient(block: u32, element: u32) -> f32 {
-    let row = 4u * block;
+    let offset = blocks[4u * block] + element;
+    let stride = blocks[4u * block + 1u];
+    let chunks = blocks[4u * block + 2u];
     var sum = 0.0;
-    for (var chunk = 0u; chunk < blocks[row + 2u]; chunk++) {
-        sum += grad_partial[blocks[row] + chunk * blocks[row + 1u] + element];
+    for (var chunk = 0u; chunk < chunks; chunk++) {
+        sum += grad_partial[offset + chunk * stride];
     }
     return sum;
 }

@@ -85,11 +85,6 @@ impl ConvReluPool {
         (self.conv.kernel * self.conv.in_channels).div_ceil(4)
     }
 
-    /// Whether maps and weights may be read four channels at a time.
-    fn is_quad_aligned(&self) -> bool {
-        self.conv.in_channels.is_multiple_of(4) && self.conv.out_channels.is_multiple_of(4)
-    }
-
     /// Samples summed by one partial sum of the gradient of the weights.
     fn samples_per_chunk(&self) -> usize {
         let [batch, rows, columns, _] = self.output();
@@ -113,13 +108,14 @@ impl ConvReluPool {
         }
     }
 
-    /// What each of these op's sizes makes of the fast variants: the faster one for whole quads, then the general one.
-    fn fast(&self, quad: Variant, general: Variant) -> Vec<Variant> {
-        if self.pool != FAST_POOL {
-            return vec![];
-        }
-        let quad = self.is_quad_aligned().then_some(quad);
-        quad.into_iter().chain([general]).map(|variant| variant.with(Feature::Subgroups)).collect()
+    /// The fast variants of an op, the fastest first: for numbers of input and output channels that are both multiples of 4,
+    /// for such a number of output channels, and for any.
+    fn fast(&self, quad: Option<Variant>, quad_out: Option<Variant>, any: Variant) -> Vec<Variant> {
+        let Conv2d { in_channels, out_channels, .. } = self.conv;
+        let quad = quad.filter(|_| in_channels.is_multiple_of(4) && out_channels.is_multiple_of(4));
+        let quad_out = quad_out.filter(|_| out_channels.is_multiple_of(4));
+        let fast = quad.into_iter().chain(quad_out).chain([any]).filter(|_| self.pool == FAST_POOL);
+        fast.map(|variant| variant.with(Feature::Subgroups)).collect()
     }
 
     /// The invocations of a workgroup that have a quad of `quads` each, and the workgroups for all quads.
@@ -221,9 +217,11 @@ impl Op for ConvReluPoolForward {
         let (size, blocks) = ConvReluPool::workgroup(self.0.quads());
         let iterations = kernel * (1 + self.0.run_quads());
         let tiled = |shader| Variant::tiled(shader, self.0.windows().div_ceil(TILE), size, iterations).repeated(blocks);
-        let mut variants = self
-            .0
-            .fast(tiled(shader!("conv_relu_pool_forward.quad")), tiled(shader!("conv_relu_pool_forward.subgroup")));
+        let mut variants = self.0.fast(
+            Some(tiled(shader!("conv_relu_pool_forward.quad"))),
+            Some(tiled(shader!("conv_relu_pool_forward.quad_out"))),
+            tiled(shader!("conv_relu_pool_forward.subgroup")),
+        );
         let iterations = 4 * pool * pool * (1 + kernel * (1 + kernel * (1 + in_channels)));
         variants.push(Variant::linear(
             shader!("conv_relu_pool_forward"),
@@ -326,14 +324,18 @@ impl Op for ConvReluPoolBackwardWeight {
         let [_, rows, columns, out_channels] = self.0.output();
         let (size, blocks) = ConvReluPool::workgroup(self.0.quads());
         let iterations = self.0.samples_per_chunk() * (1 + rows * (1 + columns));
-        let tiles = (self.0.conv.kernel * self.0.run_quads()).div_ceil(TILE);
-        let tiled = |shader| Variant {
-            workgroups: [tiles as u32, blocks as u32, self.0.chunks() as u32],
-            ..Variant::tiled(shader, tiles, size, iterations)
+        let tiled = |shader, tile: usize| {
+            let tiles = (self.0.conv.kernel * self.0.run_quads()).div_ceil(tile);
+            Variant {
+                workgroups: [tiles as u32, blocks as u32, self.0.chunks() as u32],
+                ..Variant::tiled(shader, tiles, size, iterations)
+            }
         };
         let mut variants = self.0.fast(
-            tiled(shader!("conv_relu_pool_backward_weight.quad")),
-            tiled(shader!("conv_relu_pool_backward_weight.subgroup")),
+            Some(tiled(shader!("conv_relu_pool_backward_weight.quad"), TILE)),
+            // For first layers, of a single channel: their kernels have few quads.
+            Some(tiled(shader!("conv_relu_pool_backward_weight.quad_out"), TILE / 2)),
+            tiled(shader!("conv_relu_pool_backward_weight.subgroup"), TILE),
         );
         let elements = self.0.chunks() * (self.0.weight().iter().product::<usize>() + out_channels);
         variants.push(Variant::linear(shader!("conv_relu_pool_backward_weight"), elements, iterations));
@@ -426,7 +428,8 @@ impl Op for ConvReluPoolBackwardInput {
         let iterations = kernel * (1 + kernel * (1 + self.0.quads()));
         let tiled = |shader| Variant::tiled(shader, tiles, size, iterations).repeated(blocks);
         let mut variants = self.0.fast(
-            tiled(shader!("conv_relu_pool_backward_input.quad")),
+            Some(tiled(shader!("conv_relu_pool_backward_input.quad"))),
+            None,
             tiled(shader!("conv_relu_pool_backward_input.subgroup")),
         );
         let iterations = kernel * (1 + kernel * (1 + out_channels));

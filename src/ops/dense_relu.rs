@@ -20,6 +20,9 @@ const TILE_SAMPLES: usize = 4 * SUBGROUP_LANES as usize;
 /// Quads of inputs of a tile of the weights' gradient: one for each of these lanes.
 const TILE_QUADS: usize = SUBGROUP_LANES as usize;
 
+/// The most outputs of the variants that keep all of them in registers.
+const NARROW_OUTPUTS: usize = 12;
+
 /// Invocations of a workgroup of which each has four outputs.
 fn workgroup_size(outputs: usize) -> usize {
     outputs.div_ceil(4).next_multiple_of(SUBGROUP_LANES as usize).min(64)
@@ -234,11 +237,18 @@ impl Op for DenseReluBackward {
         let input_tiles = inputs.div_ceil(4 * size) * batch.div_ceil(TILE_SAMPLES);
         let iterations = batch.max(outputs).div_ceil(4) + 4 * TILE_SAMPLES;
         let elements = inputs * outputs + outputs + batch * inputs;
-        vec![
+        let mut variants = vec![
             Variant::tiled(shader!("dense_relu_backward.subgroup"), weight_tiles + input_tiles, size, iterations)
                 .with(Feature::Subgroups),
             Variant::linear(shader!("dense_relu_backward"), elements, batch.max(outputs)),
-        ]
+        ];
+        if outputs <= NARROW_OUTPUTS && inputs.is_multiple_of(4) {
+            let size = SUBGROUP_LANES as usize;
+            let shader = shader!("dense_relu_backward.narrow");
+            let narrow = Variant::tiled(shader, inputs.div_ceil(4 * size), size, batch.div_ceil(8));
+            variants.insert(0, narrow.with(Feature::Subgroups));
+        }
+        variants
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
