@@ -1,6 +1,6 @@
 //! The GPU executor: a plan as buffers, kernels and bind groups that are all made before the first step.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use super::Gpu;
 use super::adapters::AdapterKind;
 use super::kernel::{Dispatch, Kernel, choose_variant, staging_buffer, storage_buffer};
 use crate::executor::{Counters, Executor, Observer, Pending, ensure_fits, free_host_memory};
+use crate::op::variant_label;
 use crate::plan::{Phase, Plan, TensorId};
 use crate::tensor::HostTensor;
 use crate::trace::Span;
@@ -92,16 +93,23 @@ impl GpuExecutor {
             evaluate: vec![],
             history_copies,
         };
-        executor.train = executor.dispatches(Phase::Train).await?;
-        executor.evaluate = executor.dispatches(Phase::Evaluate).await?;
+        let mut kernels = HashMap::new();
+        executor.train = executor.dispatches(Phase::Train, &mut kernels).await?;
+        executor.evaluate = executor.dispatches(Phase::Evaluate, &mut kernels).await?;
         Ok(executor)
     }
 
-    async fn dispatches(&self, phase: Phase) -> Result<Vec<Dispatch>> {
+    /// The dispatches of a phase; calls of the same op at the same sizes share a kernel.
+    async fn dispatches(&self, phase: Phase, kernels: &mut HashMap<String, Kernel>) -> Result<Vec<Dispatch>> {
         let mut dispatches = Vec::new();
         for call in self.plan.calls(phase) {
             let variant = choose_variant(&self.gpu, call.op.as_ref())?;
-            let kernel = Kernel::compile(&self.gpu, call.op.as_ref(), &variant).await?;
+            let label = variant_label(call.op.as_ref(), &variant);
+            let kernel = match kernels.get(&label) {
+                Some(kernel) => kernel.clone(),
+                None => Kernel::compile(&self.gpu, call.op.as_ref(), &variant).await?,
+            };
+            kernels.insert(label, kernel.clone());
             let bindings = call.tensors.iter().map(|id| {
                 let Place { buffer, offset, size } = &self.places[id.0];
                 wgpu::BufferBinding { buffer, offset: *offset, size: Some(*size) }

@@ -84,10 +84,7 @@ impl Kernel {
         let entries: Vec<_> = op.operands().into_iter().enumerate().map(entry).collect();
         let layout = device
             .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(op.name()), entries: &entries });
-        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(variant.shader.file),
-            source: wgpu::ShaderSource::Wgsl(variant.shader.source.into()),
-        });
+        let module = shader_module(device, variant);
         let constants = [op.sizes(), variant.constants.clone()].concat();
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(&label),
@@ -142,6 +139,19 @@ impl Dispatch {
     pub(super) fn label(&self) -> &str {
         &self.kernel.label
     }
+}
+
+/// The module of a variant, without the counter that wgpu adds to each loop lest it never end.
+#[expect(unsafe_code, reason = "the counters cost a tenth of a step on a fast driver; only our own shaders come here")]
+fn shader_module(device: &wgpu::Device, variant: &Variant) -> wgpu::ShaderModule {
+    let descriptor = wgpu::ShaderModuleDescriptor {
+        label: Some(variant.shader.file),
+        source: wgpu::ShaderSource::Wgsl(variant.shader.source.into()),
+    };
+    let checks = wgpu::ShaderRuntimeChecks { force_loop_bounding: false, ..wgpu::ShaderRuntimeChecks::checked() };
+    // SAFETY: wgpu asks that every loop ends. Ours count from one number to another, and no invocation makes more than
+    // `MAX_ITERATIONS` iterations, which `Gpu::why_not` ensures; all other checks stay on.
+    unsafe { device.create_shader_module_trusted(descriptor, checks) }
 }
 
 /// A buffer for a tensor of `words` words.
