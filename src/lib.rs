@@ -65,5 +65,6 @@ pub mod schedule;
 pub mod tensor;
 pub mod trace;
 pub mod train;
+pub mod tune;
 pub mod verify;
 pub mod weights;

@@ -42,6 +42,9 @@ pub struct RunRecord {
     pub adapter: Option<AdapterInfo>,
     /// The model's text form.
     pub model: String,
+    /// The kernels of a training step in order, each with its variant.
+    #[serde(default)]
+    pub kernels: Vec<String>,
     /// Seed of initial weights, shuffling, dropout and generated digits.
     pub seed: u64,
     /// The settings, defaults filled in.

@@ -216,6 +216,12 @@ impl Trainer {
         &self.splits
     }
 
+    /// The kernels of a training step in order, each with its variant.
+    pub fn kernels(&self) -> Vec<String> {
+        let calls = self.executor.plan().calls(Phase::Train).len();
+        (0..calls).map(|call| self.executor.describe_call(Phase::Train, call)).collect()
+    }
+
     /// What the executor has done so far.
     pub fn counters(&self) -> Counters {
         self.executor.counters()

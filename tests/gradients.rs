@@ -19,7 +19,7 @@ use gpu_digits::ops::dropout::DropoutApply;
 use gpu_digits::ops::max_pool::{MaxPool, MaxPoolBackward, MaxPoolForward};
 use gpu_digits::ops::reduce::BiasBackward;
 use gpu_digits::ops::relu::{ReluBackward, ReluForward};
-use gpu_digits::plan::{Optimizer, Phase, Plan, PlanConfig, TensorId};
+use gpu_digits::plan::{Optimizer, Parameter, Phase, Plan, PlanConfig, TensorId};
 use gpu_digits::random::Random;
 use gpu_digits::tensor::{DType, HostTensor, pack_bytes};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -32,7 +32,9 @@ fn main() {
         .map(|derivative| Trial::test(derivative.name(), move || derivative.check()))
         .collect();
     for &(name, model) in NAMED_MODELS.iter().chain([&UNUSUAL]) {
-        trials.push(Trial::test(format!("whole step of {name}"), move || check_step(model)));
+        for (fuse, how) in [(false, "whole step"), (true, "whole fused step")] {
+            trials.push(Trial::test(format!("{how} of {name}"), move || check_step(model, fuse)));
+        }
     }
     libtest_mimic::run(&arguments, trials).exit();
 }

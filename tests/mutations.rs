@@ -61,11 +61,15 @@ const SECOND_WORD: &str = "the last injection into the second word: only the fir
 const LEFT_OVER: &str =
     "no block that is left over holds the maximum of any window: the limit only keeps the read inside";
 
+const ONLY_ZEROS: &str = "one round more, in which all factors are zeros";
+
 /// Edits that change nothing: the file, a part of the edited line, and why.
 const EQUIVALENT: &[(&str, &str, &str)] = &[
     ("conv2d_forward.subgroup", "lane % 9u", FIRST_EIGHT_LANES),
     ("conv2d_backward_input.subgroup", "lane % 9u", FIRST_EIGHT_LANES),
     ("conv2d_backward_weight.subgroup", "lane % 9u", FIRST_EIGHT_LANES),
+    ("dense_relu_forward.subgroup", "lane % 9u", FIRST_EIGHT_LANES),
+    ("dense_relu_forward.subgroup", "k <= inputs", ONLY_ZEROS),
     ("dropout_apply", "key.x - 5u", SECOND_WORD),
     ("dropout_apply", "key.x + 6u", SECOND_WORD),
     ("max_pool_backward", "min(y, out_height + 1u)", LEFT_OVER),

@@ -32,7 +32,7 @@ fn main() {
     let on_each: [(&str, AdapterTest); 4] = [
         ("a_run_repeats_to_the_bit", repeats_to_the_bit),
         ("a_long_run_allocates_nothing_and_reads_nothing_inside_an_epoch", allocates_nothing),
-        ("the_losses_of_ten_steps_are_the_cpus_to_1e-4", losses_are_the_cpus),
+        ("the_losses_of_ten_steps_plain_and_fused_are_the_cpus_to_1e-4", losses_are_the_cpus),
         ("a_small_network_learns_generated_digits", learns),
     ];
     let mut trials: Vec<Trial> =
@@ -64,6 +64,7 @@ fn config() -> TrainConfig {
         seed: 7,
         shuffle: true,
         validation: 20,
+        fuse: None,
     }
 }
 
@@ -147,12 +148,21 @@ impl Observer for Inside {
 
 fn losses_are_the_cpus(device: &Device) -> Result<(), Failed> {
     let config = TrainConfig { epochs: 1, batch: 32, validation: 0, rate: 1e-3, ..config() };
-    let losses = |device: &Device| epoch(&mut trainer(device, "convnet", 320, config)?).map(|epoch| epoch.step_losses);
-    let (got, wanted) = (losses(device)?, losses(&Device::Cpu)?);
-    check(got.len() == 10, "not ten steps")?;
-    for (step, (got, wanted)) in got.iter().zip(&wanted).enumerate() {
-        let error = (got - wanted).abs() / wanted;
-        check(error <= 1e-4, format!("step {step}: loss {got} instead of the CPU's {wanted}, off by {error:e}"))?;
+    let losses = |device: &Device, fuse: bool| {
+        let config = TrainConfig { fuse: Some(fuse), ..config };
+        epoch(&mut trainer(device, "convnet", 320, config)?).map(|epoch| epoch.step_losses)
+    };
+    let wanted = losses(&Device::Cpu, false)?;
+    check(wanted.len() == 10, "not ten steps")?;
+    for fuse in [false, true] {
+        for (step, (got, wanted)) in losses(device, fuse)?.iter().zip(&wanted).enumerate() {
+            let error = (got - wanted).abs() / wanted;
+            let how = if fuse { "fused" } else { "plain" };
+            check(
+                error <= 1e-4,
+                format!("{how}, step {step}: loss {got} and not the CPU's {wanted}, off by {error:e}"),
+            )?;
+        }
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::measure::{Effort, Subject};
 use super::peaks::Peaks;
 use super::report::KernelRow;
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, choose_variant};
 use crate::op::{Variant, variant_label};
 use crate::ops::Case;
 use crate::plan::Plan;
@@ -61,15 +61,14 @@ pub fn of_cases(gpu: &Gpu, cases: &[Case]) -> Vec<Candidate> {
 }
 
 fn runnable(gpu: &Gpu, case: &Case, layers: &[String]) -> Vec<Candidate> {
-    let variants = case.variants().into_iter().filter(|variant| gpu.why_not(variant).is_none());
-    let candidate = |(place, variant)| Candidate {
+    let chosen = choose_variant(gpu, case.as_ref()).ok();
+    let candidate = |variant: Variant| Candidate {
         case: case.clone(),
+        is_chosen: chosen.as_ref().is_some_and(|chosen| chosen.name() == variant.name()),
         variant,
         layers: layers.to_vec(),
-        // The executor takes the first that can run.
-        is_chosen: place == 0,
     };
-    variants.enumerate().map(candidate).collect()
+    case.variants().into_iter().filter(|variant| gpu.why_not(variant).is_none()).map(candidate).collect()
 }
 
 /// Times kernels; `tell` hears of each before it is prepared.

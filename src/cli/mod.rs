@@ -37,6 +37,8 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Time every kernel, and how far it is from what the adapter can do
     Bench(BenchArgs),
+    /// Find the fastest right kernels for an adapter, and keep them for `train`
+    Tune(TuneArgs),
     /// List the adapters of this machine
     Devices(DevicesArgs),
     /// Print a model's calls with shapes, FLOPs and bytes; needs no GPU
@@ -95,6 +97,40 @@ pub enum Switch {
     Off,
 }
 
+/// Where the choice among an op's kernels comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TuneChoice {
+    /// What `gpu-digits tune` has found for the adapter, and good defaults where it has not
+    Auto,
+    /// The defaults
+    Off,
+    /// Find out first
+    Force,
+}
+
+/// `gpu-digits tune`.
+#[derive(Args, Clone, Debug)]
+pub struct TuneArgs {
+    /// all, or as for `train`
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub device: String,
+    /// As for `train`
+    #[arg(long, default_value = "convnet")]
+    pub model: String,
+    /// Images of a step, several with commas between
+    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [DEFAULT.batch], value_parser = positive())]
+    pub batch_size: Vec<usize>,
+    /// Whether several layers share a kernel where the model allows it
+    #[arg(long, value_enum, default_value_t = Switch::On)]
+    pub fuse: Switch,
+    /// Samples of each kernel
+    #[arg(long, value_name = "N", default_value_t = crate::bench::Effort::DEFAULT.samples, value_parser = positive())]
+    pub samples: usize,
+    /// Print what was found before, and find nothing
+    #[arg(long)]
+    pub list: bool,
+}
+
 /// `gpu-digits train`.
 #[derive(Args, Clone, Debug)]
 pub struct TrainArgs {
@@ -140,6 +176,9 @@ pub struct TrainArgs {
     /// Whether several layers share a kernel where the model allows it [default: on with a GPU, off with the CPU]
     #[arg(long, value_enum)]
     pub fuse: Option<Switch>,
+    /// Where the choice among an op's kernels comes from
+    #[arg(long, value_enum, default_value_t = TuneChoice::Auto)]
+    pub tune: TuneChoice,
     /// Start from these weights
     #[arg(long, value_name = "FILE.safetensors")]
     pub init: Option<PathBuf>,

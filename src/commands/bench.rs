@@ -5,10 +5,9 @@ use std::path::Path;
 
 use anyhow::Result;
 use comfy_table::{CellAlignment, ColumnConstraint, Table, presets};
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::verify::{Work, open};
-use super::{Verdict, percent, print_table, table, thousands};
+use super::{Verdict, duration, kernel_bar, percent, print_table, table, thousands};
 use crate::bench::report::{AdapterReport, KernelRow, Report};
 use crate::bench::{
     Effort, Kind, Peaks, StepTiming, compare, measure_kernels, measure_steps, of_cases, of_plan, roofline,
@@ -53,7 +52,7 @@ async fn bench_kernels(args: &BenchArgs) -> Result<Verdict> {
     let mut report = Report::new();
     for gpu in &gpus {
         let candidates = cases.as_ref().map_or_else(|| of_plan(gpu, &plan), |cases| of_cases(gpu, cases));
-        let bar = progress_bar(candidates.len());
+        let bar = kernel_bar(candidates.len());
         bar.set_message("what the adapter can do");
         let peaks = Peaks::measure(gpu, effort).await?;
         let kernels = measure_kernels(gpu, &peaks, &candidates, effort, |candidate| {
@@ -102,11 +101,6 @@ fn bench_show(args: &ShowArgs) -> Result<Verdict> {
     }
     show(&all, args.markdown, args.roofline.as_deref())?;
     Ok(Verdict::Passed)
-}
-
-fn progress_bar(kernels: usize) -> ProgressBar {
-    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} kernels  {msg:50!}");
-    ProgressBar::new(kernels as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 fn write_json(report: &Report, path: Option<&Path>) -> Result<()> {
@@ -336,13 +330,4 @@ fn bench_compare(args: &CompareArgs) -> Result<Verdict> {
         return Ok(Verdict::Failed);
     }
     Ok(Verdict::Passed)
-}
-
-/// Seconds as people read them.
-fn duration(seconds: f64) -> String {
-    match seconds {
-        seconds if seconds >= 1.0 => format!("{seconds:.2} s"),
-        seconds if seconds >= 1e-3 => format!("{:.2} ms", 1e3 * seconds),
-        seconds => format!("{:.1} µs", 1e6 * seconds),
-    }
 }

@@ -10,12 +10,15 @@ mod report;
 mod shell;
 mod sweep;
 mod train;
+mod tune;
 mod verify;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use comfy_table::{CellAlignment, Table, presets};
+
+use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::{Cli, Command, DataArgs};
 use crate::data::{self, Dataset, Folders};
@@ -54,6 +57,7 @@ pub async fn run(cli: Cli) -> Result<Verdict> {
         Command::Predict(args) => predict::run(args).await,
         Command::Verify(args) => verify::run(args).await,
         Command::Bench(args) => bench::run(args).await,
+        Command::Tune(args) => tune::run(&args).await,
         Command::Devices(args) => devices::run(&args).await,
         Command::Plan(args) => plan::run(&args),
         Command::Report(args) => report::run(&args),
@@ -138,5 +142,20 @@ mod tests {
             [0, 999, 1000, 60_000, 1_234_567].map(super::thousands),
             ["0", "999", "1,000", "60,000", "1,234,567"]
         );
+    }
+}
+
+/// The progress of work on kernels.
+fn kernel_bar(kernels: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} kernels  {msg:50!}");
+    ProgressBar::new(kernels as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// Seconds as people read them.
+fn duration(seconds: f64) -> String {
+    match seconds {
+        seconds if seconds >= 1.0 => format!("{seconds:.2} s"),
+        seconds if seconds >= 1e-3 => format!("{:.2} ms", 1e3 * seconds),
+        seconds => format!("{:.1} µs", 1e6 * seconds),
     }
 }

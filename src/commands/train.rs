@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 
 use super::epoch_bar::EpochBar;
+use super::tune::{refuse_without_gpu, tuned};
 use super::{Verdict, load_data, open_device, percent, thousands};
 use crate::cli::{DataArgs, DeviceArgs, OptimizerName, Switch, TrainArgs};
 use crate::data::Dataset;
@@ -14,7 +15,7 @@ use crate::device::Device;
 use crate::inference::probabilities;
 use crate::metrics::Evaluation;
 use crate::model::Model;
-use crate::plan::Optimizer;
+use crate::plan::{Optimizer, Plan, PlanConfig};
 use crate::report::{RunReport, kernel_shares, tensorboard, thin_curve};
 use crate::run_folder::{
     DataRecord, EpochRow, MetricsRow, Norms, RunFolder, RunRecord, RunResult, Settings, StepRow, TestRow, now,
@@ -111,9 +112,10 @@ impl Session {
 ///
 /// `command` is what repeats it.
 pub(super) async fn train(session: &Session, args: &TrainArgs, command: Vec<String>) -> Result<(Verdict, RunReport)> {
-    let Session { device, dataset, .. } = session;
+    let Session { dataset, .. } = session;
     let model: Model = args.model.parse()?;
     let config = config(args)?;
+    let device = &tuned_device(&session.device, args, &model, &config).await?;
     let parameters = match &args.init {
         Some(file) => weights::load_parameters(file, &model)?,
         None => model.initial_parameters(args.seed),
@@ -127,11 +129,23 @@ pub(super) async fn train(session: &Session, args: &TrainArgs, command: Vec<Stri
     }
     let mut trainer = Trainer::new(device, &model, &parameters, dataset, config).await?;
     let folder = RunFolder::create(args.out.as_deref())?;
-    let record = record(command, device, &model, &parameters, dataset, &config);
+    let mut record = record(command, device, &model, &parameters, dataset, &config);
+    record.kernels = trainer.kernels();
     folder.write_record(&record)?;
     let (epochs, step_losses) = (vec![], vec![]);
     let run = Run { session, args, config, model, trainer: &mut trainer, folder, record, epochs, step_losses };
     run.train().await
+}
+
+/// The device with the kernels that `--tune` asks for.
+async fn tuned_device(device: &Device, args: &TrainArgs, model: &Model, config: &TrainConfig) -> Result<Device> {
+    let Device::Gpu(gpu) = device else {
+        refuse_without_gpu(args.tune)?;
+        return Ok(Device::Cpu);
+    };
+    let fuse = config.fuse.unwrap_or_else(|| device.prefers_fused());
+    let plan = Plan::new(model, PlanConfig { fuse, ..PlanConfig::for_mnist(config.batch, Some(config.optimizer)) })?;
+    Ok(Device::Gpu(Box::new(tuned(gpu.as_ref().clone(), args.tune, &plan).await?)))
 }
 
 /// A flag that Ctrl-C sets; a second Ctrl-C ends the program at once.
@@ -168,6 +182,7 @@ fn record(
         device: device.to_string(),
         adapter,
         model: model.to_string(),
+        kernels: vec![],
         seed: config.seed,
         settings: Settings {
             epochs: config.epochs,

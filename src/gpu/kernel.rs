@@ -32,14 +32,17 @@ pub(super) struct Dispatch {
     bind_group: wgpu::BindGroup,
 }
 
-/// The first of an op's variants that a GPU can run.
+/// The variant of an op that a GPU takes: the one that it prefers, or else the first that it can run.
 ///
 /// # Errors
 /// Where it can run none.
 pub fn choose_variant(gpu: &Gpu, op: &dyn Op) -> Result<Variant> {
-    op.variants()
-        .into_iter()
-        .find(|variant| gpu.why_not(variant).is_none())
+    let mut runnable = op.variants().into_iter().filter(|variant| gpu.why_not(variant).is_none()).peekable();
+    let first = runnable.peek().cloned();
+    let preferred = gpu.preferences.get(&op.label());
+    runnable
+        .find(|variant| preferred.is_some_and(|name| name == variant.name()))
+        .or(first)
         .with_context(|| format!("{} can run no shader of `{}`", gpu.info, op.label()))
 }
 

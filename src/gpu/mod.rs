@@ -13,6 +13,7 @@ pub use executor::GpuExecutor;
 pub use kernel::{Bound, POISON, bind_variant, choose_variant, run_variant};
 pub use stopwatch::{Lap, Stopwatch};
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result, bail};
@@ -24,6 +25,7 @@ pub struct Gpu {
     device: wgpu::Device,
     queue: wgpu::Queue,
     failure: Arc<Mutex<Option<String>>>,
+    preferences: Arc<BTreeMap<String, String>>,
 }
 
 impl Gpu {
@@ -56,7 +58,7 @@ impl Gpu {
             .await
             .with_context(|| format!("cannot open {info}; another adapter may do: see `gpu-digits devices`"))?;
         let failure = Arc::new(Mutex::new(None));
-        let gpu = Self { info, device, queue, failure };
+        let gpu = Self { info, device, queue, failure, preferences: Arc::default() };
         let note = gpu.noter();
         gpu.device.on_uncaptured_error(Arc::new(move |error| note(error.to_string())));
         let note = gpu.noter();
@@ -66,6 +68,12 @@ impl Gpu {
             }
         });
         Ok(gpu)
+    }
+
+    /// The same, with the names of the variants that it takes by the labels of ops; of others, and where it cannot run the
+    /// one named, the first that it can.
+    pub fn preferring(self, preferences: BTreeMap<String, String>) -> Self {
+        Self { preferences: Arc::new(preferences), ..self }
     }
 
     /// The adapter.

@@ -138,6 +138,7 @@ fn conv_blocks() -> impl IntoIterator<Item = ConvReluPool> {
         (9, 2, 8, 6, 9, 5, 4, 2),
         (2, 5, 6, 9, 7, 2, 1, 3),
         (7, 4, 6, 7, 4, 3, 0, 2),
+        (2, 3, 6, 4, 7, 2, 0, 2),
         (17, 8, 7, 6, 12, 4, 3, 2),
         (5, 36, 6, 5, 40, 3, 2, 2),
         (3, 6, 9, 9, 33, 1, 0, 2),
@@ -162,8 +163,20 @@ fn pools() -> impl IntoIterator<Item = MaxPool> {
 }
 
 fn denses() -> impl IntoIterator<Item = Dense> {
-    [(1, 1, 1), (1, 7, 10), (3, 65, 2), (17, 129, 11), (64, 64, 64), (131, 31, 10), (2, 50_176, 3), (5, 3, 257)]
-        .map(|(batch, inputs, outputs)| Dense { batch, inputs, outputs })
+    [
+        (1, 1, 1),
+        (1, 7, 10),
+        (3, 65, 2),
+        (17, 129, 11),
+        (64, 64, 64),
+        (131, 31, 10),
+        (2, 50_176, 3),
+        (5, 3, 257),
+        (5, 6, 9),
+        (9, 12, 12),
+        (2081, 5, 3),
+    ]
+    .map(|(batch, inputs, outputs)| Dense { batch, inputs, outputs })
 }
 
 fn dropouts() -> impl IntoIterator<Item = DropoutApply> {

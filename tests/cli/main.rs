@@ -142,6 +142,8 @@ fn wrong_usage(home: &Home) -> Result<(), Failed> {
 
 fn plan(home: &Home) -> Result<(), Failed> {
     let run = home.run_without_drivers(&["plan"]);
+    run.exits_with(0)?.prints(&["10 calls", "conv_relu_pool_forward", "adam_step", "34,826", "[128, 13, 13, 32]"])?;
+    let run = home.run_without_drivers(&["plan", "--fuse", "off"]);
     run.exits_with(0)?.prints(&["conv2d_forward", "adam_update", "34,826", "[128, 32, 26, 26]"])?;
     let names = ["convnet", "lenet5", "speedrun", "mlp"];
     names.iter().try_for_each(|model| home.run(&["plan", "--model", model]).exits_with(0).map(|_| ()))

@@ -1,0 +1,116 @@
+//! `gpu-digits tune`, and what `--tune` means to other commands.
+
+use std::collections::HashSet;
+
+use anyhow::{Context, Result, bail};
+
+use super::verify::open;
+use super::{Verdict, duration, kernel_bar, print_table, table};
+use crate::bench::Effort;
+use crate::cli::{Switch, TuneArgs, TuneChoice};
+use crate::gpu::Gpu;
+use crate::model::Model;
+use crate::ops::Case;
+use crate::plan::{Phase, Plan, PlanConfig};
+use crate::train::TrainConfig;
+use crate::tune::{Choice, Tuning, choose, file};
+
+pub(super) async fn run(args: &TuneArgs) -> Result<Verdict> {
+    let model: Model = args.model.parse()?;
+    let optimizer = Some(TrainConfig::DEFAULT.optimizer);
+    let mut cases = Vec::new();
+    for &batch in &args.batch_size {
+        let fuse = args.fuse == Switch::On;
+        cases.extend(cases_of(&Plan::new(&model, PlanConfig { fuse, ..PlanConfig::for_mnist(batch, optimizer) })?));
+    }
+    for gpu in open(&args.device, "tune chooses kernels for a GPU").await? {
+        println!("{}", gpu.info());
+        let tuning = if args.list {
+            known(&gpu)
+        } else {
+            search(&gpu, &cases, Effort { samples: args.samples, ..Effort::DEFAULT }).await?
+        };
+        print_choices(&tuning, &cases);
+    }
+    Ok(Verdict::Passed)
+}
+
+/// Each different case of a plan.
+pub(super) fn cases_of(plan: &Plan) -> Vec<Case> {
+    let mut seen = HashSet::new();
+    let calls = plan.calls(Phase::Train).iter().chain(plan.calls(Phase::Evaluate));
+    calls.map(|call| call.op.clone()).filter(|case| seen.insert(case.label())).collect()
+}
+
+/// What is known of an adapter; says why where its file is of no use.
+fn known(gpu: &Gpu) -> Tuning {
+    let Some(file) = file(gpu.info()) else { return Tuning::new(gpu.info()) };
+    let (tuning, ignored) = Tuning::load(&file, gpu.info());
+    if let Some(why) = ignored {
+        eprintln!("  note: {why}");
+    }
+    tuning
+}
+
+/// Finds the fastest variant of each case and keeps it beside what is known.
+async fn search(gpu: &Gpu, cases: &[Case], effort: Effort) -> Result<Tuning> {
+    let file =
+        file(gpu.info()).context("this user has no cache folder to keep choices in, as no home folder is known")?;
+    let mut tuning = known(gpu);
+    let bar = kernel_bar(cases.len());
+    for case in cases {
+        bar.set_message(case.label());
+        if let Some(choice) = choose(gpu, case, effort).await? {
+            for tried in choice.tried.iter().filter(|tried| tried.wrong.is_some()) {
+                let why = tried.wrong.as_deref().unwrap_or_default();
+                bar.suspend(|| eprintln!("  note: {}.{} is left out: {why}", case.name(), tried.variant));
+            }
+            tuning.choices.insert(case.label(), choice);
+            tuning.save(&file)?;
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    eprintln!("  kept in {}", file.display());
+    Ok(tuning)
+}
+
+/// A GPU with the choices that `--tune` asks for: those known, none, or those now found for the plan.
+pub(super) async fn tuned(gpu: Gpu, wish: TuneChoice, plan: &Plan) -> Result<Gpu> {
+    match wish {
+        TuneChoice::Off => Ok(gpu),
+        TuneChoice::Auto => Ok(known(&gpu).apply(gpu)),
+        TuneChoice::Force => {
+            let tuning = search(&gpu, &cases_of(plan), Effort::DEFAULT).await?;
+            Ok(tuning.apply(gpu))
+        }
+    }
+}
+
+fn print_choices(tuning: &Tuning, cases: &[Case]) {
+    let chosen: Vec<(&Case, &Choice)> =
+        cases.iter().filter_map(|case| Some((case, tuning.choices.get(&case.label())?))).collect();
+    if chosen.is_empty() {
+        println!("nothing is known of these sizes; `gpu-digits tune` without --list finds out");
+        return;
+    }
+    let mut table = table(&["case", "chosen", "others, by how much slower", "time"], 3);
+    for (case, choice) in chosen {
+        let time = |variant: &str| choice.tried.iter().find(|tried| tried.variant == variant)?.seconds;
+        let best = time(&choice.variant).unwrap_or(f64::NAN);
+        let others = choice.tried.iter().filter(|tried| tried.variant != choice.variant).map(|tried| {
+            let slower = tried.seconds.map_or("wrong".to_owned(), |seconds| format!("{:.2}", seconds / best));
+            format!("{} {slower}", tried.variant)
+        });
+        table.add_row([case.label(), choice.variant.clone(), others.collect::<Vec<_>>().join(", "), duration(best)]);
+    }
+    print_table(&table);
+}
+
+/// Refuses what a device without kernels cannot do.
+pub(super) fn refuse_without_gpu(wish: TuneChoice) -> Result<()> {
+    if wish == TuneChoice::Force {
+        bail!("--tune force chooses kernels, and the CPU has none; choose a GPU with --device, or leave --tune out");
+    }
+    Ok(())
+}

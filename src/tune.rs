@@ -1,0 +1,183 @@
+//! The tuner: which variant of each op is the fastest on an adapter, found by the one measuring routine and kept in a file.
+//!
+//! A candidate is checked against its reference before it is timed; one that computes something wrong is never chosen. What
+//! was found holds for an adapter, its driver's version and this crate's: a file of others is of no use and is not read.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::bench::{Effort, Subject};
+use crate::files::write_atomically;
+use crate::gpu::{AdapterInfo, Gpu};
+use crate::op::Variant;
+use crate::ops::Case;
+
+/// The version of the file's form.
+const SCHEMA: u32 = 1;
+
+/// A candidate that takes this many times as long as the fastest at its first sample gets no more of them.
+const HOPELESS: f64 = 1.5;
+
+/// By how much another variant must be faster than the first that an op lists, lest noise decides.
+const MARGIN: f64 = 0.03;
+
+/// What was found for one adapter.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tuning {
+    schema: u32,
+    /// The version of this crate.
+    version: String,
+    /// The adapter, its driver and version.
+    adapter: String,
+    /// By the op's label.
+    pub choices: BTreeMap<String, Choice>,
+}
+
+/// The variants of an op at its sizes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Choice {
+    /// The fastest.
+    pub variant: String,
+    /// What each that could be run took, or why it was not timed; in the order of the op.
+    pub tried: Vec<Tried>,
+}
+
+/// A variant that was tried.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tried {
+    /// Its name.
+    pub variant: String,
+    /// Median seconds of a dispatch; none where it computes something wrong.
+    pub seconds: Option<f64>,
+    /// What is wrong with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wrong: Option<String>,
+}
+
+impl Tuning {
+    /// Nothing found yet.
+    pub fn new(info: &AdapterInfo) -> Self {
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        Self { schema: SCHEMA, version, adapter: info.to_string(), choices: BTreeMap::new() }
+    }
+
+    /// What a file holds for an adapter; nothing where there is none, with the reason where it is damaged or foreign.
+    pub fn load(file: &Path, info: &AdapterInfo) -> (Self, Option<String>) {
+        let empty = Self::new(info);
+        let Ok(text) = fs::read_to_string(file) else { return (empty, None) };
+        let ignored =
+            |why: String| Some(format!("{} is ignored: {why}; `gpu-digits tune` writes it anew", file.display()));
+        match serde_json::from_str::<Self>(&text) {
+            Ok(found) if (found.schema, &found.version, &found.adapter) == (SCHEMA, &empty.version, &empty.adapter) => {
+                (found, None)
+            }
+            Ok(found) => {
+                let why = format!("it is for {} and version {}", found.adapter, found.version);
+                (empty, ignored(why))
+            }
+            Err(error) => (empty, ignored(error.to_string())),
+        }
+    }
+
+    /// Keeps it in a file.
+    ///
+    /// # Errors
+    /// Where the folder cannot be made or written to.
+    pub fn save(&self, file: &Path) -> Result<()> {
+        if let Some(folder) = file.parent() {
+            fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        }
+        write_atomically(file, format!("{}\n", serde_json::to_string_pretty(self)?).as_bytes())
+    }
+
+    /// The GPU with these choices made.
+    pub fn apply(&self, gpu: Gpu) -> Gpu {
+        gpu.preferring(self.choices.iter().map(|(label, choice)| (label.clone(), choice.variant.clone())).collect())
+    }
+}
+
+/// The file for an adapter in the user's cache folder; none where the user has no such folder.
+pub fn file(info: &AdapterInfo) -> Option<PathBuf> {
+    let user = etcetera::choose_base_strategy().ok()?;
+    let plain = |letter: char| if letter.is_ascii_alphanumeric() || letter == '.' { letter } else { '-' };
+    let name: String = info.to_string().chars().map(plain).collect();
+    let folder = etcetera::BaseStrategy::cache_dir(&user).join("gpu-digits").join("tuned");
+    Some(folder.join(format!("{name}.json")))
+}
+
+/// The variants of a case that a GPU can run.
+pub fn runnable(gpu: &Gpu, case: &Case) -> Vec<Variant> {
+    case.variants().into_iter().filter(|variant| gpu.why_not(variant).is_none()).collect()
+}
+
+/// Finds the fastest right variant of a case; none where there is nothing to choose from.
+///
+/// # Errors
+/// Where the device fails while timing.
+pub async fn choose(gpu: &Gpu, case: &Case, effort: Effort) -> Result<Option<Choice>> {
+    let variants = runnable(gpu, case);
+    if variants.len() < 2 {
+        return Ok(None);
+    }
+    let mut subjects = Vec::new();
+    for variant in &variants {
+        subjects.push(match Subject::new(gpu, case, variant, effort).await {
+            Ok(mut subject) => {
+                subject.sample().await?;
+                Ok(subject)
+            }
+            Err(wrong) => Err(format!("{wrong:#}")),
+        });
+    }
+    let median = |subject: &Subject| subject.timing().median_seconds;
+    let fastest = subjects.iter().flatten().map(median).fold(f64::INFINITY, f64::min);
+    for _ in 1..effort.samples {
+        for subject in subjects.iter_mut().flatten().filter(|subject| median(subject) <= HOPELESS * fastest) {
+            subject.sample().await?;
+        }
+    }
+    let candidate = |(variant, subject): (&Variant, &Result<Subject, String>)| Tried {
+        variant: variant.name().to_owned(),
+        seconds: subject.as_ref().ok().map(median),
+        wrong: subject.as_ref().err().cloned(),
+    };
+    Ok(decide(variants.iter().zip(&subjects).map(candidate).collect()))
+}
+
+/// The fastest of some candidates, the first listed where another is hardly faster.
+fn decide(candidates: Vec<Tried>) -> Option<Choice> {
+    let mut right = candidates.iter().filter_map(|candidate| Some((candidate, candidate.seconds?)));
+    let first = right.next()?;
+    let (best, _) = right.fold(first, |best, next| if next.1 < best.1 * (1.0 - MARGIN) { next } else { best });
+    Some(Choice { variant: best.variant.clone(), tried: candidates })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidate(variant: &str, seconds: Option<f64>) -> Tried {
+        let wrong = seconds.is_none().then(|| "it computes something else".to_owned());
+        Tried { variant: variant.to_owned(), seconds, wrong }
+    }
+
+    fn chosen(candidates: &[Tried]) -> Option<String> {
+        decide(candidates.to_vec()).map(|choice| choice.variant)
+    }
+
+    #[test]
+    fn the_fastest_right_variant_is_chosen() {
+        let quick = candidate("quick", Some(1.0));
+        let slow = candidate("slow", Some(2.0));
+        let wrong = candidate("wrong", None);
+        assert_eq!(chosen(&[slow.clone(), quick.clone()]).as_deref(), Some("quick"));
+        assert_eq!(chosen(&[wrong.clone(), slow.clone(), quick]).as_deref(), Some("quick"));
+        // Hardly faster is no reason to leave the default.
+        assert_eq!(chosen(&[slow, candidate("same", Some(1.99))]).as_deref(), Some("slow"));
+        assert_eq!(chosen(&[wrong]), None);
+    }
+}
