@@ -54,9 +54,10 @@ fn put(n: u32, y: u32, x: u32, in_quad: u32, grads: vec4<f32>) {
 }
 
 fn store(n: u32, y: u32, x: u32, in_quad: u32, grads: mat4x4<f32>) {
-    for (var place = 0u; place < 4u; place++) {
-        put(n, y + place / 2u, x + place % 2u, in_quad, grads[place]);
-    }
+    put(n, y, x, in_quad, grads[0]);
+    put(n, y, x + 1u, in_quad, grads[1]);
+    put(n, y + 1u, x, in_quad, grads[2]);
+    put(n, y + 1u, x + 1u, in_quad, grads[3]);
 }
 
 @compute @workgroup_size(workgroup_size)

@@ -52,17 +52,21 @@ fn weight_at(tap: u32, c: u32, quad: u32) -> vec4<f32> {
     return select(vec4(0.0), vec4(weight[i], weight[i + 1u], weight[i + 2u], weight[i + 3u]), inside);
 }
 
-fn put(n: u32, y: u32, x: u32, in_quad: u32, grads: vec4<f32>) {
+fn put(n: u32, y: u32, x: u32, in_quad: u32, values: vec4<f32>) {
     if n >= batch || y >= in_height || x >= in_width { return; }
-    for (var c = in_quad * 4u; c < min(in_quad * 4u + 4u, in_channels); c++) {
-        input_grad[((n * in_height + y) * in_width + x) * in_channels + c] = grads[c % 4u];
-    }
+    let i = ((n * in_height + y) * in_width + x) * in_channels + in_quad * 4u;
+    let inside = vec4(in_quad * 4u) + vec4(0u, 1u, 2u, 3u) < vec4(in_channels);
+    if inside.x { input_grad[i] = values.x; }
+    if inside.y { input_grad[i + 1u] = values.y; }
+    if inside.z { input_grad[i + 2u] = values.z; }
+    if inside.w { input_grad[i + 3u] = values.w; }
 }
 
 fn store(n: u32, y: u32, x: u32, in_quad: u32, grads: mat4x4<f32>) {
-    for (var place = 0u; place < 4u; place++) {
-        put(n, y + place / 2u, x + place % 2u, in_quad, grads[place]);
-    }
+    put(n, y, x, in_quad, grads[0]);
+    put(n, y, x + 1u, in_quad, grads[1]);
+    put(n, y + 1u, x, in_quad, grads[2]);
+    put(n, y + 1u, x + 1u, in_quad, grads[3]);
 }
 
 @compute @workgroup_size(workgroup_size)

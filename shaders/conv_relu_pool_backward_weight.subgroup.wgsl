@@ -60,16 +60,37 @@ fn grads_at(window: u32, quad: u32) -> mat4x4<f32> {
     );
 }
 
+/// Which of four neighbouring output channels there are.
+fn is_output(o: u32) -> vec4<bool> {
+    return vec4(o) + vec4(0u, 1u, 2u, 3u) < vec4(out_channels);
+}
+
+fn put_weight(row: u32, o: u32, values: vec4<f32>) {
+    let i = row * out_channels + o;
+    let inside = is_output(o);
+    if inside.x { weight_grad_partial[i] = values.x; }
+    if inside.y { weight_grad_partial[i + 1u] = values.y; }
+    if inside.z { weight_grad_partial[i + 2u] = values.z; }
+    if inside.w { weight_grad_partial[i + 3u] = values.w; }
+}
+
 fn store(chunk: u32, run_quad: u32, quad: u32, sums: mat4x4<f32>) {
-    if run_quad >= kernel * run_quads || quad >= quads { return; }
+    if run_quad >= kernel * run_quads { return; }
     let k = run_quad % run_quads * 4u;
-    let o = quad * 4u;
-    for (var i = 0u; i < min(4u, run - k); i++) {
-        let row = (chunk * kernel + run_quad / run_quads) * run + k + i;
-        for (var channel = 0u; channel < min(4u, out_channels - o); channel++) {
-            weight_grad_partial[row * out_channels + o + channel] = sums[i][channel];
-        }
-    }
+    let row = (chunk * kernel + run_quad / run_quads) * run + k;
+    put_weight(row, quad * 4u, sums[0]);
+    if k + 1u < run { put_weight(row + 1u, quad * 4u, sums[1]); }
+    if k + 2u < run { put_weight(row + 2u, quad * 4u, sums[2]); }
+    if k + 3u < run { put_weight(row + 3u, quad * 4u, sums[3]); }
+}
+
+fn put_bias(chunk: u32, o: u32, values: vec4<f32>) {
+    let i = chunk * out_channels + o;
+    let inside = is_output(o);
+    if inside.x { bias_grad_partial[i] = values.x; }
+    if inside.y { bias_grad_partial[i + 1u] = values.y; }
+    if inside.z { bias_grad_partial[i + 2u] = values.z; }
+    if inside.w { bias_grad_partial[i + 3u] = values.w; }
 }
 
 @compute @workgroup_size(workgroup_size)
@@ -125,9 +146,7 @@ fn conv_relu_pool_backward_weight(
     store(chunk, first + 5u, quad, s5);
     store(chunk, first + 6u, quad, s6);
     store(chunk, first + 7u, quad, s7);
-    if first == 0u && quad < quads {
-        for (var channel = 0u; channel < min(4u, out_channels - quad * 4u); channel++) {
-            bias_grad_partial[chunk * out_channels + quad * 4u + channel] = bias_grad[channel];
-        }
+    if first == 0u {
+        put_bias(chunk, quad * 4u, bias_grad);
     }
 }

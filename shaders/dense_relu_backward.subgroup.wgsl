@@ -33,37 +33,65 @@ fn input_at(n: u32, k: u32) -> vec4<f32> {
     return vec4(input[i], input[i + 1u], input[i + 2u], input[i + 3u]);
 }
 
+/// Which of four neighbouring outputs there are.
+fn is_output(o: u32) -> vec4<bool> {
+    return vec4(o) + vec4(0u, 1u, 2u, 3u) < vec4(outputs);
+}
+
 /// Four gradients of a sample, 0 where there is no such sample or output.
 fn grad_at(n: u32, o: u32) -> vec4<f32> {
     let i = n * outputs + o;
-    let inside = (vec4(o) + vec4(0u, 1u, 2u, 3u) < vec4(outputs)) & vec4(n < batch);
+    let inside = is_output(o) & vec4(n < batch);
     return select(vec4(0.0), vec4(output_grad[i], output_grad[i + 1u], output_grad[i + 2u], output_grad[i + 3u]), inside);
 }
 
 /// The weights of four outputs for an input, 0 where there is no such output.
 fn weight_at(k: u32, o: u32) -> vec4<f32> {
     let i = k * outputs + o;
-    let inside = vec4(o) + vec4(0u, 1u, 2u, 3u) < vec4(outputs);
-    return select(vec4(0.0), vec4(weight[i], weight[i + 1u], weight[i + 2u], weight[i + 3u]), inside);
+    return select(vec4(0.0), vec4(weight[i], weight[i + 1u], weight[i + 2u], weight[i + 3u]), is_output(o));
+}
+
+fn put_weight(k: u32, o: u32, values: vec4<f32>) {
+    if k >= inputs { return; }
+    let i = k * outputs + o;
+    let inside = is_output(o);
+    if inside.x { weight_grad[i] = values.x; }
+    if inside.y { weight_grad[i + 1u] = values.y; }
+    if inside.z { weight_grad[i + 2u] = values.z; }
+    if inside.w { weight_grad[i + 3u] = values.w; }
 }
 
 fn store_weights(k: u32, o: u32, sums: mat4x4<f32>) {
-    for (var i = 0u; i < 4u; i++) {
-        if k + i >= inputs { return; }
-        for (var channel = o; channel < min(o + 4u, outputs); channel++) {
-            weight_grad[(k + i) * outputs + channel] = sums[i][channel - o];
-        }
-    }
+    put_weight(k, o, sums[0]);
+    put_weight(k + 1u, o, sums[1]);
+    put_weight(k + 2u, o, sums[2]);
+    put_weight(k + 3u, o, sums[3]);
+}
+
+fn put_bias(i: u32, values: vec4<f32>) {
+    let inside = is_output(i);
+    if inside.x { bias_grad[i] = values.x; }
+    if inside.y { bias_grad[i + 1u] = values.y; }
+    if inside.z { bias_grad[i + 2u] = values.z; }
+    if inside.w { bias_grad[i + 3u] = values.w; }
+}
+
+fn put_input(n: u32, k: u32, sums: vec4<f32>) {
+    if n >= batch { return; }
+    let i = n * inputs + k;
+    let inside = vec4(k) + vec4(0u, 1u, 2u, 3u) < vec4(inputs);
+    let values = select(vec4(0.0), sums, input_at(n, k) > vec4(0.0));
+    if inside.x { input_grad[i] = values.x; }
+    if inside.y { input_grad[i + 1u] = values.y; }
+    if inside.z { input_grad[i + 2u] = values.z; }
+    if inside.w { input_grad[i + 3u] = values.w; }
 }
 
 fn store_inputs(n: u32, k: u32, sums: mat4x4<f32>) {
-    for (var i = 0u; i < 4u; i++) {
-        if n + i >= batch { return; }
-        for (var feature = k; feature < min(k + 4u, inputs); feature++) {
-            let place = (n + i) * inputs + feature;
-            input_grad[place] = select(0.0, sums[i][feature - k], input[place] > 0.0);
-        }
-    }
+    put_input(n, k, sums[0]);
+    put_input(n + 1u, k, sums[1]);
+    put_input(n + 2u, k, sums[2]);
+    put_input(n + 3u, k, sums[3]);
 }
 
 fn backward_weight(tile: u32, local: u32, lane: u32) {
@@ -104,9 +132,7 @@ fn backward_weight(tile: u32, local: u32, lane: u32) {
     store_weights(first + 24u, o, s6);
     store_weights(first + 28u, o, s7);
     if first == 0u {
-        for (var channel = o; channel < min(o + 4u, outputs); channel++) {
-            bias_grad[channel] = bias[channel - o];
-        }
+        put_bias(o, bias);
     }
 }
 

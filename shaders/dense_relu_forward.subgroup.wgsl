@@ -25,19 +25,33 @@ fn input_at(n: u32, k: u32) -> vec4<f32> {
     return select(vec4(0.0), vec4(input[i], input[i + 1u], input[i + 2u], input[i + 3u]), inside);
 }
 
+/// Which of four neighbouring outputs there are.
+fn is_output(o: u32) -> vec4<bool> {
+    return vec4(o) + vec4(0u, 1u, 2u, 3u) < vec4(outputs);
+}
+
 /// The weights of four outputs for an input; those of the last where there is none, which its zero takes away.
 fn weight_at(k: u32, o: u32) -> vec4<f32> {
     let i = min(k, inputs - 1u) * outputs + o;
     return vec4(weight[i], weight[i + 1u], weight[i + 2u], weight[i + 3u]);
 }
 
+fn put(n: u32, o: u32, sums: vec4<f32>) {
+    if n >= batch { return; }
+    let i = n * outputs + o;
+    let inside = is_output(o);
+    let values = max(sums, vec4(0.0));
+    if inside.x { output[i] = values.x; }
+    if inside.y { output[i + 1u] = values.y; }
+    if inside.z { output[i + 2u] = values.z; }
+    if inside.w { output[i + 3u] = values.w; }
+}
+
 fn store(n: u32, o: u32, sums: mat4x4<f32>) {
-    for (var i = 0u; i < 4u; i++) {
-        if n + i >= batch { return; }
-        for (var channel = o; channel < min(o + 4u, outputs); channel++) {
-            output[(n + i) * outputs + channel] = max(sums[i][channel - o], 0.0);
-        }
-    }
+    put(n, o, sums[0]);
+    put(n + 1u, o, sums[1]);
+    put(n + 2u, o, sums[2]);
+    put(n + 3u, o, sums[3]);
 }
 
 @compute @workgroup_size(workgroup_size)
