@@ -118,7 +118,7 @@ fn conv_relu_pool_backward_input(
             }
         }
     }
-    store(first + 0u, y, x, in_quad, s0);
+    store(first, y, x, in_quad, s0);
     store(first + 1u, y, x, in_quad, s1);
     store(first + 2u, y, x, in_quad, s2);
     store(first + 3u, y, x, in_quad, s3);

@@ -106,7 +106,7 @@ fn conv_relu_pool_backward_weight(
             }
         }
     }
-    store(chunk, first + 0u, quad, s0);
+    store(chunk, first, quad, s0);
     store(chunk, first + 1u, quad, s1);
     store(chunk, first + 2u, quad, s2);
     store(chunk, first + 3u, quad, s3);

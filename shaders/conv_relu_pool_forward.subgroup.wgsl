@@ -113,7 +113,7 @@ fn conv_relu_pool_forward(
             p1 = p3;
         }
     }
-    store(first + 0u, quad, s0);
+    store(first, quad, s0);
     store(first + 1u, quad, s1);
     store(first + 2u, quad, s2);
     store(first + 3u, quad, s3);

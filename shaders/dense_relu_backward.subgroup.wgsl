@@ -123,7 +123,7 @@ fn backward_weight(tile: u32, local: u32, lane: u32) {
         s6 += grads * transpose(mat4x4(subgroupBroadcast(p0, 6u), subgroupBroadcast(p1, 6u), subgroupBroadcast(p2, 6u), subgroupBroadcast(p3, 6u)));
         s7 += grads * transpose(mat4x4(subgroupBroadcast(p0, 7u), subgroupBroadcast(p1, 7u), subgroupBroadcast(p2, 7u), subgroupBroadcast(p3, 7u)));
     }
-    store_weights(first + 0u, o, s0);
+    store_weights(first, o, s0);
     store_weights(first + 4u, o, s1);
     store_weights(first + 8u, o, s2);
     store_weights(first + 12u, o, s3);
@@ -163,7 +163,7 @@ fn backward_input(tile: u32, local: u32, lane: u32) {
         s6 += weights * mat4x4(subgroupBroadcast(p0, 6u), subgroupBroadcast(p1, 6u), subgroupBroadcast(p2, 6u), subgroupBroadcast(p3, 6u));
         s7 += weights * mat4x4(subgroupBroadcast(p0, 7u), subgroupBroadcast(p1, 7u), subgroupBroadcast(p2, 7u), subgroupBroadcast(p3, 7u));
     }
-    store_inputs(first + 0u, k, s0);
+    store_inputs(first, k, s0);
     store_inputs(first + 4u, k, s1);
     store_inputs(first + 8u, k, s2);
     store_inputs(first + 12u, k, s3);

@@ -91,7 +91,7 @@ fn dense_relu_forward(
         s6 += weights * mat4x4(subgroupBroadcast(p0, 6u), subgroupBroadcast(p1, 6u), subgroupBroadcast(p2, 6u), subgroupBroadcast(p3, 6u));
         s7 += weights * mat4x4(subgroupBroadcast(p0, 7u), subgroupBroadcast(p1, 7u), subgroupBroadcast(p2, 7u), subgroupBroadcast(p3, 7u));
     }
-    store(first + 0u, o, s0);
+    store(first, o, s0);
     store(first + 4u, o, s1);
     store(first + 8u, o, s2);
     store(first + 12u, o, s3);

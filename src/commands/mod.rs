@@ -134,17 +134,6 @@ fn percent(share: f64) -> String {
     format!("{:.2}", 100.0 * share)
 }
 
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn thousands_are_set_apart() {
-        assert_eq!(
-            [0, 999, 1000, 60_000, 1_234_567].map(super::thousands),
-            ["0", "999", "1,000", "60,000", "1,234,567"]
-        );
-    }
-}
-
 /// The progress of work on kernels.
 fn kernel_bar(kernels: usize) -> ProgressBar {
     let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} kernels  {msg:50!}");
@@ -157,5 +146,16 @@ fn duration(seconds: f64) -> String {
         seconds if seconds >= 1.0 => format!("{seconds:.2} s"),
         seconds if seconds >= 1e-3 => format!("{:.2} ms", 1e3 * seconds),
         seconds => format!("{:.1} µs", 1e6 * seconds),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn thousands_are_set_apart() {
+        assert_eq!(
+            [0, 999, 1000, 60_000, 1_234_567].map(super::thousands),
+            ["0", "999", "1,000", "60,000", "1,234,567"]
+        );
     }
 }

@@ -63,13 +63,14 @@ fn main() {
     ];
     let mut trials: Vec<Trial> =
         tests.iter().map(|&(name, test)| Trial::test(name, move || test(&Home::new()))).collect();
-    let on_each: [(&str, AdapterTest); 6] = [
+    let on_each: [(&str, AdapterTest); 7] = [
         ("verify_reports_as_text_json_and_junit", verify),
         ("train_takes_the_adapter_by_its_number", train_on_adapter),
         ("a_model_larger_than_the_adapter_takes_is_refused", too_much_for_adapter),
         ("bench_reports_kernels_and_compares_reports", bench),
         ("bench_train_reports_steps", bench_train),
         ("trace_writes_a_timeline_and_changes_no_weight", trace),
+        ("tune_keeps_what_train_takes_and_ignores_a_damaged_file", tune),
     ];
     let gpus = gpus();
     for (name, test) in on_each {
@@ -112,6 +113,8 @@ fn command_help(home: &Home) -> Result<(), Failed> {
         "--plots",
         "--tensorboard",
         "--target-accuracy",
+        "--fuse",
+        "--tune",
     ];
     let options: [(&str, &[&str]); 9] = [
         ("train", &train),
@@ -511,6 +514,44 @@ fn bench(home: &Home, device: &str) -> Result<(), Failed> {
         .says(&["slower by more than 10 %"])?;
     home.run(&compare[..4]).exits_with(0)?;
     Ok(())
+}
+
+fn tune(home: &Home, device: &str) -> Result<(), Failed> {
+    let model = "conv 4x3, relu, pool 2, flatten, dense 10";
+    let tune = ["tune", "--device", device, "--model", model, "--batch-size", "3", "--samples", "1"];
+    let list = [&tune[..], &["--list"]].concat();
+    home.run(&list).exits_with(0)?.prints(&["nothing is known"])?;
+    let run = home.run(&tune);
+    // An adapter without subgroups has nothing to choose from.
+    if run.stdout.contains("nothing is known") {
+        return run.exits_with(0).map(|_| ());
+    }
+    run.exits_with(0)?.prints(&["conv_relu_pool_forward:batch=3", "plain"])?.says(&["kept in", "tuned"])?;
+    home.run(&list).exits_with(0)?.prints(&["conv_relu_pool_forward:batch=3"])?;
+
+    // `train` takes what the file names, here the plain kernel, which no default is.
+    let folder = home.path(".cache/gpu-digits/tuned");
+    let file = fs::read_dir(&folder)?.next().ok_or("no file was kept")??.path();
+    let mut tuning: Value = serde_json::from_str(&fs::read_to_string(&file)?)?;
+    for choice in tuning["choices"].as_object_mut().ok_or("no choices")?.values_mut() {
+        choice["variant"] = "plain".into();
+    }
+    fs::write(&file, tuning.to_string())?;
+    let train = ["train", "--device", device, "--model", model, "--batch-size", "3", "--dataset", "generated"];
+    let short = ["--generated-images", "30", "--validation", "3", "--epochs", "1", "--out"];
+    let kernels = |out: &str, tune: &str| -> Result<String, Failed> {
+        let run = home.run(&[&train[..], &short, &[out, "--tune", tune]].concat());
+        run.exits_with(0)?;
+        Ok(home.json(&format!("{out}/run.json"))?["kernels"].to_string())
+    };
+    let (known, default) = (kernels("known", "auto")?, kernels("default", "off")?);
+    check(known.contains("\"conv_relu_pool_forward:") && !known.contains("conv_relu_pool_forward."), known)?;
+    check(default.contains("conv_relu_pool_forward.quad_out:"), default)?;
+
+    fs::write(&file, "{")?;
+    let run = home.run(&[&train[..], &short, &["damaged"]].concat());
+    run.exits_with(0)?.says(&["is ignored", "gpu-digits tune"])?;
+    home.run(&["train", "--device", "cpu", "--tune", "force"]).is_refused(&["--tune force", "--device"])
 }
 
 fn bench_train(home: &Home, device: &str) -> Result<(), Failed> {
