@@ -28,8 +28,11 @@ override workgroup_size: u32;
 @group(0) @binding(6) var<storage, read_write> loss: array<f32>;         // [batch]
 @group(0) @binding(7) var<storage, read_write> hit: array<u32>;          // [batch]
 
+/// Samples of a workgroup.
+const tile = 32u;
+
 /// The logits of the workgroup's samples.
-var<workgroup> logits: array<f32, 32u * outputs>;
+var<workgroup> logits: array<f32, tile * outputs>;
 
 /// Four inputs of a sample, 0 behind the last. A read beyond a buffer gives some number in WGSL, which here and below is not
 /// used.
@@ -97,7 +100,7 @@ fn dense_cross_entropy_forward(
 ) {
     // No invocation may leave early: those beyond the last output help to load inputs, and keep nothing.
     let o = local * 4u;
-    let first = (group.x + group.y * groups.x) * 32u;
+    let first = (group.x + group.y * groups.x) * tile;
     let n = first + lane % 8u * 4u;
 
     let four = vec4(bias[o], bias[o + 1u], bias[o + 2u], bias[o + 3u]);
@@ -134,7 +137,7 @@ fn dense_cross_entropy_forward(
     keep(24u, o, s6);
     keep(28u, o, s7);
     workgroupBarrier();
-    for (var row = local; row < min(32u, max(first, batch) - first); row += workgroup_size) {
+    for (var row = local; row < min(tile, max(first, batch) - first); row += workgroup_size) {
         finish(first + row, row * outputs);
     }
 }

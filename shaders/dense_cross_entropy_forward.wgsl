@@ -54,8 +54,7 @@ fn dense_cross_entropy_forward(
     @builtin(local_invocation_index) o: u32,
 ) {
     let n = group.x + group.y * groups.x;
-    // The folded grid may hold more workgroups than there are samples.
-    if n < batch && o < outputs {
+    if o < outputs {
         var sum = bias[o];
         for (var k = 0u; k < inputs; k++) {
             sum += input[n * inputs + k] * weight[k * outputs + o];
@@ -63,6 +62,7 @@ fn dense_cross_entropy_forward(
         logits[o] = sum;
     }
     workgroupBarrier();
+    // The folded grid may hold more workgroups than there are samples.
     if n < batch && o == 0u {
         finish(n, 0u);
     }

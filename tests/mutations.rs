@@ -62,6 +62,10 @@ const LEFT_OVER: &str =
     "no block that is left over holds the maximum of any window: the limit only keeps the read inside";
 
 const ONLY_ZEROS: &str = "one round more, in which all factors are zeros";
+const MEETS_ZEROS: &str = "what it is multiplied by is zero there: the choice only keeps out what is no number";
+const LAST_AGAIN: &str = "what stands behind the last logit reads as the last one again, which is not larger";
+const NO_SAMPLE_NO_LOSS: &str = "where the label is no class the loss is 0: the limit only keeps the read inside";
+const ANY_INVOCATION: &str = "each invocation has the same numbers, so that any of them, or several, may write them";
 
 /// Edits that change nothing: the file, a part of the edited line, and why.
 const EQUIVALENT: &[(&str, &str, &str)] = &[
@@ -70,6 +74,17 @@ const EQUIVALENT: &[(&str, &str, &str)] = &[
     ("conv2d_backward_weight.subgroup", "lane % 9u", FIRST_EIGHT_LANES),
     ("dense_relu_forward.subgroup", "lane % 9u", FIRST_EIGHT_LANES),
     ("dense_relu_forward.subgroup", "k <= inputs", ONLY_ZEROS),
+    ("dense_cross_entropy_forward", "o = 1u; o <= outputs", LAST_AGAIN),
+    ("dense_cross_entropy_forward", "min(own, outputs + 1u)", NO_SAMPLE_NO_LOSS),
+    ("dense_cross_entropy_forward", "o == 1u {", ANY_INVOCATION),
+    ("dense_cross_entropy_forward", "o != 0u {", ANY_INVOCATION),
+    ("dense_cross_entropy_forward.subgroup", "lane % 9u", FIRST_EIGHT_LANES),
+    ("dense_cross_entropy_forward.subgroup", "k <= inputs", ONLY_ZEROS),
+    ("dense_cross_entropy_forward.subgroup", "min(own, outputs + 1u)", NO_SAMPLE_NO_LOSS),
+    ("dense_relu_backward.narrow", "lane % 9u", FIRST_EIGHT_LANES),
+    ("dense_relu_backward.narrow", "n <= batch; n += 8u", ONLY_ZEROS),
+    ("dense_relu_backward.narrow", "select(vec4(1.0), vec4(weight[i]", MEETS_ZEROS),
+    ("dense_relu_backward.narrow", "k != 0u", ANY_INVOCATION),
     ("dropout_apply", "key.x - 5u", SECOND_WORD),
     ("dropout_apply", "key.x + 6u", SECOND_WORD),
     ("max_pool_backward", "min(y, out_height + 1u)", LEFT_OVER),

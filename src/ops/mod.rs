@@ -174,6 +174,7 @@ fn denses() -> impl IntoIterator<Item = Dense> {
         (5, 3, 257),
         (5, 6, 9),
         (9, 12, 12),
+        (6, 8, 5),
         (2081, 5, 3),
     ]
     .map(|(batch, inputs, outputs)| Dense { batch, inputs, outputs })
