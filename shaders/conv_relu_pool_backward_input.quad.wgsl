@@ -23,7 +23,6 @@ override workgroup_size: u32;
 override before: u32 = padding / 2u;
 override pooled_height: u32 = (in_height + padding - kernel + 1u) / 2u;
 override pooled_width: u32 = (in_width + padding - kernel + 1u) / 2u;
-override windows: u32 = batch * pooled_height * pooled_width;
 override quads: u32 = (out_channels + 3u) / 4u;
 override blocks_per_row: u32 = (in_width + 1u) / 2u;
 override blocks: u32 = (in_height + 1u) / 2u * blocks_per_row;

@@ -27,7 +27,6 @@ override workgroup_size: u32;
 override before: u32 = padding / 2u;
 override pooled_height: u32 = (in_height + padding - kernel + 1u) / 2u;
 override pooled_width: u32 = (in_width + padding - kernel + 1u) / 2u;
-override windows: u32 = batch * pooled_height * pooled_width;
 override quads: u32 = (out_channels + 3u) / 4u;
 override run: u32 = kernel * in_channels;  // the floats of a row of the kernel
 override run_quads: u32 = (run + 3u) / 4u;
