@@ -37,11 +37,11 @@ override run_quads: u32 = (run + 3u) / 4u;
 @group(0) @binding(3) var<storage, read_write> weight_grad_partial: array<f32>;  // [chunks, kernel, kernel, in_channels, out_channels]
 @group(0) @binding(4) var<storage, read_write> bias_grad_partial: array<f32>;    // [chunks, out_channels]
 
-/// Four floats of a run, from `k` on; 0 outside the map and behind the run. What is above and to the left of the map wraps
-/// round to huge numbers. A read beyond a buffer gives some number in WGSL, which here and below is not used.
+/// Four floats of a run, from `k` on; 0 outside the map. What is above and to the left of it wraps round to huge numbers.
+/// A read beyond a buffer gives some number in WGSL; that, and what is behind the run, makes sums that are not stored.
 fn input_at(n: u32, y: u32, x: u32, k: u32) -> vec4<f32> {
     let column = vec4(x * in_channels + k) + vec4(0u, 1u, 2u, 3u);
-    let inside = vec4(y < in_height) & (column < vec4(in_width * in_channels)) & (vec4(k) + vec4(0u, 1u, 2u, 3u) < vec4(run));
+    let inside = vec4(y < in_height) & (column < vec4(in_width * in_channels));
     let i = vec4((n * in_height + y) * in_width * in_channels) + column;
     return select(vec4(0.0), vec4(input[i.x], input[i.y], input[i.z], input[i.w]), inside);
 }
