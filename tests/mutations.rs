@@ -1,9 +1,9 @@
 //! The mutation check: small wrong edits of every shader, each of which `verify` must notice.
 //!
-//! It is not part of the default suite, for it runs more than a thousand wrong kernels:
+//! It is not part of the default suite, for it runs more than four thousand wrong kernels:
 //!
 //! ```text
-//! cargo test --release --test mutations                      # all of them, about six minutes on two cores
+//! cargo test --release --test mutations                      # all of them, about half an hour on two cores
 //! cargo test --release --test mutations -- conv2d_forward    # those of one op
 //! ```
 //!
