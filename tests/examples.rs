@@ -4,13 +4,18 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use gpu_digits::op::Op;
-use gpu_digits::ops::batch::{BatchGather, ClockAdvance, MetricsAppend, NO_SAMPLE};
+use gpu_digits::ops::batch::{BatchGather, ClockAdvance, MetricsAppend, NO_SAMPLE, StepFinish};
+use gpu_digits::ops::conv_relu_pool::{
+    ConvReluPool, ConvReluPoolBackwardInput, ConvReluPoolBackwardWeight, ConvReluPoolForward,
+};
 use gpu_digits::ops::conv2d::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, Conv2dForward};
 use gpu_digits::ops::cross_entropy::{CrossEntropy, CrossEntropyBackward, CrossEntropyForward, NO_LABEL};
 use gpu_digits::ops::dense::{Dense, DenseBackwardInput, DenseBackwardWeight, DenseForward};
+use gpu_digits::ops::dense_relu::{DenseCrossEntropyForward, DenseReluBackward, DenseReluForward};
 use gpu_digits::ops::dropout::DropoutApply;
 use gpu_digits::ops::max_pool::{MaxPool, MaxPoolBackward, MaxPoolForward};
 use gpu_digits::ops::optimizer::{AdamUpdate, SgdUpdate};
+use gpu_digits::ops::optimizer_step::{AdamStep, Segment, Segments, SgdStep};
 use gpu_digits::ops::peak::{BufferCopy, FmaChain, FmaChainF16, MatrixChain};
 use gpu_digits::ops::reduce::{BiasBackward, ChunkSum};
 use gpu_digits::ops::relu::{ReluBackward, ReluForward};
@@ -102,6 +107,8 @@ fn examples() -> Vec<Example> {
     all.extend(losses());
     all.extend(updates());
     all.extend(data());
+    all.extend(fused());
+    all.extend(steps());
     all
 }
 
@@ -384,5 +391,106 @@ fn data() -> Vec<Example> {
             vec![f([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0, 16.0])],
         ),
         example("step and cursor go on, the seed stays", ClockAdvance, vec![u([4, 1, 9])], vec![u([5, 2, 9])]),
+    ]
+}
+
+/// Ops that several layers share; maps and weights have their channels last.
+fn fused() -> Vec<Example> {
+    let conv = Conv2d { in_height: 3, in_width: 3, out_channels: 2, ..CONV };
+    let block = ConvReluPool { conv, pool: 2 };
+    let image = || f([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]);
+    // The first channel has its maximum at the fourth place of the window, the second has none; there are no others.
+    let codes = || u([0xffff_ff03]);
+    let dense = Dense { batch: 2, inputs: 2, outputs: 1 };
+    vec![
+        // The first channel takes the upper left pixel, 5 at most, the second is negative everywhere.
+        example(
+            "the largest of a window with its place, and none where it is cut off",
+            ConvReluPoolForward(block),
+            vec![image(), f([1.0, -1.0, 0.0, -1.0, 0.0, -1.0, 0.0, -1.0]), f([0.5, 0.0]), f([]), u([])],
+            vec![f([5.5, 0.0]), codes()],
+        ),
+        // 10 times the four pixels from the middle on; the gradient of 20 meets no maximum.
+        example(
+            "only maxima pass gradients to weights and bias",
+            ConvReluPoolBackwardWeight(block),
+            vec![image(), f([10.0, 20.0]), codes(), f([]), f([])],
+            vec![f([50.0, 0.0, 60.0, 0.0, 80.0, 0.0, 90.0, 0.0]), f([10.0, 0.0])],
+        ),
+        example(
+            "only maxima pass gradients to the input",
+            ConvReluPoolBackwardInput(block),
+            vec![f([10.0, 20.0]), codes(), f([1.0, 5.0, 2.0, 6.0, 3.0, 7.0, 4.0, 8.0]), f([])],
+            vec![f([0.0, 0.0, 0.0, 0.0, 10.0, 20.0, 0.0, 30.0, 40.0])],
+        ),
+        // 0.5 + 1 + 6 and 1 + 2 - 20.
+        example(
+            "weights are [in, out], and what is negative is cut off",
+            DenseReluForward(Dense { batch: 1, inputs: 2, outputs: 2 }),
+            vec![f([1.0, 2.0]), f([1.0, 2.0, 3.0, -10.0]), f([0.5, 1.0]), f([])],
+            vec![f([7.5, 0.0])],
+        ),
+        // Two equal logits; the gradient is that of the mean of two, and the second place holds no sample.
+        example(
+            "even odds",
+            DenseCrossEntropyForward(Dense { batch: 2, inputs: 1, outputs: 2 }),
+            vec![f([0.0, 3.0]), f([1.0, 1.0]), f([2.0, 2.0]), u([1, NO_LABEL]), f([]), f([]), f([]), u([])],
+            vec![f([0.5, 0.5, 0.5, 0.5]), f([0.25, -0.25, 0.0, 0.0]), f([std::f32::consts::LN_2, 0.0]), u([0, 0])],
+        ),
+        // 1·10 + 2·100 and 0·10 + 3·100; the second input of the first sample was cut off.
+        example(
+            "an input that is 0 passes no gradient",
+            DenseReluBackward(dense),
+            vec![f([1.0, 0.0, 2.0, 3.0]), f([10.0, 100.0]), f([5.0, 7.0]), f([]), f([]), f([])],
+            vec![f([210.0, 300.0]), f([110.0]), f([50.0, 0.0, 500.0, 700.0])],
+        ),
+    ]
+}
+
+/// Two parameters in one tensor, of one and of two elements, the second from element 64 on.
+fn placed(first: f32, second: [f32; 2]) -> Vec<f32> {
+    let mut values = vec![0.0; 128];
+    values[0] = first;
+    values[64..66].copy_from_slice(&second);
+    values
+}
+
+/// The end of a step, and updates of all parameters at once.
+fn steps() -> Vec<Example> {
+    let segments = Segments(vec![Segment { length: 1, chunks: 2 }, Segment { length: 2, chunks: 1 }]);
+    // The first parameter's gradient is 0.5 + 1.5, the second's is 4 and 5.
+    let mut gradients = placed(0.5, [4.0, 5.0]);
+    gradients[1] = 1.5;
+    let blocks = u([0, 1, 2, 1, 64, 2, 1, 2]);
+    let sgd = SgdUpdate { length: 0, steps: 1, momentum: 0.5, nesterov: false, weight_decay: 0.0 };
+    let adam =
+        AdamUpdate { length: 0, steps: 1, beta1: 0.5, beta2: 0.5, epsilon: 1e-8, weight_decay: 0.0, decoupled: false };
+    vec![
+        example(
+            "each parameter meets its own partial sums",
+            SgdStep { segments: segments.clone(), update: sgd },
+            vec![
+                f(placed(1.0, [2.0, 3.0])),
+                f(gradients.clone()),
+                f([]),
+                blocks.clone(),
+                f([0.1, 0.0, 0.0]),
+                u([0, 0, 0]),
+            ],
+            vec![f(placed(0.8, [1.6, 2.5])), f(placed(2.0, [4.0, 5.0]))],
+        ),
+        // The corrected moments are the gradient and its square, so the step is the rate.
+        example(
+            "the first step of each parameter is the rate",
+            AdamStep { segments, update: adam },
+            vec![f(placed(1.0, [2.0, 3.0])), f(gradients), f([]), f([]), blocks, f([0.1, 2.0, 2.0]), u([0, 0, 0])],
+            vec![f(placed(0.9, [1.9, 2.9])), f(placed(1.0, [2.0, 2.5])), f(placed(2.0, [8.0, 12.5]))],
+        ),
+        example(
+            "sums go to the row of the cursor, and the clock goes on",
+            StepFinish(MetricsAppend { batch: 2, rows: 2 }),
+            vec![f([1.5, 2.5]), u([1, 0]), u([7, 1, 9]), f([0.0, 0.0, 0.0, 0.0])],
+            vec![u([8, 2, 9]), f([0.0, 0.0, 4.0, 1.0])],
+        ),
     ]
 }
