@@ -8,7 +8,7 @@
 // channels at a time, a tile takes one product of 4x4 matrices. All invocations need the same gradients at a time: each of
 // the first 8 lanes loads those of one sample and broadcasts them to the others. Kernel positions that no window of the block
 // can reach are left out. Needs subgroups of 8 lanes or more. Needs numbers of channels that are multiples of 4, so that four are read at once.
-// CPU twin: ConvReluPoolBackwardInput in src/ops/conv_relu_pool.rs.
+// CPU twin: ConvReluPoolBackwardInput in src/ops/conv_relu_pool/gradients.rs.
 
 override batch: u32;
 override in_channels: u32;

@@ -3,7 +3,7 @@
 //   input_grad[n,y,x,c] = sum over ky, kx, o of map_grad[n, y + before - ky, x + before - kx, o] * weight[ky,kx,c,o]
 //
 // where map_grad is output_grad at the places of the windows' maxima, as argmax holds them, and 0 elsewhere.
-// CPU twin: ConvReluPoolBackwardInput in src/ops/conv_relu_pool.rs.
+// CPU twin: ConvReluPoolBackwardInput in src/ops/conv_relu_pool/gradients.rs.
 
 override batch: u32;
 override in_channels: u32;

@@ -11,7 +11,7 @@
 // over by a product of 4x4 matrices: gradients of channels by positions, inputs of positions by a quad. All invocations need
 // the same inputs at a time: each of the first 4 lanes loads one quad and broadcasts it to the others. Needs subgroups of 8
 // lanes or more. Needs a number of output channels that is a multiple of 4, so that four are read at once.
-// CPU twin: ConvReluPoolBackwardWeight in src/ops/conv_relu_pool.rs.
+// CPU twin: ConvReluPoolBackwardWeight in src/ops/conv_relu_pool/gradients.rs.
 
 override batch: u32;
 override in_channels: u32;

@@ -6,7 +6,7 @@
 //   bias_grad_partial[chunk,o]           = sum over the same of output_grad[n,y,x,o]
 //
 // where argmax holds dy * pool + dx, with zeros outside the input; the chunks are added in order later.
-// CPU twin: ConvReluPoolBackwardWeight in src/ops/conv_relu_pool.rs.
+// CPU twin: ConvReluPoolBackwardWeight in src/ops/conv_relu_pool/gradients.rs.
 
 override batch: u32;
 override in_channels: u32;

@@ -1,6 +1,7 @@
 //! The command line: a struct for each subcommand, no logic.
 
 mod bench;
+mod tune;
 
 use std::path::PathBuf;
 
@@ -12,6 +13,7 @@ use crate::schedule::Schedule;
 use crate::train::TrainConfig;
 
 pub use bench::{BenchArgs, BenchCommand, BenchTrainArgs, CompareArgs, ShowArgs};
+pub use tune::{TuneArgs, TuneChoice};
 
 const DEFAULT: TrainConfig = TrainConfig::DEFAULT;
 
@@ -95,40 +97,6 @@ pub enum Switch {
     On,
     /// Leave it
     Off,
-}
-
-/// Where the choice among an op's kernels comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum TuneChoice {
-    /// What `gpu-digits tune` has found for the adapter, and good defaults where it has not
-    Auto,
-    /// The defaults
-    Off,
-    /// Find out first
-    Force,
-}
-
-/// `gpu-digits tune`.
-#[derive(Args, Clone, Debug)]
-pub struct TuneArgs {
-    /// all, or as for `train`
-    #[arg(long, value_name = "DEVICE", default_value = "auto")]
-    pub device: String,
-    /// As for `train`
-    #[arg(long, default_value = "convnet")]
-    pub model: String,
-    /// Images of a step, several with commas between
-    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [DEFAULT.batch], value_parser = positive())]
-    pub batch_size: Vec<usize>,
-    /// Whether several layers share a kernel where the model allows it
-    #[arg(long, value_enum, default_value_t = Switch::On)]
-    pub fuse: Switch,
-    /// Samples of each kernel
-    #[arg(long, value_name = "N", default_value_t = crate::bench::Effort::DEFAULT.samples, value_parser = positive())]
-    pub samples: usize,
-    /// Print what was found before, and find nothing
-    #[arg(long)]
-    pub list: bool,
 }
 
 /// `gpu-digits train`.

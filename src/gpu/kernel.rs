@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 
-use super::Gpu;
+use super::{Gpu, shader_module};
 use crate::op::{Access, Feature, MAX_ITERATIONS, Op, Operand, SUBGROUP_LANES, Variant, variant_label};
 use crate::tensor::HostTensor;
 
@@ -142,19 +142,6 @@ impl Dispatch {
     pub(super) fn label(&self) -> &str {
         &self.kernel.label
     }
-}
-
-/// The module of a variant, without the counter that wgpu adds to each loop lest it never end.
-#[expect(unsafe_code, reason = "the counters cost a tenth of a step on a fast driver; only our own shaders come here")]
-fn shader_module(device: &wgpu::Device, variant: &Variant) -> wgpu::ShaderModule {
-    let descriptor = wgpu::ShaderModuleDescriptor {
-        label: Some(variant.shader.file),
-        source: wgpu::ShaderSource::Wgsl(variant.shader.source.into()),
-    };
-    let checks = wgpu::ShaderRuntimeChecks { force_loop_bounding: false, ..wgpu::ShaderRuntimeChecks::checked() };
-    // SAFETY: wgpu asks that every loop ends. Ours count from one number to another, and no invocation makes more than
-    // `MAX_ITERATIONS` iterations, which `Gpu::why_not` ensures; all other checks stay on.
-    unsafe { device.create_shader_module_trusted(descriptor, checks) }
 }
 
 /// A buffer for a tensor of `words` words.

@@ -18,6 +18,8 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result, bail};
 
+use crate::op::Variant;
+
 /// An opened adapter: the device that runs kernels and the queue that feeds it.
 #[derive(Clone)]
 pub struct Gpu {
@@ -109,4 +111,17 @@ fn experimental() -> wgpu::ExperimentalFeatures {
     // SAFETY: wgpu asks that its users accept undefined behaviour in what is experimental. It can come from a shader that
     // loads or stores a matrix beyond its buffer: ours take whole tiles out of tensors made of whole tiles.
     unsafe { wgpu::ExperimentalFeatures::enabled() }
+}
+
+/// The module of a variant, without the counter that wgpu adds to each loop lest it never end.
+#[expect(unsafe_code, reason = "the counters cost a tenth of a step on a fast driver; only our own shaders come here")]
+fn shader_module(device: &wgpu::Device, variant: &Variant) -> wgpu::ShaderModule {
+    let descriptor = wgpu::ShaderModuleDescriptor {
+        label: Some(variant.shader.file),
+        source: wgpu::ShaderSource::Wgsl(variant.shader.source.into()),
+    };
+    let checks = wgpu::ShaderRuntimeChecks { force_loop_bounding: false, ..wgpu::ShaderRuntimeChecks::checked() };
+    // SAFETY: wgpu asks that every loop ends. Ours count from one number to another, and no invocation makes more than
+    // `MAX_ITERATIONS` iterations, which `Gpu::why_not` ensures; all other checks stay on.
+    unsafe { device.create_shader_module_trusted(descriptor, checks) }
 }

@@ -1,0 +1,193 @@
+//! The gradients of a convolution, ReLU and max-pooling, from the pooled maxima alone.
+
+use rayon::prelude::*;
+
+use super::{ConvReluPool, ConvReluPoolForward, TILE};
+use crate::op::{Op, Operand, Variant, shader, sum_tolerance};
+use crate::ops::conv2d::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight};
+use crate::ops::layout::{to_channels_last, to_filters, to_outputs_last, to_planes};
+use crate::random::Random;
+use crate::tensor::DType::{F32, U32};
+use crate::tensor::HostTensor;
+
+/// Gradients with respect to weights and bias, in partial sums over the samples of a chunk each: `input`, `output_grad`,
+/// `argmax` to `weight_grad_partial` `[chunks, kernel, kernel, in_channels, out_channels]` and `bias_grad_partial`
+/// `[chunks, out_channels]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConvReluPoolBackwardWeight(pub ConvReluPool);
+
+impl Op for ConvReluPoolBackwardWeight {
+    fn name(&self) -> &'static str {
+        "conv_relu_pool_backward_weight"
+    }
+
+    fn sizes(&self) -> Vec<(&'static str, f64)> {
+        let mut sizes = self.0.sizes();
+        sizes.push(("samples_per_chunk", self.0.samples_per_chunk() as f64));
+        sizes
+    }
+
+    fn operands(&self) -> Vec<Operand> {
+        let [kernel, _, in_channels, out_channels] = self.0.weight();
+        let chunks = self.0.chunks();
+        vec![
+            Operand::read("input", F32, self.0.input()),
+            Operand::read("output_grad", F32, self.0.output()),
+            Operand::read("argmax", U32, self.0.argmax()),
+            Operand::write("weight_grad_partial", F32, [chunks, kernel, kernel, in_channels, out_channels]),
+            Operand::write("bias_grad_partial", F32, [chunks, out_channels]),
+        ]
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        let [_, rows, columns, out_channels] = self.0.output();
+        let (size, blocks) = ConvReluPool::workgroup(self.0.quads());
+        let iterations = self.0.samples_per_chunk() * (1 + rows * (1 + columns));
+        let tiled = |shader, tile: usize| {
+            let tiles = (self.0.conv.kernel * self.0.run_quads()).div_ceil(tile);
+            Variant {
+                workgroups: [tiles as u32, blocks as u32, self.0.chunks() as u32],
+                ..Variant::tiled(shader, tiles, size, iterations)
+            }
+        };
+        let mut variants = self.0.fast(
+            Some(tiled(shader!("conv_relu_pool_backward_weight.quad"), TILE)),
+            // For first layers, of a single channel: their kernels have few quads.
+            Some(tiled(shader!("conv_relu_pool_backward_weight.quad_out"), TILE / 2)),
+            tiled(shader!("conv_relu_pool_backward_weight.subgroup"), TILE),
+        );
+        let elements = self.0.chunks() * (self.0.weight().iter().product::<usize>() + out_channels);
+        variants.push(Variant::linear(shader!("conv_relu_pool_backward_weight"), elements, iterations));
+        variants
+    }
+
+    fn reference(&self, tensors: &mut [HostTensor]) {
+        let block = self.0;
+        let [input, output_grad, argmax, weight_grad_partial, bias_grad_partial] = tensors else {
+            unreachable!("five operands")
+        };
+        let planes = to_planes(input.f32(), block.input());
+        let grads = block.unpooled(output_grad.f32(), argmax.u32());
+        let samples = block.samples_per_chunk();
+        let [_, channels, kernel] = [0, block.conv.out_channels, block.conv.kernel];
+        let area = block.conv.out_height() * block.conv.out_width();
+        let input_size: usize = block.input()[1..].iter().product();
+        let chunks = planes.par_chunks(samples * input_size).zip(grads.f32().par_chunks(samples * channels * area));
+        let weights = weight_grad_partial.f32_mut().par_chunks_exact_mut(block.weight().iter().product());
+        let biases = bias_grad_partial.f32_mut().par_chunks_exact_mut(channels);
+        weights.zip(biases).zip(chunks).for_each(|((weight_grad, bias_grad), (planes, grads))| {
+            let conv = Conv2d { batch: planes.len() / input_size, ..block.conv };
+            let filters = weight_grad.len();
+            let mut operands = [
+                HostTensor::from_f32([planes.len()], planes),
+                HostTensor::from_f32([grads.len()], grads),
+                HostTensor::zeros(F32, [conv.chunks() * filters].into()),
+            ];
+            Conv2dBackwardWeight(conv).reference(&mut operands);
+            let mut sums = vec![0.0; filters];
+            for partial in operands[2].f32().chunks_exact(filters) {
+                sums.iter_mut().zip(partial).for_each(|(sum, &value)| *sum += f64::from(value));
+            }
+            let sums = to_outputs_last(&sums, [channels, conv.in_channels, kernel, kernel]);
+            weight_grad.iter_mut().zip(sums).for_each(|(grad, sum)| *grad = sum as f32);
+            let mut sums = vec![0.0; channels];
+            for (i, plane) in grads.chunks_exact(area).enumerate() {
+                sums[i % channels] += plane.iter().map(|&value| f64::from(value)).sum::<f64>();
+            }
+            bias_grad.iter_mut().zip(sums).for_each(|(grad, sum)| *grad = sum as f32);
+        });
+    }
+
+    fn flops(&self) -> u64 {
+        ConvReluPoolForward(self.0).flops()
+    }
+
+    fn tolerance(&self) -> f64 {
+        let [_, rows, columns, _] = self.0.output();
+        sum_tolerance(self.0.samples_per_chunk() * rows * columns)
+    }
+
+    fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {
+        let mut tensors = vec![
+            ConvReluPool::test_values(self.0.input(), random),
+            ConvReluPool::test_values(self.0.output(), random),
+            self.0.test_codes(random),
+        ];
+        tensors.extend(self.operands()[3..].iter().map(|operand| HostTensor::zeros(F32, operand.shape.clone())));
+        tensors
+    }
+}
+
+/// Gradient with respect to the input: `output_grad`, `argmax`, `weight` to `input_grad`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConvReluPoolBackwardInput(pub ConvReluPool);
+
+impl Op for ConvReluPoolBackwardInput {
+    fn name(&self) -> &'static str {
+        "conv_relu_pool_backward_input"
+    }
+
+    fn sizes(&self) -> Vec<(&'static str, f64)> {
+        self.0.sizes()
+    }
+
+    fn operands(&self) -> Vec<Operand> {
+        vec![
+            Operand::read("output_grad", F32, self.0.output()),
+            Operand::read("argmax", U32, self.0.argmax()),
+            Operand::read("weight", F32, self.0.weight()),
+            Operand::write("input_grad", F32, self.0.input()),
+        ]
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        let Conv2d { batch, in_channels, in_height, in_width, out_channels, kernel, .. } = self.0.conv;
+        let (size, blocks) = ConvReluPool::workgroup(in_channels.div_ceil(4));
+        let tiles = batch.div_ceil(TILE) * in_height.div_ceil(2) * in_width.div_ceil(2);
+        let iterations = kernel * (1 + kernel * (1 + self.0.quads()));
+        let tiled = |shader| Variant::tiled(shader, tiles, size, iterations).repeated(blocks);
+        let mut variants = self.0.fast(
+            Some(tiled(shader!("conv_relu_pool_backward_input.quad"))),
+            None,
+            tiled(shader!("conv_relu_pool_backward_input.subgroup")),
+        );
+        let iterations = kernel * (1 + kernel * (1 + out_channels));
+        variants.push(Variant::linear(
+            shader!("conv_relu_pool_backward_input"),
+            self.0.input().iter().product(),
+            iterations,
+        ));
+        variants
+    }
+
+    fn reference(&self, tensors: &mut [HostTensor]) {
+        let block = self.0;
+        let [output_grad, argmax, weight, input_grad] = tensors else { unreachable!("four operands") };
+        let mut operands = [
+            block.unpooled(output_grad.f32(), argmax.u32()),
+            HostTensor::from_f32(block.weight(), &to_filters(weight.f32(), block.weight())),
+            HostTensor::zeros(F32, block.input().into()),
+        ];
+        Conv2dBackwardInput(block.conv).reference(&mut operands);
+        let [batch, height, width, channels] = block.input();
+        let grads = to_channels_last(operands[2].f32(), [batch, channels, height, width]);
+        input_grad.f32_mut().copy_from_slice(&grads);
+    }
+
+    fn flops(&self) -> u64 {
+        ConvReluPoolForward(self.0).flops()
+    }
+
+    fn tolerance(&self) -> f64 {
+        Conv2dBackwardInput(self.0.conv).tolerance()
+    }
+
+    fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {
+        vec![
+            ConvReluPool::test_values(self.0.output(), random),
+            self.0.test_codes(random),
+            ConvReluPool::test_values(self.0.weight(), random),
+            HostTensor::zeros(F32, self.0.input().into()),
+        ]
+    }
+}
