@@ -14,7 +14,15 @@ use crate::trace::{Span, Track};
 pub struct CpuExecutor {
     plan: Plan,
     tensors: Vec<HostTensor>,
+    parts: Vec<Part>,
     counters: Counters,
+}
+
+/// A tensor that lies in the memory of another, from an element of that on.
+struct Part {
+    whole: TensorId,
+    part: TensorId,
+    start: usize,
 }
 
 impl CpuExecutor {
@@ -30,8 +38,12 @@ impl CpuExecutor {
             None => HostTensor::zeros(spec.dtype, spec.shape.clone()),
         };
         let tensors: Vec<HostTensor> = plan.tensors.iter().map(initial).collect();
+        let part = |(place, spec): (usize, &crate::plan::TensorSpec)| {
+            spec.part_of.map(|(whole, start)| Part { whole, part: TensorId(place), start })
+        };
+        let parts = plan.tensors.iter().enumerate().filter_map(part).collect();
         let counters = Counters { allocations: tensors.len() as u64, ..Counters::default() };
-        Ok(Self { plan, tensors, counters })
+        Ok(Self { plan, tensors, parts, counters })
     }
 
     /// A tensor as it is now.
@@ -40,48 +52,33 @@ impl CpuExecutor {
     }
 
     fn execute(&mut self, phase: Phase, index: usize) {
-        let call = &self.plan.calls(phase)[index];
+        let Self { plan, tensors, parts, .. } = self;
+        let call = &plan.calls(phase)[index];
         let empty = || HostTensor::zeros(crate::tensor::DType::U32, [0].into());
-        let call = call.clone();
-        for &id in &call.tensors {
-            self.gather_parts(id);
+        for Part { whole, part, start } in parts.iter().filter(|part| call.tensors.contains(&part.whole)) {
+            let words = std::mem::replace(&mut tensors[part.0], empty());
+            tensors[whole.0].words_mut()[*start..][..words.words().len()].copy_from_slice(words.words());
+            tensors[part.0] = words;
         }
         // The operands are lent to the reference as one slice and put back after it.
         let mut lent: Vec<HostTensor> =
-            call.tensors.iter().map(|id| std::mem::replace(&mut self.tensors[id.0], empty())).collect();
+            call.tensors.iter().map(|id| std::mem::replace(&mut tensors[id.0], empty())).collect();
         call.op.reference(&mut lent);
         for (id, tensor) in call.tensors.iter().zip(lent) {
-            self.tensors[id.0] = tensor;
+            tensors[id.0] = tensor;
         }
-        for (operand, &id) in call.op.operands().iter().zip(&call.tensors) {
-            if operand.is_written() {
-                self.scatter_parts(id);
-            }
-        }
-    }
-
-    /// The parts of a tensor and where each begins in it.
-    fn parts(&self, whole: TensorId) -> Vec<(usize, usize)> {
-        let part = |(place, spec): (usize, &crate::plan::TensorSpec)| {
-            spec.part_of.filter(|(of, _)| *of == whole).map(|(_, start)| (place, start))
-        };
-        self.plan.tensors.iter().enumerate().filter_map(part).collect()
-    }
-
-    /// Brings a tensor up to date from its parts.
-    fn gather_parts(&mut self, whole: TensorId) {
-        for (part, start) in self.parts(whole) {
-            let words = self.tensors[part].words().to_vec();
-            self.tensors[whole.0].words_mut()[start..start + words.len()].copy_from_slice(&words);
+        for id in call.tensors.clone() {
+            self.scatter(id);
         }
     }
 
     /// Brings the parts of a tensor up to date.
-    fn scatter_parts(&mut self, whole: TensorId) {
-        for (part, start) in self.parts(whole) {
-            let length = self.tensors[part].words().len();
-            let words = self.tensors[whole.0].words()[start..start + length].to_vec();
-            self.tensors[part].words_mut().copy_from_slice(&words);
+    fn scatter(&mut self, id: TensorId) {
+        let Self { tensors, parts, .. } = self;
+        for Part { whole, part, start } in parts.iter().filter(|part| part.whole == id) {
+            let length = tensors[part.0].words().len();
+            let words = tensors[whole.0].words()[*start..][..length].to_vec();
+            tensors[part.0].words_mut().copy_from_slice(&words);
         }
     }
 }
@@ -93,7 +90,7 @@ impl Executor for CpuExecutor {
 
     fn write(&mut self, tensor: TensorId, words: &[u32]) {
         self.tensors[tensor.0].words_mut().copy_from_slice(words);
-        self.scatter_parts(tensor);
+        self.scatter(tensor);
     }
 
     fn read(&mut self, tensor: TensorId) -> Pending<'_, Result<HostTensor>> {

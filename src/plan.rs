@@ -6,6 +6,7 @@
 mod builder;
 mod fused;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -239,7 +240,9 @@ impl Plan {
 
     /// Each different op of the plan, in order.
     pub fn cases(&self) -> Vec<Case> {
-        self.train.iter().chain(&self.evaluate).map(|call| call.op.clone()).collect()
+        let mut seen = HashSet::new();
+        let ops = self.train.iter().chain(&self.evaluate).map(|call| &call.op);
+        ops.filter(|op| seen.insert(op.label())).cloned().collect()
     }
 }
 

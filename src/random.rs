@@ -34,6 +34,11 @@ impl Random {
         ((u64::from(self.bits()) * u64::from(bound)) >> 32) as u32
     }
 
+    /// A multiple of 1/8 from -1 to 1: sums of products of such numbers are exact in f32.
+    pub fn eighth(&mut self) -> f32 {
+        self.below(17) as f32 / 8.0 - 1.0
+    }
+
     /// Shuffles a slice (Fisher and Yates).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {

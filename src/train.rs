@@ -57,6 +57,13 @@ impl TrainConfig {
     };
 }
 
+impl TrainConfig {
+    /// Whether training on a device takes fused ops.
+    pub fn fuses(&self, device: &Device) -> bool {
+        self.fuse.unwrap_or_else(|| device.prefers_fused())
+    }
+}
+
 /// The images of the resident data set by use: the training set, of which the last are held out, then the test set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Splits {
@@ -173,7 +180,7 @@ impl Trainer {
                 batches: most_images.iter().max().unwrap_or(&1).div_ceil(config.batch),
                 steps,
                 optimizer: Some(config.optimizer),
-                fuse: config.fuse.unwrap_or_else(|| device.prefers_fused()),
+                fuse: config.fuses(device),
             },
         )?;
         let mut executor = device.executor(plan).await?;

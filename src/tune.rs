@@ -109,17 +109,12 @@ pub fn file(info: &AdapterInfo) -> Option<PathBuf> {
     Some(folder.join(format!("{name}.json")))
 }
 
-/// The variants of a case that a GPU can run.
-pub fn runnable(gpu: &Gpu, case: &Case) -> Vec<Variant> {
-    case.variants().into_iter().filter(|variant| gpu.why_not(variant).is_none()).collect()
-}
-
 /// Finds the fastest right variant of a case; none where there is nothing to choose from.
 ///
 /// # Errors
 /// Where the device fails while timing.
 pub async fn choose(gpu: &Gpu, case: &Case, effort: Effort) -> Result<Option<Choice>> {
-    let variants = runnable(gpu, case);
+    let variants = gpu.runnable(case.as_ref());
     if variants.len() < 2 {
         return Ok(None);
     }

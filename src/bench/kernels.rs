@@ -68,7 +68,7 @@ fn runnable(gpu: &Gpu, case: &Case, layers: &[String]) -> Vec<Candidate> {
         variant,
         layers: layers.to_vec(),
     };
-    case.variants().into_iter().filter(|variant| gpu.why_not(variant).is_none()).map(candidate).collect()
+    gpu.runnable(case.as_ref()).into_iter().map(candidate).collect()
 }
 
 /// Times kernels; `tell` hears of each before it is prepared.

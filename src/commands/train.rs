@@ -143,9 +143,11 @@ async fn tuned_device(device: &Device, args: &TrainArgs, model: &Model, config: 
         refuse_without_gpu(args.tune)?;
         return Ok(Device::Cpu);
     };
-    let fuse = config.fuse.unwrap_or_else(|| device.prefers_fused());
-    let plan = Plan::new(model, PlanConfig { fuse, ..PlanConfig::for_mnist(config.batch, Some(config.optimizer)) })?;
-    Ok(Device::Gpu(Box::new(tuned(gpu.as_ref().clone(), args.tune, &plan).await?)))
+    let plan = || {
+        let mnist = PlanConfig::for_mnist(config.batch, Some(config.optimizer));
+        Plan::new(model, PlanConfig { fuse: config.fuses(device), ..mnist })
+    };
+    Ok(Device::Gpu(Box::new(tuned(gpu.as_ref().clone(), args.tune, plan).await?)))
 }
 
 /// A flag that Ctrl-C sets; a second Ctrl-C ends the program at once.

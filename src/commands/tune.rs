@@ -1,7 +1,5 @@
 //! `gpu-digits tune`, and what `--tune` means to other commands.
 
-use std::collections::HashSet;
-
 use anyhow::{Context, Result, bail};
 
 use super::verify::open;
@@ -11,7 +9,7 @@ use crate::cli::{Switch, TuneArgs, TuneChoice};
 use crate::gpu::Gpu;
 use crate::model::Model;
 use crate::ops::Case;
-use crate::plan::{Phase, Plan, PlanConfig};
+use crate::plan::{Plan, PlanConfig};
 use crate::train::TrainConfig;
 use crate::tune::{Choice, Tuning, choose, file};
 
@@ -21,7 +19,7 @@ pub(super) async fn run(args: &TuneArgs) -> Result<Verdict> {
     let mut cases = Vec::new();
     for &batch in &args.batch_size {
         let fuse = args.fuse == Switch::On;
-        cases.extend(cases_of(&Plan::new(&model, PlanConfig { fuse, ..PlanConfig::for_mnist(batch, optimizer) })?));
+        cases.extend(Plan::new(&model, PlanConfig { fuse, ..PlanConfig::for_mnist(batch, optimizer) })?.cases());
     }
     for gpu in open(&args.device, "tune chooses kernels for a GPU").await? {
         println!("{}", gpu.info());
@@ -33,13 +31,6 @@ pub(super) async fn run(args: &TuneArgs) -> Result<Verdict> {
         print_choices(&tuning, &cases);
     }
     Ok(Verdict::Passed)
-}
-
-/// Each different case of a plan.
-pub(super) fn cases_of(plan: &Plan) -> Vec<Case> {
-    let mut seen = HashSet::new();
-    let calls = plan.calls(Phase::Train).iter().chain(plan.calls(Phase::Evaluate));
-    calls.map(|call| call.op.clone()).filter(|case| seen.insert(case.label())).collect()
 }
 
 /// What is known of an adapter; says why where its file is of no use.
@@ -76,12 +67,12 @@ async fn search(gpu: &Gpu, cases: &[Case], effort: Effort) -> Result<Tuning> {
 }
 
 /// A GPU with the choices that `--tune` asks for: those known, none, or those now found for the plan.
-pub(super) async fn tuned(gpu: Gpu, wish: TuneChoice, plan: &Plan) -> Result<Gpu> {
+pub(super) async fn tuned(gpu: Gpu, wish: TuneChoice, plan: impl FnOnce() -> Result<Plan>) -> Result<Gpu> {
     match wish {
         TuneChoice::Off => Ok(gpu),
         TuneChoice::Auto => Ok(known(&gpu).apply(gpu)),
         TuneChoice::Force => {
-            let tuning = search(&gpu, &cases_of(plan), Effort::DEFAULT).await?;
+            let tuning = search(&gpu, &plan()?.cases(), Effort::DEFAULT).await?;
             Ok(tuning.apply(gpu))
         }
     }

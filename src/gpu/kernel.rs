@@ -37,16 +37,20 @@ pub(super) struct Dispatch {
 /// # Errors
 /// Where it can run none.
 pub fn choose_variant(gpu: &Gpu, op: &dyn Op) -> Result<Variant> {
-    let mut runnable = op.variants().into_iter().filter(|variant| gpu.why_not(variant).is_none()).peekable();
-    let first = runnable.peek().cloned();
     let preferred = gpu.preferences.get(&op.label());
-    runnable
-        .find(|variant| preferred.is_some_and(|name| name == variant.name()))
-        .or(first)
+    let mut runnable = gpu.runnable(op);
+    let place = runnable.iter().position(|variant| preferred.is_some_and(|name| name == variant.name()));
+    (!runnable.is_empty())
+        .then(|| runnable.swap_remove(place.unwrap_or(0)))
         .with_context(|| format!("{} can run no shader of `{}`", gpu.info, op.label()))
 }
 
 impl Gpu {
+    /// The variants of an op that this GPU can run, in the order of the op.
+    pub fn runnable(&self, op: &dyn Op) -> Vec<Variant> {
+        op.variants().into_iter().filter(|variant| self.why_not(variant).is_none()).collect()
+    }
+
     /// Why this GPU cannot run a variant, where it cannot.
     pub fn why_not(&self, variant: &Variant) -> Option<String> {
         if variant.iterations > MAX_ITERATIONS {

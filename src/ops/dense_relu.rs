@@ -45,7 +45,7 @@ fn forward_reference(dense: Dense, input: &HostTensor, weight: &HostTensor, bias
 
 /// Small multiples of 1/8, for sums that are exact.
 fn exact_values(extents: [usize; 2], random: &mut Random) -> HostTensor {
-    let values: Vec<f32> = (0..extents.iter().product()).map(|_| random.below(17) as f32 / 8.0 - 1.0).collect();
+    let values: Vec<f32> = (0..extents.iter().product()).map(|_| random.eighth()).collect();
     HostTensor::from_f32(extents, &values)
 }
 

@@ -69,7 +69,7 @@ impl Op for ConvReluPoolBackwardWeight {
         let planes = to_planes(input.f32(), block.input());
         let grads = block.unpooled(output_grad.f32(), argmax.u32());
         let samples = block.samples_per_chunk();
-        let [_, channels, kernel] = [0, block.conv.out_channels, block.conv.kernel];
+        let Conv2d { out_channels: channels, kernel, .. } = block.conv;
         let area = block.conv.out_height() * block.conv.out_width();
         let input_size: usize = block.input()[1..].iter().product();
         let chunks = planes.par_chunks(samples * input_size).zip(grads.f32().par_chunks(samples * channels * area));
