@@ -38,6 +38,19 @@ const TILE: usize = SUBGROUP_LANES as usize;
 /// The only window of the fast variants, rows and columns.
 const FAST_POOL: usize = 2;
 
+/// The sizes that a fast variant is for.
+#[derive(Clone, Copy)]
+enum Sizes {
+    /// Kernels of 3x3, numbers of input and output channels that are multiples of 4.
+    Quads3x3,
+    /// Numbers of input and output channels that are multiples of 4.
+    Quads,
+    /// A number of output channels that is a multiple of 4.
+    OutQuads,
+    /// Any.
+    Any,
+}
+
 /// Sizes of a convolution, then ReLU, then max-pooling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConvReluPool {
@@ -112,14 +125,18 @@ impl ConvReluPool {
         }
     }
 
-    /// The fast variants of an op, the fastest first: for numbers of input and output channels that are both multiples of 4,
-    /// for such a number of output channels, and for any.
-    fn fast(&self, quad: Option<Variant>, quad_out: Option<Variant>, any: Variant) -> Vec<Variant> {
-        let Conv2d { in_channels, out_channels, .. } = self.conv;
-        let quad = quad.filter(|_| in_channels.is_multiple_of(4) && out_channels.is_multiple_of(4));
-        let quad_out = quad_out.filter(|_| out_channels.is_multiple_of(4));
-        let fast = quad.into_iter().chain(quad_out).chain([any]).filter(|_| self.pool == FAST_POOL);
-        fast.map(|variant| variant.with(Feature::Subgroups)).collect()
+    /// The fast variants of an op that there are for these sizes, in their order.
+    fn fast<const N: usize>(&self, variants: [(Sizes, Variant); N]) -> Vec<Variant> {
+        let Conv2d { in_channels, out_channels, kernel, .. } = self.conv;
+        let has_quads = in_channels.is_multiple_of(4) && out_channels.is_multiple_of(4);
+        let fits = |sizes: Sizes| match sizes {
+            Sizes::Quads3x3 => has_quads && kernel == 3,
+            Sizes::Quads => has_quads,
+            Sizes::OutQuads => out_channels.is_multiple_of(4),
+            Sizes::Any => true,
+        };
+        let fast = variants.into_iter().filter(|&(sizes, _)| self.pool == FAST_POOL && fits(sizes));
+        fast.map(|(_, variant)| variant.with(Feature::Subgroups)).collect()
     }
 
     /// The invocations of a workgroup that have a quad of `quads` each, and the workgroups for all quads.
@@ -220,12 +237,15 @@ impl Op for ConvReluPoolForward {
         let ConvReluPool { conv: Conv2d { in_channels, kernel, .. }, pool } = self.0;
         let (size, blocks) = ConvReluPool::workgroup(self.0.quads());
         let iterations = kernel * (1 + self.0.run_quads());
-        let tiled = |shader| Variant::tiled(shader, self.0.windows().div_ceil(TILE), size, iterations).repeated(blocks);
-        let mut variants = self.0.fast(
-            Some(tiled(shader!("conv_relu_pool_forward.quad"))),
-            Some(tiled(shader!("conv_relu_pool_forward.quad_out"))),
-            tiled(shader!("conv_relu_pool_forward.subgroup")),
-        );
+        let tiled = |shader, tile: usize| {
+            Variant::tiled(shader, self.0.windows().div_ceil(tile), size, iterations).repeated(blocks)
+        };
+        let mut variants = self.0.fast([
+            (Sizes::Quads3x3, tiled(shader!("conv_relu_pool_forward.quad_3x3"), 2 * TILE)),
+            (Sizes::Quads, tiled(shader!("conv_relu_pool_forward.quad"), TILE)),
+            (Sizes::OutQuads, tiled(shader!("conv_relu_pool_forward.quad_out"), TILE)),
+            (Sizes::Any, tiled(shader!("conv_relu_pool_forward.subgroup"), TILE)),
+        ]);
         let iterations = 4 * pool * pool * (1 + kernel * (1 + kernel * (1 + in_channels)));
         variants.push(Variant::linear(
             shader!("conv_relu_pool_forward"),

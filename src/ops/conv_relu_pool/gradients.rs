@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{ConvReluPool, ConvReluPoolForward, TILE};
+use super::{ConvReluPool, ConvReluPoolForward, Sizes, TILE};
 use crate::op::{Op, Operand, Variant, shader, sum_tolerance};
 use crate::ops::conv2d::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight};
 use crate::ops::layout::{to_channels_last, to_filters, to_outputs_last, to_planes};
@@ -43,19 +43,19 @@ impl Op for ConvReluPoolBackwardWeight {
         let [_, rows, columns, out_channels] = self.0.output();
         let (size, blocks) = ConvReluPool::workgroup(self.0.quads());
         let iterations = self.0.samples_per_chunk() * (1 + rows * (1 + columns));
-        let tiled = |shader, tile: usize| {
-            let tiles = (self.0.conv.kernel * self.0.run_quads()).div_ceil(tile);
-            Variant {
-                workgroups: [tiles as u32, blocks as u32, self.0.chunks() as u32],
-                ..Variant::tiled(shader, tiles, size, iterations)
-            }
+        let tiled = |shader, tiles: usize| Variant {
+            workgroups: [tiles as u32, blocks as u32, self.0.chunks() as u32],
+            ..Variant::tiled(shader, tiles, size, iterations)
         };
-        let mut variants = self.0.fast(
-            Some(tiled(shader!("conv_relu_pool_backward_weight.quad"), TILE)),
+        let run_quads = self.0.conv.kernel * self.0.run_quads();
+        let in_quads = self.0.conv.in_channels.div_ceil(4);
+        let mut variants = self.0.fast([
+            (Sizes::Quads3x3, tiled(shader!("conv_relu_pool_backward_weight.quad_3x3"), in_quads)),
+            (Sizes::Quads, tiled(shader!("conv_relu_pool_backward_weight.quad"), run_quads.div_ceil(TILE))),
             // For first layers, of a single channel: their kernels have few quads.
-            Some(tiled(shader!("conv_relu_pool_backward_weight.quad_out"), TILE / 2)),
-            tiled(shader!("conv_relu_pool_backward_weight.subgroup"), TILE),
-        );
+            (Sizes::OutQuads, tiled(shader!("conv_relu_pool_backward_weight.quad_out"), run_quads.div_ceil(TILE / 2))),
+            (Sizes::Any, tiled(shader!("conv_relu_pool_backward_weight.subgroup"), run_quads.div_ceil(TILE))),
+        ]);
         let elements = self.0.chunks() * (self.0.weight().iter().product::<usize>() + out_channels);
         variants.push(Variant::linear(shader!("conv_relu_pool_backward_weight"), elements, iterations));
         variants
@@ -141,16 +141,20 @@ impl Op for ConvReluPoolBackwardInput {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        let Conv2d { batch, in_channels, in_height, in_width, out_channels, kernel, .. } = self.0.conv;
+        let Conv2d { batch, in_channels, in_height, in_width, out_channels, kernel, padding } = self.0.conv;
         let (size, blocks) = ConvReluPool::workgroup(in_channels.div_ceil(4));
-        let tiles = batch.div_ceil(TILE) * in_height.div_ceil(2) * in_width.div_ceil(2);
         let iterations = kernel * (1 + kernel * (1 + self.0.quads()));
-        let tiled = |shader| Variant::tiled(shader, tiles, size, iterations).repeated(blocks);
-        let mut variants = self.0.fast(
-            Some(tiled(shader!("conv_relu_pool_backward_input.quad"))),
-            None,
-            tiled(shader!("conv_relu_pool_backward_input.subgroup")),
-        );
+        let tiled = |shader, samples: usize, shift: usize| {
+            let tiles = batch.div_ceil(samples) * (in_height + shift).div_ceil(2) * (in_width + shift).div_ceil(2);
+            Variant::tiled(shader, tiles, size, iterations).repeated(blocks)
+        };
+        // Its blocks begin where the windows do that reach them.
+        let shift = padding / 2 % 2;
+        let mut variants = self.0.fast([
+            (Sizes::Quads3x3, tiled(shader!("conv_relu_pool_backward_input.quad_3x3"), 2 * TILE, shift)),
+            (Sizes::Quads, tiled(shader!("conv_relu_pool_backward_input.quad"), TILE, 0)),
+            (Sizes::Any, tiled(shader!("conv_relu_pool_backward_input.subgroup"), TILE, 0)),
+        ]);
         let iterations = kernel * (1 + kernel * (1 + out_channels));
         variants.push(Variant::linear(
             shader!("conv_relu_pool_backward_input"),
