@@ -41,6 +41,8 @@ const FAST_POOL: usize = 2;
 /// The sizes that a fast variant is for.
 #[derive(Clone, Copy)]
 enum Sizes {
+    /// Kernels of 3x3 over one input channel, a number of output channels that is a multiple of 4.
+    Grey3x3,
     /// Kernels of 3x3, numbers of input and output channels that are multiples of 4.
     Quads3x3,
     /// Numbers of input and output channels that are multiples of 4.
@@ -130,6 +132,7 @@ impl ConvReluPool {
         let Conv2d { in_channels, out_channels, kernel, .. } = self.conv;
         let has_quads = in_channels.is_multiple_of(4) && out_channels.is_multiple_of(4);
         let fits = |sizes: Sizes| match sizes {
+            Sizes::Grey3x3 => in_channels == 1 && out_channels.is_multiple_of(4) && kernel == 3,
             Sizes::Quads3x3 => has_quads && kernel == 3,
             Sizes::Quads => has_quads,
             Sizes::OutQuads => out_channels.is_multiple_of(4),
@@ -241,6 +244,7 @@ impl Op for ConvReluPoolForward {
             Variant::tiled(shader, self.0.windows().div_ceil(tile), size, iterations).repeated(blocks)
         };
         let mut variants = self.0.fast([
+            (Sizes::Grey3x3, tiled(shader!("conv_relu_pool_forward.grey_3x3"), 8 * TILE)),
             (Sizes::Quads3x3, tiled(shader!("conv_relu_pool_forward.quad_3x3"), 2 * TILE)),
             (Sizes::Quads, tiled(shader!("conv_relu_pool_forward.quad"), TILE)),
             (Sizes::OutQuads, tiled(shader!("conv_relu_pool_forward.quad_out"), TILE)),

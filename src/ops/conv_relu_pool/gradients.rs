@@ -50,6 +50,7 @@ impl Op for ConvReluPoolBackwardWeight {
         let run_quads = self.0.conv.kernel * self.0.run_quads();
         let in_quads = self.0.conv.in_channels.div_ceil(4);
         let mut variants = self.0.fast([
+            (Sizes::Grey3x3, tiled(shader!("conv_relu_pool_backward_weight.grey_3x3"), 1)),
             (Sizes::Quads3x3, tiled(shader!("conv_relu_pool_backward_weight.quad_3x3"), in_quads)),
             (Sizes::Quads, tiled(shader!("conv_relu_pool_backward_weight.quad"), run_quads.div_ceil(TILE))),
             // For first layers, of a single channel: their kernels have few quads.
