@@ -1,5 +1,5 @@
 // Gradient of convolution by kernels of 3x3, ReLU and max-pooling over windows of 2x2 with respect to the input; a workgroup for
-// a block of 2x2 positions in 32 samples, in which each invocation has four neighbouring input channels: 32 tiles of 4 channels
+// a block of 2x2 positions in 16 samples, in which each invocation has four neighbouring input channels: 16 tiles of 4 channels
 // by the 4 positions of the block, in registers.
 //
 //   input_grad[n,y,x,c] = sum over ky, kx, o of map_grad[n, y + before - ky, x + before - kx, o] * weight[ky,kx,c,o]
@@ -111,11 +111,11 @@ fn conv_relu_pool_backward_input(
     // No invocation may leave early: those beyond the last channel help to load gradients, and store nothing.
     let in_quad = group.z * workgroup_size + local;
     let tile = group.x + group.y * groups.x;
-    let first = tile / blocks * 32u;
+    let first = tile / blocks * 16u;
     let y = tile % blocks / blocks_per_row * 2u - shift;
     let x = tile % blocks_per_row * 2u - shift;
 
-    var sums: array<mat4x4<f32>, 32>;
+    var sums: array<mat4x4<f32>, 16>;
     for (var down = 0u; down < 2u; down++) {
         for (var right = 0u; right < 2u; right++) {
             // Windows above and to the left of the map wrap round to huge numbers.
@@ -138,42 +138,20 @@ fn conv_relu_pool_backward_input(
                 sums[10] = add_sample(2u, sums[10]); sums[11] = add_sample(3u, sums[11]);
                 sums[12] = add_sample(4u, sums[12]); sums[13] = add_sample(5u, sums[13]);
                 sums[14] = add_sample(6u, sums[14]); sums[15] = add_sample(7u, sums[15]);
-                load_window(first + 16u + lane % 8u, window_y, window_x, nearest, quad);
-                sums[16] = add_sample(0u, sums[16]); sums[17] = add_sample(1u, sums[17]);
-                sums[18] = add_sample(2u, sums[18]); sums[19] = add_sample(3u, sums[19]);
-                sums[20] = add_sample(4u, sums[20]); sums[21] = add_sample(5u, sums[21]);
-                sums[22] = add_sample(6u, sums[22]); sums[23] = add_sample(7u, sums[23]);
-                load_window(first + 24u + lane % 8u, window_y, window_x, nearest, quad);
-                sums[24] = add_sample(0u, sums[24]); sums[25] = add_sample(1u, sums[25]);
-                sums[26] = add_sample(2u, sums[26]); sums[27] = add_sample(3u, sums[27]);
-                sums[28] = add_sample(4u, sums[28]); sums[29] = add_sample(5u, sums[29]);
-                sums[30] = add_sample(6u, sums[30]); sums[31] = add_sample(7u, sums[31]);
             }
             // What was near the windows on one side is far from those on the other.
             sums[0] = with_columns_exchanged(sums[0]); sums[1] = with_columns_exchanged(sums[1]); sums[2] = with_columns_exchanged(sums[2]); sums[3] = with_columns_exchanged(sums[3]);
             sums[4] = with_columns_exchanged(sums[4]); sums[5] = with_columns_exchanged(sums[5]); sums[6] = with_columns_exchanged(sums[6]); sums[7] = with_columns_exchanged(sums[7]);
             sums[8] = with_columns_exchanged(sums[8]); sums[9] = with_columns_exchanged(sums[9]); sums[10] = with_columns_exchanged(sums[10]); sums[11] = with_columns_exchanged(sums[11]);
             sums[12] = with_columns_exchanged(sums[12]); sums[13] = with_columns_exchanged(sums[13]); sums[14] = with_columns_exchanged(sums[14]); sums[15] = with_columns_exchanged(sums[15]);
-            sums[16] = with_columns_exchanged(sums[16]); sums[17] = with_columns_exchanged(sums[17]); sums[18] = with_columns_exchanged(sums[18]); sums[19] = with_columns_exchanged(sums[19]);
-            sums[20] = with_columns_exchanged(sums[20]); sums[21] = with_columns_exchanged(sums[21]); sums[22] = with_columns_exchanged(sums[22]); sums[23] = with_columns_exchanged(sums[23]);
-            sums[24] = with_columns_exchanged(sums[24]); sums[25] = with_columns_exchanged(sums[25]); sums[26] = with_columns_exchanged(sums[26]); sums[27] = with_columns_exchanged(sums[27]);
-            sums[28] = with_columns_exchanged(sums[28]); sums[29] = with_columns_exchanged(sums[29]); sums[30] = with_columns_exchanged(sums[30]); sums[31] = with_columns_exchanged(sums[31]);
         }
         sums[0] = with_rows_exchanged(sums[0]); sums[1] = with_rows_exchanged(sums[1]); sums[2] = with_rows_exchanged(sums[2]); sums[3] = with_rows_exchanged(sums[3]);
         sums[4] = with_rows_exchanged(sums[4]); sums[5] = with_rows_exchanged(sums[5]); sums[6] = with_rows_exchanged(sums[6]); sums[7] = with_rows_exchanged(sums[7]);
         sums[8] = with_rows_exchanged(sums[8]); sums[9] = with_rows_exchanged(sums[9]); sums[10] = with_rows_exchanged(sums[10]); sums[11] = with_rows_exchanged(sums[11]);
         sums[12] = with_rows_exchanged(sums[12]); sums[13] = with_rows_exchanged(sums[13]); sums[14] = with_rows_exchanged(sums[14]); sums[15] = with_rows_exchanged(sums[15]);
-        sums[16] = with_rows_exchanged(sums[16]); sums[17] = with_rows_exchanged(sums[17]); sums[18] = with_rows_exchanged(sums[18]); sums[19] = with_rows_exchanged(sums[19]);
-        sums[20] = with_rows_exchanged(sums[20]); sums[21] = with_rows_exchanged(sums[21]); sums[22] = with_rows_exchanged(sums[22]); sums[23] = with_rows_exchanged(sums[23]);
-        sums[24] = with_rows_exchanged(sums[24]); sums[25] = with_rows_exchanged(sums[25]); sums[26] = with_rows_exchanged(sums[26]); sums[27] = with_rows_exchanged(sums[27]);
-        sums[28] = with_rows_exchanged(sums[28]); sums[29] = with_rows_exchanged(sums[29]); sums[30] = with_rows_exchanged(sums[30]); sums[31] = with_rows_exchanged(sums[31]);
     }
     store(first, y, x, in_quad, sums[0]); store(first + 1u, y, x, in_quad, sums[1]); store(first + 2u, y, x, in_quad, sums[2]); store(first + 3u, y, x, in_quad, sums[3]);
     store(first + 4u, y, x, in_quad, sums[4]); store(first + 5u, y, x, in_quad, sums[5]); store(first + 6u, y, x, in_quad, sums[6]); store(first + 7u, y, x, in_quad, sums[7]);
     store(first + 8u, y, x, in_quad, sums[8]); store(first + 9u, y, x, in_quad, sums[9]); store(first + 10u, y, x, in_quad, sums[10]); store(first + 11u, y, x, in_quad, sums[11]);
     store(first + 12u, y, x, in_quad, sums[12]); store(first + 13u, y, x, in_quad, sums[13]); store(first + 14u, y, x, in_quad, sums[14]); store(first + 15u, y, x, in_quad, sums[15]);
-    store(first + 16u, y, x, in_quad, sums[16]); store(first + 17u, y, x, in_quad, sums[17]); store(first + 18u, y, x, in_quad, sums[18]); store(first + 19u, y, x, in_quad, sums[19]);
-    store(first + 20u, y, x, in_quad, sums[20]); store(first + 21u, y, x, in_quad, sums[21]); store(first + 22u, y, x, in_quad, sums[22]); store(first + 23u, y, x, in_quad, sums[23]);
-    store(first + 24u, y, x, in_quad, sums[24]); store(first + 25u, y, x, in_quad, sums[25]); store(first + 26u, y, x, in_quad, sums[26]); store(first + 27u, y, x, in_quad, sums[27]);
-    store(first + 28u, y, x, in_quad, sums[28]); store(first + 29u, y, x, in_quad, sums[29]); store(first + 30u, y, x, in_quad, sums[30]); store(first + 31u, y, x, in_quad, sums[31]);
 }

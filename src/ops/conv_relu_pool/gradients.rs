@@ -152,7 +152,8 @@ impl Op for ConvReluPoolBackwardInput {
         // Its blocks begin where the windows do that reach them.
         let shift = padding / 2 % 2;
         let mut variants = self.0.fast([
-            (Sizes::Quads3x3, tiled(shader!("conv_relu_pool_backward_input.quad_3x3"), 4 * TILE, shift)),
+            (Sizes::Quads3x3, tiled(shader!("conv_relu_pool_backward_input.quad_3x3"), 2 * TILE, shift)),
+            (Sizes::Quads3x3, tiled(shader!("conv_relu_pool_backward_input.quad_3x3_wide"), 4 * TILE, shift)),
             (Sizes::Quads, tiled(shader!("conv_relu_pool_backward_input.quad"), TILE, 0)),
             (Sizes::Any, tiled(shader!("conv_relu_pool_backward_input.subgroup"), TILE, 0)),
         ]);
