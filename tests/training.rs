@@ -3,14 +3,18 @@
 mod common;
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use common::{adapter_name, gpus, without_adapter};
 use gpu_digits::data::{Dataset, Folders, Request, load};
 use gpu_digits::device::Device;
 use gpu_digits::executor::{Observer, Unobserved};
 use gpu_digits::model::Model;
-use gpu_digits::plan::Optimizer;
+use gpu_digits::op::{Op, Operand, Shader, Variant};
+use gpu_digits::ops::Case;
+use gpu_digits::plan::{Optimizer, Phase, Plan, PlanConfig};
 use gpu_digits::schedule::Schedule;
+use gpu_digits::tensor::HostTensor;
 use gpu_digits::train::{Epoch, TrainConfig, Trainer};
 use gpu_digits::weights;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -37,9 +41,13 @@ fn main() {
     ];
     let mut trials: Vec<Trial> =
         on_cpu.into_iter().map(|(name, test)| Trial::test(name, move || test(&Device::Cpu))).collect();
+    let on_gpus: [(&str, AdapterTest); 1] =
+        [("of_kernels_that_do_not_compile_the_first_of_the_plan_is_named", broken_kernels)];
     let gpus = gpus();
     for (name, test) in on_each {
         trials.push(Trial::test(format!("{name} [cpu]"), move || test(&Device::Cpu)));
+    }
+    for (name, test) in on_each.into_iter().chain(on_gpus) {
         if gpus.is_empty() {
             trials.push(without_adapter(name));
         }
@@ -144,6 +152,68 @@ impl Observer for Inside {
         self.counters.push(steps);
         ControlFlow::Continue(())
     }
+}
+
+/// An op whose shader cannot be compiled.
+#[derive(Debug)]
+struct Broken(Case);
+
+impl Op for Broken {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn sizes(&self) -> Vec<(&'static str, f64)> {
+        self.0.sizes()
+    }
+
+    fn operands(&self) -> Vec<Operand> {
+        self.0.operands()
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        let shader = Shader { file: self.0.name(), source: "fn main() -> nonsense {}" };
+        self.0.variants().into_iter().map(|variant| Variant { shader, ..variant }).collect()
+    }
+
+    fn reference(&self, tensors: &mut [HostTensor]) {
+        self.0.reference(tensors);
+    }
+
+    fn flops(&self) -> u64 {
+        self.0.flops()
+    }
+
+    fn tolerance(&self) -> f64 {
+        self.0.tolerance()
+    }
+}
+
+fn broken_kernels(device: &Device) -> Result<(), Failed> {
+    let model: Model = SMALL.parse()?;
+    let config = PlanConfig { batch: 4, images: 8, batches: 2, steps: 2, optimizer: None, fuse: false };
+    let whole = Plan::new(&model, PlanConfig { optimizer: Some(Optimizer::adam(0.0, false)), ..config })?;
+    let cases = whole.cases();
+    // Several are broken, in places far from each other; each time another is the first.
+    for first in [0, cases.len() / 3, cases.len() / 2] {
+        let broken: Vec<String> = cases.iter().skip(first).step_by(4).map(|case| case.label()).collect();
+        check(broken.len() > 1, "only one op is broken")?;
+        let mut plan = whole.clone();
+        for call in plan.train.iter_mut().chain(&mut plan.evaluate) {
+            if broken.contains(&call.op.label()) {
+                call.op = Arc::new(Broken(call.op.clone()));
+            }
+        }
+        let Err(error) = block_on(device.executor(plan)) else {
+            return Err(Failed::from("a broken shader was compiled"));
+        };
+        let error = error.to_string();
+        let parts = [format!("cannot compile `{}`", broken[0]), format!("shaders/{}.wgsl", cases[first].name())];
+        check(parts.iter().all(|part| error.contains(part)), format!("`{}` is not named: {error}", broken[0]))?;
+    }
+    // Each thread has caught its own errors: none is left that would fail the next run.
+    let mut executor = block_on(device.executor(whole))?;
+    check(block_on(executor.run(Phase::Train, 2, &mut Unobserved))? == 2, "the device does not run any more")
 }
 
 fn losses_are_the_cpus(device: &Device) -> Result<(), Failed> {

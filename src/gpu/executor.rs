@@ -5,13 +5,14 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use rayon::prelude::*;
 
 use super::Gpu;
 use super::adapters::AdapterKind;
 use super::kernel::{Dispatch, Kernel, choose_variant, staging_buffer, storage_buffer};
 use crate::executor::{Counters, Executor, Observer, Pending, ensure_fits, free_host_memory};
-use crate::op::variant_label;
-use crate::plan::{Phase, Plan, TensorId};
+use crate::op::{Op, Variant, variant_label};
+use crate::plan::{Call, Phase, Plan, TensorId};
 use crate::tensor::HostTensor;
 use crate::trace::Span;
 
@@ -84,39 +85,18 @@ impl GpuExecutor {
             bail!("{info} has not the {needed} MiB of memory that the plan takes; make the batch smaller: {error}");
         }
 
-        let mut executor = Self {
-            gpu: gpu.clone(),
-            counters: Counters { allocations: allocations as u64, ..Counters::default() },
-            plan,
-            places,
-            train: vec![],
-            evaluate: vec![],
-            history_copies,
-        };
-        let mut kernels = HashMap::new();
-        executor.train = executor.dispatches(Phase::Train, &mut kernels).await?;
-        executor.evaluate = executor.dispatches(Phase::Evaluate, &mut kernels).await?;
-        Ok(executor)
-    }
-
-    /// The dispatches of a phase; calls of the same op at the same sizes share a kernel.
-    async fn dispatches(&self, phase: Phase, kernels: &mut HashMap<String, Kernel>) -> Result<Vec<Dispatch>> {
-        let mut dispatches = Vec::new();
-        for call in self.plan.calls(phase) {
-            let variant = choose_variant(&self.gpu, call.op.as_ref())?;
-            let label = variant_label(call.op.as_ref(), &variant);
-            let kernel = match kernels.get(&label) {
-                Some(kernel) => kernel.clone(),
-                None => Kernel::compile(&self.gpu, call.op.as_ref(), &variant).await?,
-            };
-            kernels.insert(label, kernel.clone());
+        let calls: Vec<&Call> = plan.train.iter().chain(&plan.evaluate).collect();
+        let bind = |(call, kernel): (&&Call, Kernel)| {
             let bindings = call.tensors.iter().map(|id| {
-                let Place { buffer, offset, size } = &self.places[id.0];
+                let Place { buffer, offset, size } = &places[id.0];
                 wgpu::BufferBinding { buffer, offset: *offset, size: Some(*size) }
             });
-            dispatches.push(kernel.bind(&self.gpu, &bindings.collect::<Vec<_>>()));
-        }
-        Ok(dispatches)
+            kernel.bind(gpu, &bindings.collect::<Vec<_>>())
+        };
+        let mut train: Vec<Dispatch> = calls.iter().zip(kernels(gpu, &calls).await?).map(bind).collect();
+        let evaluate = train.split_off(plan.train.len());
+        let counters = Counters { allocations: allocations as u64, ..Counters::default() };
+        Ok(Self { gpu: gpu.clone(), plan, places, train, evaluate, history_copies, counters })
     }
 
     pub(super) fn phase(&self, phase: Phase) -> &[Dispatch] {
@@ -187,6 +167,30 @@ impl GpuExecutor {
         }
         Ok(submitted)
     }
+}
+
+/// A kernel for each call, compiled on all threads; calls of the same op at the same sizes share one.
+///
+/// Where several do not compile, the error is that of the first call, however the threads took turns.
+async fn kernels(gpu: &Gpu, calls: &[&Call]) -> Result<Vec<Kernel>> {
+    let mut places = HashMap::new();
+    let mut place_of_call = Vec::new();
+    let mut different: Vec<(&dyn Op, Variant)> = Vec::new();
+    for call in calls {
+        let op = call.op.as_ref();
+        let variant = choose_variant(gpu, op)?;
+        let place = *places.entry(variant_label(op, &variant)).or_insert(different.len());
+        if place == different.len() {
+            different.push((op, variant));
+        }
+        place_of_call.push(place);
+    }
+    let compiling: Vec<_> = different.par_iter().map(|(op, variant)| Kernel::compile(gpu, *op, variant)).collect();
+    let mut kernels = Vec::new();
+    for kernel in compiling {
+        kernels.push(kernel.await?);
+    }
+    Ok(place_of_call.into_iter().map(|place| kernels[place].clone()).collect())
 }
 
 impl Executor for GpuExecutor {
