@@ -1,7 +1,7 @@
 //! The GPU executor: a plan as buffers, kernels and bind groups that are all made before the first step.
 
 use std::collections::{HashMap, VecDeque};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::Gpu;
 use super::adapters::AdapterKind;
 use super::kernel::{Dispatch, Kernel, choose_variant, staging_buffer, storage_buffer};
-use crate::executor::{Counters, Executor, Observer, Pending, ensure_fits, free_host_memory};
+use crate::executor::{Counters, Executor, Observer, Pending, Unobserved, ensure_fits, free_host_memory};
 use crate::op::{Op, Variant, variant_label};
 use crate::plan::{Call, Phase, Plan, TensorId};
 use crate::tensor::HostTensor;
@@ -42,6 +42,22 @@ struct Place {
     buffer: wgpu::Buffer,
     offset: u64,
     size: std::num::NonZeroU64,
+}
+
+/// A group of steps to hand to the device.
+struct Group<'a> {
+    phase: Phase,
+    /// Which steps of the run, counted from 0.
+    steps: Range<usize>,
+    /// Which of the copies takes the history as it is after the group.
+    history_copy: Option<usize>,
+    collection: Option<&'a Collection>,
+}
+
+/// A tensor as each step of a run leaves it, one after the other, where the host can read them.
+struct Collection {
+    tensor: TensorId,
+    staging: wgpu::Buffer,
 }
 
 /// A group of steps that the device has not been seen to finish.
@@ -106,27 +122,41 @@ impl GpuExecutor {
         }
     }
 
-    /// Hands a group of steps to the device, with a copy of the history after it where `history_copy` names a buffer.
-    fn submit(&mut self, phase: Phase, steps: usize, history_copy: Option<usize>) -> wgpu::SubmissionIndex {
+    /// Hands a group of steps to the device.
+    fn submit(&mut self, group: &Group<'_>) -> wgpu::SubmissionIndex {
         let start = Instant::now();
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        {
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            for _ in 0..steps {
-                for dispatch in self.phase(phase) {
-                    dispatch.encode(&mut pass);
-                }
+        if let Some(Collection { tensor, staging }) = group.collection {
+            let Place { buffer, offset, size } = &self.places[tensor.0];
+            for step in group.steps.clone() {
+                self.encode(&mut encoder, group.phase, 1);
+                encoder.copy_buffer_to_buffer(buffer, *offset, staging, step as u64 * size.get(), size.get());
             }
+        } else {
+            self.encode(&mut encoder, group.phase, group.steps.len());
         }
-        if let Some(copy) = history_copy {
+        if let Some(copy) = group.history_copy {
             let Place { buffer, offset, size } = &self.places[self.plan.host.history.0];
             encoder.copy_buffer_to_buffer(buffer, *offset, &self.history_copies[copy], 0, size.get());
         }
-        self.counters.steps += steps as u64;
+        let commands = encoder.finish();
+        let encoded = Instant::now();
+        let submission = self.gpu.queue.submit([commands]);
+        self.counters.steps += group.steps.len() as u64;
         self.counters.submissions += 1;
-        let submission = self.gpu.queue.submit([encoder.finish()]);
-        self.counters.host_seconds += start.elapsed().as_secs_f64();
+        self.counters.encode_seconds += (encoded - start).as_secs_f64();
+        self.counters.submit_seconds += encoded.elapsed().as_secs_f64();
         submission
+    }
+
+    /// Appends a pass of some steps.
+    fn encode(&self, encoder: &mut wgpu::CommandEncoder, phase: Phase, steps: usize) {
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        for _ in 0..steps {
+            for dispatch in self.phase(phase) {
+                dispatch.encode(&mut pass);
+            }
+        }
     }
 
     /// Waits for a group and tells the observer.
@@ -140,7 +170,13 @@ impl GpuExecutor {
         Ok(observer.progress(group.steps_after, Some(bytemuck::cast_slice(&words))))
     }
 
-    async fn run_groups(&mut self, phase: Phase, steps: usize, observer: &mut dyn Observer) -> Result<usize> {
+    async fn run_groups(
+        &mut self,
+        phase: Phase,
+        steps: usize,
+        observer: &mut dyn Observer,
+        collection: Option<&Collection>,
+    ) -> Result<usize> {
         let mut in_flight = VecDeque::with_capacity(GROUPS_IN_FLIGHT);
         let (mut submitted, mut group_size, mut stopped) = (0, 1, false);
         let mut next_copy = (0..GROUPS_IN_FLIGHT).cycle();
@@ -158,10 +194,10 @@ impl GpuExecutor {
                 }
                 continue;
             }
-            let size = group_size.min(steps - submitted);
-            submitted += size;
+            let group = submitted..submitted + group_size.min(steps - submitted);
+            submitted = group.end;
             let history_copy = observer.watches_history().then(|| next_copy.next()).flatten();
-            let submission = self.submit(phase, size, history_copy);
+            let submission = self.submit(&Group { phase, steps: group, history_copy, collection });
             let done = self.gpu.done();
             in_flight.push_back(InFlight { steps_after: submitted, submission, done, history_copy });
         }
@@ -220,7 +256,18 @@ impl Executor for GpuExecutor {
     }
 
     fn run<'a>(&'a mut self, phase: Phase, steps: usize, observer: &'a mut dyn Observer) -> Pending<'a, Result<usize>> {
-        Box::pin(self.run_groups(phase, steps, observer))
+        Box::pin(self.run_groups(phase, steps, observer, None))
+    }
+
+    fn run_collecting(&mut self, phase: Phase, steps: usize, tensor: TensorId) -> Pending<'_, Result<Vec<u32>>> {
+        Box::pin(async move {
+            self.counters.reads += 1;
+            self.counters.allocations += 1;
+            let staging = staging_buffer(&self.gpu, steps * self.plan.tensor(tensor).shape.len());
+            let collection = Collection { tensor, staging };
+            self.run_groups(phase, steps, &mut Unobserved, Some(&collection)).await?;
+            self.gpu.read_mapped(&collection.staging, None).await
+        })
     }
 
     fn run_call(&mut self, phase: Phase, index: usize) -> Pending<'_, Result<()>> {

@@ -557,13 +557,18 @@ fn tune(home: &Home, device: &str) -> Result<(), Failed> {
 fn bench_train(home: &Home, device: &str) -> Result<(), Failed> {
     let words = ["bench", "train", "--device", device, "--model", "flatten, dense 10", "--batch-size", "1,4"];
     let run = home.run(&[&words[..], &["--samples", "2", "--json", "steps.json"]].concat());
-    run.exits_with(0)?.prints(&["images/s", "train", "infer", "dispatches"])?;
+    run.exits_with(0)?.prints(&["images/s", "train", "infer", "encode", "submit", "dispatches"])?;
     let report = home.json("steps.json")?;
     let steps = report["adapters"][0]["steps"].as_array().cloned().unwrap_or_default();
     let rows: Vec<_> = steps.iter().map(|step| (step["kind"].as_str(), step["batch_size"].as_u64())).collect();
     let wanted =
         [("train", 1), ("train", 4), ("infer", 1), ("infer", 4)].map(|(kind, batch)| (Some(kind), Some(batch)));
     check(rows == wanted, format!("{rows:?}"))?;
+    for step in &steps {
+        let [host, encode, submit] =
+            ["host_seconds", "encode_seconds", "submit_seconds"].map(|key| step[key].as_f64().unwrap_or_default());
+        check(encode > 0.0 && submit > 0.0 && (encode + submit - host).abs() < 1e-9, step.to_string())?;
+    }
     check(steps.iter().all(|step| step["images_per_second"].as_f64() > Some(0.0)), report.to_string())
 }
 
