@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
 
 use super::Gpu;
-use super::adapters::AdapterKind;
+use super::adapters::{AdapterKind, Backend};
 use super::kernel::{Dispatch, Kernel, choose_variant, staging_buffer, storage_buffer};
 use crate::executor::{Counters, Executor, Observer, Pending, Unobserved, ensure_fits, free_host_memory};
 use crate::op::{Op, Variant, variant_label};
@@ -205,7 +205,8 @@ impl GpuExecutor {
     }
 }
 
-/// A kernel for each call, compiled on all threads; calls of the same op at the same sizes share one.
+/// A kernel for each call, compiled on all threads that the backend can use; calls of the same op at the same sizes share
+/// one.
 ///
 /// Where several do not compile, the error is that of the first call, however the threads took turns.
 async fn kernels(gpu: &Gpu, calls: &[&Call]) -> Result<Vec<Kernel>> {
@@ -221,7 +222,11 @@ async fn kernels(gpu: &Gpu, calls: &[&Call]) -> Result<Vec<Kernel>> {
         }
         place_of_call.push(place);
     }
-    let compiling: Vec<_> = different.par_iter().map(|(op, variant)| Kernel::compile(gpu, *op, variant)).collect();
+    let compile = |(op, variant): &(&dyn Op, Variant)| Kernel::compile(gpu, *op, variant);
+    // GL has one context: threads would only queue for it, and wgpu panics where one queues for seconds.
+    let is_in_turn = gpu.info().backend == Backend::Gl;
+    let compiling: Vec<_> =
+        if is_in_turn { different.iter().map(compile).collect() } else { different.par_iter().map(compile).collect() };
     let mut kernels = Vec::new();
     for kernel in compiling {
         kernels.push(kernel.await?);
