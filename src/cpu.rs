@@ -51,6 +51,14 @@ impl CpuExecutor {
         &self.tensors[id.0]
     }
 
+    fn step(&mut self, phase: Phase) {
+        for index in 0..self.plan.calls(phase).len() {
+            self.execute(phase, index);
+        }
+        self.counters.steps += 1;
+        self.counters.submissions += 1;
+    }
+
     fn execute(&mut self, phase: Phase, index: usize) {
         let Self { plan, tensors, parts, .. } = self;
         let call = &plan.calls(phase)[index];
@@ -102,17 +110,25 @@ impl Executor for CpuExecutor {
     fn run<'a>(&'a mut self, phase: Phase, steps: usize, observer: &'a mut dyn Observer) -> Pending<'a, Result<usize>> {
         Box::pin(async move {
             for done in 1..=steps {
-                for index in 0..self.plan.calls(phase).len() {
-                    self.execute(phase, index);
-                }
-                self.counters.steps += 1;
-                self.counters.submissions += 1;
+                self.step(phase);
                 let history = observer.watches_history().then(|| self.tensors[self.plan.host.history.0].f32());
                 if observer.progress(done, history) == ControlFlow::Break(()) {
                     return Ok(done);
                 }
             }
             Ok(steps)
+        })
+    }
+
+    fn run_collecting(&mut self, phase: Phase, steps: usize, tensor: TensorId) -> Pending<'_, Result<Vec<u32>>> {
+        Box::pin(async move {
+            self.counters.reads += 1;
+            let mut words = Vec::new();
+            for _ in 0..steps {
+                self.step(phase);
+                words.extend_from_slice(self.tensors[tensor.0].words());
+            }
+            Ok(words)
         })
     }
 

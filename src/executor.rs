@@ -24,8 +24,11 @@ pub struct Counters {
     pub steps: u64,
     /// Groups of steps handed to the device.
     pub submissions: u64,
-    /// Seconds that the host took to encode and submit them.
-    pub host_seconds: f64,
+    /// Seconds that the host took to encode them.
+    pub encode_seconds: f64,
+    /// Seconds that it took to hand them to the driver, which may let it wait: Mesa's software Vulkan does so until an
+    /// earlier group is done.
+    pub submit_seconds: f64,
 }
 
 /// Watches a run and may end it.
@@ -64,6 +67,10 @@ pub trait Executor {
 
     /// Runs `steps` steps and gives the number run, fewer only where the observer ended it.
     fn run<'a>(&'a mut self, phase: Phase, steps: usize, observer: &'a mut dyn Observer) -> Pending<'a, Result<usize>>;
+
+    /// Runs `steps` steps and gives the words of a tensor as each of them left it, one after the other; they are read
+    /// once, after the last.
+    fn run_collecting(&mut self, phase: Phase, steps: usize, tensor: TensorId) -> Pending<'_, Result<Vec<u32>>>;
 
     /// Runs one call of a phase alone.
     fn run_call(&mut self, phase: Phase, index: usize) -> Pending<'_, Result<()>>;

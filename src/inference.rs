@@ -22,18 +22,18 @@ pub async fn probabilities(
 ) -> Result<Vec<[f32; CLASSES]>> {
     const MOST_AT_ONCE: usize = 256;
     let count = images.len() / IMAGE_BYTES;
-    let batch = count.clamp(1, MOST_AT_ONCE);
-    let mut executor = evaluator(device, model, parameters, images, batch, device.prefers_fused()).await?;
-    let place = executor.plan().host.probability;
-    let indices: Vec<u32> = (0..count as u32).collect();
-    let mut rows = Vec::new();
-    for batch in indices.chunks(batch) {
-        write_order(executor.as_mut(), batch, 0, 0);
-        executor.run(Phase::Evaluate, 1, &mut Unobserved).await?;
-        let probability = executor.read(place).await?;
-        rows.extend(probability.f32().as_chunks().0.iter().take(batch.len()));
+    if count == 0 {
+        return Ok(vec![]);
     }
-    Ok(rows)
+    // Batches as even as can be, so that hardly any work is done for places without an image.
+    let batches = count.div_ceil(MOST_AT_ONCE);
+    let batch = count.div_ceil(batches);
+    let fuse = device.prefers_fused();
+    let mut executor = evaluator(device, model, parameters, images, batch, fuse).await?;
+    write_order(executor.as_mut(), &(0..count as u32).collect::<Vec<_>>(), 0, 0);
+    let place = executor.plan().host.probability;
+    let words = executor.run_collecting(Phase::Evaluate, batches, place).await?;
+    Ok(bytemuck::cast_slice(&words).as_chunks().0[..count].to_vec())
 }
 
 /// What each layer gives for some images, in the model's order: its name and a tensor of `[images, ...]`.
@@ -73,7 +73,8 @@ async fn evaluator(
     fuse: bool,
 ) -> Result<Box<dyn Executor>> {
     let count = images.len() / IMAGE_BYTES;
-    let config = PlanConfig { batch, images: count, batches: 1, steps: 1, optimizer: None, fuse };
+    let batches = count.div_ceil(batch);
+    let config = PlanConfig { batch, images: count, batches, steps: 1, optimizer: None, fuse };
     let mut executor = device.executor(Plan::new(model, config)?).await?;
     ResidentData::pack(&[(images, &vec![0; count])]).upload(executor.as_mut());
     write_parameters(executor.as_mut(), parameters);

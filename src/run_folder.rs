@@ -4,6 +4,7 @@
 //! object a line, told apart by `kind`: a [`MetricsRow`]. `epochs.csv` holds the epochs once more, for spreadsheets, and
 //! `predictions.csv` the ten probabilities of each test image.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -98,12 +99,40 @@ pub struct RunResult {
     pub interrupted: bool,
     /// Steps trained.
     pub steps: usize,
-    /// Seconds of training, without evaluation.
+    /// What came before the second step; none in runs of older versions.
+    #[serde(default)]
+    pub start_up: Option<StartUp>,
+    /// Seconds of training after the first step, without evaluation.
     pub training_seconds: f64,
     /// Share of the test images recognised; none where the run was interrupted.
     pub test_accuracy: Option<f64>,
     /// SHA-256 of the weights.
     pub weights_sha256: String,
+}
+
+/// The seconds until a run's first step was done, by what took them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StartUp {
+    /// Opening the device; 0 in a sweep, whose runs share it.
+    pub device_seconds: f64,
+    /// Loading the data, perhaps from the network; 0 in a sweep.
+    pub data_seconds: f64,
+    /// Memory and kernels, and the way of data and weights to the device.
+    pub executor_seconds: f64,
+    /// The first step, in which some drivers compile.
+    pub first_step_seconds: f64,
+}
+
+impl fmt::Display for StartUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { device_seconds, data_seconds, executor_seconds, first_step_seconds } = self;
+        let all = device_seconds + data_seconds + executor_seconds + first_step_seconds;
+        write!(
+            f,
+            "first step {all:.2} s after the start: device {device_seconds:.2} s, data {data_seconds:.2} s, memory and \
+             kernels {executor_seconds:.2} s, the step {first_step_seconds:.2} s"
+        )
+    }
 }
 
 /// A line of `metrics.jsonl`.
@@ -146,9 +175,9 @@ pub struct EpochRow {
     pub validation_loss: Option<f64>,
     /// Share of them recognised.
     pub validation_accuracy: Option<f64>,
-    /// Seconds of training.
+    /// Seconds of training; in the run's first epoch those after the first step, which is told apart.
     pub seconds: f64,
-    /// Images trained on a second.
+    /// Images trained on a second in that time.
     pub images_per_second: f64,
     /// The learning rate of its last step.
     pub learning_rate: f32,

@@ -143,7 +143,9 @@ impl fmt::Debug for HostTensor {
 
 /// Packs bytes four to a word, the first in the lowest bits; the last word is filled up with zeros.
 pub fn pack_bytes(bytes: &[u8]) -> Vec<u32> {
-    bytes.chunks(4).map(|chunk| chunk.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte))).collect()
+    let (words, rest) = bytes.as_chunks();
+    let filled_up = (!rest.is_empty()).then(|| std::array::from_fn(|place| rest.get(place).copied().unwrap_or(0)));
+    words.iter().copied().chain(filled_up).map(u32::from_le_bytes).collect()
 }
 
 #[cfg(test)]
@@ -153,6 +155,8 @@ mod tests {
     #[test]
     fn bytes_are_packed_first_byte_lowest() {
         assert_eq!(pack_bytes(&[1, 2, 3, 4, 5]), [0x0403_0201, 5]);
+        assert_eq!(pack_bytes(&[1, 2, 3, 4, 5, 6, 7, 8]), [0x0403_0201, 0x0807_0605]);
+        assert_eq!(pack_bytes(&[]), [] as [u32; 0]);
     }
 
     #[test]

@@ -122,9 +122,8 @@ pub(crate) struct ResidentData {
 impl ResidentData {
     /// Packs sets of images and labels.
     pub(crate) fn pack(sets: &[(&[u8], &[u8])]) -> Self {
-        let images: Vec<u8> = sets.iter().flat_map(|(images, _)| *images).copied().collect();
-        let labels: Vec<u8> = sets.iter().flat_map(|(_, labels)| *labels).copied().collect();
-        Self { images: pack_bytes(&images), labels: pack_bytes(&labels) }
+        let (images, labels): (Vec<&[u8]>, Vec<&[u8]>) = sets.iter().copied().unzip();
+        Self { images: pack_bytes(&images.concat()), labels: pack_bytes(&labels.concat()) }
     }
 
     pub(crate) fn upload(&self, executor: &mut dyn Executor) {

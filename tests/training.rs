@@ -3,14 +3,20 @@
 mod common;
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use common::{adapter_name, gpus, without_adapter};
 use gpu_digits::data::{Dataset, Folders, Request, load};
 use gpu_digits::device::Device;
-use gpu_digits::executor::{Observer, Unobserved};
+use gpu_digits::executor::{Counters, Observer, Unobserved};
+use gpu_digits::inference::probabilities;
 use gpu_digits::model::Model;
-use gpu_digits::plan::Optimizer;
+use gpu_digits::op::{Op, Operand, Shader, Variant};
+use gpu_digits::ops::Case;
+use gpu_digits::ops::batch::NO_SAMPLE;
+use gpu_digits::plan::{Optimizer, Phase, Plan, PlanConfig};
 use gpu_digits::schedule::Schedule;
+use gpu_digits::tensor::{HostTensor, pack_bytes};
 use gpu_digits::train::{Epoch, TrainConfig, Trainer};
 use gpu_digits::weights;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -29,17 +35,23 @@ fn main() {
         ("a_batch_larger_than_the_training_set_is_refused", too_large_a_batch),
         ("a_loss_that_is_not_finite_is_an_error", diverging),
     ];
-    let on_each: [(&str, AdapterTest); 4] = [
+    let on_each: [(&str, AdapterTest); 6] = [
         ("a_run_repeats_to_the_bit", repeats_to_the_bit),
         ("a_long_run_allocates_nothing_and_reads_nothing_inside_an_epoch", allocates_nothing),
+        ("a_watched_run_reads_its_history_once_a_group_and_allocates_nothing", watching_allocates_nothing),
+        ("what_an_evaluation_collects_is_read_once_and_does_not_depend_on_its_batches", collects),
         ("the_losses_of_ten_steps_plain_and_fused_are_the_cpus_to_1e-4", losses_are_the_cpus),
         ("a_small_network_learns_generated_digits", learns),
     ];
     let mut trials: Vec<Trial> =
         on_cpu.into_iter().map(|(name, test)| Trial::test(name, move || test(&Device::Cpu))).collect();
+    let on_gpus: [(&str, AdapterTest); 1] =
+        [("of_kernels_that_do_not_compile_the_first_of_the_plan_is_named", broken_kernels)];
     let gpus = gpus();
     for (name, test) in on_each {
         trials.push(Trial::test(format!("{name} [cpu]"), move || test(&Device::Cpu)));
+    }
+    for (name, test) in on_each.into_iter().chain(on_gpus) {
         if gpus.is_empty() {
             trials.push(without_adapter(name));
         }
@@ -116,34 +128,159 @@ fn same_bits_on_any_number_of_threads(device: &Device) -> Result<(), Failed> {
     check(hashes.iter().all(|hash| *hash == hashes[0]), format!("1, 2 and 5 threads gave {hashes:?}"))
 }
 
-fn allocates_nothing(device: &Device) -> Result<(), Failed> {
+/// An epoch of 500 short steps: what the executor counted in it, and what its observer was told.
+fn long_epoch(device: &Device, watches: bool) -> anyhow::Result<(Counters, Inside)> {
     let config = TrainConfig { epochs: 1, batch: 4, validation: 0, ..config() };
     let mut trainer = trainer(device, "flatten, dense 10", 2_000, config)?;
     let before = trainer.counters();
-    let inside = block_on(async {
-        let mut inside = Inside { counters: vec![] };
-        trainer.epoch(&mut inside).await.map(|_| inside.counters)
-    })?;
-    check(inside.len() > 1, "the observer was not told of the run's progress")?;
+    let mut inside = Inside { watches, told: vec![] };
+    block_on(trainer.epoch(&mut inside))?;
     let after = trainer.counters();
-    check(after.steps - before.steps == 500, format!("{} steps instead of 500", after.steps - before.steps))?;
+    let counted = Counters {
+        allocations: after.allocations - before.allocations,
+        reads: after.reads - before.reads,
+        steps: after.steps - before.steps,
+        submissions: after.submissions - before.submissions,
+        ..after
+    };
+    Ok((counted, inside))
+}
+
+fn allocates_nothing(device: &Device) -> Result<(), Failed> {
+    let (counted, inside) = long_epoch(device, false)?;
+    check(inside.told.len() > 1, "the observer was not told of the run's progress")?;
+    check(inside.told.iter().all(|(_, history)| !history), "something is read back for who does not watch")?;
+    check(counted.steps == 500, format!("{} steps instead of 500", counted.steps))?;
     // The epoch's one read, after its last step, brings its metrics; on a GPU it goes through one staging buffer.
-    check(after.reads - before.reads == 1, format!("{} reads in an epoch", after.reads - before.reads))?;
-    let allocations = after.allocations - before.allocations;
+    check(counted.reads == 1, format!("{} reads in an epoch", counted.reads))?;
+    let Counters { allocations, submissions, .. } = counted;
+    check(allocations <= 1, format!("{allocations} allocations in an epoch, at most its staging buffer is allowed"))?;
+    // A host that waited for each step would submit each alone.
+    let waits_seldom = matches!(device, Device::Cpu) || submissions <= 500 / 4;
+    check(waits_seldom, format!("{submissions} submissions of 500 steps"))
+}
+
+fn watching_allocates_nothing(device: &Device) -> Result<(), Failed> {
+    let (counted, inside) = long_epoch(device, true)?;
+    check(inside.told.iter().all(|(_, history)| *history), "a watching observer was told nothing of the history")?;
+    check(inside.told.last().is_some_and(|(steps, _)| *steps == 500), "it was not told of the last step")?;
+    let Counters { allocations, reads, submissions, .. } = counted;
+    check(inside.told.len() as u64 == submissions, "it was not told of each group")?;
+    // The CPU lends its memory.
+    let wanted = if matches!(device, Device::Cpu) { 1 } else { 1 + submissions };
+    check(reads == wanted, format!("{reads} reads for {submissions} groups"))?;
     check(allocations <= 1, format!("{allocations} allocations in an epoch, at most its staging buffer is allowed"))
 }
 
-/// Notes how often it is told of progress, and watches nothing.
+/// Notes what it is told: the steps done, and whether with the history.
 struct Inside {
-    counters: Vec<usize>,
+    watches: bool,
+    told: Vec<(usize, bool)>,
 }
 
 impl Observer for Inside {
+    fn watches_history(&self) -> bool {
+        self.watches
+    }
+
     fn progress(&mut self, steps: usize, history: Option<&[f32]>) -> ControlFlow<()> {
-        assert!(history.is_none(), "nothing is read back for who does not watch");
-        self.counters.push(steps);
+        self.told.push((steps, history.is_some()));
         ControlFlow::Continue(())
     }
+}
+
+fn collects(device: &Device) -> Result<(), Failed> {
+    let model: Model = SMALL.parse()?;
+    let parameters = model.initial_parameters(1);
+    let images = dataset(7).train.images;
+    // The last of three batches of three has two places without an image.
+    let config =
+        PlanConfig { batch: 3, images: 7, batches: 3, steps: 1, optimizer: None, fuse: device.prefers_fused() };
+    let mut executor = block_on(device.executor(Plan::new(&model, config)?))?;
+    let host = executor.plan().host.clone();
+    executor.write(host.images, &pack_bytes(&images));
+    for (parameter, values) in host.parameters.iter().zip(&parameters) {
+        executor.write(parameter.tensor, &parameter.arranged(values));
+    }
+    executor.write(host.order, &[0, 1, 2, 3, 4, 5, 6, NO_SAMPLE, NO_SAMPLE]);
+    let before = executor.counters();
+    let collected = block_on(executor.run_collecting(Phase::Evaluate, 3, host.probability))?;
+    let after = executor.counters();
+    check(after.steps - before.steps == 3 && after.reads - before.reads == 1, "not three steps and one read")?;
+    check(after.allocations - before.allocations <= 1, "more than its staging buffer was allocated")?;
+    let mut one_by_one = Vec::new();
+    executor.write(host.clock, &[0, 0, 0]);
+    for _ in 0..3 {
+        block_on(executor.run(Phase::Evaluate, 1, &mut Unobserved))?;
+        one_by_one.extend(block_on(executor.read(host.probability))?.words().to_vec());
+    }
+    check(collected.len() == 3 * 3 * 10 && collected == one_by_one, "other words than each step alone leaves")?;
+    let rows = block_on(probabilities(device, &model, &parameters, &images))?;
+    let difference = |(a, b): (&f32, &u32)| (a - f32::from_bits(*b)).abs();
+    let worst = rows.as_flattened().iter().zip(&collected).map(difference).fold(0.0, f32::max);
+    check(rows.len() == 7 && worst < 1e-5, format!("{} rows in one batch, off by {worst}", rows.len()))
+}
+
+/// An op whose shader cannot be compiled.
+#[derive(Debug)]
+struct Broken(Case);
+
+impl Op for Broken {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn sizes(&self) -> Vec<(&'static str, f64)> {
+        self.0.sizes()
+    }
+
+    fn operands(&self) -> Vec<Operand> {
+        self.0.operands()
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        let shader = Shader { file: self.0.name(), source: "fn main() -> nonsense {}" };
+        self.0.variants().into_iter().map(|variant| Variant { shader, ..variant }).collect()
+    }
+
+    fn reference(&self, tensors: &mut [HostTensor]) {
+        self.0.reference(tensors);
+    }
+
+    fn flops(&self) -> u64 {
+        self.0.flops()
+    }
+
+    fn tolerance(&self) -> f64 {
+        self.0.tolerance()
+    }
+}
+
+fn broken_kernels(device: &Device) -> Result<(), Failed> {
+    let model: Model = SMALL.parse()?;
+    let config = PlanConfig { batch: 4, images: 8, batches: 2, steps: 2, optimizer: None, fuse: false };
+    let whole = Plan::new(&model, PlanConfig { optimizer: Some(Optimizer::adam(0.0, false)), ..config })?;
+    let cases = whole.cases();
+    // Several are broken, in places far from each other; each time another is the first.
+    for first in [0, cases.len() / 3, cases.len() / 2] {
+        let broken: Vec<String> = cases.iter().skip(first).step_by(4).map(|case| case.label()).collect();
+        check(broken.len() > 1, "only one op is broken")?;
+        let mut plan = whole.clone();
+        for call in plan.train.iter_mut().chain(&mut plan.evaluate) {
+            if broken.contains(&call.op.label()) {
+                call.op = Arc::new(Broken(call.op.clone()));
+            }
+        }
+        let Err(error) = block_on(device.executor(plan)) else {
+            return Err(Failed::from("a broken shader was compiled"));
+        };
+        let error = error.to_string();
+        let parts = [format!("cannot compile `{}`", broken[0]), format!("shaders/{}.wgsl", cases[first].name())];
+        check(parts.iter().all(|part| error.contains(part)), format!("`{}` is not named: {error}", broken[0]))?;
+    }
+    // Each thread has caught its own errors: none is left that would fail the next run.
+    let mut executor = block_on(device.executor(whole))?;
+    check(block_on(executor.run(Phase::Train, 2, &mut Unobserved))? == 2, "the device does not run any more")
 }
 
 fn losses_are_the_cpus(device: &Device) -> Result<(), Failed> {

@@ -58,8 +58,14 @@ pub struct StepTiming {
     pub spread: f64,
     /// Samples.
     pub samples: usize,
-    /// What the host needs to encode and submit a step.
+    /// What the host needs to encode and submit a step: the sum of the next two.
     pub host_seconds: f64,
+    /// What it needs to encode a step; none in reports of older versions.
+    #[serde(default)]
+    pub encode_seconds: Option<f64>,
+    /// What handing a step to the driver takes, which may let the host wait for an earlier one; none as before.
+    #[serde(default)]
+    pub submit_seconds: Option<f64>,
     /// What the device needs of it, by its timestamps: from the beginning of the first kernel to the end of the last; none
     /// where the device has no timestamps.
     #[serde(default)]
@@ -109,7 +115,9 @@ pub async fn measure_steps(
     }
     samples.sort_by(f64::total_cmp);
     let (median, spread) = median_and_spread(&samples);
-    let host_seconds = executor.counters().host_seconds / executor.counters().steps as f64;
+    let counters = executor.counters();
+    let [encode_seconds, submit_seconds] =
+        [counters.encode_seconds, counters.submit_seconds].map(|seconds| seconds / counters.steps as f64);
     let device_seconds = if gpu.info().timestamps {
         executor.write(host.clock, &[0, 0, 0]);
         Some(device_seconds(&executor.trace(kind.phase(), TRACED_STEPS).await?))
@@ -124,7 +132,9 @@ pub async fn measure_steps(
         step_seconds: median,
         spread,
         samples: samples.len(),
-        host_seconds,
+        host_seconds: encode_seconds + submit_seconds,
+        encode_seconds: Some(encode_seconds),
+        submit_seconds: Some(submit_seconds),
         device_seconds,
         first_step_seconds,
         memory_bytes,

@@ -256,7 +256,9 @@ async fn bench_train(args: &BenchTrainArgs) -> Result<Verdict> {
     for gpu in &gpus {
         let mut steps: Vec<StepTiming> = Vec::new();
         println!("{}, {model}", gpu.info());
-        println!("  kind  batch     images/s        step    ±     device     host  first step  memory MB  dispatches");
+        println!(
+            "  kind  batch     images/s        step    ±     device    encode     submit  first step  memory MB  dispatches"
+        );
         for kind in [Kind::Train, Kind::Infer] {
             for &batch in &args.batch_size {
                 let timing = match measure_steps(gpu, &model, batch, kind, effort, fuse).await {
@@ -266,14 +268,16 @@ async fn bench_train(args: &BenchTrainArgs) -> Result<Verdict> {
                         continue;
                     }
                 };
+                let optional = |seconds: Option<f64>| seconds.map_or_else(|| "-".to_owned(), duration);
                 println!(
-                    "{:>6}  {batch:>5}  {:>11}  {:>10}  {:>2.0} %  {:>9}  {:>7}  {:>10}  {:>9.1}  {:>10}",
+                    "{:>6}  {batch:>5}  {:>11}  {:>10}  {:>2.0} %  {:>9}  {:>8}  {:>9}  {:>10}  {:>9.1}  {:>10}",
                     format!("{kind:?}").to_lowercase(),
                     thousands(timing.images_per_second as usize),
                     duration(timing.step_seconds),
                     100.0 * timing.spread,
-                    timing.device_seconds.map_or_else(|| "-".to_owned(), duration),
-                    duration(timing.host_seconds),
+                    optional(timing.device_seconds),
+                    optional(timing.encode_seconds),
+                    optional(timing.submit_seconds),
                     duration(timing.first_step_seconds),
                     timing.memory_bytes as f64 / 1e6,
                     timing.dispatches

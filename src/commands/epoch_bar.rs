@@ -1,22 +1,46 @@
-//! The progress bar of an epoch.
+//! The progress bar of an epoch, and its clock.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::executor::Observer;
 
-/// The progress bar of an epoch, and the ear for Ctrl-C.
-pub(super) struct EpochBar {
+/// How fast an epoch went.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Pace {
+    /// Seconds that count.
+    pub(super) seconds: f64,
+    /// Images of those seconds, a second.
+    pub(super) images_per_second: f64,
+}
+
+impl Pace {
+    /// The pace of `steps` steps in `seconds`, without the first of them, by their number and seconds, where that is given
+    /// and others came after.
+    fn new(steps: usize, batch: usize, seconds: f64, first: Option<(usize, f64)>) -> Self {
+        let (steps, seconds) = match first {
+            Some((first_steps, first_seconds)) if first_steps < steps => (steps - first_steps, seconds - first_seconds),
+            _ => (steps, seconds),
+        };
+        Self { seconds, images_per_second: (steps * batch) as f64 / seconds }
+    }
+}
+
+/// The progress bar of an epoch, its clock, and the ear for Ctrl-C.
+pub(super) struct EpochBar<'a> {
     bar: ProgressBar,
     batch: usize,
     stop: Arc<AtomicBool>,
+    start: Instant,
+    tell_first_step: Option<Box<dyn FnOnce(f64) + 'a>>,
+    first: Option<(usize, f64)>,
 }
 
-impl EpochBar {
+impl<'a> EpochBar<'a> {
     /// The bar of an epoch of `steps` steps.
     pub(super) fn new(title: String, steps: usize, batch: usize, stop: &Arc<AtomicBool>) -> Self {
         let bar = ProgressBar::new((steps * batch) as u64);
@@ -28,21 +52,32 @@ impl EpochBar {
         }));
         bar.set_prefix(title);
         bar.enable_steady_tick(Duration::from_millis(200));
-        Self { bar, batch, stop: Arc::clone(stop) }
+        Self { bar, batch, stop: Arc::clone(stop), start: Instant::now(), tell_first_step: None, first: None }
     }
 
-    /// Takes the bar away.
-    pub(super) fn finish(&self) {
+    /// Tells the seconds of the first step as soon as it is done, and leaves it out of the epoch's pace.
+    pub(super) fn on_first_step(&mut self, tell: impl FnOnce(f64) + 'a) {
+        self.tell_first_step = Some(Box::new(tell));
+    }
+
+    /// Takes the bar away and gives the pace of the `steps` steps that were done.
+    pub(super) fn finish(self, steps: usize) -> Pace {
         self.bar.finish_and_clear();
+        Pace::new(steps, self.batch, self.start.elapsed().as_secs_f64(), self.first)
     }
 }
 
-impl Observer for EpochBar {
+impl Observer for EpochBar<'_> {
     fn watches_history(&self) -> bool {
         !self.bar.is_hidden()
     }
 
     fn progress(&mut self, steps: usize, history: Option<&[f32]>) -> ControlFlow<()> {
+        if let Some(tell) = self.tell_first_step.take() {
+            let seconds = self.start.elapsed().as_secs_f64();
+            self.first = Some((steps, seconds));
+            self.bar.suspend(|| tell(seconds));
+        }
         self.bar.set_position((steps * self.batch) as u64);
         if let Some(history) = history {
             // The mean of the last steps, since one batch's loss jumps.
@@ -51,5 +86,18 @@ impl Observer for EpochBar {
             self.bar.set_message(format!("loss {:.4}  ", 2.0 * sum / (recent.len() * self.batch) as f32));
         }
         if self.stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_step_is_left_out_of_the_pace_unless_it_is_all() {
+        let pace = |steps, first| Pace::new(steps, 10, 8.0, first);
+        assert_eq!(pace(4, None), Pace { seconds: 8.0, images_per_second: 5.0 });
+        assert_eq!(pace(4, Some((1, 5.0))), Pace { seconds: 3.0, images_per_second: 10.0 });
+        assert_eq!(pace(1, Some((1, 5.0))), Pace { seconds: 8.0, images_per_second: 1.25 });
     }
 }

@@ -7,6 +7,7 @@ mod eval;
 mod plan;
 mod predict;
 mod report;
+mod session;
 mod shell;
 mod sweep;
 mod train;

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use clap::{Parser as _, ValueEnum as _};
 
-use super::train::{Session, train};
+use super::session::Session;
+use super::train::train;
 use super::{Verdict, percent, print_table, table};
 use crate::cli::{Cli, Command, OptimizerName, SweepArgs, TrainArgs};
 use crate::files::write_atomically;
@@ -55,7 +56,7 @@ impl Setting {
 
 pub(super) async fn run(args: &SweepArgs) -> Result<Verdict> {
     let settings = settings(args)?;
-    let session = Session::open(&args.device, &args.data, 0).await?.on_stderr();
+    let session = Session::open(&args.device, &args.data, 0).await?.of_many_runs();
     let count = settings.len() * args.seeds;
     let mut runs: Vec<Vec<(String, RunReport)>> = vec![vec![]; settings.len()];
     for seed in 0..args.seeds {

@@ -1,15 +1,15 @@
 //! `gpu-digits train`.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
-use super::epoch_bar::EpochBar;
+use super::epoch_bar::{EpochBar, Pace};
+use super::session::Session;
 use super::tune::{refuse_without_gpu, tuned};
-use super::{Verdict, load_data, open_device, percent, thousands};
-use crate::cli::{DataArgs, DeviceArgs, OptimizerName, Switch, TrainArgs};
+use super::{Verdict, percent, thousands};
+use crate::cli::{OptimizerName, Switch, TrainArgs};
 use crate::data::Dataset;
 use crate::device::Device;
 use crate::inference::probabilities;
@@ -18,7 +18,7 @@ use crate::model::Model;
 use crate::plan::{Optimizer, Plan, PlanConfig};
 use crate::report::{RunReport, kernel_shares, tensorboard, thin_curve};
 use crate::run_folder::{
-    DataRecord, EpochRow, MetricsRow, Norms, RunFolder, RunRecord, RunResult, Settings, StepRow, TestRow, now,
+    DataRecord, EpochRow, MetricsRow, Norms, RunFolder, RunRecord, RunResult, Settings, StartUp, StepRow, TestRow, now,
 };
 use crate::tensor::HostTensor;
 use crate::trace;
@@ -74,40 +74,6 @@ pub(super) async fn run(args: TrainArgs) -> Result<Verdict> {
     Ok(verdict)
 }
 
-/// What the runs of a command share: the device, the data, and the ear for Ctrl-C.
-pub(super) struct Session {
-    device: Device,
-    dataset: Dataset,
-    stop: Arc<AtomicBool>,
-    says_on_stderr: bool,
-}
-
-impl Session {
-    /// Opens the device, loads the data, and says on stderr which they are.
-    pub(super) async fn open(device: &DeviceArgs, data: &DataArgs, seed: u64) -> Result<Self> {
-        let device = open_device(&device.device).await?;
-        Ok(Self { device, dataset: load_data(data, seed)?, stop: stop_on_ctrl_c()?, says_on_stderr: false })
-    }
-
-    /// The same, where the runs are steps towards a result of their own.
-    pub(super) fn on_stderr(self) -> Self {
-        Self { says_on_stderr: true, ..self }
-    }
-
-    /// Whether a run was on the same data.
-    pub(super) fn has_data_of(&self, record: &RunRecord) -> bool {
-        record.data.sha256 == self.dataset.sha256
-    }
-
-    fn say(&self, line: &str) {
-        if self.says_on_stderr {
-            eprintln!("{line}");
-        } else {
-            println!("{line}");
-        }
-    }
-}
-
 /// Trains as the arguments say, writes the run folder, and gives what its report shows.
 ///
 /// `command` is what repeats it.
@@ -127,13 +93,16 @@ pub(super) async fn train(session: &Session, args: &TrainArgs, command: Vec<Stri
         trace::write(path, &device.to_string(), &spans)?;
         eprintln!("wrote {}", path.display());
     }
+    let start = Instant::now();
     let mut trainer = Trainer::new(device, &model, &parameters, dataset, config).await?;
+    let start_up = StartUp { executor_seconds: start.elapsed().as_secs_f64(), ..session.start_up };
     let folder = RunFolder::create(args.out.as_deref())?;
     let mut record = record(command, device, &model, &parameters, dataset, &config);
     record.kernels = trainer.kernels();
     folder.write_record(&record)?;
     let (epochs, step_losses) = (vec![], vec![]);
-    let run = Run { session, args, config, model, trainer: &mut trainer, folder, record, epochs, step_losses };
+    let run =
+        Run { session, args, config, model, trainer: &mut trainer, folder, record, start_up, epochs, step_losses };
     run.train().await
 }
 
@@ -148,19 +117,6 @@ async fn tuned_device(device: &Device, args: &TrainArgs, model: &Model, config: 
         Plan::new(model, PlanConfig { fuse: config.fuses(device), ..mnist })
     };
     Ok(Device::Gpu(Box::new(tuned(gpu.as_ref().clone(), args.tune, plan).await?)))
-}
-
-/// A flag that Ctrl-C sets; a second Ctrl-C ends the program at once.
-fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stop);
-    ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-    })
-    .context("cannot watch for Ctrl-C")?;
-    Ok(stop)
 }
 
 fn record(
@@ -216,27 +172,33 @@ struct Run<'a> {
     trainer: &'a mut Trainer,
     folder: RunFolder,
     record: RunRecord,
+    start_up: StartUp,
     epochs: Vec<EpochRow>,
     step_losses: Vec<f64>,
 }
 
 impl Run<'_> {
     async fn train(mut self) -> Result<(Verdict, RunReport)> {
-        self.session.say("epoch    loss  train %  validation %  seconds  images/s");
         let mut interrupted = false;
         for number in 1..=self.config.epochs {
-            let start = Instant::now();
             let first_step = self.trainer.steps_done();
             let title = format!("{number}/{}", self.config.epochs);
             let steps = self.trainer.steps_of_next_epoch();
             let mut bar = EpochBar::new(title, steps, self.config.batch, &self.session.stop);
+            if number == 1 {
+                let (start_up, session) = (&mut self.start_up, self.session);
+                bar.on_first_step(move |seconds| {
+                    start_up.first_step_seconds = seconds;
+                    eprintln!("{start_up}");
+                    session.say("epoch    loss  train %  validation %  seconds  images/s");
+                });
+            }
             let epoch = self.trainer.epoch(&mut bar).await?;
-            bar.finish();
-            let seconds = start.elapsed().as_secs_f64();
+            let pace = bar.finish(epoch.step_losses.len());
             let held_out = self.trainer.splits().validation.clone();
             let validation = if held_out.is_empty() { None } else { Some(self.trainer.evaluate(held_out).await?) };
             self.log_steps(number, first_step, &epoch)?;
-            self.report_epoch(number, &epoch, validation, seconds).await?;
+            self.report_epoch(number, &epoch, validation, pace).await?;
             self.step_losses.extend(&epoch.step_losses);
             let is_stopped = self.session.stop.load(Ordering::Relaxed);
             interrupted = epoch.interrupted || (is_stopped && number < self.config.epochs);
@@ -266,10 +228,10 @@ impl Run<'_> {
         number: usize,
         epoch: &Epoch,
         validation: Option<Score>,
-        seconds: f64,
+        pace: Pace,
     ) -> Result<()> {
-        let Score { loss, accuracy, images } = epoch.score;
-        let images_per_second = images as f64 / seconds;
+        let Score { loss, accuracy, .. } = epoch.score;
+        let Pace { seconds, images_per_second } = pace;
         let validation_accuracy = validation.map_or_else(|| "-".to_owned(), |score| percent(score.accuracy));
         self.session.say(&format!(
             "{:>5}  {loss:>6.4}  {:>7}  {validation_accuracy:>12}  {seconds:>7.1}  {:>8}",
@@ -318,6 +280,7 @@ impl Run<'_> {
         let mut result = RunResult {
             interrupted,
             steps,
+            start_up: Some(self.start_up),
             training_seconds: self.epochs.iter().map(|epoch| epoch.seconds).sum(),
             test_accuracy: None,
             weights_sha256: hash.clone(),

@@ -1,17 +1,18 @@
 //! The GPU executor: a plan as buffers, kernels and bind groups that are all made before the first step.
 
 use std::collections::{HashMap, VecDeque};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use rayon::prelude::*;
 
 use super::Gpu;
-use super::adapters::AdapterKind;
+use super::adapters::{AdapterKind, Backend};
 use super::kernel::{Dispatch, Kernel, choose_variant, staging_buffer, storage_buffer};
-use crate::executor::{Counters, Executor, Observer, Pending, ensure_fits, free_host_memory};
-use crate::op::variant_label;
-use crate::plan::{Phase, Plan, TensorId};
+use crate::executor::{Counters, Executor, Observer, Pending, Unobserved, ensure_fits, free_host_memory};
+use crate::op::{Op, Variant, variant_label};
+use crate::plan::{Call, Phase, Plan, TensorId};
 use crate::tensor::HostTensor;
 use crate::trace::Span;
 
@@ -41,6 +42,22 @@ struct Place {
     buffer: wgpu::Buffer,
     offset: u64,
     size: std::num::NonZeroU64,
+}
+
+/// A group of steps to hand to the device.
+struct Group<'a> {
+    phase: Phase,
+    /// Which steps of the run, counted from 0.
+    steps: Range<usize>,
+    /// Which of the copies takes the history as it is after the group.
+    history_copy: Option<usize>,
+    collection: Option<&'a Collection>,
+}
+
+/// A tensor as each step of a run leaves it, one after the other, where the host can read them.
+struct Collection {
+    tensor: TensorId,
+    staging: wgpu::Buffer,
 }
 
 /// A group of steps that the device has not been seen to finish.
@@ -84,39 +101,18 @@ impl GpuExecutor {
             bail!("{info} has not the {needed} MiB of memory that the plan takes; make the batch smaller: {error}");
         }
 
-        let mut executor = Self {
-            gpu: gpu.clone(),
-            counters: Counters { allocations: allocations as u64, ..Counters::default() },
-            plan,
-            places,
-            train: vec![],
-            evaluate: vec![],
-            history_copies,
-        };
-        let mut kernels = HashMap::new();
-        executor.train = executor.dispatches(Phase::Train, &mut kernels).await?;
-        executor.evaluate = executor.dispatches(Phase::Evaluate, &mut kernels).await?;
-        Ok(executor)
-    }
-
-    /// The dispatches of a phase; calls of the same op at the same sizes share a kernel.
-    async fn dispatches(&self, phase: Phase, kernels: &mut HashMap<String, Kernel>) -> Result<Vec<Dispatch>> {
-        let mut dispatches = Vec::new();
-        for call in self.plan.calls(phase) {
-            let variant = choose_variant(&self.gpu, call.op.as_ref())?;
-            let label = variant_label(call.op.as_ref(), &variant);
-            let kernel = match kernels.get(&label) {
-                Some(kernel) => kernel.clone(),
-                None => Kernel::compile(&self.gpu, call.op.as_ref(), &variant).await?,
-            };
-            kernels.insert(label, kernel.clone());
+        let calls: Vec<&Call> = plan.train.iter().chain(&plan.evaluate).collect();
+        let bind = |(call, kernel): (&&Call, Kernel)| {
             let bindings = call.tensors.iter().map(|id| {
-                let Place { buffer, offset, size } = &self.places[id.0];
+                let Place { buffer, offset, size } = &places[id.0];
                 wgpu::BufferBinding { buffer, offset: *offset, size: Some(*size) }
             });
-            dispatches.push(kernel.bind(&self.gpu, &bindings.collect::<Vec<_>>()));
-        }
-        Ok(dispatches)
+            kernel.bind(gpu, &bindings.collect::<Vec<_>>())
+        };
+        let mut train: Vec<Dispatch> = calls.iter().zip(kernels(gpu, &calls).await?).map(bind).collect();
+        let evaluate = train.split_off(plan.train.len());
+        let counters = Counters { allocations: allocations as u64, ..Counters::default() };
+        Ok(Self { gpu: gpu.clone(), plan, places, train, evaluate, history_copies, counters })
     }
 
     pub(super) fn phase(&self, phase: Phase) -> &[Dispatch] {
@@ -126,27 +122,41 @@ impl GpuExecutor {
         }
     }
 
-    /// Hands a group of steps to the device, with a copy of the history after it where `history_copy` names a buffer.
-    fn submit(&mut self, phase: Phase, steps: usize, history_copy: Option<usize>) -> wgpu::SubmissionIndex {
+    /// Hands a group of steps to the device.
+    fn submit(&mut self, group: &Group<'_>) -> wgpu::SubmissionIndex {
         let start = Instant::now();
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        {
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            for _ in 0..steps {
-                for dispatch in self.phase(phase) {
-                    dispatch.encode(&mut pass);
-                }
+        if let Some(Collection { tensor, staging }) = group.collection {
+            let Place { buffer, offset, size } = &self.places[tensor.0];
+            for step in group.steps.clone() {
+                self.encode(&mut encoder, group.phase, 1);
+                encoder.copy_buffer_to_buffer(buffer, *offset, staging, step as u64 * size.get(), size.get());
             }
+        } else {
+            self.encode(&mut encoder, group.phase, group.steps.len());
         }
-        if let Some(copy) = history_copy {
+        if let Some(copy) = group.history_copy {
             let Place { buffer, offset, size } = &self.places[self.plan.host.history.0];
             encoder.copy_buffer_to_buffer(buffer, *offset, &self.history_copies[copy], 0, size.get());
         }
-        self.counters.steps += steps as u64;
+        let commands = encoder.finish();
+        let encoded = Instant::now();
+        let submission = self.gpu.queue.submit([commands]);
+        self.counters.steps += group.steps.len() as u64;
         self.counters.submissions += 1;
-        let submission = self.gpu.queue.submit([encoder.finish()]);
-        self.counters.host_seconds += start.elapsed().as_secs_f64();
+        self.counters.encode_seconds += (encoded - start).as_secs_f64();
+        self.counters.submit_seconds += encoded.elapsed().as_secs_f64();
         submission
+    }
+
+    /// Appends a pass of some steps.
+    fn encode(&self, encoder: &mut wgpu::CommandEncoder, phase: Phase, steps: usize) {
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        for _ in 0..steps {
+            for dispatch in self.phase(phase) {
+                dispatch.encode(&mut pass);
+            }
+        }
     }
 
     /// Waits for a group and tells the observer.
@@ -160,7 +170,13 @@ impl GpuExecutor {
         Ok(observer.progress(group.steps_after, Some(bytemuck::cast_slice(&words))))
     }
 
-    async fn run_groups(&mut self, phase: Phase, steps: usize, observer: &mut dyn Observer) -> Result<usize> {
+    async fn run_groups(
+        &mut self,
+        phase: Phase,
+        steps: usize,
+        observer: &mut dyn Observer,
+        collection: Option<&Collection>,
+    ) -> Result<usize> {
         let mut in_flight = VecDeque::with_capacity(GROUPS_IN_FLIGHT);
         let (mut submitted, mut group_size, mut stopped) = (0, 1, false);
         let mut next_copy = (0..GROUPS_IN_FLIGHT).cycle();
@@ -178,15 +194,44 @@ impl GpuExecutor {
                 }
                 continue;
             }
-            let size = group_size.min(steps - submitted);
-            submitted += size;
+            let group = submitted..submitted + group_size.min(steps - submitted);
+            submitted = group.end;
             let history_copy = observer.watches_history().then(|| next_copy.next()).flatten();
-            let submission = self.submit(phase, size, history_copy);
+            let submission = self.submit(&Group { phase, steps: group, history_copy, collection });
             let done = self.gpu.done();
             in_flight.push_back(InFlight { steps_after: submitted, submission, done, history_copy });
         }
         Ok(submitted)
     }
+}
+
+/// A kernel for each call, compiled on all threads that the backend can use; calls of the same op at the same sizes share
+/// one.
+///
+/// Where several do not compile, the error is that of the first call, however the threads took turns.
+async fn kernels(gpu: &Gpu, calls: &[&Call]) -> Result<Vec<Kernel>> {
+    let mut places = HashMap::new();
+    let mut place_of_call = Vec::new();
+    let mut different: Vec<(&dyn Op, Variant)> = Vec::new();
+    for call in calls {
+        let op = call.op.as_ref();
+        let variant = choose_variant(gpu, op)?;
+        let place = *places.entry(variant_label(op, &variant)).or_insert(different.len());
+        if place == different.len() {
+            different.push((op, variant));
+        }
+        place_of_call.push(place);
+    }
+    let compile = |(op, variant): &(&dyn Op, Variant)| Kernel::compile(gpu, *op, variant);
+    // GL has one context: threads would only queue for it, and wgpu panics where one queues for seconds.
+    let is_in_turn = gpu.info().backend == Backend::Gl;
+    let compiling: Vec<_> =
+        if is_in_turn { different.iter().map(compile).collect() } else { different.par_iter().map(compile).collect() };
+    let mut kernels = Vec::new();
+    for kernel in compiling {
+        kernels.push(kernel.await?);
+    }
+    Ok(place_of_call.into_iter().map(|place| kernels[place].clone()).collect())
 }
 
 impl Executor for GpuExecutor {
@@ -216,7 +261,18 @@ impl Executor for GpuExecutor {
     }
 
     fn run<'a>(&'a mut self, phase: Phase, steps: usize, observer: &'a mut dyn Observer) -> Pending<'a, Result<usize>> {
-        Box::pin(self.run_groups(phase, steps, observer))
+        Box::pin(self.run_groups(phase, steps, observer, None))
+    }
+
+    fn run_collecting(&mut self, phase: Phase, steps: usize, tensor: TensorId) -> Pending<'_, Result<Vec<u32>>> {
+        Box::pin(async move {
+            self.counters.reads += 1;
+            self.counters.allocations += 1;
+            let staging = staging_buffer(&self.gpu, steps * self.plan.tensor(tensor).shape.len());
+            let collection = Collection { tensor, staging };
+            self.run_groups(phase, steps, &mut Unobserved, Some(&collection)).await?;
+            self.gpu.read_mapped(&collection.staging, None).await
+        })
     }
 
     fn run_call(&mut self, phase: Phase, index: usize) -> Pending<'_, Result<()>> {

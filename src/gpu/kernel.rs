@@ -73,7 +73,14 @@ impl Gpu {
 
 impl Kernel {
     /// Compiles a variant; wgpu checks its constants' names and its bindings against the op's sizes and operands.
-    pub(super) async fn compile(gpu: &Gpu, op: &dyn Op, variant: &Variant) -> Result<Self> {
+    ///
+    /// All of the work is done by the call itself, on the calling thread; the future only brings what was wrong. So several
+    /// threads can compile at a time, which is also why the error scope, one of its thread, is closed before the end.
+    pub(super) fn compile(
+        gpu: &Gpu,
+        op: &dyn Op,
+        variant: &Variant,
+    ) -> impl Future<Output = Result<Self>> + Send + use<> {
         let label = variant_label(op, variant);
         let device = &gpu.device;
         let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
@@ -108,11 +115,17 @@ impl Kernel {
             },
             cache: None,
         });
-        if let Some(error) = scope.pop().await {
-            let file = variant.shader.file;
-            bail!("cannot compile `{label}` from shaders/{file}.wgsl on {}: {error}", gpu.info);
+        let error = scope.pop();
+        let kernel = Self { pipeline, layout, workgroups: variant.workgroups, label };
+        let (file, adapter) = (variant.shader.file, gpu.info.to_string());
+        async move {
+            match error.await {
+                None => Ok(kernel),
+                Some(error) => {
+                    bail!("cannot compile `{}` from shaders/{file}.wgsl on {adapter}: {error}", kernel.label)
+                }
+            }
         }
-        Ok(Self { pipeline, layout, workgroups: variant.workgroups, label })
     }
 
     /// Binds buffers, in the order of the op's operands.

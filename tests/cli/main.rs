@@ -273,7 +273,7 @@ fn wrong_data_folder(home: &Home) -> Result<(), Failed> {
 fn train(home: &Home) -> Result<(), Failed> {
     let run = home.train(&["--log-steps", "1", "--seed", "3"]);
     run.exits_with(0)?.prints(&["epoch", "images/s", "2/2", "test accuracy", "run/model.safetensors"])?;
-    run.says(&["device: the CPU", "generated digits", "300 training and 50 test images"])?;
+    run.says(&["device: the CPU", "generated digits", "300 training and 50 test images", "first step "])?;
     check(!run.stderr.contains(['\r', '\u{1b}']), "a progress bar or escape codes although stderr is no terminal")?;
 
     let record = home.json("run/run.json")?;
@@ -286,12 +286,23 @@ fn train(home: &Home) -> Result<(), Failed> {
     check(record["data"]["sha256"].as_str().is_some_and(|hash| hash.len() == 64), "no hash of the data")?;
     check(record["result"]["weights_sha256"] == run.hash()?, "run.json has another hash than is printed")?;
 
+    let start_up = &record["result"]["start_up"];
+    for key in ["device_seconds", "data_seconds", "executor_seconds", "first_step_seconds"] {
+        check(start_up[key].as_f64() > Some(0.0), format!("{key} in {start_up}"))?;
+    }
+
     let metrics = fs::read_to_string(home.path("run/metrics.jsonl"))?;
     let rows: Vec<Value> = metrics.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     let of_kind = |kind: &str| rows.iter().filter(|row| row["kind"] == kind).cloned().collect::<Vec<_>>();
     // 260 images in batches of 20.
     let steps = of_kind("step");
-    check(steps.len() == 26 && of_kind("epoch").len() == 2, metrics.clone())?;
+    let epochs = of_kind("epoch");
+    check(steps.len() == 26 && epochs.len() == 2, metrics.clone())?;
+    // The first step of the run is told apart: its epoch's pace is that of the other twelve.
+    for (epoch, images) in epochs.iter().zip([240.0, 260.0]) {
+        let [pace, seconds] = ["images_per_second", "seconds"].map(|key| epoch[key].as_f64().unwrap_or_default());
+        check((pace * seconds - images).abs() < 1e-6, format!("not {images} images in {epoch}"))?;
+    }
     for (index, step) in steps.iter().enumerate() {
         check(step["step"] == index + 1 && step["epoch"] == 1 + index / 13, step.to_string())?;
         check(step["loss"].is_f64() && step["learning_rate"].is_f64(), step.to_string())?;
@@ -557,13 +568,18 @@ fn tune(home: &Home, device: &str) -> Result<(), Failed> {
 fn bench_train(home: &Home, device: &str) -> Result<(), Failed> {
     let words = ["bench", "train", "--device", device, "--model", "flatten, dense 10", "--batch-size", "1,4"];
     let run = home.run(&[&words[..], &["--samples", "2", "--json", "steps.json"]].concat());
-    run.exits_with(0)?.prints(&["images/s", "train", "infer", "dispatches"])?;
+    run.exits_with(0)?.prints(&["images/s", "train", "infer", "encode", "submit", "dispatches"])?;
     let report = home.json("steps.json")?;
     let steps = report["adapters"][0]["steps"].as_array().cloned().unwrap_or_default();
     let rows: Vec<_> = steps.iter().map(|step| (step["kind"].as_str(), step["batch_size"].as_u64())).collect();
     let wanted =
         [("train", 1), ("train", 4), ("infer", 1), ("infer", 4)].map(|(kind, batch)| (Some(kind), Some(batch)));
     check(rows == wanted, format!("{rows:?}"))?;
+    for step in &steps {
+        let [host, encode, submit] =
+            ["host_seconds", "encode_seconds", "submit_seconds"].map(|key| step[key].as_f64().unwrap_or_default());
+        check(encode > 0.0 && submit > 0.0 && (encode + submit - host).abs() < 1e-9, step.to_string())?;
+    }
     check(steps.iter().all(|step| step["images_per_second"].as_f64() > Some(0.0)), report.to_string())
 }
 

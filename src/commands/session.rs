@@ -1,0 +1,68 @@
+//! What the runs of a command share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+use super::{load_data, open_device};
+use crate::cli::{DataArgs, DeviceArgs};
+use crate::data::Dataset;
+use crate::device::Device;
+use crate::run_folder::{RunRecord, StartUp};
+
+/// What the runs of a command share: the device, the data, and the ear for Ctrl-C.
+pub(super) struct Session {
+    pub(super) device: Device,
+    pub(super) dataset: Dataset,
+    pub(super) stop: Arc<AtomicBool>,
+    /// What opening the device and loading the data took of a run's way to its first step.
+    pub(super) start_up: StartUp,
+    says_on_stderr: bool,
+}
+
+impl Session {
+    /// Opens the device, loads the data, and says on stderr which they are.
+    pub(super) async fn open(device: &DeviceArgs, data: &DataArgs, seed: u64) -> Result<Self> {
+        let start = Instant::now();
+        let device = open_device(&device.device).await?;
+        let device_seconds = start.elapsed().as_secs_f64();
+        let dataset = load_data(data, seed)?;
+        let data_seconds = start.elapsed().as_secs_f64() - device_seconds;
+        let start_up = StartUp { device_seconds, data_seconds, ..StartUp::default() };
+        Ok(Self { device, dataset, stop: stop_on_ctrl_c()?, start_up, says_on_stderr: false })
+    }
+
+    /// The same, where the runs are steps towards a result of their own and each has its own start.
+    pub(super) fn of_many_runs(self) -> Self {
+        Self { says_on_stderr: true, start_up: StartUp::default(), ..self }
+    }
+
+    /// Whether a run was on the same data.
+    pub(super) fn has_data_of(&self, record: &RunRecord) -> bool {
+        record.data.sha256 == self.dataset.sha256
+    }
+
+    /// Prints what a run results in.
+    pub(super) fn say(&self, line: &str) {
+        if self.says_on_stderr {
+            eprintln!("{line}");
+        } else {
+            println!("{line}");
+        }
+    }
+}
+
+/// A flag that Ctrl-C sets; a second Ctrl-C ends the program at once.
+fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    })
+    .context("cannot watch for Ctrl-C")?;
+    Ok(stop)
+}
