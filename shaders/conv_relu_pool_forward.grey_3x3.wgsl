@@ -97,7 +97,8 @@ fn conv_relu_pool_forward(
     weights[3] = weight[3u * quads + quad]; weights[4] = weight[4u * quads + quad]; weights[5] = weight[5u * quads + quad];
     weights[6] = weight[6u * quads + quad]; weights[7] = weight[7u * quads + quad]; weights[8] = weight[8u * quads + quad];
     let start = bias[quad];
-    for (var window = first; window < first + 64u; window += 8u) {
+    for (var eight = 0u; eight < 64u; eight += 8u) {
+        let window = first + eight;
         load_window(window + lane % 8u);
         store(window, 0u, quad, start);
         store(window + 1u, 1u, quad, start);

@@ -67,6 +67,10 @@ const LAST_AGAIN: &str = "what stands behind the last logit reads as the last on
 const NO_SAMPLE_NO_LOSS: &str = "where the label is no class the loss is 0: the limit only keeps the read inside";
 const ANY_INVOCATION: &str = "each invocation has the same numbers, so that any of them, or several, may write them";
 
+const STORED_TWICE: &str = "one round more, which stores what the next workgroup stores too";
+const NO_CODE: &str = "any number that is no code of a position will do";
+const LAST_OF_ALL: &str = "there is no such component or element, and wgpu takes the last in its place";
+
 /// Edits that change nothing: the file, a part of the edited line, and why.
 const EQUIVALENT: &[(&str, &str, &str)] = &[
     ("conv2d_forward.subgroup", "lane % 9u", FIRST_EIGHT_LANES),
@@ -80,6 +84,19 @@ const EQUIVALENT: &[(&str, &str, &str)] = &[
     ("conv_relu_pool_backward_weight.quad", "lane % 9u", FIRST_EIGHT_LANES),
     ("conv_relu_pool_backward_input.subgroup", "lane % 9u", FIRST_EIGHT_LANES),
     ("conv_relu_pool_backward_input.quad", "lane % 9u", FIRST_EIGHT_LANES),
+    ("conv_relu_pool_forward.grey_3x3", "lane % 9u", FIRST_EIGHT_LANES),
+    ("conv_relu_pool_forward.grey_3x3", "eight < 65u", STORED_TWICE),
+    ("conv_relu_pool_forward.grey_3x3", "eight <= 64u", STORED_TWICE),
+    ("conv_relu_pool_forward.quad_3x3", "lane % 9u", FIRST_EIGHT_LANES),
+    ("conv_relu_pool_forward.quad_3x3", "add(9u", LAST_OF_ALL),
+    ("conv_relu_pool_backward_weight.grey_3x3", "lane % 9u", FIRST_EIGHT_LANES),
+    ("conv_relu_pool_backward_weight.grey_3x3", "vec4(256u)", NO_CODE),
+    ("conv_relu_pool_backward_weight.grey_3x3", "; window <= end", ONLY_ZEROS),
+    ("conv_relu_pool_backward_weight.quad_3x3", "lane % 9u", FIRST_EIGHT_LANES),
+    ("conv_relu_pool_backward_weight.quad_3x3", "vec4(256u)", NO_CODE),
+    ("conv_relu_pool_backward_weight.quad_3x3", "; window <= end", ONLY_ZEROS),
+    ("conv_relu_pool_backward_weight.quad_3x3", "add_windows(i, 4u", LAST_OF_ALL),
+    ("conv_relu_pool_backward_weight.quad_3x3", "add_tap(9u, 10u)", LAST_OF_ALL),
     ("conv_relu_pool_backward_input.subgroup", "map_y + 3u", ONLY_ZEROS),
     ("conv_relu_pool_backward_input.subgroup", "map_x + 3u", ONLY_ZEROS),
     ("conv_relu_pool_backward_input.quad", "map_y + 3u", ONLY_ZEROS),

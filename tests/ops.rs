@@ -4,7 +4,7 @@ mod common;
 
 use std::sync::{Arc, OnceLock};
 
-use common::{adapter_name, gpus, without_adapter};
+use common::{adapter_name, gpus, turn, without_adapter};
 use gpu_digits::gpu::Gpu;
 use gpu_digits::op::{Variant, variant_label};
 use gpu_digits::ops::{Case, TABLE};
@@ -35,7 +35,10 @@ fn main() {
         for gpu in &gpus {
             let (gpu, label) = (gpu.clone(), label.clone());
             let name = format!("{label} [{}]", adapter_name(&gpu));
-            trials.push(Trial::test(name, move || verdict(pollster::block_on(check_lockstep(&gpu, &label)).outcome)));
+            trials.push(Trial::test(name, move || {
+                let _turn = turn(&gpu);
+                verdict(pollster::block_on(check_lockstep(&gpu, &label)).outcome)
+            }));
         }
     }
     libtest_mimic::run(&arguments, trials).exit();
@@ -49,6 +52,7 @@ fn kernel_trial(gpu: &Gpu, case: &Case, variant: &Variant, example: &Arc<OnceLoc
     let (gpu, case, variant, example) = (gpu.clone(), case.clone(), variant.clone(), Arc::clone(example));
     Trial::test(name, move || {
         let example = example.get_or_init(|| Example::of(&case));
+        let _turn = turn(&gpu);
         verdict(pollster::block_on(check_variant(&gpu, &case, &variant, example)))
     })
 }

@@ -1,6 +1,8 @@
 //! What the test suites that need adapters share.
 
-use gpu_digits::gpu::{Gpu, adapters};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use gpu_digits::gpu::{Backend, Gpu, adapters};
 use libtest_mimic::{Failed, Trial};
 
 /// What is said where tests cannot run.
@@ -29,4 +31,13 @@ pub(crate) fn without_adapter(name: &str) -> Trial {
 /// An adapter as it stands in the names of tests.
 pub(crate) fn adapter_name(gpu: &Gpu) -> String {
     format!("{} {}", gpu.info().backend.name(), gpu.info().name)
+}
+
+/// Waits for a test's turn on an adapter. Through GL that is the only one: all share a context, and wgpu panics where one
+/// queues for it for some seconds, as on a busy machine.
+#[allow(dead_code)]
+pub(crate) fn turn(gpu: &Gpu) -> Option<MutexGuard<'static, ()>> {
+    static CONTEXT: Mutex<()> = Mutex::new(());
+    let is_shared = gpu.info().backend == Backend::Gl;
+    is_shared.then(|| CONTEXT.lock().unwrap_or_else(PoisonError::into_inner))
 }
