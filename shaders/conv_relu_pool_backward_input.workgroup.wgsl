@@ -18,7 +18,7 @@ override out_channels: u32;
 override kernel: u32;
 override padding: u32;
 override pool: u32;  // 2
-override slice: u32;  // quads of output channels in the workgroup's memory at a time
+override slice: u32;  // quads of output channels in the workgroup's memory at a time, at most as many as lanes
 override workgroup_size: u32;  // lanes times the tile's quads
 
 /// Invocations that share a quad of input channels.
@@ -120,9 +120,9 @@ fn conv_relu_pool_backward_input(
                     grads[place + 2u * pitch] = four[2];
                     grads[place + 3u * pitch] = four[3];
                 }
-                for (var i = local; i < slice * tile_quads; i += workgroup_size) {
-                    let four = weights_at(ky * kernel + kx, first_in_quad + i / slice, first + i % slice);
-                    let place = i % slice * 4u * tile_quads + i / slice;
+                if lane < slice {
+                    let four = weights_at(ky * kernel + kx, first_in_quad + in_quad, first + lane);
+                    let place = lane * 4u * tile_quads + in_quad;
                     weights[place] = four[0];
                     weights[place + tile_quads] = four[1];
                     weights[place + 2u * tile_quads] = four[2];

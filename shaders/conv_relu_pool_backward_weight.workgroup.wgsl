@@ -53,7 +53,7 @@ var<workgroup> pixels: array<f32, tile_samples * map>;
 var<workgroup> partial: array<vec4<f32>, workgroup_size>;
 
 /// An element of a sample's map as it lies in `pixels`; 0 in the padding. What is above and to the left of the input wraps
-/// round to huge numbers. A read beyond a buffer gives some number in WGSL, which here is not used.
+/// round to huge numbers. A read beyond a buffer, or beyond `pixels`, gives some number in WGSL, which here and below is not used.
 fn pixel_at(n: u32, first_c: u32, i: u32) -> f32 {
     let y = i / row - before;
     let x = i % row / tile_channels - before;
@@ -62,12 +62,10 @@ fn pixel_at(n: u32, first_c: u32, i: u32) -> f32 {
     return select(0.0, input[((n * in_height + y) * in_width + x) * in_channels + c], inside);
 }
 
-/// Where the input of a weight of the tile, the `i`-th, stands in `pixels` relative to the position; that of the last weight
-/// where there is none.
+/// Where the input of a weight of the tile, the `i`-th, stands in `pixels` relative to the position.
 fn offset_of(i: u32) -> u32 {
-    let weight = min(i, tile_weights - 1u);
-    let tap = weight / tile_channels;
-    return tap / kernel * row + tap % kernel * tile_channels + weight % tile_channels;
+    let tap = i / tile_channels;
+    return tap / kernel * row + tap % kernel * tile_channels + i % tile_channels;
 }
 
 /// The inputs at the positions of four channels' maxima.
@@ -79,7 +77,7 @@ fn inputs_at(places: vec4<u32>, offset: u32) -> vec4<f32> {
 fn total(local: u32, own: vec4<f32>) -> vec4<f32> {
     partial[local] = own;
     workgroupBarrier();
-    for (var left = splits; left > 1u; left = (left + 1u) / 2u) {
+    for (var left = splits; left >= 2u; left = (left + 1u) / 2u) {
         let other = local + (left + 1u) / 2u * tile;
         if other < left * tile { partial[local] += partial[other]; }
         workgroupBarrier();
@@ -128,9 +126,9 @@ fn conv_relu_pool_backward_weight(@builtin(workgroup_id) group: vec3<u32>, @buil
         for (var window = local / tile; window < min(tile_samples, end - first) * windows; window += splits) {
             let i = (first * windows + window) * quads + quad;
             let code = unpack4xU8(argmax[i]);
-            let grad = select(vec4(0.0), output_grad[i], code < vec4(4u));
-            let y = vec4(window % windows / pooled_width * 2u) + code / 2u % 2u;
-            let x = vec4(window % pooled_width * 2u) + code % 2u;
+            let grad = select(vec4(0.0), output_grad[i], code != vec4(255u));
+            let y = vec4(window % windows / pooled_width * 2u) + ((code >> vec4(1u)) & vec4(1u));
+            let x = vec4(window % pooled_width * 2u) + (code & vec4(1u));
             let places = vec4(window / windows * map) + y * row + x * tile_channels;
             bias_grad += grad;
             s0 += grad * inputs_at(places, at0);

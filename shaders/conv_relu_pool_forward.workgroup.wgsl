@@ -21,7 +21,7 @@ override out_channels: u32;
 override kernel: u32;
 override padding: u32;
 override pool: u32;  // 2
-override slice: u32;  // terms in the workgroup's memory at a time
+override slice: u32;  // terms in the workgroup's memory at a time, at most as many as lanes
 override workgroup_size: u32;  // lanes times the tile's quads
 
 /// Invocations that share a quad of channels.
@@ -100,10 +100,9 @@ fn conv_relu_pool_forward(
         for (var i = local; i < slice * tile_windows; i += workgroup_size) {
             inputs[i % slice * pitch + i / slice] = inputs_at(first_window + i / slice, first + i % slice);
         }
-        for (var i = local; i < slice * tile_quads; i += workgroup_size) {
+        if lane < slice {
             // The weights of the last term where there is none, which its zeros take away.
-            let term = min(first + i / tile_quads, terms - 1u);
-            weights[i] = weight[term * quads + first_quad + i % tile_quads];
+            weights[local] = weight[min(first + lane, terms - 1u) * quads + first_quad + quad];
         }
         workgroupBarrier();
         for (var k = 0u; k < slice; k++) {

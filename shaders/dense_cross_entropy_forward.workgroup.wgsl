@@ -38,7 +38,7 @@ var<workgroup> logits: array<vec4<f32>, workgroup_size>;
 /// Adds up what the splits have, in pairs.
 fn add_splits(local: u32) {
     workgroupBarrier();
-    for (var left = splits; left > 1u; left = (left + 1u) / 2u) {
+    for (var left = splits; left >= 2u; left = (left + 1u) / 2u) {
         let other = local + (left + 1u) / 2u * outputs;
         if other < left * outputs { logits[local] += logits[other]; }
         workgroupBarrier();

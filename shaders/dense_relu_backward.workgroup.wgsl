@@ -41,9 +41,9 @@ override weight_tiles: u32 = in_blocks * out_blocks;
 @group(0) @binding(5) var<storage, read_write> input_grad: array<vec4<f32>>;   // [batch, inputs]
 
 /// For each term of the slice, the factors of the tile's columns, which lie side by side in the result.
-var<workgroup> columns: array<vec4<f32>, slice * pitch>;
+var<workgroup> columns: array<vec4<f32>, slice * pitch - 1u>;
 /// For each term of the slice, the factors of its rows.
-var<workgroup> rows: array<vec4<f32>, slice * pitch>;
+var<workgroup> rows: array<vec4<f32>, slice * pitch - 1u>;
 var<workgroup> partial: array<vec4<f32>, workgroup_size>;
 
 fn outer(columns: vec4<f32>, rows: vec4<f32>) -> mat4x4<f32> {
@@ -104,15 +104,15 @@ fn dense_relu_backward(
     // No invocation may leave early: those beyond the last row or column help to load, and store nothing.
     let block = group.x + group.y * groups.x;
     let is_weight = block < weight_tiles;
-    let first_column = select((block - weight_tiles) % in_blocks, block % out_blocks, is_weight) * side;
+    let first_column = select(block % in_blocks, block % out_blocks, is_weight) * side;
     let first_row = select((block - weight_tiles) / in_blocks, block / out_blocks, is_weight) * side;
     // The terms are samples or outputs. What this invocation fetches: of a term, a quad of columns and one of rows; neighbours
     // fetch what lies side by side.
     let terms = select(outputs, batch, is_weight);
     let k = select(local % slice, local / side, is_weight);
     let quad = select(local / slice, local % side, is_weight);
-    var next_columns = vec4(0.0);
-    var next_rows = vec4(0.0);
+    var next_columns: vec4<f32>;
+    var next_rows: vec4<f32>;
     if is_weight {
         next_columns = grads_of_outputs(k, first_column + quad);
         next_rows = inputs_at(k, first_row + quad);

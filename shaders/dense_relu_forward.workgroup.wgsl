@@ -59,8 +59,8 @@ fn outer(weight: vec4<f32>, inputs: vec4<f32>) -> mat4x4<f32> {
 fn total(local: u32, own: vec4<f32>) -> vec4<f32> {
     partial[local] = own;
     workgroupBarrier();
-    for (var left = splits; left > 1u; left /= 2u) {
-        if local < left / 2u * tile { partial[local] += partial[local + left / 2u * tile]; }
+    for (var half = workgroup_size / 2u; half >= tile; half /= 2u) {
+        if local < half { partial[local] += partial[local + half]; }
         workgroupBarrier();
     }
     return partial[local];

@@ -28,7 +28,7 @@ fn step_finish(@builtin(local_invocation_index) local: u32) {
     losses[local] = loss_sum;
     hits[local] = hit_sum;
     workgroupBarrier();
-    for (var half = workgroup_size / 2u; half > 0u; half /= 2u) {
+    for (var half = workgroup_size / 2u; half >= 1u; half /= 2u) {
         if local < half {
             losses[local] += losses[local + half];
             hits[local] += hits[local + half];

@@ -44,8 +44,8 @@ const LANES: usize = 16;
 /// Windows, or blocks of an input, of such a tile: two for each of these invocations.
 const GPU_TILE: usize = 2 * LANES;
 
-/// Terms of a sum that such a tile holds in the workgroup's memory at a time, at most.
-const SLICE: usize = 16;
+/// Terms of a sum that such a tile holds in the workgroup's memory at a time, at most: each invocation loads weights once.
+const SLICE: usize = LANES;
 
 /// The only window of the fast variants, rows and columns.
 const FAST_POOL: usize = 2;
@@ -229,7 +229,7 @@ impl ConvReluPoolForward {
         let terms = kernel * kernel * in_channels;
         let slices = terms.div_ceil(SLICE);
         let slice = terms.div_ceil(slices);
-        let loads = (slice * GPU_TILE).div_ceil(size) + (slice * size / LANES).div_ceil(size);
+        let loads = (slice * GPU_TILE).div_ceil(size);
         let iterations = slices * (1 + loads + slice);
         self.0.has_gpu_variant(&[out_channels]).then(|| {
             Variant::tiled(

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{ConvReluPool, ConvReluPoolForward, GPU_TILE, LANES, SLICE, TILE};
+use super::{ConvReluPool, ConvReluPoolForward, GPU_TILE, SLICE, TILE};
 use crate::op::{MAX_WORKGROUP, Op, Operand, Variant, shader, sum_tolerance};
 use crate::ops::conv2d::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight};
 use crate::ops::layout::{to_channels_last, to_filters, to_outputs_last, to_planes};
@@ -22,6 +22,9 @@ const LANE_WEIGHTS: usize = 8;
 /// Input channels, and quads of output channels, of a tile of that variant, at most.
 const TILE_CHANNELS: usize = 8;
 const TILE_QUADS: usize = 4;
+
+/// Workgroups that a large GPU should have, before a tile takes more quads.
+const GPU_WORKGROUPS: u32 = 128;
 
 /// Floats of the samples' maps that it holds in the workgroup's memory at a time, at most: 12 KiB, beside the 4 KiB in which it
 /// adds up.
@@ -43,8 +46,10 @@ impl ConvReluPoolBackwardWeight {
         let samples = (TILE_FLOATS / (positions * channels)).min(self.0.samples_per_chunk());
 
         let lanes = (kernel.pow(2) * channels).div_ceil(LANE_WEIGHTS);
-        // A small kernel would fill few workgroups, had these all output channels.
-        let quads = lanes.clamp(1, TILE_QUADS).min(self.0.quads()).min(MAX_WORKGROUP / lanes);
+        let workgroups = |quads| [blocks, self.0.quads().div_ceil(quads), self.0.chunks()].map(|count| count as u32);
+        let fills_gpu = |&quads: &usize| workgroups(quads).into_iter().product::<u32>() >= GPU_WORKGROUPS;
+        let most = TILE_QUADS.min(self.0.quads()).min(MAX_WORKGROUP / lanes);
+        let quads = (1..=most).rev().find(fills_gpu).unwrap_or(1);
         let splits = MAX_WORKGROUP / (lanes * quads);
         let size = splits * lanes * quads;
         let loads = (samples * positions * channels).div_ceil(size);
@@ -52,7 +57,7 @@ impl ConvReluPoolBackwardWeight {
         let sums = (LANE_WEIGHTS + 1) * (1 + splits.ilog2() as usize);
         let iterations = stages * (1 + loads + (samples * rows * columns).div_ceil(splits)) + sums;
         let variant = Variant {
-            workgroups: [blocks, self.0.quads().div_ceil(quads), self.0.chunks()].map(|count| count as u32),
+            workgroups: workgroups(quads),
             ..Variant::tiled(shader!("conv_relu_pool_backward_weight.workgroup"), 1, size, iterations)
         };
         let variant = variant.constant("tile_channels", channels).constant("tile_quads", quads);
@@ -175,7 +180,7 @@ impl ConvReluPoolBackwardInput {
         // Slices of one length, so that few channels are made up.
         let slices = self.0.quads().div_ceil(SLICE / 4);
         let slice = self.0.quads().div_ceil(slices);
-        let loads = (slice * GPU_TILE).div_ceil(size) + (slice * size / LANES).div_ceil(size);
+        let loads = (slice * GPU_TILE).div_ceil(size);
         let iterations = kernel * (1 + kernel * (1 + slices * (1 + loads + 4 * slice)));
         let tiles = in_height.div_ceil(2) * in_width.div_ceil(2) * batch.div_ceil(GPU_TILE);
         self.0.has_gpu_variant(&[in_channels, out_channels]).then(|| {
