@@ -47,7 +47,7 @@ fn conv_relu_pool_backward_input(
             let place = map_y % pool * pool + map_x % pool;
             let tap = ((ky * kernel + kx) * in_channels + c) * out_channels;
             for (var o = 0u; o < out_channels; o++) {
-                let code = argmax[window * quads + o / 4u] >> (8u * (o % 4u)) & 255u;
+                let code = (argmax[window * quads + o / 4u] >> (8u * (o % 4u))) & 255u;
                 if code == place {
                     sum += output_grad[window * out_channels + o] * weight[tap + o];
                 }

@@ -53,7 +53,7 @@ fn conv_relu_pool_backward_weight(
         for (var y = 0u; y < pooled_height; y++) {
             for (var x = 0u; x < pooled_width; x++) {
                 let window = (n * pooled_height + y) * pooled_width + x;
-                let code = argmax[window * quads + o / 4u] >> (8u * (o % 4u)) & 255u;
+                let code = (argmax[window * quads + o / 4u] >> (8u * (o % 4u))) & 255u;
                 if code == 255u { continue; }
                 let grad = output_grad[window * out_channels + o];
                 if is_bias {

@@ -94,6 +94,9 @@ const WORKGROUPS_PER_ROW: u32 = 64;
 /// Mesa 22.3's lavapipe silently ends all loops of an invocation after 65,535 iterations; see `ARCHITECTURE.md`.
 pub const MAX_ITERATIONS: u64 = 60_000;
 
+/// Invocations of a workgroup that WebGPU guarantees, of variants made for GPUs.
+pub const MAX_WORKGROUP: usize = 256;
+
 /// Lanes that share what they have loaded in the variants that use subgroups.
 pub const SUBGROUP_LANES: u32 = 8;
 
@@ -110,6 +113,8 @@ pub struct Variant {
     pub iterations: u64,
     /// What the shader needs beside WebGPU's defaults.
     pub needs: Option<Feature>,
+    /// Whether it is made for GPUs, with many invocations and much memory of a workgroup, and not for software.
+    pub for_gpus: bool,
 }
 
 /// What not every adapter has.
@@ -140,12 +145,14 @@ impl Variant {
             workgroups: [groups.div_ceil(rows), rows, 1],
             iterations: iterations as u64,
             needs: None,
+            for_gpus: false,
         }
     }
 
     /// A kernel of a single invocation, which loops `iterations` times.
     pub fn single(shader: Shader, iterations: usize) -> Self {
-        Self { shader, constants: vec![], workgroups: [1, 1, 1], iterations: iterations as u64, needs: None }
+        let iterations = iterations as u64;
+        Self { shader, constants: vec![], workgroups: [1, 1, 1], iterations, needs: None, for_gpus: false }
     }
 
     /// A kernel of one invocation for each of `invocations` elements of each of `chunks` chunks; no workgroup spans two.
@@ -159,6 +166,7 @@ impl Variant {
             workgroups: [(chunks * invocations.div_ceil(size)) as u32, 1, 1],
             iterations: iterations as u64,
             needs: None,
+            for_gpus: false,
         }
     }
 
@@ -179,6 +187,18 @@ impl Variant {
     /// The same, on adapters with a feature only.
     pub fn with(mut self, feature: Feature) -> Self {
         self.needs = Some(feature);
+        self
+    }
+
+    /// The same with one more constant.
+    pub fn constant(mut self, name: &'static str, value: usize) -> Self {
+        self.constants.push((name, value as f64));
+        self
+    }
+
+    /// The same, made for GPUs: what these take first and software last.
+    pub fn for_gpus(mut self) -> Self {
+        self.for_gpus = true;
         self
     }
 

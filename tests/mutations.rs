@@ -65,6 +65,12 @@ const ONLY_ZEROS: &str = "one round more, in which all factors are zeros";
 const MEETS_ZEROS: &str = "what it is multiplied by is zero there: the choice only keeps out what is no number";
 const LAST_AGAIN: &str = "what stands behind the last logit reads as the last one again, which is not larger";
 const NO_SAMPLE_NO_LOSS: &str = "where the label is no class the loss is 0: the limit only keeps the read inside";
+const OTHER_BANKS: &str = "the distance of two terms in memory only keeps them in different banks";
+const BETWEEN_TERMS: &str = "one number more, between the terms in memory, where nothing is read";
+const MORE_ROOM: &str = "more memory, or more of a map, than is used";
+const OTHER_SHARES: &str = "other invocations share a sum, which is the same";
+const UNSEEN_RACE: &str = "one number is changed that another invocation reads: a race, which drivers that run a workgroup's \
+     subgroups in order do not show";
 const ANY_INVOCATION: &str = "each invocation has the same numbers, so that any of them, or several, may write them";
 
 const STORED_TWICE: &str = "one round more, which stores what the next workgroup stores too";
@@ -122,6 +128,37 @@ const EQUIVALENT: &[(&str, &str, &str)] = &[
     ("dense_relu_backward.narrow", "n <= batch; n += 8u", ONLY_ZEROS),
     ("dense_relu_backward.narrow", "select(vec4(1.0), vec4(weight[i]", MEETS_ZEROS),
     ("dense_relu_backward.narrow", "k != 0u", ANY_INVOCATION),
+    ("step_finish.workgroup", "local <= half", UNSEEN_RACE),
+    ("step_finish.workgroup", "local == 1u", ANY_INVOCATION),
+    ("conv_relu_pool_forward.workgroup", "tile_windows + 2u", OTHER_BANKS),
+    ("conv_relu_pool_forward.workgroup", "i <= slice * tile_windows", BETWEEN_TERMS),
+    ("conv_relu_pool_forward.workgroup", "first <= terms", ONLY_ZEROS),
+    ("conv_relu_pool_backward_input.workgroup", "tile_samples + 2u", OTHER_BANKS),
+    ("conv_relu_pool_backward_input.workgroup", "i <= slice * tile_samples", BETWEEN_TERMS),
+    ("conv_relu_pool_backward_input.workgroup", "first <= quads", ONLY_ZEROS),
+    ("conv_relu_pool_backward_input.workgroup", "map_y + 3u", ONLY_ZEROS),
+    ("conv_relu_pool_backward_input.workgroup", "map_x + 3u", ONLY_ZEROS),
+    ("conv_relu_pool_backward_input.workgroup", "array<vec4<f32>, 5u * slice", MORE_ROOM),
+    ("conv_relu_pool_backward_weight.workgroup", "tile_weights + 8u", OTHER_SHARES),
+    ("conv_relu_pool_backward_weight.workgroup", "pooled_height * 3u", MORE_ROOM),
+    ("conv_relu_pool_backward_weight.workgroup", "pooled_width * 3u", MORE_ROOM),
+    ("conv_relu_pool_backward_weight.workgroup", "2u + kernel + 1u", MORE_ROOM),
+    ("conv_relu_pool_backward_weight.workgroup", "first_c - lane == 0u", ANY_INVOCATION),
+    ("conv_relu_pool_backward_weight.workgroup", "first_c + lane == 1u", ANY_INVOCATION),
+    ("conv_relu_pool_backward_weight.workgroup", "first_c + lane != 0u", ANY_INVOCATION),
+    ("dense_relu_forward.workgroup", "side + 2u", OTHER_BANKS),
+    ("dense_relu_forward.workgroup", "first <= inputs", ONLY_ZEROS),
+    ("dense_relu_forward.workgroup", "local <= half", UNSEEN_RACE),
+    ("dense_cross_entropy_forward.workgroup", "min(own, outputs + 1u)", NO_SAMPLE_NO_LOSS),
+    ("dense_cross_entropy_forward.workgroup", "select(1.0, bias[o]", "all logits of a sample grow by the same number"),
+    ("dense_relu_backward.workgroup", "pitch = side + 2u", OTHER_BANKS),
+    ("dense_relu_backward.workgroup", "first <= terms", ONLY_ZEROS),
+    ("dense_relu_backward.workgroup", "local <= half", UNSEEN_RACE),
+    ("dense_relu_backward.workgroup", "slice * pitch + 1u", MORE_ROOM),
+    ("dense_relu_backward.workgroup_narrow", "local <= half", UNSEEN_RACE),
+    ("dense_relu_backward.workgroup_narrow", "select(vec4(1.0), vec4(output_grad[i]", MEETS_ZEROS),
+    ("dense_relu_backward.workgroup_narrow", "select(vec4(1.0), vec4(weight[i]", MEETS_ZEROS),
+    ("dense_relu_backward.workgroup_narrow", "g2, vec4(1.0)", "the fourth column counts for nothing"),
     ("dropout_apply", "key.x - 5u", SECOND_WORD),
     ("dropout_apply", "key.x + 6u", SECOND_WORD),
     ("max_pool_backward", "min(y, out_height + 1u)", LEFT_OVER),

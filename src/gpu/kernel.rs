@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 
-use super::{Gpu, shader_module};
+use super::{AdapterKind, Gpu, shader_module};
 use crate::op::{Access, Feature, MAX_ITERATIONS, Op, Operand, SUBGROUP_LANES, Variant, variant_label};
 use crate::tensor::HostTensor;
 
@@ -32,7 +32,8 @@ pub(super) struct Dispatch {
     bind_group: wgpu::BindGroup,
 }
 
-/// The variant of an op that a GPU takes: the one that it prefers, or else the first that it can run.
+/// The variant of an op that a GPU takes: the one that it prefers, or else the first that it can run and that is made for what
+/// it is.
 ///
 /// # Errors
 /// Where it can run none.
@@ -41,8 +42,15 @@ pub fn choose_variant(gpu: &Gpu, op: &dyn Op) -> Result<Variant> {
     let mut runnable = gpu.runnable(op);
     let place = runnable.iter().position(|variant| preferred.is_some_and(|name| name == variant.name()));
     (!runnable.is_empty())
-        .then(|| runnable.swap_remove(place.unwrap_or(0)))
+        .then(|| runnable.swap_remove(place.unwrap_or_else(|| default_place(gpu.info.kind, &runnable))))
         .with_context(|| format!("{} can run no shader of `{}`", gpu.info, op.label()))
+}
+
+/// Which of some variants an adapter of a kind takes where nothing is known of their speed: the first of those made for its
+/// kind, or else the first.
+fn default_place(kind: AdapterKind, variants: &[Variant]) -> usize {
+    let is_gpu = kind != AdapterKind::Software;
+    variants.iter().position(|variant| variant.for_gpus == is_gpu).unwrap_or(0)
 }
 
 impl Gpu {
@@ -262,4 +270,25 @@ pub async fn run_variant(gpu: &Gpu, op: &dyn Op, variant: &Variant, inputs: &[Ho
     }
     gpu.ensure_healthy()?;
     Ok(results)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::op::shader;
+
+    #[test]
+    fn adapters_take_the_first_variant_made_for_their_kind() {
+        let plain = Variant::single(shader!("step_finish"), 1);
+        let [first, second] = [1, 2].map(|_| plain.clone().for_gpus());
+        let place = |kind, variants: &[&Variant]| {
+            default_place(kind, &variants.iter().map(|&variant| variant.clone()).collect::<Vec<_>>())
+        };
+        for kind in [AdapterKind::Discrete, AdapterKind::Integrated, AdapterKind::Other] {
+            assert_eq!(place(kind, &[&plain, &first, &second, &plain]), 1, "{kind:?}");
+            assert_eq!(place(kind, &[&plain, &plain]), 0, "{kind:?}");
+        }
+        assert_eq!(place(AdapterKind::Software, &[&first, &plain, &plain]), 1);
+        assert_eq!(place(AdapterKind::Software, &[&first]), 0);
+    }
 }

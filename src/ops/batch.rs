@@ -7,7 +7,7 @@
 use rayon::prelude::*;
 
 use super::cross_entropy::NO_LABEL;
-use crate::op::{Access, Op, Operand, Variant, shader, sum_tolerance};
+use crate::op::{Access, MAX_WORKGROUP, Op, Operand, Variant, shader, sum_tolerance};
 use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::{HostTensor, pack_bytes};
@@ -220,7 +220,12 @@ impl Op for StepFinish {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        vec![Variant::single(shader!("step_finish"), self.0.batch)]
+        let size = MAX_WORKGROUP;
+        let iterations = self.0.batch.div_ceil(size) + size.ilog2() as usize;
+        vec![
+            Variant::tiled(shader!("step_finish.workgroup"), 1, size, iterations).for_gpus(),
+            Variant::single(shader!("step_finish"), self.0.batch),
+        ]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

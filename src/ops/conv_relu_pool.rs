@@ -11,6 +11,9 @@
 //! The fast variants are products of 4x4 matrices in registers. A row of the kernel over all channels is one *run* of
 //! `kernel · in_channels` floats, in the map as in the weights, so that the sum over a run is a product of matrices whatever
 //! the number of channels.
+//!
+//! That is for software, and subgroups of few lanes. The variants for GPUs, `workgroup`, are products of matrices by blocks in
+//! the workgroup's memory, of a number of invocations that hides how long memory takes.
 
 mod gradients;
 
@@ -21,7 +24,7 @@ use rayon::prelude::*;
 use super::conv2d::{Conv2d, Conv2dForward};
 use super::layout::{to_channels_last, to_filters, to_planes};
 use super::max_pool::{MaxPool, MaxPoolBackward, MaxPoolForward};
-use crate::op::{Feature, MAX_ITERATIONS, Op, Operand, SUBGROUP_LANES, Variant, shader};
+use crate::op::{Feature, MAX_ITERATIONS, MAX_WORKGROUP, Op, Operand, SUBGROUP_LANES, Variant, shader};
 use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::HostTensor;
@@ -34,6 +37,15 @@ const MAX_CHUNKS: usize = 16;
 
 /// Windows, samples or quads of weights of a tile: one for each of the lanes that load for the others.
 const TILE: usize = SUBGROUP_LANES as usize;
+
+/// Invocations that share a quad of channels in a tile of the variants for GPUs.
+const LANES: usize = 16;
+
+/// Windows, or blocks of an input, of such a tile: two for each of these invocations.
+const GPU_TILE: usize = 2 * LANES;
+
+/// Terms of a sum that such a tile holds in the workgroup's memory at a time, at most: each invocation loads weights once.
+const SLICE: usize = LANES;
 
 /// The only window of the fast variants, rows and columns.
 const FAST_POOL: usize = 2;
@@ -148,6 +160,17 @@ impl ConvReluPool {
         (size, quads.div_ceil(size))
     }
 
+    /// Whether a variant for GPUs can take these sizes, given the numbers of channels of which it needs quads.
+    fn has_gpu_variant(&self, channels: &[usize]) -> bool {
+        self.pool == FAST_POOL && channels.iter().all(|channels| channels.is_multiple_of(4))
+    }
+
+    /// The invocations of a workgroup that has a tile of [`GPU_TILE`] by some of `quads`, and the workgroups for all quads.
+    fn gpu_workgroup(quads: usize) -> (usize, usize) {
+        let blocks = quads.div_ceil(MAX_WORKGROUP / LANES);
+        (quads.div_ceil(blocks) * LANES, blocks)
+    }
+
     /// The place of a code in the plane of its channel, as [`MaxPoolForward`] counts, for the window `(row, column)`.
     fn place(&self, code: u8, row: usize, column: usize) -> usize {
         let (dy, dx) = (code as usize / self.pool, code as usize % self.pool);
@@ -217,6 +240,31 @@ impl ConvReluPool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConvReluPoolForward(pub ConvReluPool);
 
+impl ConvReluPoolForward {
+    /// The variant made for GPUs, where these sizes have one.
+    fn for_gpus(&self) -> Option<Variant> {
+        let Conv2d { in_channels, out_channels, kernel, .. } = self.0.conv;
+        let (size, blocks) = ConvReluPool::gpu_workgroup(self.0.quads());
+        // Slices of one length, so that few terms are made up.
+        let terms = kernel * kernel * in_channels;
+        let slices = terms.div_ceil(SLICE);
+        let slice = terms.div_ceil(slices);
+        let loads = (slice * GPU_TILE).div_ceil(size);
+        let iterations = slices * (1 + loads + slice);
+        self.0.has_gpu_variant(&[out_channels]).then(|| {
+            Variant::tiled(
+                shader!("conv_relu_pool_forward.workgroup"),
+                self.0.windows().div_ceil(GPU_TILE),
+                size,
+                iterations,
+            )
+            .repeated(blocks)
+            .constant("slice", slice)
+            .for_gpus()
+        })
+    }
+}
+
 impl Op for ConvReluPoolForward {
     fn name(&self) -> &'static str {
         "conv_relu_pool_forward"
@@ -250,6 +298,7 @@ impl Op for ConvReluPoolForward {
             (Sizes::OutQuads, tiled(shader!("conv_relu_pool_forward.quad_out"), TILE)),
             (Sizes::Any, tiled(shader!("conv_relu_pool_forward.subgroup"), TILE)),
         ]);
+        variants.extend(self.for_gpus());
         let iterations = 4 * pool * pool * (1 + kernel * (1 + kernel * (1 + in_channels)));
         variants.push(Variant::linear(
             shader!("conv_relu_pool_forward"),

@@ -3,13 +3,14 @@
 //!
 //! Weights are `[inputs, outputs]`, see [`layout`](super::layout); the maths are those of [`dense`](super::dense),
 //! [`relu`](super::relu) and [`cross_entropy`](super::cross_entropy), of which the references are made. The fast variants
-//! are products of 4x4 matrices in registers, as in [`conv_relu_pool`](super::conv_relu_pool).
+//! are products of 4x4 matrices in registers, as in [`conv_relu_pool`](super::conv_relu_pool), those for GPUs by blocks in the
+//! workgroup's memory.
 
 use super::cross_entropy::{CrossEntropy, CrossEntropyBackward, CrossEntropyForward};
 use super::dense::{Dense, DenseBackwardInput, DenseBackwardWeight, DenseForward};
 use super::layout::permuted;
 use super::reduce::BiasBackward;
-use crate::op::{Feature, Op, Operand, SUBGROUP_LANES, Variant, shader};
+use crate::op::{Feature, MAX_WORKGROUP, Op, Operand, SUBGROUP_LANES, Variant, shader};
 use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::HostTensor;
@@ -22,6 +23,9 @@ const TILE_QUADS: usize = SUBGROUP_LANES as usize;
 
 /// The most outputs of the variants that keep all of them in registers.
 const NARROW_OUTPUTS: usize = 12;
+
+/// Samples of a workgroup of the last layer's variant for GPUs; an invocation finishes an output of one of them.
+const GPU_TILE_SAMPLES: usize = 4;
 
 /// Invocations of a workgroup of which each has four outputs.
 fn workgroup_size(outputs: usize) -> usize {
@@ -75,7 +79,7 @@ impl Op for DenseReluForward {
     fn variants(&self) -> Vec<Variant> {
         let Dense { batch, inputs, outputs } = self.0;
         let size = workgroup_size(outputs);
-        vec![
+        let mut variants = vec![
             Variant::tiled(
                 shader!("dense_relu_forward.subgroup"),
                 batch.div_ceil(TILE_SAMPLES),
@@ -85,7 +89,15 @@ impl Op for DenseReluForward {
             .repeated(outputs.div_ceil(4 * size))
             .with(Feature::Subgroups),
             Variant::linear(shader!("dense_relu_forward"), batch * outputs, inputs),
-        ]
+        ];
+        if outputs.is_multiple_of(4) {
+            // Slices of 64 terms, of which an invocation has four; then four sums, each in four rounds.
+            let iterations = inputs.div_ceil(64) * (1 + 4) + 4 * 4;
+            let tiles = batch.div_ceil(16) * outputs.div_ceil(16);
+            let shader = shader!("dense_relu_forward.workgroup");
+            variants.insert(1, Variant::tiled(shader, tiles, MAX_WORKGROUP, iterations).for_gpus());
+        }
+        variants
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
@@ -154,7 +166,13 @@ impl Op for DenseCrossEntropyForward {
             )
             .with(Feature::Subgroups)
         });
-        fast.into_iter().chain([plain]).collect()
+        let splits = MAX_WORKGROUP / outputs;
+        let for_gpus = (splits >= GPU_TILE_SAMPLES).then(|| {
+            let iterations = inputs.div_ceil(splits) + splits.ilog2() as usize + 1 + 2 * outputs;
+            let shader = shader!("dense_cross_entropy_forward.workgroup");
+            Variant::tiled(shader, batch.div_ceil(GPU_TILE_SAMPLES), splits * outputs, iterations).for_gpus()
+        });
+        fast.into_iter().chain(for_gpus).chain([plain]).collect()
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
@@ -211,6 +229,28 @@ impl Op for DenseCrossEntropyForward {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DenseReluBackward(pub Dense);
 
+impl DenseReluBackward {
+    /// The variant made for GPUs, where these sizes have one.
+    fn for_gpus(&self) -> Option<Variant> {
+        let Dense { batch, inputs, outputs } = self.0;
+        let tiled = |shader, tiles, iterations| Variant::tiled(shader, tiles, MAX_WORKGROUP, iterations).for_gpus();
+        if !inputs.is_multiple_of(4) {
+            None
+        } else if outputs <= NARROW_OUTPUTS {
+            // 32 inputs a workgroup, every 32nd sample an invocation; then four sums, each in five rounds.
+            let shader = shader!("dense_relu_backward.workgroup_narrow");
+            Some(tiled(shader, inputs.div_ceil(32), batch.div_ceil(32) + 4 * 5))
+        } else if outputs.is_multiple_of(4) {
+            // Slices of 32 terms, of which an invocation has eight; then four sums in two rounds and one in five.
+            let shader = shader!("dense_relu_backward.workgroup");
+            let tiles = inputs.div_ceil(32) * (outputs.div_ceil(32) + batch.div_ceil(32));
+            Some(tiled(shader, tiles, batch.max(outputs).div_ceil(32) * (1 + 8) + 4 * 2 + 5))
+        } else {
+            None
+        }
+    }
+}
+
 impl Op for DenseReluBackward {
     fn name(&self) -> &'static str {
         "dense_relu_backward"
@@ -251,6 +291,8 @@ impl Op for DenseReluBackward {
             let narrow = Variant::tiled(shader, inputs.div_ceil(4 * size), size, batch.div_ceil(8));
             variants.insert(0, narrow.with(Feature::Subgroups));
         }
+        let plain = variants.len() - 1;
+        variants.splice(plain..plain, self.for_gpus());
         variants
     }
 

@@ -149,6 +149,7 @@ fn conv_blocks() -> impl IntoIterator<Item = ConvReluPool> {
         (33, 1, 28, 28, 6, 5, 4, 2),
         (2, 4, 5, 6, 260, 3, 0, 2),
         (2, 260, 4, 4, 4, 2, 1, 2),
+        (3, 68, 4, 4, 68, 2, 1, 2),
         (1, 1, 30, 31, 3, 3, 2, 15),
     ]
     .map(|(batch, in_channels, in_height, in_width, out_channels, kernel, padding, pool)| ConvReluPool {
@@ -180,6 +181,8 @@ fn denses() -> impl IntoIterator<Item = Dense> {
         (9, 12, 12),
         (6, 8, 5),
         (2081, 5, 3),
+        (131, 36, 132),
+        (3, 8, 20),
     ]
     .map(|(batch, inputs, outputs)| Dense { batch, inputs, outputs })
 }

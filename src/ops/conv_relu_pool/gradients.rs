@@ -2,8 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::{ConvReluPool, ConvReluPoolForward, Sizes, TILE};
-use crate::op::{Op, Operand, Variant, shader, sum_tolerance};
+use super::{ConvReluPool, ConvReluPoolForward, GPU_TILE, SLICE, Sizes, TILE};
+use crate::op::{MAX_WORKGROUP, Op, Operand, Variant, shader, sum_tolerance};
 use crate::ops::conv2d::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight};
 use crate::ops::layout::{to_channels_last, to_filters, to_outputs_last, to_planes};
 use crate::random::Random;
@@ -15,6 +15,55 @@ use crate::tensor::HostTensor;
 /// `[chunks, out_channels]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConvReluPoolBackwardWeight(pub ConvReluPool);
+
+/// Weights of an invocation of the gradients' variant for GPUs, of each of four output channels.
+const LANE_WEIGHTS: usize = 8;
+
+/// Input channels, and quads of output channels, of a tile of that variant, at most.
+const TILE_CHANNELS: usize = 8;
+const TILE_QUADS: usize = 4;
+
+/// Workgroups that a large GPU should have, before a tile takes more quads.
+const GPU_WORKGROUPS: u32 = 128;
+
+/// Floats of the samples' maps that it holds in the workgroup's memory at a time, at most: 12 KiB, beside the 4 KiB in which it
+/// adds up.
+const TILE_FLOATS: usize = 3072;
+
+impl ConvReluPoolBackwardWeight {
+    /// The variant made for GPUs, where these sizes have one.
+    fn for_gpus(&self) -> Option<Variant> {
+        let [_, rows, columns, out_channels] = self.0.output();
+        let Conv2d { in_channels, kernel, .. } = self.0.conv;
+        if !self.0.has_gpu_variant(&[out_channels]) {
+            return None;
+        }
+        let positions = (rows * self.0.pool + kernel - 1) * (columns * self.0.pool + kernel - 1);
+        let most = (TILE_FLOATS / positions).min(LANE_WEIGHTS * MAX_WORKGROUP / kernel.pow(2)).min(TILE_CHANNELS);
+        // Blocks of one size, so that few channels are made up.
+        let blocks = in_channels.div_ceil(Some(most).filter(|&most| most > 0)?);
+        let channels = in_channels.div_ceil(blocks);
+        let samples = (TILE_FLOATS / (positions * channels)).min(self.0.samples_per_chunk());
+
+        let lanes = (kernel.pow(2) * channels).div_ceil(LANE_WEIGHTS);
+        let workgroups = |quads| [blocks, self.0.quads().div_ceil(quads), self.0.chunks()].map(|count| count as u32);
+        let fills_gpu = |&quads: &usize| workgroups(quads).into_iter().product::<u32>() >= GPU_WORKGROUPS;
+        let most = TILE_QUADS.min(self.0.quads()).min(MAX_WORKGROUP / lanes);
+        let quads = (1..=most).rev().find(fills_gpu).unwrap_or(1);
+        let splits = MAX_WORKGROUP / (lanes * quads);
+        let size = splits * lanes * quads;
+        let loads = (samples * positions * channels).div_ceil(size);
+        let stages = self.0.samples_per_chunk().div_ceil(samples);
+        let sums = (LANE_WEIGHTS + 1) * (1 + splits.ilog2() as usize);
+        let iterations = stages * (1 + loads + (samples * rows * columns).div_ceil(splits)) + sums;
+        let variant = Variant {
+            workgroups: workgroups(quads),
+            ..Variant::tiled(shader!("conv_relu_pool_backward_weight.workgroup"), 1, size, iterations)
+        };
+        let variant = variant.constant("tile_channels", channels).constant("tile_quads", quads);
+        Some(variant.constant("tile_samples", samples).for_gpus())
+    }
+}
 
 impl Op for ConvReluPoolBackwardWeight {
     fn name(&self) -> &'static str {
@@ -57,6 +106,7 @@ impl Op for ConvReluPoolBackwardWeight {
             (Sizes::OutQuads, tiled(shader!("conv_relu_pool_backward_weight.quad_out"), run_quads.div_ceil(TILE / 2))),
             (Sizes::Any, tiled(shader!("conv_relu_pool_backward_weight.subgroup"), run_quads.div_ceil(TILE))),
         ]);
+        variants.extend(self.for_gpus());
         let elements = self.0.chunks() * (self.0.weight().iter().product::<usize>() + out_channels);
         variants.push(Variant::linear(shader!("conv_relu_pool_backward_weight"), elements, iterations));
         variants
@@ -123,6 +173,26 @@ impl Op for ConvReluPoolBackwardWeight {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConvReluPoolBackwardInput(pub ConvReluPool);
 
+impl ConvReluPoolBackwardInput {
+    /// The variant made for GPUs, where these sizes have one.
+    fn for_gpus(&self) -> Option<Variant> {
+        let Conv2d { batch, in_channels, in_height, in_width, out_channels, kernel, .. } = self.0.conv;
+        let (size, blocks) = ConvReluPool::gpu_workgroup(in_channels.div_ceil(4));
+        // Slices of one length, so that few channels are made up.
+        let slices = self.0.quads().div_ceil(SLICE / 4);
+        let slice = self.0.quads().div_ceil(slices);
+        let loads = (slice * GPU_TILE).div_ceil(size);
+        let iterations = kernel * (1 + kernel * (1 + slices * (1 + loads + 4 * slice)));
+        let tiles = in_height.div_ceil(2) * in_width.div_ceil(2) * batch.div_ceil(GPU_TILE);
+        self.0.has_gpu_variant(&[in_channels, out_channels]).then(|| {
+            Variant::tiled(shader!("conv_relu_pool_backward_input.workgroup"), tiles, size, iterations)
+                .repeated(blocks)
+                .constant("slice", slice)
+                .for_gpus()
+        })
+    }
+}
+
 impl Op for ConvReluPoolBackwardInput {
     fn name(&self) -> &'static str {
         "conv_relu_pool_backward_input"
@@ -157,6 +227,7 @@ impl Op for ConvReluPoolBackwardInput {
             (Sizes::Quads, tiled(shader!("conv_relu_pool_backward_input.quad"), TILE, 0)),
             (Sizes::Any, tiled(shader!("conv_relu_pool_backward_input.subgroup"), TILE, 0)),
         ]);
+        variants.extend(self.for_gpus());
         let iterations = kernel * (1 + kernel * (1 + out_channels));
         variants.push(Variant::linear(
             shader!("conv_relu_pool_backward_input"),
