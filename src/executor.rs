@@ -59,7 +59,7 @@ pub trait Executor {
     /// Writes a whole tensor. It takes effect before what is run after it.
     ///
     /// # Panics
-    /// When `words` are not as many as the tensor's elements.
+    /// When `words` are not as many as the tensor's.
     fn write(&mut self, tensor: TensorId, words: &[u32]);
 
     /// Reads a whole tensor, after what was run before.

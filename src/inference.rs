@@ -6,7 +6,7 @@ use crate::data::{CLASSES, IMAGE_BYTES};
 use crate::device::Device;
 use crate::executor::{Executor, Unobserved};
 use crate::model::Model;
-use crate::plan::{Phase, Plan, PlanConfig};
+use crate::plan::{Phase, Plan, PlanConfig, Precision};
 use crate::tensor::HostTensor;
 use crate::train::{ResidentData, write_order, write_parameters};
 
@@ -74,7 +74,8 @@ async fn evaluator(
 ) -> Result<Box<dyn Executor>> {
     let count = images.len() / IMAGE_BYTES;
     let batches = count.div_ceil(batch);
-    let config = PlanConfig { batch, images: count, batches, steps: 1, optimizer: None, fuse };
+    let config =
+        PlanConfig { batch, images: count, batches, steps: 1, optimizer: None, fuse, precision: Precision::F32 };
     let mut executor = device.executor(Plan::new(model, config)?).await?;
     ResidentData::pack(&[(images, &vec![0; count])]).upload(executor.as_mut());
     write_parameters(executor.as_mut(), parameters);

@@ -48,6 +48,11 @@ impl Operand {
         Self { name, dtype, shape: shape.into(), access: Access::ReadWrite }
     }
 
+    /// Its 32-bit words.
+    pub fn words(&self) -> usize {
+        self.dtype.words(self.shape.len())
+    }
+
     /// Whether the op changes it.
     pub fn is_written(&self) -> bool {
         self.access != Access::Read
@@ -56,7 +61,7 @@ impl Operand {
     /// Bytes of memory traffic when each element is touched once: an update is a read and a write.
     pub fn traffic_bytes(&self) -> u64 {
         let passes = if self.access == Access::ReadWrite { 2 } else { 1 };
-        4 * passes * self.shape.len() as u64
+        4 * passes * self.words() as u64
     }
 }
 
@@ -237,7 +242,8 @@ pub trait Op: Debug + Send + Sync {
     /// Floating-point operations of one call, a multiply-add counted as two.
     fn flops(&self) -> u64;
 
-    /// The allowed error of a float, relative to its magnitude plus the output's root mean square.
+    /// The allowed error of a float, relative to its magnitude plus the output's root mean square; an output of 16-bit
+    /// floats may be off by [`F16_TOLERANCE`] besides.
     fn tolerance(&self) -> f64;
 
     /// Whether its integers tell which of several floats is the largest, so that a rounding error may turn a near tie.
@@ -249,7 +255,7 @@ pub trait Op: Debug + Send + Sync {
 
     /// Values for the operands of a test, in operand order; outputs are ignored.
     ///
-    /// The default draws floats from [-1, 1) and zeros for integers.
+    /// The default draws floats from [-1, 1) and zeros for what else there is.
     fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {
         self.operands()
             .into_iter()
@@ -258,7 +264,7 @@ pub trait Op: Debug + Send + Sync {
                     let values: Vec<f32> = (0..operand.shape.len()).map(|_| random.uniform(-1.0, 1.0)).collect();
                     HostTensor::from_f32(operand.shape, &values)
                 }
-                DType::U32 => HostTensor::zeros(DType::U32, operand.shape),
+                DType::U32 | DType::F16 => HostTensor::zeros(operand.dtype, operand.shape),
             })
             .collect()
     }
@@ -282,6 +288,19 @@ pub fn variant_label(op: &dyn Op, variant: &Variant) -> String {
 fn label(name: &str, sizes: &[(&str, f64)]) -> String {
     let sizes: Vec<String> = sizes.iter().map(|(name, value)| format!("{name}={value}")).collect();
     format!("{name}:{}", sizes.join(","))
+}
+
+/// What a 16-bit float may be off by beside its op's tolerance: the distance of its neighbour, 2^-10 of it. Kernel and
+/// reference round nearly the same number, and where it lies near the middle between two 16-bit floats they may take either.
+pub const F16_TOLERANCE: f64 = 1.0 / 1024.0;
+
+/// The allowed error of an operand after its op, as [`Op::tolerance`]: none of what is only read.
+pub fn tolerance(op: &dyn Op, operand: &Operand) -> f64 {
+    match (operand.is_written(), operand.dtype) {
+        (false, _) => 0.0,
+        (true, DType::F16) => op.tolerance() + F16_TOLERANCE,
+        (true, _) => op.tolerance(),
+    }
 }
 
 /// The tolerance of a sum of `terms` products in f32: rounding errors add up like a random walk.

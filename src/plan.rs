@@ -10,7 +10,9 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
 
 use crate::model::Model;
 use crate::op::{MAX_ITERATIONS, Op};
@@ -52,6 +54,26 @@ impl Optimizer {
     }
 }
 
+/// In what activations and their gradients lie in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// 32-bit floats
+    #[default]
+    F32,
+    /// 16-bit floats, see [`half`](crate::ops::half); sums and parameters stay in 32 bits
+    F16,
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+        })
+    }
+}
+
 /// What a plan is made for, beside the model.
 #[derive(Clone, Copy, Debug)]
 pub struct PlanConfig {
@@ -67,13 +89,16 @@ pub struct PlanConfig {
     pub optimizer: Option<Optimizer>,
     /// Whether to take fused ops where the model's layers allow it: fewer and fatter calls, for GPUs.
     pub fuse: bool,
+    /// In what activations and their gradients lie in memory; 16-bit floats go with fused ops only.
+    pub precision: Precision,
 }
 
 impl PlanConfig {
     /// One epoch over MNIST's 60,000 training and 10,000 test images.
     pub fn for_mnist(batch: usize, optimizer: Option<Optimizer>) -> Self {
-        let images = 70_000;
-        Self { batch, images, batches: images.div_ceil(batch), steps: images.div_ceil(batch), optimizer, fuse: true }
+        let images: usize = 70_000;
+        let batches = images.div_ceil(batch);
+        Self { batch, images, batches, steps: batches, optimizer, fuse: true, precision: Precision::F32 }
     }
 }
 
@@ -90,7 +115,7 @@ pub struct TensorSpec {
     pub dtype: DType,
     /// Extents.
     pub shape: Shape,
-    /// The tensor in whose memory it lies and the element where it begins there; none where it has memory of its own.
+    /// The tensor in whose memory it lies and the word where it begins there; none where it has memory of its own.
     pub part_of: Option<(TensorId, usize)>,
     /// What it holds before the first step; none for zeros.
     pub initial: Option<Arc<[u32]>>,
@@ -99,7 +124,12 @@ pub struct TensorSpec {
 impl TensorSpec {
     /// Bytes in memory.
     pub fn size_bytes(&self) -> u64 {
-        4 * self.shape.len() as u64
+        4 * self.words() as u64
+    }
+
+    /// Its 32-bit words.
+    pub fn words(&self) -> usize {
+        self.dtype.words(self.shape.len())
     }
 }
 
@@ -197,10 +227,17 @@ impl Plan {
     /// The plan of a model.
     ///
     /// # Errors
-    /// Where some kernel would loop more often than every driver executes, naming the layer.
+    /// Where some kernel would loop more often than every driver executes, naming the layer, or where half precision is asked
+    /// for and there are no ops for it.
     pub fn new(model: &Model, config: PlanConfig) -> Result<Self> {
         let builder = || Builder::new(model, config);
-        let fused = if config.fuse { builder().build_fused() } else { None };
+        let fused = if config.fuse { builder().build_fused()? } else { None };
+        if fused.is_none() && config.precision == Precision::F16 {
+            bail!(
+                "half precision goes with fused ops: leave --fuse off out, and take a model of convolutions with ReLU and \
+                 pooling, then dense layers with ReLU, which `{model}` is not; or leave --precision out"
+            );
+        }
         let plan = fused.unwrap_or_else(|| builder().build());
         for call in plan.train.iter().chain(&plan.evaluate) {
             let least = call.op.variants().iter().map(|variant| variant.iterations).min().unwrap_or(0);

@@ -18,6 +18,7 @@ use crate::files::write_atomically;
 use crate::gpu::AdapterInfo;
 use crate::metrics::prediction;
 use crate::model::Model;
+use crate::plan::Precision;
 use crate::tensor::HostTensor;
 use crate::weights;
 
@@ -65,6 +66,9 @@ pub struct Settings {
     pub batch_size: usize,
     /// The optimizer and its numbers.
     pub optimizer: String,
+    /// In what activations and their gradients lay in memory; `f32` in runs from before there was a choice.
+    #[serde(default)]
+    pub precision: Precision,
     /// The highest learning rate.
     pub learning_rate: f64,
     /// How it moves.

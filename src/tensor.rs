@@ -2,13 +2,27 @@
 
 use std::fmt;
 
-/// Element type of a tensor. Every element is one 32-bit word, as in a WGSL storage buffer.
+use half::f16;
+
+/// Element type of a tensor. It lies in 32-bit words, as in a WGSL storage buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DType {
     /// IEEE 754 single precision.
     F32,
     /// Unsigned 32-bit integer; also four packed bytes, the first in the lowest bits.
     U32,
+    /// IEEE 754 half precision, two elements to a word, the first in the lower bits, as `pack2x16float` puts them.
+    F16,
+}
+
+impl DType {
+    /// The words of so many elements.
+    pub fn words(self, elements: usize) -> usize {
+        match self {
+            Self::F32 | Self::U32 => elements,
+            Self::F16 => elements.div_ceil(2),
+        }
+    }
 }
 
 /// The extents of a tensor, outermost axis first; the last axis is contiguous in memory.
@@ -72,15 +86,17 @@ pub struct HostTensor {
 impl HostTensor {
     /// A tensor of zeros.
     pub fn zeros(dtype: DType, shape: Shape) -> Self {
-        Self::from_words(dtype, shape.clone(), vec![0; shape.len()])
+        let words = vec![0; dtype.words(shape.len())];
+        Self::from_words(dtype, shape, words)
     }
 
     /// A tensor of the given words.
     ///
     /// # Panics
-    /// When the number of words is not the number of elements.
+    /// When the number of words is not that of the elements.
     pub fn from_words(dtype: DType, shape: Shape, words: Vec<u32>) -> Self {
-        assert_eq!(words.len(), shape.len(), "a tensor of shape {shape} needs {} words", shape.len());
+        let needed = dtype.words(shape.len());
+        assert_eq!(words.len(), needed, "a tensor of {dtype:?} of shape {shape} needs {needed} words");
         Self { dtype, shape, words }
     }
 
@@ -100,12 +116,24 @@ impl HostTensor {
         Self::from_words(DType::U32, shape.into(), values.to_vec())
     }
 
-    /// The elements as 32-bit words.
+    /// A tensor of 16-bit floats, each the one nearest to the value.
+    ///
+    /// # Panics
+    /// When the number of values is not the number of elements.
+    pub fn from_f32_as_f16(shape: impl Into<Shape>, values: &[f32]) -> Self {
+        let shape = shape.into();
+        assert_eq!(values.len(), shape.len(), "a tensor of shape {shape} has {} elements", shape.len());
+        let bits = |value: Option<&f32>| value.map_or(0, |&value| u32::from(f16::from_f32(value).to_bits()));
+        let words = values.chunks(2).map(|pair| bits(pair.first()) | bits(pair.get(1)) << 16);
+        Self::from_words(DType::F16, shape, words.collect())
+    }
+
+    /// The elements as 32-bit words; 16-bit floats two to a word.
     pub fn words(&self) -> &[u32] {
         &self.words
     }
 
-    /// The elements as 32-bit words, to be written.
+    /// The elements as 32-bit words, to be written; 16-bit floats two to a word.
     pub fn words_mut(&mut self) -> &mut [u32] {
         &mut self.words
     }
@@ -120,6 +148,13 @@ impl HostTensor {
     pub fn f32_mut(&mut self) -> &mut [f32] {
         debug_assert_eq!(self.dtype, DType::F32);
         bytemuck::cast_slice_mut(&mut self.words)
+    }
+
+    /// The elements of a tensor of 16-bit floats, widened.
+    pub fn widened(&self) -> Vec<f32> {
+        debug_assert_eq!(self.dtype, DType::F16);
+        let halves = self.words.iter().flat_map(|&word| [word as u16, (word >> 16) as u16]);
+        halves.take(self.shape.len()).map(|bits| f16::from_bits(bits).to_f32()).collect()
     }
 
     /// The elements as integers.
@@ -157,6 +192,14 @@ mod tests {
         assert_eq!(pack_bytes(&[1, 2, 3, 4, 5]), [0x0403_0201, 5]);
         assert_eq!(pack_bytes(&[1, 2, 3, 4, 5, 6, 7, 8]), [0x0403_0201, 0x0807_0605]);
         assert_eq!(pack_bytes(&[]), [] as [u32; 0]);
+    }
+
+    #[test]
+    fn halves_are_packed_first_lowest_and_rounded_to_the_nearest() {
+        // 1 + 2^-11 lies in the middle between 1 and its neighbour: the even one of both is taken.
+        let tensor = HostTensor::from_f32_as_f16([3], &[1.0 + 1.0 / 2048.0, -2.0, 0.1]);
+        assert_eq!(tensor.words(), [0xc000_3c00, 0x2e66]);
+        assert_eq!(tensor.widened(), [1.0, -2.0, 0.099_975_586]);
     }
 
     #[test]

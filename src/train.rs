@@ -10,7 +10,7 @@ use crate::executor::{Counters, Executor, Observer, Unobserved};
 use crate::model::Model;
 use crate::ops::batch::NO_SAMPLE;
 use crate::ops::optimizer::SCHEDULE_COLUMNS;
-use crate::plan::{Optimizer, Parameter, Phase, Plan, PlanConfig, TensorId};
+use crate::plan::{Optimizer, Parameter, Phase, Plan, PlanConfig, Precision, TensorId};
 use crate::random::Random;
 use crate::schedule::Schedule;
 use crate::tensor::{HostTensor, pack_bytes};
@@ -40,6 +40,8 @@ pub struct TrainConfig {
     pub validation: usize,
     /// Whether to take fused ops where the model allows it; none for what suits the device.
     pub fuse: Option<bool>,
+    /// In what activations and their gradients lie in memory.
+    pub precision: Precision,
 }
 
 impl TrainConfig {
@@ -54,13 +56,14 @@ impl TrainConfig {
         shuffle: true,
         validation: 5_000,
         fuse: None,
+        precision: Precision::F32,
     };
 }
 
 impl TrainConfig {
-    /// Whether training on a device takes fused ops.
+    /// Whether training on a device takes fused ops, which half precision needs.
     pub fn fuses(&self, device: &Device) -> bool {
-        self.fuse.unwrap_or_else(|| device.prefers_fused())
+        self.fuse.unwrap_or_else(|| device.prefers_fused() || self.precision == Precision::F16)
     }
 }
 
@@ -180,6 +183,7 @@ impl Trainer {
                 steps,
                 optimizer: Some(config.optimizer),
                 fuse: config.fuses(device),
+                precision: config.precision,
             },
         )?;
         let mut executor = device.executor(plan).await?;

@@ -13,6 +13,7 @@ use gpu_digits::ops::cross_entropy::{CrossEntropy, CrossEntropyBackward, CrossEn
 use gpu_digits::ops::dense::{Dense, DenseBackwardInput, DenseBackwardWeight, DenseForward};
 use gpu_digits::ops::dense_relu::{DenseCrossEntropyForward, DenseReluBackward, DenseReluForward};
 use gpu_digits::ops::dropout::DropoutApply;
+use gpu_digits::ops::half::{Half, ParameterCopyF16};
 use gpu_digits::ops::max_pool::{MaxPool, MaxPoolBackward, MaxPoolForward};
 use gpu_digits::ops::optimizer::{AdamUpdate, SgdUpdate};
 use gpu_digits::ops::optimizer_step::{AdamStep, Segment, Segments, SgdStep};
@@ -43,6 +44,8 @@ fn main() {
 enum Values {
     Floats(Vec<f32>),
     Integers(Vec<u32>),
+    /// 16-bit floats.
+    Halves(Vec<f32>),
 }
 
 fn f(values: impl Into<Vec<f32>>) -> Values {
@@ -51,6 +54,10 @@ fn f(values: impl Into<Vec<f32>>) -> Values {
 
 fn u<const N: usize>(values: [u32; N]) -> Values {
     Values::Integers(values.to_vec())
+}
+
+fn h(values: impl Into<Vec<f32>>) -> Values {
+    Values::Halves(values.into())
 }
 
 /// An op, its operands before (empty for what it only writes) and those that it writes after.
@@ -73,6 +80,7 @@ impl Example {
                     HostTensor::zeros(operand.dtype, operand.shape.clone())
                 }
                 Values::Floats(values) => HostTensor::from_f32(operand.shape.clone(), values),
+                Values::Halves(values) => HostTensor::from_f32_as_f16(operand.shape.clone(), values),
                 Values::Integers(values) => HostTensor::from_u32(operand.shape.clone(), values),
             })
             .collect();
@@ -86,10 +94,14 @@ impl Example {
                     tensor.f32().len() == wanted.len() && tensor.f32().iter().zip(wanted).all(close)
                 }
                 Values::Integers(wanted) => tensor.u32() == wanted,
+                Values::Halves(wanted) => tensor.widened() == *wanted,
             };
             if !is_right {
-                let got: &dyn std::fmt::Debug =
-                    if matches!(wanted, Values::Floats(_)) { &tensor.f32() } else { &tensor.u32() };
+                let got: &dyn std::fmt::Debug = match wanted {
+                    Values::Floats(_) => &tensor.f32(),
+                    Values::Integers(_) => &tensor.u32(),
+                    Values::Halves(_) => &tensor.widened(),
+                };
                 return Err(format!("{} is {got:?} and should be {wanted:?}", operand.name).into());
             }
         }
@@ -109,6 +121,7 @@ fn examples() -> Vec<Example> {
     all.extend(data());
     all.extend(fused());
     all.extend(steps());
+    all.extend(halves());
     all
 }
 
@@ -447,11 +460,11 @@ fn fused() -> Vec<Example> {
     ]
 }
 
-/// Two parameters in one tensor, of one and of two elements, the second from element 64 on.
+/// Two parameters in one tensor, of one and of two elements, the second from element 128 on.
 fn placed(first: f32, second: [f32; 2]) -> Vec<f32> {
-    let mut values = vec![0.0; 128];
+    let mut values = vec![0.0; 256];
     values[0] = first;
-    values[64..66].copy_from_slice(&second);
+    values[128..130].copy_from_slice(&second);
     values
 }
 
@@ -459,9 +472,10 @@ fn placed(first: f32, second: [f32; 2]) -> Vec<f32> {
 fn steps() -> Vec<Example> {
     let segments = Segments(vec![Segment { length: 1, chunks: 2 }, Segment { length: 2, chunks: 1 }]);
     // The first parameter's gradient is 0.5 + 1.5, the second's is 4 and 5.
-    let mut gradients = placed(0.5, [4.0, 5.0]);
-    gradients[1] = 1.5;
-    let blocks = u([0, 1, 2, 1, 64, 2, 1, 2]);
+    let mut gradients = vec![0.0; 128];
+    gradients[..2].copy_from_slice(&[0.5, 1.5]);
+    gradients[64..66].copy_from_slice(&[4.0, 5.0]);
+    let blocks = u([0, 1, 2, 1, 64, 1, 2, 0, 64, 2, 1, 2, 128, 2, 1, 0]);
     let sgd = SgdUpdate { length: 0, steps: 1, momentum: 0.5, nesterov: false, weight_decay: 0.0 };
     let adam =
         AdamUpdate { length: 0, steps: 1, beta1: 0.5, beta2: 0.5, epsilon: 1e-8, weight_decay: 0.0, decoupled: false };
@@ -491,6 +505,80 @@ fn steps() -> Vec<Example> {
             StepFinish(MetricsAppend { batch: 2, rows: 2 }),
             vec![f([1.5, 2.5]), u([1, 0]), u([7, 1, 9]), f([0.0, 0.0, 0.0, 0.0])],
             vec![u([8, 2, 9]), f([0.0, 0.0, 4.0, 1.0])],
+        ),
+    ]
+}
+
+/// Ops in half precision; gradients of activations are those of the summed loss, times 256.
+fn halves() -> Vec<Example> {
+    let conv = Conv2d { in_height: 3, in_width: 3, out_channels: 2, ..CONV };
+    let block = ConvReluPool { conv, pool: 2 };
+    let image = || h([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]);
+    // The first channel has its maximum at the fourth place of the window, the second has none; there are no others.
+    let codes = || u([0xffff_ff03]);
+    let gather = BatchGather { batch: 2, pixels: 2, count: 3, order_length: 4, scale: 2.0, shift: -1.0 };
+    let tie = 1.0 / 2048.0;
+    // The weights of the first output channel count from 1 to 8, those of the second are 0.
+    let counting: Vec<f32> = (0..16).map(|i| if i % 2 == 0 { 1.0 + i as f32 / 2.0 } else { 0.0 }).collect();
+    vec![
+        // In the middle between 1 and its neighbour, between that and the next, and far below what is kept.
+        example(
+            "the nearest float, the even one of two, and none that are too small",
+            ParameterCopyF16 { length: 4 },
+            vec![f([1.0 + tie, 1.0 + 3.0 * tie, -2.0, 1e-5]), u([])],
+            vec![u([0x3c02_3c00, 0x0000_c000])],
+        ),
+        // Three images of two bytes, 1..6; the second batch of the order is asked for.
+        example(
+            "the order names the images, two pixels to a word",
+            Half(gather),
+            vec![u([0x0403_0201, 0x0605]), u([0x0007_0605]), u([0, 0, 2, NO_SAMPLE]), u([77, 1, 0]), f([]), u([])],
+            vec![h([9.0, 11.0, 0.0, 0.0]), u([7, NO_LABEL])],
+        ),
+        example(
+            "the largest of a window with its place, rounded after it was chosen",
+            Half(ConvReluPoolForward(block)),
+            vec![image(), h([1.0, -1.0, 0.0, -1.0, 0.0, -1.0, 0.0, -1.0]), f([0.5 + tie, 0.0]), f([]), u([])],
+            vec![h([5.5, 0.0]), codes()],
+        ),
+        // As in 32 bits, by the 256 less that the gradients are larger.
+        example(
+            "the gradients of weights and bias are those of the mean loss",
+            Half(ConvReluPoolBackwardWeight(block)),
+            vec![image(), h([2560.0, 5120.0]), codes(), f([]), f([])],
+            vec![f([50.0, 0.0, 60.0, 0.0, 80.0, 0.0, 90.0, 0.0]), f([10.0, 0.0])],
+        ),
+        example(
+            "the gradient of the input keeps its scale",
+            Half(ConvReluPoolBackwardInput(ConvReluPool { conv: Conv2d { in_channels: 2, ..conv }, pool: 2 })),
+            vec![h([10.0, 20.0]), codes(), h(counting), f([])],
+            vec![h([&[0.0; 8][..], &[10.0, 20.0, 30.0, 40.0, 0.0, 0.0, 50.0, 60.0, 70.0, 80.0]].concat())],
+        ),
+        example(
+            "weights are [in, out], and what is negative is cut off",
+            Half(DenseReluForward(Dense { batch: 1, inputs: 2, outputs: 2 })),
+            vec![h([1.0, 2.0]), h([1.0, 2.0, 3.0, -10.0]), f([0.5, 1.0]), f([])],
+            vec![h([7.5, 0.0])],
+        ),
+        example(
+            "a rate of 0 keeps everything",
+            Half(DropoutApply { length: 2, rate: 0.0, layer: 1 }),
+            vec![h([1.0, -2.0]), u([0, 0, 0]), f([])],
+            vec![h([1.0, -2.0])],
+        ),
+        // The gradient is that of the sum, whatever the batch.
+        example(
+            "even odds",
+            Half(DenseCrossEntropyForward(Dense { batch: 2, inputs: 1, outputs: 2 })),
+            vec![h([0.0, 3.0]), h([1.0, 1.0]), f([2.0, 2.0]), u([1, NO_LABEL]), f([]), f([]), f([]), u([])],
+            vec![f([0.5; 4]), h([128.0, -128.0, 0.0, 0.0]), f([std::f32::consts::LN_2, 0.0]), u([0, 0])],
+        ),
+        // 1·10 + 2·100 and 0·10 + 3·100, and all of it by the 256 · 2 less of the mean of two.
+        example(
+            "gradients of parameters are those of the mean, that of the input keeps its scale",
+            Half(DenseReluBackward(Dense { batch: 2, inputs: 2, outputs: 1 })),
+            vec![h([1.0, 0.0, 2.0, 3.0]), h([5120.0, 51200.0]), h([0.5, 0.25]), f([]), f([]), f([])],
+            vec![f([210.0, 300.0]), f([110.0]), h([2560.0, 0.0, 25600.0, 12800.0])],
         ),
     ]
 }

@@ -76,6 +76,8 @@ const ANY_INVOCATION: &str = "each invocation has the same numbers, so that any 
 const STORED_TWICE: &str = "one round more, which stores what the next workgroup stores too";
 const NO_CODE: &str = "any number that is no code of a position will do";
 const LAST_OF_ALL: &str = "there is no such component or element, and wgpu takes the last in its place";
+const BOTH_OR_NONE: &str = "the number is even: of two neighbours that share a word there are both or none";
+const NOT_STORED: &str = "what stands there for channels behind the last one is not stored";
 
 /// Edits that change nothing: the file, a part of the edited line, and why.
 const EQUIVALENT: &[(&str, &str, &str)] = &[
@@ -161,6 +163,36 @@ const EQUIVALENT: &[(&str, &str, &str)] = &[
     ("dense_relu_backward.workgroup_narrow", "g2, vec4(1.0)", "the fourth column counts for nothing"),
     ("dropout_apply", "key.x - 5u", SECOND_WORD),
     ("dropout_apply", "key.x + 6u", SECOND_WORD),
+    ("dropout_apply_f16", "key.x - 5u", SECOND_WORD),
+    ("dropout_apply_f16", "key.x + 6u", SECOND_WORD),
+    ("conv_relu_pool_forward_f16", "var maxima = vec4(1.0)", NOT_STORED),
+    ("conv_relu_pool_forward_f16.quad_out", "lane % 9u", FIRST_EIGHT_LANES),
+    ("conv_relu_pool_forward_f16.quad_out", "k <= run", ONLY_ZEROS),
+    ("conv_relu_pool_forward_f16.quad", "lane % 9u", FIRST_EIGHT_LANES),
+    ("conv_relu_pool_backward_weight_f16.quad_out", "lane % 5u", FIRST_EIGHT_LANES),
+    ("conv_relu_pool_backward_weight_f16.quad", "lane % 9u", FIRST_EIGHT_LANES),
+    ("conv_relu_pool_backward_input_f16.quad", "lane % 9u", FIRST_EIGHT_LANES),
+    ("conv_relu_pool_backward_input_f16.quad", "map_y + 3u", ONLY_ZEROS),
+    ("conv_relu_pool_backward_input_f16.quad", "map_x + 3u", ONLY_ZEROS),
+    ("dense_relu_forward_f16.subgroup", "lane % 9u", FIRST_EIGHT_LANES),
+    ("dense_relu_forward_f16.subgroup", "k <= inputs", ONLY_ZEROS),
+    ("dense_cross_entropy_forward_f16", "o = 1u; o <= outputs", LAST_AGAIN),
+    ("dense_cross_entropy_forward_f16", "min(own, outputs + 1u)", NO_SAMPLE_NO_LOSS),
+    ("dense_cross_entropy_forward_f16", "o == 1u {", ANY_INVOCATION),
+    ("dense_cross_entropy_forward_f16", "o != 0u {", ANY_INVOCATION),
+    ("dense_cross_entropy_forward_f16.subgroup", "lane % 9u", FIRST_EIGHT_LANES),
+    ("dense_cross_entropy_forward_f16.subgroup", "k <= inputs", ONLY_ZEROS),
+    ("dense_cross_entropy_forward_f16.subgroup", "min(own, outputs + 1u)", NO_SAMPLE_NO_LOSS),
+    ("dense_relu_backward_f16.narrow", "lane % 9u", FIRST_EIGHT_LANES),
+    ("dense_relu_backward_f16.narrow", "n <= batch; n += 8u", ONLY_ZEROS),
+    ("dense_relu_backward_f16.narrow", "select(vec4(1.0), vec4(unpack2x16float(weight[i])", MEETS_ZEROS),
+    ("dense_relu_backward_f16.narrow", "k != 0u", ANY_INVOCATION),
+    ("dense_relu_forward_f16.subgroup", "vec4(1u, 1u, 2u, 3u) < vec4(inputs)", BOTH_OR_NONE),
+    ("dense_relu_forward_f16.subgroup", "vec4(0u, 1u, 3u, 3u) < vec4(inputs)", BOTH_OR_NONE),
+    ("dense_cross_entropy_forward_f16.subgroup", "vec4(1u, 1u, 2u, 3u) < vec4(inputs)", BOTH_OR_NONE),
+    ("dense_cross_entropy_forward_f16.subgroup", "vec4(0u, 1u, 3u, 3u) < vec4(inputs)", BOTH_OR_NONE),
+    ("dense_relu_backward_f16.narrow", "vec4(1u, 1u, 2u, 3u) < vec4(outputs)", BOTH_OR_NONE),
+    ("dense_relu_backward_f16.narrow", "vec4(0u, 1u, 3u, 3u) < vec4(outputs)", BOTH_OR_NONE),
     ("max_pool_backward", "min(y, out_height + 1u)", LEFT_OVER),
     ("max_pool_backward", "min(x, out_width + 1u)", LEFT_OVER),
 ];
@@ -255,6 +287,7 @@ fn is_valid(source: &str) -> bool {
     let capabilities = Capabilities::SUBGROUP
         | Capabilities::SUBGROUP_BARRIER
         | Capabilities::SHADER_FLOAT16
+        | Capabilities::SHADER_FLOAT16_IN_FLOAT32
         | Capabilities::COOPERATIVE_MATRIX;
     let module = naga::front::wgsl::parse_str(source).ok();
     module.is_some_and(|module| Validator::new(ValidationFlags::all(), capabilities).validate(&module).is_ok())

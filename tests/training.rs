@@ -14,7 +14,7 @@ use gpu_digits::model::Model;
 use gpu_digits::op::{Op, Operand, Shader, Variant};
 use gpu_digits::ops::Case;
 use gpu_digits::ops::batch::NO_SAMPLE;
-use gpu_digits::plan::{Optimizer, Phase, Plan, PlanConfig};
+use gpu_digits::plan::{Optimizer, Phase, Plan, PlanConfig, Precision};
 use gpu_digits::schedule::Schedule;
 use gpu_digits::tensor::{HostTensor, pack_bytes};
 use gpu_digits::train::{Epoch, TrainConfig, Trainer};
@@ -35,12 +35,13 @@ fn main() {
         ("a_batch_larger_than_the_training_set_is_refused", too_large_a_batch),
         ("a_loss_that_is_not_finite_is_an_error", diverging),
     ];
-    let on_each: [(&str, AdapterTest); 6] = [
+    let on_each: [(&str, AdapterTest); 7] = [
         ("a_run_repeats_to_the_bit", repeats_to_the_bit),
         ("a_long_run_allocates_nothing_and_reads_nothing_inside_an_epoch", allocates_nothing),
         ("a_watched_run_reads_its_history_once_a_group_and_allocates_nothing", watching_allocates_nothing),
         ("what_an_evaluation_collects_is_read_once_and_does_not_depend_on_its_batches", collects),
         ("the_losses_of_ten_steps_plain_and_fused_are_the_cpus_to_1e-4", losses_are_the_cpus),
+        ("the_losses_of_ten_steps_in_half_precision_are_those_in_single_to_1e-2", losses_in_half_precision),
         ("a_small_network_learns_generated_digits", learns),
     ];
     let mut trials: Vec<Trial> =
@@ -77,6 +78,7 @@ fn config() -> TrainConfig {
         shuffle: true,
         validation: 20,
         fuse: None,
+        precision: Precision::F32,
     }
 }
 
@@ -194,8 +196,15 @@ fn collects(device: &Device) -> Result<(), Failed> {
     let parameters = model.initial_parameters(1);
     let images = dataset(7).train.images;
     // The last of three batches of three has two places without an image.
-    let config =
-        PlanConfig { batch: 3, images: 7, batches: 3, steps: 1, optimizer: None, fuse: device.prefers_fused() };
+    let config = PlanConfig {
+        batch: 3,
+        images: 7,
+        batches: 3,
+        steps: 1,
+        optimizer: None,
+        fuse: device.prefers_fused(),
+        precision: Precision::F32,
+    };
     let mut executor = block_on(device.executor(Plan::new(&model, config)?))?;
     let host = executor.plan().host.clone();
     executor.write(host.images, &pack_bytes(&images));
@@ -258,7 +267,15 @@ impl Op for Broken {
 
 fn broken_kernels(device: &Device) -> Result<(), Failed> {
     let model: Model = SMALL.parse()?;
-    let config = PlanConfig { batch: 4, images: 8, batches: 2, steps: 2, optimizer: None, fuse: false };
+    let config = PlanConfig {
+        batch: 4,
+        images: 8,
+        batches: 2,
+        steps: 2,
+        optimizer: None,
+        fuse: false,
+        precision: Precision::F32,
+    };
     let whole = Plan::new(&model, PlanConfig { optimizer: Some(Optimizer::adam(0.0, false)), ..config })?;
     let cases = whole.cases();
     // Several are broken, in places far from each other; each time another is the first.
@@ -300,6 +317,21 @@ fn losses_are_the_cpus(device: &Device) -> Result<(), Failed> {
                 format!("{how}, step {step}: loss {got} and not the CPU's {wanted}, off by {error:e}"),
             )?;
         }
+    }
+    Ok(())
+}
+
+fn losses_in_half_precision(device: &Device) -> Result<(), Failed> {
+    let config = TrainConfig { epochs: 1, batch: 32, validation: 0, rate: 1e-3, ..config() };
+    let losses = |device: &Device, precision| {
+        let config = TrainConfig { precision, ..config };
+        epoch(&mut trainer(device, "convnet", 320, config)?).map(|epoch| epoch.step_losses)
+    };
+    let wanted = losses(&Device::Cpu, Precision::F32)?;
+    check(wanted.len() == 10, "not ten steps")?;
+    for (step, (got, wanted)) in losses(device, Precision::F16)?.iter().zip(&wanted).enumerate() {
+        let error = (got - wanted).abs() / wanted;
+        check(error <= 1e-2, format!("step {step}: loss {got} and not {wanted}, off by {error:e}"))?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Two reports side by side: which kernels and steps have become slower or faster, beyond their noise.
 
 use super::report::Report;
+use crate::plan::Precision;
 
 /// Two runs of the same kernel differ by this much although nothing has changed: what other programs do to a machine
 /// between the runs, which the spread within one does not show.
@@ -60,11 +61,11 @@ fn entries(report: &Report) -> Vec<Entry> {
             seconds: row.timing.median_seconds,
             uncertainty: row.timing.spread + NOISE_OF_A_DISPATCH * dispatch_seconds / row.timing.median_seconds,
         }));
-        entries.extend(measured.steps.iter().map(|step| Entry {
-            adapter: adapter.clone(),
-            case: format!("{:?} step, batch {}: {}", step.kind, step.batch_size, step.model).to_lowercase(),
-            seconds: step.step_seconds,
-            uncertainty: step.spread,
+        entries.extend(measured.steps.iter().map(|step| {
+            let precision = if step.precision == Precision::F16 { " in f16" } else { "" };
+            let case = format!("{:?} step{precision}, batch {}: {}", step.kind, step.batch_size, step.model);
+            let (seconds, uncertainty) = (step.step_seconds, step.spread);
+            Entry { adapter: adapter.clone(), case: case.to_lowercase(), seconds, uncertainty }
         }));
     }
     entries

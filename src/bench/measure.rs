@@ -92,7 +92,7 @@ impl Subject {
                 bail!("`{}` is not timed: {reason}", variant_label(case.as_ref(), variant))
             }
         }
-        let set_bytes: u64 = case.operands().iter().map(|operand| 4 * operand.shape.len() as u64).sum();
+        let set_bytes: u64 = case.operands().iter().map(|operand| 4 * operand.words() as u64).sum();
         let sets = BYTES_OF_ALL_SETS.div_ceil(set_bytes.max(1)).clamp(1, MOST_SETS) as usize;
         let kernels = bind_variant(gpu, case.as_ref(), variant, example.inputs(), sets).await?;
         let stopwatch = Stopwatch::new(gpu);

@@ -9,7 +9,7 @@ use super::measure::{Effort, median_and_spread};
 use crate::executor::{Executor, Unobserved};
 use crate::gpu::{Gpu, GpuExecutor};
 use crate::model::Model;
-use crate::plan::{Phase, Plan, PlanConfig};
+use crate::plan::{Phase, Plan, PlanConfig, Precision};
 use crate::trace::{Span, Track};
 use crate::train::{TrainConfig, write_parameters};
 
@@ -48,6 +48,9 @@ pub struct StepTiming {
     pub kind: Kind,
     /// The model's text form.
     pub model: String,
+    /// In what activations and their gradients lie in memory; `f32` in results from before there was a choice.
+    #[serde(default)]
+    pub precision: Precision,
     /// Images of a step.
     pub batch_size: usize,
     /// Images a second: the batch over the median step.
@@ -89,10 +92,12 @@ pub async fn measure_steps(
     kind: Kind,
     effort: Effort,
     fuse: bool,
+    precision: Precision,
 ) -> Result<StepTiming> {
     let start = Instant::now();
     let optimizer = Some(TrainConfig::DEFAULT.optimizer);
-    let plan = Plan::new(model, PlanConfig { batch, images: IMAGES, batches: STEPS, steps: STEPS, optimizer, fuse })?;
+    let config = PlanConfig { batch, images: IMAGES, batches: STEPS, steps: STEPS, optimizer, fuse, precision };
+    let plan = Plan::new(model, config)?;
     let (dispatches, memory_bytes) = (plan.calls(kind.phase()).len(), plan.size_bytes());
     let mut executor = GpuExecutor::new(gpu, plan).await?;
     let host = executor.plan().host.clone();
@@ -127,6 +132,7 @@ pub async fn measure_steps(
     Ok(StepTiming {
         kind,
         model: model.to_string(),
+        precision,
         batch_size: batch,
         images_per_second: batch as f64 / median,
         step_seconds: median,

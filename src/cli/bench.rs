@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::{DEFAULT, Switch, percentage, positive};
 use crate::bench::Effort;
+use crate::plan::Precision;
 
 /// `gpu-digits bench`.
 #[derive(Args, Clone, Debug)]
@@ -29,6 +30,9 @@ pub struct BenchArgs {
     /// Whether several layers share a kernel where the model allows it
     #[arg(long, value_enum, default_value_t = Switch::On)]
     pub fuse: Switch,
+    /// In what activations and their gradients are kept; f16 goes with fused layers
+    #[arg(long, value_enum, default_value_t)]
+    pub precision: Precision,
     /// Samples of each kernel
     #[arg(long, value_name = "N", default_value_t = Effort::DEFAULT.samples, value_parser = positive())]
     pub samples: usize,
@@ -69,6 +73,9 @@ pub struct BenchTrainArgs {
     /// Whether several layers share a kernel where the model allows it
     #[arg(long, value_enum, default_value_t = Switch::On)]
     pub fuse: Switch,
+    /// In what activations and their gradients are kept; f16 goes with fused layers
+    #[arg(long, value_enum, default_value_t)]
+    pub precision: Precision,
     /// Samples of each step
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = positive())]
     pub samples: usize,

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::data::Choice;
 use crate::device::DeviceChoice;
+use crate::plan::Precision;
 use crate::schedule::Schedule;
 use crate::train::TrainConfig;
 
@@ -144,6 +145,9 @@ pub struct TrainArgs {
     /// Whether several layers share a kernel where the model allows it [default: on with a GPU, off with the CPU]
     #[arg(long, value_enum)]
     pub fuse: Option<Switch>,
+    /// In what activations and their gradients are kept; f16 goes with fused layers, and the test images are scored in f32
+    #[arg(long, value_enum, default_value_t = DEFAULT.precision)]
+    pub precision: Precision,
     /// Where the choice among an op's kernels comes from
     #[arg(long, value_enum, default_value_t = TuneChoice::Auto)]
     pub tune: TuneChoice,
@@ -331,6 +335,9 @@ pub struct PlanArgs {
     /// Whether several layers share a kernel where the model allows it
     #[arg(long, value_enum, default_value_t = Switch::On)]
     pub fuse: Switch,
+    /// In what activations and their gradients are kept; f16 goes with fused layers
+    #[arg(long, value_enum, default_value_t)]
+    pub precision: Precision,
 }
 
 fn positive() -> impl clap::builder::TypedValueParser<Value = usize> {

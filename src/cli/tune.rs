@@ -4,6 +4,7 @@ use clap::{Args, ValueEnum};
 
 use super::{DEFAULT, Switch, positive};
 use crate::bench::Effort;
+use crate::plan::Precision;
 
 /// Where the choice among an op's kernels comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -31,6 +32,9 @@ pub struct TuneArgs {
     /// Whether several layers share a kernel where the model allows it
     #[arg(long, value_enum, default_value_t = Switch::On)]
     pub fuse: Switch,
+    /// In what activations and their gradients are kept; f16 goes with fused layers
+    #[arg(long, value_enum, default_value_t)]
+    pub precision: Precision,
     /// Samples of each kernel
     #[arg(long, value_name = "N", default_value_t = Effort::DEFAULT.samples, value_parser = positive())]
     pub samples: usize,

@@ -43,8 +43,9 @@ async fn bench_kernels(args: &BenchArgs) -> Result<Verdict> {
     let model: Model = args.model.parse()?;
     let optimizer = Some(TrainConfig::DEFAULT.optimizer);
     let batch = args.batch_size;
-    let fuse = args.fuse == Switch::On;
-    let plan = Plan::new(&model, PlanConfig { steps: 1, fuse, ..PlanConfig::for_mnist(batch, optimizer) })?;
+    let (fuse, precision) = (args.fuse == Switch::On, args.precision);
+    let config = PlanConfig { steps: 1, fuse, precision, ..PlanConfig::for_mnist(batch, optimizer) };
+    let plan = Plan::new(&model, config)?;
     let cases = if args.ops.is_empty() { None } else { Some(Work::select(&args.ops)?.cases()) };
     let gpus = open_and_say(&args.device).await?;
     let effort = Effort { samples: args.samples, ..Effort::DEFAULT };
@@ -63,7 +64,7 @@ async fn bench_kernels(args: &BenchArgs) -> Result<Verdict> {
         let mut steps = Vec::new();
         if cases.is_none() {
             bar.set_message("the whole step");
-            steps.push(measure_steps(gpu, &model, batch, Kind::Train, effort, fuse).await?);
+            steps.push(measure_steps(gpu, &model, batch, Kind::Train, effort, fuse, precision).await?);
         }
         bar.finish_and_clear();
         report.adapters.push(AdapterReport { adapter: gpu.info().clone(), peaks: Some(peaks), kernels, steps });
@@ -249,7 +250,9 @@ fn print(mut table: Table, markdown: bool) {
 
 async fn bench_train(args: &BenchTrainArgs) -> Result<Verdict> {
     let model: Model = args.model.parse()?;
-    let fuse = args.fuse == Switch::On;
+    let (fuse, precision) = (args.fuse == Switch::On, args.precision);
+    // What cannot be planned for any batch is refused before any work.
+    Plan::new(&model, PlanConfig { fuse, precision, ..PlanConfig::for_mnist(1, None) })?;
     let gpus = open_and_say(&args.device).await?;
     let effort = Effort { samples: args.samples, ..Effort::DEFAULT };
     let mut report = Report::new();
@@ -261,7 +264,7 @@ async fn bench_train(args: &BenchTrainArgs) -> Result<Verdict> {
         );
         for kind in [Kind::Train, Kind::Infer] {
             for &batch in &args.batch_size {
-                let timing = match measure_steps(gpu, &model, batch, kind, effort, fuse).await {
+                let timing = match measure_steps(gpu, &model, batch, kind, effort, fuse, precision).await {
                     Ok(timing) => timing,
                     Err(error) => {
                         println!("{:>6}  {batch:>5}  {error:#}", format!("{kind:?}").to_lowercase());

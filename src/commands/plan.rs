@@ -12,7 +12,10 @@ pub(super) fn run(args: &PlanArgs) -> Result<Verdict> {
     let model: Model = args.model.parse()?;
     let optimizer = optimizer(args.optimizer, None, 0.0)?;
     let fuse = args.fuse == Switch::On;
-    let plan = Plan::new(&model, PlanConfig { fuse, ..PlanConfig::for_mnist(args.batch_size, Some(optimizer)) })?;
+    let plan = Plan::new(
+        &model,
+        PlanConfig { fuse, precision: args.precision, ..PlanConfig::for_mnist(args.batch_size, Some(optimizer)) },
+    )?;
 
     println!("model: {model}");
     println!("parameters: {}", thousands(model.parameter_count()));

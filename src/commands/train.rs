@@ -15,7 +15,7 @@ use crate::device::Device;
 use crate::inference::probabilities;
 use crate::metrics::Evaluation;
 use crate::model::Model;
-use crate::plan::{Optimizer, Plan, PlanConfig};
+use crate::plan::{Optimizer, Plan, PlanConfig, Precision};
 use crate::report::{RunReport, kernel_shares, tensorboard, thin_curve};
 use crate::run_folder::{
     DataRecord, EpochRow, MetricsRow, Norms, RunFolder, RunRecord, RunResult, Settings, StartUp, StepRow, TestRow, now,
@@ -59,13 +59,18 @@ fn config(args: &TrainArgs) -> Result<TrainConfig> {
         shuffle: args.shuffle == Switch::On,
         validation: args.validation,
         fuse: args.fuse.map(|fuse| fuse == Switch::On),
+        precision: args.precision,
     })
 }
 
 pub(super) async fn run(args: TrainArgs) -> Result<Verdict> {
     // What is wrong with the arguments shows before any work.
     let model: Model = args.model.parse()?;
-    config(&args)?;
+    let TrainConfig { batch, optimizer, fuse, precision, .. } = config(&args)?;
+    if precision == Precision::F16 {
+        let mnist = PlanConfig::for_mnist(batch, Some(optimizer));
+        Plan::new(&model, PlanConfig { fuse: fuse.unwrap_or(true), precision, ..mnist })?;
+    }
     if let Some(file) = &args.init {
         weights::load_parameters(file, &model)?;
     }
@@ -114,7 +119,7 @@ async fn tuned_device(device: &Device, args: &TrainArgs, model: &Model, config: 
     };
     let plan = || {
         let mnist = PlanConfig::for_mnist(config.batch, Some(config.optimizer));
-        Plan::new(model, PlanConfig { fuse: config.fuses(device), ..mnist })
+        Plan::new(model, PlanConfig { fuse: config.fuses(device), precision: config.precision, ..mnist })
     };
     Ok(Device::Gpu(Box::new(tuned(gpu.as_ref().clone(), args.tune, plan).await?)))
 }
@@ -146,6 +151,7 @@ fn record(
             epochs: config.epochs,
             batch_size: config.batch,
             optimizer: format!("{:?}", config.optimizer),
+            precision: config.precision,
             learning_rate: config.rate,
             schedule: format!("{:?}", config.schedule),
             shuffle: config.shuffle,

@@ -18,8 +18,9 @@ pub(super) async fn run(args: &TuneArgs) -> Result<Verdict> {
     let optimizer = Some(TrainConfig::DEFAULT.optimizer);
     let mut cases = Vec::new();
     for &batch in &args.batch_size {
-        let fuse = args.fuse == Switch::On;
-        cases.extend(Plan::new(&model, PlanConfig { fuse, ..PlanConfig::for_mnist(batch, optimizer) })?.cases());
+        let (fuse, precision) = (args.fuse == Switch::On, args.precision);
+        let config = PlanConfig { fuse, precision, ..PlanConfig::for_mnist(batch, optimizer) };
+        cases.extend(Plan::new(&model, config)?.cases());
     }
     for gpu in open(&args.device, "tune chooses kernels for a GPU").await? {
         println!("{}", gpu.info());

@@ -143,7 +143,7 @@ fn progress_bar(work: &Work, gpus: usize) -> ProgressBar {
     bar
 }
 
-const NAME_WIDTH: usize = 31;
+const NAME_WIDTH: usize = 35;
 
 fn print_header(gpus: &[Gpu]) {
     println!("worst error / allowed of all cases, at most 1 passes");

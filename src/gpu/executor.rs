@@ -86,7 +86,7 @@ impl GpuExecutor {
                 (places[whole.0].buffer.clone(), 4 * start as u64)
             } else {
                 allocations += 1;
-                (storage_buffer(gpu, &spec.name, spec.shape.len()), 0)
+                (storage_buffer(gpu, &spec.name, spec.words()), 0)
             };
             if let Some(words) = &spec.initial {
                 gpu.queue.write_buffer(&buffer, offset, bytemuck::cast_slice(words));
@@ -240,7 +240,7 @@ impl Executor for GpuExecutor {
     }
 
     fn write(&mut self, tensor: TensorId, words: &[u32]) {
-        assert_eq!(words.len(), self.plan.tensor(tensor).shape.len(), "a tensor is written whole");
+        assert_eq!(words.len(), self.plan.tensor(tensor).words(), "a tensor is written whole");
         let Place { buffer, offset, .. } = &self.places[tensor.0];
         self.gpu.queue.write_buffer(buffer, *offset, bytemuck::cast_slice(words));
     }
@@ -250,7 +250,7 @@ impl Executor for GpuExecutor {
             self.counters.reads += 1;
             self.counters.allocations += 1;
             let Place { buffer, offset, size } = &self.places[tensor.0];
-            let staging = staging_buffer(&self.gpu, self.plan.tensor(tensor).shape.len());
+            let staging = staging_buffer(&self.gpu, self.plan.tensor(tensor).words());
             let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
             encoder.copy_buffer_to_buffer(buffer, *offset, &staging, 0, size.get());
             let submission = self.gpu.queue.submit([encoder.finish()]);

@@ -210,7 +210,7 @@ pub async fn bind_variant(
     let kernel = Kernel::compile(gpu, op, variant).await?;
     let operands = op.operands();
     let filled_buffer = |(operand, input): (&Operand, &HostTensor)| {
-        let buffer = storage_buffer(gpu, operand.name, operand.shape.len());
+        let buffer = storage_buffer(gpu, operand.name, operand.words());
         gpu.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(input.words()));
         buffer
     };
@@ -262,9 +262,9 @@ pub async fn run_variant(gpu: &Gpu, op: &dyn Op, variant: &Variant, inputs: &[Ho
     let mut results = Vec::new();
     for (operand, staging) in operands.into_iter().zip(&stagings) {
         let mut words = gpu.read_mapped(staging, None).await?;
-        let behind = words.split_off(operand.shape.len());
+        let behind = words.split_off(operand.words());
         if let Some(place) = behind.iter().position(|&word| word != guard(&operand)) {
-            bail!("it writes past the end of {}, {} elements after the last", operand.name, place + 1);
+            bail!("it writes past the end of {}, {} words after the last", operand.name, place + 1);
         }
         results.push(HostTensor::from_words(operand.dtype, operand.shape, words));
     }

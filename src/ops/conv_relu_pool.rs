@@ -16,6 +16,7 @@
 //! the workgroup's memory, of a number of invocations that hides how long memory takes.
 
 mod gradients;
+mod half;
 
 pub use gradients::{ConvReluPoolBackwardInput, ConvReluPoolBackwardWeight};
 
@@ -24,7 +25,7 @@ use rayon::prelude::*;
 use super::conv2d::{Conv2d, Conv2dForward};
 use super::layout::{to_channels_last, to_filters, to_planes};
 use super::max_pool::{MaxPool, MaxPoolBackward, MaxPoolForward};
-use crate::op::{Feature, MAX_ITERATIONS, MAX_WORKGROUP, Op, Operand, SUBGROUP_LANES, Variant, shader};
+use crate::op::{Feature, MAX_ITERATIONS, MAX_WORKGROUP, Op, Operand, SUBGROUP_LANES, Shader, Variant, shader};
 use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::HostTensor;
@@ -241,6 +242,19 @@ impl ConvReluPool {
 pub struct ConvReluPoolForward(pub ConvReluPool);
 
 impl ConvReluPoolForward {
+    /// Workgroups of `tile` windows each.
+    fn tiled(&self, shader: Shader, tile: usize) -> Variant {
+        let (size, blocks) = ConvReluPool::workgroup(self.0.quads());
+        let iterations = self.0.conv.kernel * (1 + self.0.run_quads());
+        Variant::tiled(shader, self.0.windows().div_ceil(tile), size, iterations).repeated(blocks)
+    }
+
+    fn plain(&self, shader: Shader) -> Variant {
+        let ConvReluPool { conv: Conv2d { in_channels, kernel, .. }, pool } = self.0;
+        let iterations = 4 * pool * pool * (1 + kernel * (1 + kernel * (1 + in_channels)));
+        Variant::linear(shader, self.0.windows() * self.0.quads(), iterations)
+    }
+
     /// The variant made for GPUs, where these sizes have one.
     fn for_gpus(&self) -> Option<Variant> {
         let Conv2d { in_channels, out_channels, kernel, .. } = self.0.conv;
@@ -285,26 +299,15 @@ impl Op for ConvReluPoolForward {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        let ConvReluPool { conv: Conv2d { in_channels, kernel, .. }, pool } = self.0;
-        let (size, blocks) = ConvReluPool::workgroup(self.0.quads());
-        let iterations = kernel * (1 + self.0.run_quads());
-        let tiled = |shader, tile: usize| {
-            Variant::tiled(shader, self.0.windows().div_ceil(tile), size, iterations).repeated(blocks)
-        };
         let mut variants = self.0.fast([
-            (Sizes::Grey3x3, tiled(shader!("conv_relu_pool_forward.grey_3x3"), 8 * TILE)),
-            (Sizes::Quads3x3, tiled(shader!("conv_relu_pool_forward.quad_3x3"), 2 * TILE)),
-            (Sizes::Quads, tiled(shader!("conv_relu_pool_forward.quad"), TILE)),
-            (Sizes::OutQuads, tiled(shader!("conv_relu_pool_forward.quad_out"), TILE)),
-            (Sizes::Any, tiled(shader!("conv_relu_pool_forward.subgroup"), TILE)),
+            (Sizes::Grey3x3, self.tiled(shader!("conv_relu_pool_forward.grey_3x3"), 8 * TILE)),
+            (Sizes::Quads3x3, self.tiled(shader!("conv_relu_pool_forward.quad_3x3"), 2 * TILE)),
+            (Sizes::Quads, self.tiled(shader!("conv_relu_pool_forward.quad"), TILE)),
+            (Sizes::OutQuads, self.tiled(shader!("conv_relu_pool_forward.quad_out"), TILE)),
+            (Sizes::Any, self.tiled(shader!("conv_relu_pool_forward.subgroup"), TILE)),
         ]);
         variants.extend(self.for_gpus());
-        let iterations = 4 * pool * pool * (1 + kernel * (1 + kernel * (1 + in_channels)));
-        variants.push(Variant::linear(
-            shader!("conv_relu_pool_forward"),
-            self.0.windows() * self.0.quads(),
-            iterations,
-        ));
+        variants.push(self.plain(shader!("conv_relu_pool_forward")));
         variants
     }
 
@@ -357,7 +360,7 @@ impl Op for ConvReluPoolForward {
             let values: Vec<f32> = (0..operand.shape.len()).map(|_| random.eighth()).collect();
             match operand.dtype {
                 F32 => HostTensor::from_f32(operand.shape, &values),
-                U32 => HostTensor::zeros(U32, operand.shape),
+                dtype => HostTensor::zeros(dtype, operand.shape),
             }
         };
         self.operands().into_iter().map(&mut exact).collect()

@@ -6,11 +6,13 @@
 //! are products of 4x4 matrices in registers, as in [`conv_relu_pool`](super::conv_relu_pool), those for GPUs by blocks in the
 //! workgroup's memory.
 
+mod half;
+
 use super::cross_entropy::{CrossEntropy, CrossEntropyBackward, CrossEntropyForward};
 use super::dense::{Dense, DenseBackwardInput, DenseBackwardWeight, DenseForward};
 use super::layout::permuted;
 use super::reduce::BiasBackward;
-use crate::op::{Feature, MAX_WORKGROUP, Op, Operand, SUBGROUP_LANES, Variant, shader};
+use crate::op::{Feature, MAX_WORKGROUP, Op, Operand, SUBGROUP_LANES, Shader, Variant, shader};
 use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::HostTensor;
@@ -57,6 +59,16 @@ fn exact_values(extents: [usize; 2], random: &mut Random) -> HostTensor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DenseReluForward(pub Dense);
 
+impl DenseReluForward {
+    fn subgroup(&self, shader: Shader) -> Variant {
+        let Dense { batch, inputs, outputs } = self.0;
+        let size = workgroup_size(outputs);
+        Variant::tiled(shader, batch.div_ceil(TILE_SAMPLES), size, inputs.div_ceil(4))
+            .repeated(outputs.div_ceil(4 * size))
+            .with(Feature::Subgroups)
+    }
+}
+
 impl Op for DenseReluForward {
     fn name(&self) -> &'static str {
         "dense_relu_forward"
@@ -78,16 +90,8 @@ impl Op for DenseReluForward {
 
     fn variants(&self) -> Vec<Variant> {
         let Dense { batch, inputs, outputs } = self.0;
-        let size = workgroup_size(outputs);
         let mut variants = vec![
-            Variant::tiled(
-                shader!("dense_relu_forward.subgroup"),
-                batch.div_ceil(TILE_SAMPLES),
-                size,
-                inputs.div_ceil(4),
-            )
-            .repeated(outputs.div_ceil(4 * size))
-            .with(Feature::Subgroups),
+            self.subgroup(shader!("dense_relu_forward.subgroup")),
             Variant::linear(shader!("dense_relu_forward"), batch * outputs, inputs),
         ];
         if outputs.is_multiple_of(4) {
@@ -124,6 +128,32 @@ impl DenseCrossEntropyForward {
     fn cross_entropy(&self) -> CrossEntropy {
         CrossEntropy { batch: self.0.batch, classes: self.0.outputs }
     }
+
+    fn plain(&self, shader: Shader) -> Variant {
+        let Dense { batch, inputs, outputs } = self.0;
+        let size = outputs.next_multiple_of(SUBGROUP_LANES as usize);
+        Variant::tiled(shader, batch, size, inputs + 3 * outputs)
+    }
+
+    /// A workgroup must hold all outputs of its samples.
+    fn subgroup(&self, shader: Shader) -> Option<Variant> {
+        let Dense { batch, inputs, outputs } = self.0;
+        let size = workgroup_size(outputs);
+        let iterations = inputs.div_ceil(4) + 4 + TILE_SAMPLES.div_ceil(size) * 4 * outputs;
+        let variant = || Variant::tiled(shader, batch.div_ceil(TILE_SAMPLES), size, iterations);
+        (outputs <= 4 * size).then(|| variant().with(Feature::Subgroups))
+    }
+
+    /// The variant made for GPUs, where these sizes have one.
+    fn for_gpus(&self) -> Option<Variant> {
+        let Dense { batch, inputs, outputs } = self.0;
+        let splits = MAX_WORKGROUP / outputs;
+        (splits >= GPU_TILE_SAMPLES).then(|| {
+            let iterations = inputs.div_ceil(splits) + splits.ilog2() as usize + 1 + 2 * outputs;
+            let shader = shader!("dense_cross_entropy_forward.workgroup");
+            Variant::tiled(shader, batch.div_ceil(GPU_TILE_SAMPLES), splits * outputs, iterations).for_gpus()
+        })
+    }
 }
 
 impl Op for DenseCrossEntropyForward {
@@ -150,29 +180,9 @@ impl Op for DenseCrossEntropyForward {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        let Dense { batch, inputs, outputs } = self.0;
-        let size = outputs.next_multiple_of(SUBGROUP_LANES as usize);
-        let iterations = inputs + 3 * outputs;
-        let plain = Variant::tiled(shader!("dense_cross_entropy_forward"), batch, size, iterations);
-        // A workgroup must hold all outputs of its samples.
-        let size = workgroup_size(outputs);
-        let fast = (outputs <= 4 * size).then(|| {
-            let iterations = inputs.div_ceil(4) + 4 + TILE_SAMPLES.div_ceil(size) * 4 * outputs;
-            Variant::tiled(
-                shader!("dense_cross_entropy_forward.subgroup"),
-                batch.div_ceil(TILE_SAMPLES),
-                size,
-                iterations,
-            )
-            .with(Feature::Subgroups)
-        });
-        let splits = MAX_WORKGROUP / outputs;
-        let for_gpus = (splits >= GPU_TILE_SAMPLES).then(|| {
-            let iterations = inputs.div_ceil(splits) + splits.ilog2() as usize + 1 + 2 * outputs;
-            let shader = shader!("dense_cross_entropy_forward.workgroup");
-            Variant::tiled(shader, batch.div_ceil(GPU_TILE_SAMPLES), splits * outputs, iterations).for_gpus()
-        });
-        fast.into_iter().chain(for_gpus).chain([plain]).collect()
+        let subgroup = self.subgroup(shader!("dense_cross_entropy_forward.subgroup"));
+        let plain = self.plain(shader!("dense_cross_entropy_forward"));
+        subgroup.into_iter().chain(self.for_gpus()).chain([plain]).collect()
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
@@ -230,6 +240,13 @@ impl Op for DenseCrossEntropyForward {
 pub struct DenseReluBackward(pub Dense);
 
 impl DenseReluBackward {
+    fn narrow(&self, shader: Shader) -> Option<Variant> {
+        let Dense { batch, inputs, outputs } = self.0;
+        let size = SUBGROUP_LANES as usize;
+        let variant = || Variant::tiled(shader, inputs.div_ceil(4 * size), size, batch.div_ceil(8));
+        (outputs <= NARROW_OUTPUTS && inputs.is_multiple_of(4)).then(|| variant().with(Feature::Subgroups))
+    }
+
     /// The variant made for GPUs, where these sizes have one.
     fn for_gpus(&self) -> Option<Variant> {
         let Dense { batch, inputs, outputs } = self.0;
@@ -280,20 +297,11 @@ impl Op for DenseReluBackward {
         let input_tiles = inputs.div_ceil(4 * size) * batch.div_ceil(TILE_SAMPLES);
         let iterations = batch.max(outputs).div_ceil(4) + 4 * TILE_SAMPLES;
         let elements = inputs * outputs + outputs + batch * inputs;
-        let mut variants = vec![
-            Variant::tiled(shader!("dense_relu_backward.subgroup"), weight_tiles + input_tiles, size, iterations)
-                .with(Feature::Subgroups),
-            Variant::linear(shader!("dense_relu_backward"), elements, batch.max(outputs)),
-        ];
-        if outputs <= NARROW_OUTPUTS && inputs.is_multiple_of(4) {
-            let size = SUBGROUP_LANES as usize;
-            let shader = shader!("dense_relu_backward.narrow");
-            let narrow = Variant::tiled(shader, inputs.div_ceil(4 * size), size, batch.div_ceil(8));
-            variants.insert(0, narrow.with(Feature::Subgroups));
-        }
-        let plain = variants.len() - 1;
-        variants.splice(plain..plain, self.for_gpus());
-        variants
+        let shader = shader!("dense_relu_backward.subgroup");
+        let subgroup = Variant::tiled(shader, weight_tiles + input_tiles, size, iterations).with(Feature::Subgroups);
+        let plain = Variant::linear(shader!("dense_relu_backward"), elements, batch.max(outputs));
+        let narrow = self.narrow(shader!("dense_relu_backward.narrow"));
+        narrow.into_iter().chain([subgroup]).chain(self.for_gpus()).chain([plain]).collect()
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

@@ -19,6 +19,15 @@ use crate::tensor::HostTensor;
 /// A rate at which the first element of a test of one element in layer 1 is just kept: its bits are the threshold.
 pub(super) const BOUNDARY_RATE: f64 = 14_777_959.0 / (1 << 24) as f64;
 
+/// The same for a test of two elements.
+pub(super) fn boundary_rate_of_two() -> f64 {
+    let op = DropoutApply { length: 2, rate: 0.0, layer: 1 };
+    let tensors = op.test_inputs(&mut Random::new(0, 0));
+    let clock = tensors[1].u32();
+    let [bits, _] = threefry2x32([clock[2], op.layer as u32], [0, clock[0]]);
+    f64::from(bits >> 8) / f64::from(1 << 24)
+}
+
 /// `input`, `clock` to `output`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DropoutApply {

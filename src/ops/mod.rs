@@ -7,6 +7,7 @@ pub mod cross_entropy;
 pub mod dense;
 pub mod dense_relu;
 pub mod dropout;
+pub mod half;
 pub mod layout;
 pub mod max_pool;
 pub mod optimizer;
@@ -25,6 +26,7 @@ use cross_entropy::{CrossEntropy, CrossEntropyBackward, CrossEntropyForward};
 use dense::{Dense, DenseBackwardInput, DenseBackwardWeight, DenseForward};
 use dense_relu::{DenseCrossEntropyForward, DenseReluBackward, DenseReluForward};
 use dropout::DropoutApply;
+use half::{Half, ParameterCopyF16};
 use max_pool::{MaxPool, MaxPoolBackward, MaxPoolForward};
 use optimizer::{AdamUpdate, SgdUpdate};
 use optimizer_step::{AdamStep, Segment, Segments, SgdStep};
@@ -84,6 +86,39 @@ pub const TABLE: &[Entry] = &[
     Entry { name: "metrics_append", awkward_cases: || each(metrics(), |metrics| metrics) },
     Entry { name: "clock_advance", awkward_cases: || each([ClockAdvance], |advance| advance) },
     Entry { name: "step_finish", awkward_cases: || each(metrics(), StepFinish) },
+    Entry {
+        name: "parameter_copy_f16",
+        awkward_cases: || each([2, 126, 4098, 64 * 64 * 2 + 2], |length| ParameterCopyF16 { length }),
+    },
+    Entry { name: "batch_gather_f16", awkward_cases: || each(even_gathers(), Half) },
+    Entry {
+        name: "conv_relu_pool_forward_f16",
+        awkward_cases: || each(even_conv_blocks(), |block| Half(ConvReluPoolForward(block))),
+    },
+    Entry {
+        name: "dense_relu_forward_f16",
+        awkward_cases: || each(even_denses(|dense| dense.outputs), |dense| Half(DenseReluForward(dense))),
+    },
+    Entry { name: "dropout_apply_f16", awkward_cases: || each(even_dropouts(), Half) },
+    Entry {
+        name: "dense_cross_entropy_forward_f16",
+        awkward_cases: || each(even_denses(|dense| dense.outputs), |dense| Half(DenseCrossEntropyForward(dense))),
+    },
+    Entry {
+        name: "dense_relu_backward_f16",
+        awkward_cases: || each(even_denses(|dense| dense.inputs), |dense| Half(DenseReluBackward(dense))),
+    },
+    Entry {
+        name: "conv_relu_pool_backward_input_f16",
+        awkward_cases: || {
+            let blocks = even_conv_blocks().into_iter().filter(|block| block.conv.in_channels.is_multiple_of(2));
+            each(blocks, |block| Half(ConvReluPoolBackwardInput(block)))
+        },
+    },
+    Entry {
+        name: "conv_relu_pool_backward_weight_f16",
+        awkward_cases: || each(even_conv_blocks(), |block| Half(ConvReluPoolBackwardWeight(block))),
+    },
     Entry { name: "fma_chain", awkward_cases: || each(fma_chains(), |chain| chain) },
     Entry { name: "fma_chain_f16", awkward_cases: || each(fma_chains(), FmaChainF16) },
     Entry { name: "matrix_chain", awkward_cases: || each(matrix_chains(), |chain| chain) },
@@ -95,9 +130,15 @@ fn each<S, O: Op + 'static>(sizes: impl IntoIterator<Item = S>, op: fn(S) -> O) 
 }
 
 fn gathers() -> impl IntoIterator<Item = BatchGather> {
-    [(1, 1, 1, 1), (3, 784, 7, 12), (5, 9, 11, 35), (66, 49, 31, 66)].map(|(batch, pixels, count, order_length)| {
-        BatchGather { batch, pixels, count, order_length, scale: 1.0 / 255.0 / 0.3081, shift: -0.1307 / 0.3081 }
-    })
+    [(1, 1, 1, 1), (3, 784, 7, 12), (5, 9, 11, 35), (66, 49, 31, 66)].map(gather)
+}
+
+fn even_gathers() -> impl IntoIterator<Item = BatchGather> {
+    [(1, 2, 1, 1), (3, 784, 7, 12), (5, 10, 11, 35), (66, 50, 31, 66)].map(gather)
+}
+
+fn gather((batch, pixels, count, order_length): (usize, usize, usize, usize)) -> BatchGather {
+    BatchGather { batch, pixels, count, order_length, scale: 1.0 / 255.0 / 0.3081, shift: -0.1307 / 0.3081 }
 }
 
 fn convolutions() -> impl IntoIterator<Item = Conv2d> {
@@ -152,10 +193,33 @@ fn conv_blocks() -> impl IntoIterator<Item = ConvReluPool> {
         (3, 68, 4, 4, 68, 2, 1, 2),
         (1, 1, 30, 31, 3, 3, 2, 15),
     ]
-    .map(|(batch, in_channels, in_height, in_width, out_channels, kernel, padding, pool)| ConvReluPool {
-        conv: Conv2d { batch, in_channels, in_height, in_width, out_channels, kernel, padding },
-        pool,
-    })
+    .map(conv_block)
+}
+
+/// Blocks whose output can be written in half precision, whole words at a time.
+fn even_conv_blocks() -> impl IntoIterator<Item = ConvReluPool> {
+    [
+        (1, 2, 1, 1, 2, 1, 0, 1),
+        (1, 1, 3, 3, 2, 2, 0, 2),
+        (3, 3, 5, 7, 6, 3, 2, 2),
+        (9, 2, 8, 6, 10, 5, 4, 2),
+        (2, 6, 6, 9, 6, 2, 1, 3),
+        (7, 4, 6, 7, 4, 3, 0, 2),
+        (2, 3, 6, 4, 4, 2, 0, 2),
+        (2, 6, 5, 5, 8, 3, 2, 2),
+        (17, 8, 7, 6, 12, 4, 3, 2),
+        (5, 36, 6, 5, 40, 3, 2, 2),
+        (33, 1, 28, 28, 4, 5, 4, 2),
+        (2, 4, 5, 6, 260, 3, 0, 2),
+        (2, 260, 4, 4, 4, 2, 1, 2),
+        (1, 1, 30, 31, 2, 3, 2, 15),
+    ]
+    .map(conv_block)
+}
+
+fn conv_block(sizes: (usize, usize, usize, usize, usize, usize, usize, usize)) -> ConvReluPool {
+    let (batch, in_channels, in_height, in_width, out_channels, kernel, padding, pool) = sizes;
+    ConvReluPool { conv: Conv2d { batch, in_channels, in_height, in_width, out_channels, kernel, padding }, pool }
 }
 
 fn lengths() -> impl IntoIterator<Item = usize> {
@@ -185,6 +249,33 @@ fn denses() -> impl IntoIterator<Item = Dense> {
         (3, 8, 20),
     ]
     .map(|(batch, inputs, outputs)| Dense { batch, inputs, outputs })
+}
+
+/// Layers in half precision of which `written` is even: what they write comes in whole words.
+fn even_denses(written: fn(&Dense) -> usize) -> impl IntoIterator<Item = Dense> {
+    let sizes = [
+        (1, 2, 2),
+        (1, 7, 10),
+        (1, 6, 3),
+        (3, 66, 2),
+        (17, 129, 12),
+        (4, 10, 9),
+        (64, 64, 64),
+        (131, 30, 10),
+        (3, 50_176, 4),
+        (5, 4, 258),
+        (5, 6, 10),
+        (9, 12, 12),
+        (6, 8, 6),
+        (2081, 6, 4),
+    ];
+    let denses = sizes.into_iter().map(|(batch, inputs, outputs)| Dense { batch, inputs, outputs });
+    denses.filter(move |dense| written(dense).is_multiple_of(2))
+}
+
+fn even_dropouts() -> impl IntoIterator<Item = DropoutApply> {
+    [(2, dropout::boundary_rate_of_two(), 1), (66, 0.0, 1), (1010, 0.25, 2), (64 * 64 * 2 + 2, 0.9, 3)]
+        .map(|(length, rate, layer)| DropoutApply { length, rate, layer })
 }
 
 fn dropouts() -> impl IntoIterator<Item = DropoutApply> {

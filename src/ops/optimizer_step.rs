@@ -2,7 +2,8 @@
 //! in one dispatch.
 //!
 //! The parameters lie one after the other in one tensor, and so do the optimizer's moments and the partial sums of the
-//! gradients; each begins at a multiple of [`BLOCK`] elements, since a binding must. A workgroup has a block of a parameter,
+//! gradients; each begins where a binding may, parameters at every other such place, so that the same holds for a copy in 16-bit
+//! floats. A workgroup has a block of a parameter,
 //! and a row of the table `blocks` tells what it adds up: where its first partial sums stand, the distance to the next ones,
 //! their number, and how many elements of the block there are.
 
@@ -15,6 +16,9 @@ use crate::tensor::HostTensor;
 
 /// Elements of a block: what an offset of a binding must be a multiple of, in words, on every adapter.
 pub const BLOCK: usize = 64;
+
+/// What a parameter begins at a multiple of: a block of 16-bit floats takes half of the words.
+const PARAMETER_ALIGNMENT: usize = 2 * BLOCK;
 
 /// Columns of the table of blocks.
 const BLOCK_COLUMNS: usize = 4;
@@ -40,7 +44,7 @@ impl Segments {
         for segment in &self.0 {
             let [parameter, gradient] = starts[starts.len() - 1];
             starts.push([
-                (parameter + segment.length).next_multiple_of(BLOCK),
+                (parameter + segment.length).next_multiple_of(PARAMETER_ALIGNMENT),
                 (gradient + segment.chunks * segment.length).next_multiple_of(BLOCK),
             ]);
         }
@@ -51,8 +55,9 @@ impl Segments {
     pub fn blocks(&self) -> HostTensor {
         let mut rows = Vec::new();
         for (Segment { length, chunks }, [_, gradient]) in self.0.iter().copied().zip(self.starts()) {
-            for first in (0..length).step_by(BLOCK) {
-                rows.extend([gradient + first, length, chunks, BLOCK.min(length - first)].map(|word| word as u32));
+            for first in (0..length.next_multiple_of(PARAMETER_ALIGNMENT)).step_by(BLOCK) {
+                let elements = BLOCK.min(length.saturating_sub(first));
+                rows.extend([gradient + first, length, chunks, elements].map(|word| word as u32));
             }
         }
         HostTensor::from_u32([rows.len() / BLOCK_COLUMNS, BLOCK_COLUMNS], &rows)
@@ -217,7 +222,7 @@ mod tests {
     #[test]
     fn every_element_has_one_place_in_the_table() {
         let segments = Segments(vec![Segment { length: 70, chunks: 3 }, Segment { length: 5, chunks: 1 }]);
-        assert_eq!(segments.starts(), [[0, 0], [128, 256], [192, 320]]);
-        assert_eq!(segments.blocks().u32(), [0, 70, 3, 64, 64, 70, 3, 6, 256, 5, 1, 5]);
+        assert_eq!(segments.starts(), [[0, 0], [128, 256], [256, 320]]);
+        assert_eq!(segments.blocks().u32(), [0, 70, 3, 64, 64, 70, 3, 6, 256, 5, 1, 5, 320, 5, 1, 0]);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Call, HostTensors, Optimizer, Parameter, Phase, Plan, PlanConfig, TensorId, TensorSpec};
+use super::{Call, HostTensors, Optimizer, Parameter, Phase, Plan, PlanConfig, Precision, TensorId, TensorSpec};
 use crate::data::{CLASSES, IMAGE_BYTES};
 use crate::model::{Layer, Model, PlacedLayer};
 use crate::op::{Op, Operand};
@@ -12,6 +12,7 @@ use crate::ops::conv2d::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, Conv
 use crate::ops::cross_entropy::{CrossEntropy, CrossEntropyBackward, CrossEntropyForward};
 use crate::ops::dense::{Dense, DenseBackwardInput, DenseBackwardWeight, DenseForward};
 use crate::ops::dropout::DropoutApply;
+use crate::ops::half::{Half, InHalf};
 use crate::ops::max_pool::{MaxPool, MaxPoolBackward, MaxPoolForward};
 use crate::ops::optimizer::{AdamUpdate, SCHEDULE_COLUMNS, SgdUpdate};
 use crate::ops::reduce::{BiasBackward, ChunkSum};
@@ -86,6 +87,14 @@ impl<'a> Builder<'a> {
         assert_eq!(operands.len(), tensors.len(), "{op:?} takes other operands than {tensors:?}");
         let ids = operands.iter().zip(tensors).map(|(operand, name)| self.tensor(name, operand)).collect();
         self.calls.push(Call { op: Arc::new(op), tensors: ids, layer: self.layer.clone() });
+    }
+
+    /// Appends a call of an op in the precision of the plan.
+    pub(super) fn call_in_precision(&mut self, op: impl InHalf + 'static, tensors: &[&str]) {
+        match self.config.precision {
+            Precision::F32 => self.call(op, tensors),
+            Precision::F16 => self.call(Half(op), tensors),
+        }
     }
 
     pub(super) fn tensor(&mut self, name: &str, operand: &Operand) -> TensorId {
@@ -168,7 +177,7 @@ impl<'a> Builder<'a> {
             scale: 1.0 / 255.0 / PIXEL_DEVIATION,
             shift: -PIXEL_MEAN / PIXEL_DEVIATION,
         };
-        self.call(gather, &["images", "labels", "order", "clock", "batch", "label"]);
+        self.call_in_precision(gather, &["images", "labels", "order", "clock", "batch", "label"]);
     }
 
     fn forward(&mut self, phase: Phase) {

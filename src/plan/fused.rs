@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use anyhow::{Result, ensure};
+
 use super::builder::Builder;
-use super::{Call, Optimizer, Parameter, Plan, TensorId, TensorSpec};
+use super::{Call, Optimizer, Parameter, Plan, Precision, TensorId, TensorSpec};
 use crate::model::{Layer, Model, PlacedLayer};
 use crate::op::Operand;
 use crate::ops::batch::{MetricsAppend, StepFinish};
@@ -13,14 +15,17 @@ use crate::ops::conv_relu_pool::{
 use crate::ops::dense::Dense;
 use crate::ops::dense_relu::{DenseCrossEntropyForward, DenseReluBackward, DenseReluForward};
 use crate::ops::dropout::DropoutApply;
+use crate::ops::half::ParameterCopyF16;
 use crate::ops::layout::to_outputs_last;
 use crate::ops::optimizer::{AdamUpdate, SgdUpdate};
 use crate::ops::optimizer_step::{AdamStep, Segment, Segments, SgdStep};
-use crate::tensor::DType::F32;
-use crate::tensor::Shape;
+use crate::tensor::DType::{self, F16, F32, U32};
 
 /// The largest window whose places, and one code more, fit into a byte.
 const MAX_POOL: usize = 15;
+
+/// The copy of all parameters in 16-bit floats, and the ending of each one's.
+const COPY: &str = "f16";
 
 /// Layers that one op computes, under the name of the first of them, and the name of what they give.
 struct Block {
@@ -83,8 +88,11 @@ impl Builder<'_> {
     }
 
     /// The plan of fused ops; none where some layer belongs to no fused op.
-    pub(super) fn build_fused(mut self) -> Option<Plan> {
-        let blocks = self.blocks()?;
+    pub(super) fn build_fused(mut self) -> Result<Option<Plan>> {
+        let Some(blocks) = self.blocks() else { return Ok(None) };
+        if self.config.precision == Precision::F16 {
+            ensure_even(&blocks)?;
+        }
         let parameters = self.place_parameters(&blocks);
         self.forward_fused(&blocks, false);
         self.finish_fused();
@@ -95,7 +103,7 @@ impl Builder<'_> {
             self.update_fused(&blocks, optimizer);
             self.finish_fused();
         }
-        Some(self.into_plan(evaluate, parameters))
+        Ok(Some(self.into_plan(evaluate, parameters)))
     }
 
     /// The parameters' lengths and partial sums, in the model's order.
@@ -113,13 +121,19 @@ impl Builder<'_> {
         let [all_parameters, all_gradients] = starts[segments.0.len()];
         let parameters = self.tensor("parameters", &Operand::read("parameter", F32, [all_parameters]));
         let gradients = trains.then(|| self.tensor("gradients", &Operand::read("gradient", F32, [all_gradients])));
+        if self.config.precision == Precision::F16 {
+            let copy = self.tensor(COPY, &Operand::read("copy", U32, [all_parameters / 2]));
+            for ((name, shape), [start, _]) in self.model.parameters().into_iter().zip(&starts) {
+                self.part(format!("{name}.{COPY}"), F16, shape.len(), copy, start / 2);
+            }
+        }
         let named = self.model.parameters().into_iter().zip(orders(self.model));
         let placed = named.zip(segments.0).zip(starts);
         placed
             .map(|((((name, shape), order), Segment { length, chunks }), [start, gradient_start])| Parameter {
-                tensor: self.part(name.clone(), [length].into(), parameters, start),
+                tensor: self.part(name.clone(), F32, length, parameters, start),
                 gradient: gradients.map(|gradients| {
-                    self.part(format!("{name}.grad"), [chunks, length].into(), gradients, gradient_start)
+                    self.part(format!("{name}.grad"), F32, chunks * length, gradients, gradient_start)
                 }),
                 shape,
                 order,
@@ -127,30 +141,54 @@ impl Builder<'_> {
             .collect()
     }
 
-    fn part(&mut self, name: String, shape: Shape, of: TensorId, start: usize) -> TensorId {
+    /// A tensor of `length` elements in the memory of another, from a word of it on.
+    fn part(&mut self, name: String, dtype: DType, length: usize, of: TensorId, start: usize) -> TensorId {
         let id = TensorId(self.tensors.len());
         self.by_name.insert(name.clone(), id);
-        self.tensors.push(TensorSpec { name, dtype: F32, shape, part_of: Some((of, start)), initial: None });
+        self.tensors.push(TensorSpec {
+            name,
+            dtype,
+            shape: [length].into(),
+            part_of: Some((of, start)),
+            initial: None,
+        });
         id
+    }
+
+    /// The name of a layer's weights as products take them.
+    fn weight(&self, layer: &str) -> String {
+        match self.config.precision {
+            Precision::F32 => format!("{layer}.weight"),
+            Precision::F16 => format!("{layer}.weight.{COPY}"),
+        }
     }
 
     fn forward_fused(&mut self, blocks: &[Block], trains: bool) {
         self.gather();
+        if self.config.precision == Precision::F16 {
+            let length = 2 * self.tensors[self.by_name[COPY].0].shape.len();
+            self.call(ParameterCopyF16 { length }, &["parameters", COPY]);
+        }
         let mut input = "batch".to_owned();
         for Block { layer, output, kind } in blocks {
             self.layer.clone_from(layer);
             let own = |kind: &str| format!("{layer}.{kind}");
-            let (weight, bias) = (own("weight"), own("bias"));
+            let (weight, bias) = (self.weight(layer), own("bias"));
             match *kind {
                 Kind::ConvReluPool(conv) => {
-                    self.call(ConvReluPoolForward(conv), &[&input, &weight, &bias, output, &own("argmax")]);
+                    self.call_in_precision(
+                        ConvReluPoolForward(conv),
+                        &[&input, &weight, &bias, output, &own("argmax")],
+                    );
                 }
-                Kind::DenseRelu(dense) => self.call(DenseReluForward(dense), &[&input, &weight, &bias, output]),
-                Kind::DenseCrossEntropy(dense) => self.call(
+                Kind::DenseRelu(dense) => {
+                    self.call_in_precision(DenseReluForward(dense), &[&input, &weight, &bias, output]);
+                }
+                Kind::DenseCrossEntropy(dense) => self.call_in_precision(
                     DenseCrossEntropyForward(dense),
                     &[&input, &weight, &bias, "label", "probability", &format!("{output}.grad"), "loss", "hit"],
                 ),
-                Kind::Dropout(dropout) if trains => self.call(dropout, &[&input, "clock", output]),
+                Kind::Dropout(dropout) if trains => self.call_in_precision(dropout, &[&input, "clock", output]),
                 Kind::Dropout(_) => continue,
             }
             input.clone_from(output);
@@ -167,20 +205,20 @@ impl Builder<'_> {
             match *kind {
                 Kind::ConvReluPool(conv) => {
                     let argmax = own("argmax");
-                    self.call(
+                    self.call_in_precision(
                         ConvReluPoolBackwardWeight(conv),
                         &[input, &output_grad, &argmax, &weight_grad, &bias_grad],
                     );
                     if index > 0 {
                         let op = ConvReluPoolBackwardInput(conv);
-                        self.call(op, &[&output_grad, &argmax, &own("weight"), &input_grad]);
+                        self.call_in_precision(op, &[&output_grad, &argmax, &self.weight(layer), &input_grad]);
                     }
                 }
-                Kind::DenseRelu(dense) | Kind::DenseCrossEntropy(dense) => self.call(
+                Kind::DenseRelu(dense) | Kind::DenseCrossEntropy(dense) => self.call_in_precision(
                     DenseReluBackward(dense),
-                    &[input, &output_grad, &own("weight"), &weight_grad, &bias_grad, &input_grad],
+                    &[input, &output_grad, &self.weight(layer), &weight_grad, &bias_grad, &input_grad],
                 ),
-                Kind::Dropout(dropout) => self.call(dropout, &[&output_grad, "clock", &input_grad]),
+                Kind::Dropout(dropout) => self.call_in_precision(dropout, &[&output_grad, "clock", &input_grad]),
             }
         }
     }
@@ -213,6 +251,23 @@ impl Builder<'_> {
         let metrics = MetricsAppend { batch: self.config.batch, rows: self.config.batches };
         self.call(StepFinish(metrics), &["loss", "hit", "clock", "history"]);
     }
+}
+
+/// Refuses layers whose neighbouring channels or outputs cannot share words of two 16-bit floats.
+fn ensure_even(blocks: &[Block]) -> Result<()> {
+    for Block { layer, kind, .. } in blocks {
+        let (neighbours, what) = match kind {
+            Kind::ConvReluPool(block) => (block.conv.out_channels, "channels"),
+            Kind::DenseRelu(dense) | Kind::DenseCrossEntropy(dense) => (dense.outputs, "outputs"),
+            Kind::Dropout(_) => continue,
+        };
+        ensure!(
+            neighbours.is_multiple_of(2),
+            "layer {layer}: half precision keeps two neighbouring {what} in a word, and {neighbours} are an odd number; make \
+             them even, or leave --precision out"
+        );
+    }
+    Ok(())
 }
 
 /// For each parameter, the place in the model's order of each of its elements where these lie as fused ops want them.

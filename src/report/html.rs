@@ -133,6 +133,7 @@ fn facts(report: &RunReport) -> Table {
     );
     fact("data's SHA-256", record.data.sha256.clone());
     fact("batch size", settings.batch_size.to_string());
+    fact("precision", settings.precision.to_string());
     fact("optimizer", settings.optimizer.clone());
     fact("learning rate", format!("{} ({})", settings.learning_rate, settings.schedule));
     fact("held out for validation", settings.validation.to_string());

@@ -28,6 +28,7 @@ fn main() {
         ("every_command_has_help_with_its_options", command_help),
         ("no_command_and_wrong_usage_exit_with_2", wrong_usage),
         ("plan_prints_calls_shapes_and_sums_without_a_gpu", plan),
+        ("half_precision_is_asked_for_and_refused_where_there_is_none", half_precision),
         ("models_that_cannot_be_are_refused_with_layer_and_shapes", impossible_models),
         ("a_model_larger_than_memory_is_refused_before_anything_is_allocated", too_much_memory),
         ("wrong_numbers_are_refused", wrong_numbers),
@@ -114,6 +115,7 @@ fn command_help(home: &Home) -> Result<(), Failed> {
         "--tensorboard",
         "--target-accuracy",
         "--fuse",
+        "--precision",
         "--tune",
     ];
     let options: [(&str, &[&str]); 9] = [
@@ -150,6 +152,30 @@ fn plan(home: &Home) -> Result<(), Failed> {
     run.exits_with(0)?.prints(&["conv2d_forward", "adam_update", "34,826", "[128, 32, 26, 26]"])?;
     let names = ["convnet", "lenet5", "speedrun", "mlp"];
     names.iter().try_for_each(|model| home.run(&["plan", "--model", model]).exits_with(0).map(|_| ()))
+}
+
+fn half_precision(home: &Home) -> Result<(), Failed> {
+    let run = home.run_without_drivers(&["plan", "--precision", "f16"]);
+    run.exits_with(0)?.prints(&["11 calls", "parameter_copy_f16", "conv_relu_pool_forward_f16", "adam_step"])?;
+    let odd = "conv 5x3, relu, pool 2, flatten, dense 10";
+    let refused: [(&[&str], &[&str]); 4] = [
+        (&["--precision", "f64"], &["f64", "f32", "f16"]),
+        (&["--precision", "f16", "--fuse", "off"], &["half precision", "--fuse off"]),
+        (&["--precision", "f16", "--model", "mlp"], &["half precision", "flatten, dense 128", "--precision"]),
+        (&["--precision", "f16", "--model", odd], &["layer conv1", "5", "odd", "--precision"]),
+    ];
+    for (words, parts) in refused {
+        for command in [&["plan"][..], &["train", "--device", "cpu"]] {
+            home.run(&[command, words].concat()).is_refused(parts)?;
+        }
+    }
+    let model = "conv 4x3, relu, pool 2, dropout 0.1, flatten, dense 6, relu, dense 10";
+    home.train(&["--model", model, "--precision", "f16"]).exits_with(0)?;
+    let precision = home.json("run/run.json")?["settings"]["precision"].clone();
+    check(precision == "f16", format!("run.json tells of a precision of {precision}"))?;
+    home.train(&["--out", "single"]).exits_with(0)?;
+    let precision = home.json("single/run.json")?["settings"]["precision"].clone();
+    check(precision == "f32", format!("without being asked for, the precision is {precision}"))
 }
 
 fn impossible_models(home: &Home) -> Result<(), Failed> {

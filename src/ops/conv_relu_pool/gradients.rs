@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::{ConvReluPool, ConvReluPoolForward, GPU_TILE, SLICE, Sizes, TILE};
-use crate::op::{MAX_WORKGROUP, Op, Operand, Variant, shader, sum_tolerance};
+use crate::op::{MAX_WORKGROUP, Op, Operand, Shader, Variant, shader, sum_tolerance};
 use crate::ops::conv2d::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight};
 use crate::ops::layout::{to_channels_last, to_filters, to_outputs_last, to_planes};
 use crate::random::Random;
@@ -31,6 +31,31 @@ const GPU_WORKGROUPS: u32 = 128;
 const TILE_FLOATS: usize = 3072;
 
 impl ConvReluPoolBackwardWeight {
+    /// The most iterations of a loop over the windows of a chunk's samples.
+    fn iterations(&self) -> usize {
+        let [_, rows, columns, _] = self.0.output();
+        self.0.samples_per_chunk() * (1 + rows * (1 + columns))
+    }
+
+    /// `tiles` workgroups for each block of output channels and each chunk.
+    pub(super) fn tiled(&self, shader: Shader, tiles: usize) -> Variant {
+        let (size, blocks) = ConvReluPool::workgroup(self.0.quads());
+        Variant {
+            workgroups: [tiles as u32, blocks as u32, self.0.chunks() as u32],
+            ..Variant::tiled(shader, tiles, size, self.iterations())
+        }
+    }
+
+    /// Tiles of `tile` quads of the kernel's runs each.
+    pub(super) fn tiles(&self, tile: usize) -> usize {
+        (self.0.conv.kernel * self.0.run_quads()).div_ceil(tile)
+    }
+
+    pub(super) fn plain(&self, shader: Shader) -> Variant {
+        let gradients = self.0.weight().iter().product::<usize>() + self.0.conv.out_channels;
+        Variant::linear(shader, self.0.chunks() * gradients, self.iterations())
+    }
+
     /// The variant made for GPUs, where these sizes have one.
     fn for_gpus(&self) -> Option<Variant> {
         let [_, rows, columns, out_channels] = self.0.output();
@@ -89,26 +114,17 @@ impl Op for ConvReluPoolBackwardWeight {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        let [_, rows, columns, out_channels] = self.0.output();
-        let (size, blocks) = ConvReluPool::workgroup(self.0.quads());
-        let iterations = self.0.samples_per_chunk() * (1 + rows * (1 + columns));
-        let tiled = |shader, tiles: usize| Variant {
-            workgroups: [tiles as u32, blocks as u32, self.0.chunks() as u32],
-            ..Variant::tiled(shader, tiles, size, iterations)
-        };
-        let run_quads = self.0.conv.kernel * self.0.run_quads();
         let in_quads = self.0.conv.in_channels.div_ceil(4);
         let mut variants = self.0.fast([
-            (Sizes::Grey3x3, tiled(shader!("conv_relu_pool_backward_weight.grey_3x3"), 1)),
-            (Sizes::Quads3x3, tiled(shader!("conv_relu_pool_backward_weight.quad_3x3"), in_quads)),
-            (Sizes::Quads, tiled(shader!("conv_relu_pool_backward_weight.quad"), run_quads.div_ceil(TILE))),
+            (Sizes::Grey3x3, self.tiled(shader!("conv_relu_pool_backward_weight.grey_3x3"), 1)),
+            (Sizes::Quads3x3, self.tiled(shader!("conv_relu_pool_backward_weight.quad_3x3"), in_quads)),
+            (Sizes::Quads, self.tiled(shader!("conv_relu_pool_backward_weight.quad"), self.tiles(TILE))),
             // For first layers, of a single channel: their kernels have few quads.
-            (Sizes::OutQuads, tiled(shader!("conv_relu_pool_backward_weight.quad_out"), run_quads.div_ceil(TILE / 2))),
-            (Sizes::Any, tiled(shader!("conv_relu_pool_backward_weight.subgroup"), run_quads.div_ceil(TILE))),
+            (Sizes::OutQuads, self.tiled(shader!("conv_relu_pool_backward_weight.quad_out"), self.tiles(TILE / 2))),
+            (Sizes::Any, self.tiled(shader!("conv_relu_pool_backward_weight.subgroup"), self.tiles(TILE))),
         ]);
         variants.extend(self.for_gpus());
-        let elements = self.0.chunks() * (self.0.weight().iter().product::<usize>() + out_channels);
-        variants.push(Variant::linear(shader!("conv_relu_pool_backward_weight"), elements, iterations));
+        variants.push(self.plain(shader!("conv_relu_pool_backward_weight")));
         variants
     }
 
@@ -174,6 +190,16 @@ impl Op for ConvReluPoolBackwardWeight {
 pub struct ConvReluPoolBackwardInput(pub ConvReluPool);
 
 impl ConvReluPoolBackwardInput {
+    /// Workgroups that have a block of 2x2 positions in `samples` samples each; the first block has `shift` positions beyond
+    /// the input.
+    pub(super) fn tiled(&self, shader: Shader, samples: usize, shift: usize) -> Variant {
+        let Conv2d { batch, in_channels, in_height, in_width, kernel, .. } = self.0.conv;
+        let (size, blocks) = ConvReluPool::workgroup(in_channels.div_ceil(4));
+        let tiles = batch.div_ceil(samples) * (in_height + shift).div_ceil(2) * (in_width + shift).div_ceil(2);
+        let iterations = kernel * (1 + kernel * (1 + self.0.quads()));
+        Variant::tiled(shader, tiles, size, iterations).repeated(blocks)
+    }
+
     /// The variant made for GPUs, where these sizes have one.
     fn for_gpus(&self) -> Option<Variant> {
         let Conv2d { batch, in_channels, in_height, in_width, out_channels, kernel, .. } = self.0.conv;
@@ -212,20 +238,14 @@ impl Op for ConvReluPoolBackwardInput {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        let Conv2d { batch, in_channels, in_height, in_width, out_channels, kernel, padding } = self.0.conv;
-        let (size, blocks) = ConvReluPool::workgroup(in_channels.div_ceil(4));
-        let iterations = kernel * (1 + kernel * (1 + self.0.quads()));
-        let tiled = |shader, samples: usize, shift: usize| {
-            let tiles = batch.div_ceil(samples) * (in_height + shift).div_ceil(2) * (in_width + shift).div_ceil(2);
-            Variant::tiled(shader, tiles, size, iterations).repeated(blocks)
-        };
-        // Its blocks begin where the windows do that reach them.
+        let Conv2d { out_channels, kernel, padding, .. } = self.0.conv;
+        // Blocks of kernels of 3x3 begin where the windows do that reach them.
         let shift = padding / 2 % 2;
         let mut variants = self.0.fast([
-            (Sizes::Quads3x3, tiled(shader!("conv_relu_pool_backward_input.quad_3x3"), 2 * TILE, shift)),
-            (Sizes::Quads3x3, tiled(shader!("conv_relu_pool_backward_input.quad_3x3_wide"), 4 * TILE, shift)),
-            (Sizes::Quads, tiled(shader!("conv_relu_pool_backward_input.quad"), TILE, 0)),
-            (Sizes::Any, tiled(shader!("conv_relu_pool_backward_input.subgroup"), TILE, 0)),
+            (Sizes::Quads3x3, self.tiled(shader!("conv_relu_pool_backward_input.quad_3x3"), 2 * TILE, shift)),
+            (Sizes::Quads3x3, self.tiled(shader!("conv_relu_pool_backward_input.quad_3x3_wide"), 4 * TILE, shift)),
+            (Sizes::Quads, self.tiled(shader!("conv_relu_pool_backward_input.quad"), TILE, 0)),
+            (Sizes::Any, self.tiled(shader!("conv_relu_pool_backward_input.subgroup"), TILE, 0)),
         ]);
         variants.extend(self.for_gpus());
         let iterations = kernel * (1 + kernel * (1 + out_channels));

@@ -1,0 +1,95 @@
+// Dense (fully connected) layer with bias, then ReLU, in half precision; a workgroup for 32 samples, in which each invocation
+// has four neighbouring outputs: 8 tiles of 4 outputs by 4 samples, in registers.
+//
+//   output[n,o] = max(0, bias[o] + sum over k of input[n,k] * weight[k,o])
+//
+// Four inputs at a time, a tile takes one product of 4x4 matrices. All invocations need the same inputs at a time: each of
+// the first 8 lanes loads those of four samples and broadcasts them to the others. Needs subgroups of 8 lanes or more.
+// 16-bit floats lie two to a word, the first in the lower bits; sums are added up in 32 bits.
+// CPU twin: DenseReluForward in src/ops/dense_relu/half.rs.
+
+override batch: u32;
+override inputs: u32;   // even
+override outputs: u32;  // even
+override workgroup_size: u32;
+
+@group(0) @binding(0) var<storage, read> input: array<u32>;         // [batch, inputs]
+@group(0) @binding(1) var<storage, read> weight: array<u32>;        // [inputs, outputs]
+@group(0) @binding(2) var<storage, read> bias: array<f32>;          // [outputs]
+@group(0) @binding(3) var<storage, read_write> output: array<u32>;  // [batch, outputs]
+
+/// Four inputs of a sample, 0 behind the last. A read beyond a buffer gives some number in WGSL, which here and below is not
+/// used.
+fn input_at(n: u32, k: u32) -> vec4<f32> {
+    let i = (n * inputs + k) / 2u;
+    let inside = vec4(k) + vec4(0u, 1u, 2u, 3u) < vec4(inputs);
+    return select(vec4(0.0), vec4(unpack2x16float(input[i]), unpack2x16float(input[i + 1u])), inside);
+}
+
+/// The weights of four outputs for an input; those of the last where there is none, which its zero takes away.
+fn weight_at(k: u32, o: u32) -> vec4<f32> {
+    let i = min(k, inputs - 1u) * outputs + o;
+    return vec4(unpack2x16float(weight[i / 2u]), unpack2x16float(weight[i / 2u + 1u]));
+}
+
+fn put(n: u32, o: u32, sums: vec4<f32>) {
+    if n >= batch { return; }
+    let i = (n * outputs + o) / 2u;
+    let values = max(sums, vec4(0.0));
+    if o < outputs { output[i] = pack2x16float(values.xy); }
+    if o + 2u < outputs { output[i + 1u] = pack2x16float(values.zw); }
+}
+
+fn store(n: u32, o: u32, sums: mat4x4<f32>) {
+    put(n, o, sums[0]);
+    put(n + 1u, o, sums[1]);
+    put(n + 2u, o, sums[2]);
+    put(n + 3u, o, sums[3]);
+}
+
+@compute @workgroup_size(workgroup_size)
+fn dense_relu_forward_f16(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+    @builtin(subgroup_invocation_id) lane: u32,
+) {
+    // No invocation may leave early: those beyond the last output help to load inputs, and store nothing.
+    let o = (group.z * workgroup_size + local) * 4u;
+    let first = (group.x + group.y * groups.x) * 32u;
+    let n = first + lane % 8u * 4u;
+
+    let four = vec4(bias[o], bias[o + 1u], bias[o + 2u], bias[o + 3u]);
+    let biases = mat4x4(four, four, four, four);
+    var s0 = biases;
+    var s1 = biases;
+    var s2 = biases;
+    var s3 = biases;
+    var s4 = biases;
+    var s5 = biases;
+    var s6 = biases;
+    var s7 = biases;
+    for (var k = 0u; k < inputs; k += 4u) {
+        let p0 = input_at(n, k);
+        let p1 = input_at(n + 1u, k);
+        let p2 = input_at(n + 2u, k);
+        let p3 = input_at(n + 3u, k);
+        let weights = mat4x4(weight_at(k, o), weight_at(k + 1u, o), weight_at(k + 2u, o), weight_at(k + 3u, o));
+        s0 += weights * mat4x4(subgroupBroadcast(p0, 0u), subgroupBroadcast(p1, 0u), subgroupBroadcast(p2, 0u), subgroupBroadcast(p3, 0u));
+        s1 += weights * mat4x4(subgroupBroadcast(p0, 1u), subgroupBroadcast(p1, 1u), subgroupBroadcast(p2, 1u), subgroupBroadcast(p3, 1u));
+        s2 += weights * mat4x4(subgroupBroadcast(p0, 2u), subgroupBroadcast(p1, 2u), subgroupBroadcast(p2, 2u), subgroupBroadcast(p3, 2u));
+        s3 += weights * mat4x4(subgroupBroadcast(p0, 3u), subgroupBroadcast(p1, 3u), subgroupBroadcast(p2, 3u), subgroupBroadcast(p3, 3u));
+        s4 += weights * mat4x4(subgroupBroadcast(p0, 4u), subgroupBroadcast(p1, 4u), subgroupBroadcast(p2, 4u), subgroupBroadcast(p3, 4u));
+        s5 += weights * mat4x4(subgroupBroadcast(p0, 5u), subgroupBroadcast(p1, 5u), subgroupBroadcast(p2, 5u), subgroupBroadcast(p3, 5u));
+        s6 += weights * mat4x4(subgroupBroadcast(p0, 6u), subgroupBroadcast(p1, 6u), subgroupBroadcast(p2, 6u), subgroupBroadcast(p3, 6u));
+        s7 += weights * mat4x4(subgroupBroadcast(p0, 7u), subgroupBroadcast(p1, 7u), subgroupBroadcast(p2, 7u), subgroupBroadcast(p3, 7u));
+    }
+    store(first, o, s0);
+    store(first + 4u, o, s1);
+    store(first + 8u, o, s2);
+    store(first + 12u, o, s3);
+    store(first + 16u, o, s4);
+    store(first + 20u, o, s5);
+    store(first + 24u, o, s6);
+    store(first + 28u, o, s7);
+}

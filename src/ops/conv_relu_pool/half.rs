@@ -1,0 +1,116 @@
+//! A convolution, ReLU and max-pooling in half precision, among its variants those for matrix units.
+//!
+//! The cooperative variants are matrix products whose factors are put together in workgroup memory: the rows of the left one
+//! are positions (or, for the gradient of the weights, floats of the kernel), the columns of the right one channels, and what
+//! is summed over comes in slabs. A workgroup has a tile of `4 · size` rows by `2 · size` columns, of which a subgroup takes
+//! four matrices of `size` by `size` at a time.
+
+use super::{
+    ConvReluPool, ConvReluPoolBackwardInput, ConvReluPoolBackwardWeight, ConvReluPoolForward, FAST_POOL, Sizes, TILE,
+};
+use crate::op::{Feature, Shader, Variant, shader};
+use crate::ops::conv2d::Conv2d;
+use crate::ops::half::{InHalf, LOSS_SCALE};
+
+/// What is summed over at a time by the cooperative variants.
+const SLAB: usize = 32;
+
+/// Invocations of a workgroup of the cooperative variants.
+const COOPERATIVE_WORKGROUP: usize = 64;
+
+impl ConvReluPool {
+    /// The cooperative variants of an op for matrices of 16x16 and 8x8, where the numbers of channels are multiples of 4.
+    ///
+    /// `rows` and `columns` are those of the product, and `slabs` are summed over.
+    fn cooperative(&self, shaders: [Shader; 2], rows: usize, columns: usize, slabs: usize) -> Vec<Variant> {
+        let Conv2d { in_channels, out_channels, .. } = self.conv;
+        if self.pool != FAST_POOL || in_channels % 4 + out_channels % 4 > 0 {
+            return vec![];
+        }
+        let variant = |(shader, size): (Shader, usize)| {
+            // Each of two passes, where a workgroup is one subgroup, puts both factors together and multiplies them.
+            let turns = (4 * size + 2 * size) * SLAB / 4 / COOPERATIVE_WORKGROUP + SLAB / size + SLAB;
+            let iterations = 2 * (1 + slabs * (1 + turns)) + 4;
+            Variant::tiled(shader, rows.div_ceil(4 * size), COOPERATIVE_WORKGROUP, iterations)
+                .repeated(columns.div_ceil(2 * size))
+                .with(Feature::CooperativeMatrix { size: size as u32 })
+                .for_gpus()
+        };
+        shaders.into_iter().zip([16, 8]).map(variant).collect()
+    }
+}
+
+impl InHalf for ConvReluPoolForward {
+    const NAME: &'static str = "conv_relu_pool_forward_f16";
+    const HALVES: &'static [&'static str] = &["input", "weight", "output"];
+
+    fn half_variants(&self) -> Vec<Variant> {
+        let block = self.0;
+        let mut variants = block.fast([
+            (Sizes::Quads, self.tiled(shader!("conv_relu_pool_forward_f16.quad"), TILE)),
+            (Sizes::OutQuads, self.tiled(shader!("conv_relu_pool_forward_f16.quad_out"), TILE)),
+        ]);
+        let shaders =
+            [shader!("conv_relu_pool_forward_f16.cooperative16"), shader!("conv_relu_pool_forward_f16.cooperative8")];
+        let Conv2d { in_channels, out_channels, kernel, .. } = block.conv;
+        let slabs = (kernel * kernel * in_channels).div_ceil(SLAB);
+        variants.extend(block.cooperative(shaders, 4 * block.windows(), out_channels, slabs));
+        variants.push(self.plain(shader!("conv_relu_pool_forward_f16")));
+        variants
+    }
+}
+
+impl InHalf for ConvReluPoolBackwardWeight {
+    const NAME: &'static str = "conv_relu_pool_backward_weight_f16";
+    const HALVES: &'static [&'static str] = &["input", "output_grad"];
+    const SCALED: &'static [&'static str] = &["weight_grad_partial", "bias_grad_partial"];
+
+    fn scale(&self) -> f64 {
+        1.0 / (LOSS_SCALE * self.0.conv.batch as f64)
+    }
+
+    fn half_variants(&self) -> Vec<Variant> {
+        let block = self.0;
+        let mut variants = block.fast([
+            (Sizes::Quads, self.tiled(shader!("conv_relu_pool_backward_weight_f16.quad"), self.tiles(TILE))),
+            (Sizes::OutQuads, self.tiled(shader!("conv_relu_pool_backward_weight_f16.quad_out"), self.tiles(TILE / 2))),
+        ]);
+        let shaders = [
+            shader!("conv_relu_pool_backward_weight_f16.cooperative16"),
+            shader!("conv_relu_pool_backward_weight_f16.cooperative8"),
+        ];
+        let [kernel, _, in_channels, out_channels] = block.weight();
+        let [_, pooled_rows, pooled_columns, _] = block.output();
+        let slabs = (4 * block.samples_per_chunk() * pooled_rows * pooled_columns).div_ceil(SLAB);
+        let cooperative = block.cooperative(shaders, kernel * kernel * in_channels, out_channels, slabs);
+        variants.extend(cooperative.into_iter().map(|variant| {
+            let [x, y, columns] = variant.workgroups;
+            Variant { workgroups: [x * y, columns, block.chunks() as u32], ..variant }
+        }));
+        variants.push(self.plain(shader!("conv_relu_pool_backward_weight_f16")));
+        variants
+    }
+}
+
+impl InHalf for ConvReluPoolBackwardInput {
+    const NAME: &'static str = "conv_relu_pool_backward_input_f16";
+    const HALVES: &'static [&'static str] = &["output_grad", "weight", "input_grad"];
+
+    fn half_variants(&self) -> Vec<Variant> {
+        let block = self.0;
+        let quad = self.tiled(shader!("conv_relu_pool_backward_input_f16.quad"), TILE, 0);
+        let mut variants = block.fast([(Sizes::Quads, quad)]);
+        let shaders = [
+            shader!("conv_relu_pool_backward_input_f16.cooperative16"),
+            shader!("conv_relu_pool_backward_input_f16.cooperative8"),
+        ];
+        let Conv2d { in_channels, out_channels, kernel, .. } = block.conv;
+        let positions: usize = block.input()[..3].iter().product();
+        let slabs = kernel * kernel * out_channels.div_ceil(SLAB);
+        variants.extend(block.cooperative(shaders, positions, in_channels, slabs));
+        let iterations = 2 * kernel * (1 + kernel * (1 + out_channels));
+        let words = positions * in_channels / 2;
+        variants.push(Variant::linear(shader!("conv_relu_pool_backward_input_f16"), words, iterations));
+        variants
+    }
+}

@@ -1,0 +1,59 @@
+//! The fused dense layers in half precision.
+
+use super::{DenseCrossEntropyForward, DenseReluBackward, DenseReluForward};
+use crate::op::{Variant, shader};
+use crate::ops::dense::Dense;
+use crate::ops::half::{InHalf, LOSS_SCALE};
+
+/// A variant that reads rows by words: they must not begin in the middle of one.
+fn whole_words(variant: Option<Variant>, row: usize) -> Option<Variant> {
+    variant.filter(|_| row.is_multiple_of(2))
+}
+
+impl InHalf for DenseReluForward {
+    const NAME: &'static str = "dense_relu_forward_f16";
+    const HALVES: &'static [&'static str] = &["input", "weight", "output"];
+
+    fn half_variants(&self) -> Vec<Variant> {
+        let Dense { batch, inputs, outputs } = self.0;
+        let subgroup = self.subgroup(shader!("dense_relu_forward_f16.subgroup"));
+        let plain = Variant::linear(shader!("dense_relu_forward_f16"), batch * outputs / 2, 2 * inputs);
+        whole_words(Some(subgroup), inputs).into_iter().chain([plain]).collect()
+    }
+}
+
+impl InHalf for DenseCrossEntropyForward {
+    const NAME: &'static str = "dense_cross_entropy_forward_f16";
+    const HALVES: &'static [&'static str] = &["input", "weight", "logits_grad"];
+    const SCALED: &'static [&'static str] = &["logits_grad"];
+
+    fn scale(&self) -> f64 {
+        LOSS_SCALE * self.0.batch as f64
+    }
+
+    fn half_variants(&self) -> Vec<Variant> {
+        let subgroup = self.subgroup(shader!("dense_cross_entropy_forward_f16.subgroup"));
+        whole_words(subgroup, self.0.inputs)
+            .into_iter()
+            .chain([self.plain(shader!("dense_cross_entropy_forward_f16"))])
+            .collect()
+    }
+}
+
+impl InHalf for DenseReluBackward {
+    const NAME: &'static str = "dense_relu_backward_f16";
+    const HALVES: &'static [&'static str] = &["input", "output_grad", "weight", "input_grad"];
+    const SCALED: &'static [&'static str] = &["weight_grad", "bias_grad"];
+
+    fn scale(&self) -> f64 {
+        1.0 / (LOSS_SCALE * self.0.batch as f64)
+    }
+
+    fn half_variants(&self) -> Vec<Variant> {
+        let Dense { batch, inputs, outputs } = self.0;
+        let words = inputs * outputs + outputs + batch * inputs / 2;
+        let plain = Variant::linear(shader!("dense_relu_backward_f16"), words, batch.max(2 * outputs));
+        let narrow = self.narrow(shader!("dense_relu_backward_f16.narrow"));
+        whole_words(narrow, outputs).into_iter().chain([plain]).collect()
+    }
+}

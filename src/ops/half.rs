@@ -1,0 +1,218 @@
+//! Ops in half precision: activations and their gradients lie in memory as 16-bit floats, two to a word, everything else in
+//! 32 bits (Micikevicius et al., "Mixed precision training", 2018).
+//!
+//! The factors of products are 16-bit floats, those of the weights a copy that [`ParameterCopyF16`] makes at the beginning of
+//! a step; sums are added up in 32 bits. So any shader computes the same, matrix units among them, and the reference of an op
+//! is that of the op in 32 bits between a widening and a rounding.
+//!
+//! The gradient of a mean over the batch is small, and 16-bit floats end at 6e-8. So the gradients of activations are those
+//! of the batch's summed loss, times [`LOSS_SCALE`], whatever the batch; the ops that write the gradients of parameters, in
+//! 32 bits, divide by both.
+
+use super::batch::BatchGather;
+use super::dropout::DropoutApply;
+use crate::op::{Cost, Op, Operand, Variant, shader};
+use crate::random::Random;
+use crate::tensor::DType::{F16, F32, U32};
+use crate::tensor::HostTensor;
+
+/// What the loss is multiplied by, so that its gradients are of a size that 16-bit floats hold well: a power of two, which
+/// rounds nothing. From 2.4e-7 to 255 they have all digits.
+pub const LOSS_SCALE: f64 = 256.0;
+
+/// An op that there is in half precision too.
+pub trait InHalf: Op + Copy {
+    /// The name of the op in half precision.
+    const NAME: &'static str;
+
+    /// The operands that are 16-bit floats.
+    const HALVES: &'static [&'static str];
+
+    /// The operands that it scales.
+    const SCALED: &'static [&'static str] = &[];
+
+    /// What the scaled operands are multiplied by, compared with the op in 32 bits.
+    fn scale(&self) -> f64 {
+        1.0
+    }
+
+    /// Its shaders, as [`Op::variants`].
+    fn half_variants(&self) -> Vec<Variant>;
+}
+
+/// An op in half precision. What it writes in 16-bit floats has an even number of neighbours, since it writes whole words.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Half<O>(pub O);
+
+impl<O: InHalf> Op for Half<O> {
+    fn name(&self) -> &'static str {
+        O::NAME
+    }
+
+    fn sizes(&self) -> Vec<(&'static str, f64)> {
+        let scale = (!O::SCALED.is_empty()).then_some(("loss_scale", LOSS_SCALE));
+        self.0.sizes().into_iter().chain(scale).collect()
+    }
+
+    fn operands(&self) -> Vec<Operand> {
+        let in_half = |operand: Operand| {
+            if !O::HALVES.contains(&operand.name) {
+                return operand;
+            }
+            let neighbours = operand.shape.extents().last().copied().unwrap_or_default();
+            assert!(
+                neighbours.is_multiple_of(2) || !operand.is_written(),
+                "{self:?} writes half a word of {operand:?}"
+            );
+            Operand { dtype: F16, ..operand }
+        };
+        self.0.operands().into_iter().map(in_half).collect()
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        self.0.half_variants()
+    }
+
+    fn reference(&self, tensors: &mut [HostTensor]) {
+        let operands = self.operands();
+        let widened = |(operand, tensor): (&Operand, &HostTensor)| match operand.dtype {
+            F16 => HostTensor::from_f32(operand.shape.clone(), &tensor.widened()),
+            F32 | U32 => tensor.clone(),
+        };
+        let mut full: Vec<HostTensor> = operands.iter().zip(&*tensors).map(widened).collect();
+        self.0.reference(&mut full);
+        let written = operands.iter().zip(full).zip(tensors).filter(|((operand, _), _)| operand.is_written());
+        for ((operand, mut result), tensor) in written {
+            if O::SCALED.contains(&operand.name) {
+                let scale = self.0.scale();
+                result.f32_mut().iter_mut().for_each(|value| *value = (f64::from(*value) * scale) as f32);
+            }
+            *tensor = if operand.dtype == F16 { rounded(&result) } else { result };
+        }
+    }
+
+    fn flops(&self) -> u64 {
+        self.0.flops()
+    }
+
+    fn cost(&self) -> Cost {
+        let Cost { flops, bytes } = self.0.cost();
+        // Half of the traffic of the operands that are 16-bit floats, which have half of the words now, is saved.
+        let halves = self.operands().into_iter().filter(|operand| operand.dtype == F16);
+        Cost { flops, bytes: bytes - halves.map(|operand| operand.traffic_bytes()).sum::<u64>() }
+    }
+
+    /// Sums are added in 32 bits; see [`F16_TOLERANCE`](crate::op::F16_TOLERANCE) for what is written in 16.
+    fn tolerance(&self) -> f64 {
+        self.0.tolerance()
+    }
+
+    fn has_near_ties(&self) -> bool {
+        self.0.has_near_ties()
+    }
+
+    fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {
+        let in_half = |(operand, tensor): (Operand, HostTensor)| match operand.dtype {
+            F16 => rounded(&tensor),
+            F32 | U32 => tensor,
+        };
+        self.operands().into_iter().zip(self.0.test_inputs(random)).map(in_half).collect()
+    }
+}
+
+/// The floats of a tensor as 16-bit floats.
+fn rounded(tensor: &HostTensor) -> HostTensor {
+    HostTensor::from_f32_as_f16(tensor.shape.clone(), tensor.f32())
+}
+
+/// `parameter` to `copy`, the nearest 16-bit floats, two to a word.
+///
+/// What is smaller than the smallest number of which they hold all digits becomes 0. Words are compared to the bit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ParameterCopyF16 {
+    /// Elements, an even number.
+    pub length: usize,
+}
+
+impl Op for ParameterCopyF16 {
+    fn name(&self) -> &'static str {
+        "parameter_copy_f16"
+    }
+
+    fn sizes(&self) -> Vec<(&'static str, f64)> {
+        vec![("length", self.length as f64)]
+    }
+
+    fn operands(&self) -> Vec<Operand> {
+        vec![Operand::read("parameter", F32, [self.length]), Operand::write("copy", U32, [self.length / 2])]
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        vec![Variant::linear(shader!("parameter_copy_f16"), self.length / 2, 0)]
+    }
+
+    fn reference(&self, tensors: &mut [HostTensor]) {
+        let [parameter, copy] = tensors else { unreachable!("two operands") };
+        let has_all_digits = |value: f32| value.abs() >= half::f16::MIN_POSITIVE.to_f32();
+        let kept = parameter.f32().iter().map(|&value| if has_all_digits(value) { value } else { 0.0 });
+        let kept: Vec<f32> = kept.collect();
+        *copy = HostTensor::from_u32(copy.shape.clone(), HostTensor::from_f32_as_f16([self.length], &kept).words());
+    }
+
+    fn flops(&self) -> u64 {
+        0
+    }
+
+    fn tolerance(&self) -> f64 {
+        0.0
+    }
+
+    /// Numbers of all sizes; a third lies in the middle between two 16-bit floats, where the last bit decides.
+    fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {
+        let number = |_| {
+            let (exponent, kind) = (127 - 16 + random.below(30), random.below(3));
+            let mantissa = match kind {
+                0 => random.bits() & 0x007f_e000 | 0x1000,
+                1 => random.bits() & 0x007f_e000,
+                _ => random.bits() & 0x007f_ffff,
+            };
+            f32::from_bits(random.bits() & 0x8000_0000 | exponent << 23 | mantissa)
+        };
+        let mut values: Vec<f32> = (0..self.length).map(number).collect();
+        values[0] = half::f16::MIN_POSITIVE.to_f32();
+        vec![HostTensor::from_f32([self.length], &values), HostTensor::zeros(U32, [self.length / 2].into())]
+    }
+}
+
+impl InHalf for BatchGather {
+    const NAME: &'static str = "batch_gather_f16";
+    const HALVES: &'static [&'static str] = &["output"];
+
+    fn half_variants(&self) -> Vec<Variant> {
+        vec![Variant::linear(shader!("batch_gather_f16"), self.batch * self.pixels / 2, 0)]
+    }
+}
+
+impl InHalf for DropoutApply {
+    const NAME: &'static str = "dropout_apply_f16";
+    const HALVES: &'static [&'static str] = &["input", "output"];
+
+    fn half_variants(&self) -> Vec<Variant> {
+        vec![Variant::linear(shader!("dropout_apply_f16"), self.length / 2, 0)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::dense::Dense;
+    use super::super::dense_relu::DenseReluForward;
+    use super::*;
+
+    #[test]
+    fn half_the_traffic_of_activations_and_weights_is_saved() {
+        let op = DenseReluForward(Dense { batch: 4, inputs: 6, outputs: 2 });
+        let (factors_and_outputs, biases) = (4 * (6 + 2) + 6 * 2, 2);
+        assert_eq!(op.cost().bytes, 4 * factors_and_outputs + 4 * biases);
+        assert_eq!(Half(op).cost().bytes, 2 * factors_and_outputs + 4 * biases);
+    }
+}
