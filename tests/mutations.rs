@@ -166,6 +166,12 @@ const EQUIVALENT: &[(&str, &str, &str)] = &[
     ("dropout_apply_f16", "key.x - 5u", SECOND_WORD),
     ("dropout_apply_f16", "key.x + 6u", SECOND_WORD),
     ("conv_relu_pool_forward_f16", "var maxima = vec4(1.0)", NOT_STORED),
+    (
+        "conv_relu_pool_forward_f16",
+        "if o <= out_channels",
+        "what a check puts behind the last bias is no number, so above nothing",
+    ),
+    ("conv_relu_pool_forward_f16", "first + 3u < out_channels", BOTH_OR_NONE),
     ("conv_relu_pool_forward_f16.quad_out", "lane % 9u", FIRST_EIGHT_LANES),
     ("conv_relu_pool_forward_f16.quad_out", "k <= run", ONLY_ZEROS),
     ("conv_relu_pool_forward_f16.quad", "lane % 9u", FIRST_EIGHT_LANES),
