@@ -58,7 +58,7 @@ fn pixel_at(n: u32, first_c: u32, i: u32) -> f32 {
     let y = i / row - before;
     let x = i % row / tile_channels - before;
     let c = first_c + i % tile_channels;
-    let inside = y < in_height && x < in_width && c < in_channels;
+    let inside = y < in_height && x < in_width;
     return select(0.0, input[((n * in_height + y) * in_width + x) * in_channels + c], inside);
 }
 
