@@ -25,6 +25,15 @@ struct Part {
     start: usize,
 }
 
+impl Part {
+    /// Its words within the whole, and its own.
+    fn views<'a>(&self, tensors: &'a mut [HostTensor]) -> [&'a mut [u32]; 2] {
+        let [whole, part] = tensors.get_disjoint_mut([self.whole.0, self.part.0]).expect("a part is not its whole");
+        let words = part.words_mut();
+        [&mut whole.words_mut()[self.start..][..words.len()], words]
+    }
+}
+
 impl CpuExecutor {
     /// Allocates the tensors of a plan, all zeros.
     ///
@@ -63,10 +72,9 @@ impl CpuExecutor {
         let Self { plan, tensors, parts, .. } = self;
         let call = &plan.calls(phase)[index];
         let empty = || HostTensor::zeros(crate::tensor::DType::U32, [0].into());
-        for Part { whole, part, start } in parts.iter().filter(|part| call.tensors.contains(&part.whole)) {
-            let words = std::mem::replace(&mut tensors[part.0], empty());
-            tensors[whole.0].words_mut()[*start..][..words.words().len()].copy_from_slice(words.words());
-            tensors[part.0] = words;
+        for part in parts.iter().filter(|part| call.tensors.contains(&part.whole)) {
+            let [within, words] = part.views(tensors);
+            within.copy_from_slice(words);
         }
         // The operands are lent to the reference as one slice and put back after it.
         let mut lent: Vec<HostTensor> =
@@ -75,19 +83,19 @@ impl CpuExecutor {
         for (id, tensor) in call.tensors.iter().zip(lent) {
             tensors[id.0] = tensor;
         }
-        for id in call.tensors.clone() {
-            self.scatter(id);
+        for (operand, &id) in call.op.operands().iter().zip(&call.tensors) {
+            if operand.is_written() {
+                scatter(parts, tensors, id);
+            }
         }
     }
+}
 
-    /// Brings the parts of a tensor up to date.
-    fn scatter(&mut self, id: TensorId) {
-        let Self { tensors, parts, .. } = self;
-        for Part { whole, part, start } in parts.iter().filter(|part| part.whole == id) {
-            let length = tensors[part.0].words().len();
-            let words = tensors[whole.0].words()[*start..][..length].to_vec();
-            tensors[part.0].words_mut().copy_from_slice(&words);
-        }
+/// Brings the parts of a tensor up to date.
+fn scatter(parts: &[Part], tensors: &mut [HostTensor], whole: TensorId) {
+    for part in parts.iter().filter(|part| part.whole == whole) {
+        let [within, words] = part.views(tensors);
+        words.copy_from_slice(within);
     }
 }
 
@@ -98,7 +106,7 @@ impl Executor for CpuExecutor {
 
     fn write(&mut self, tensor: TensorId, words: &[u32]) {
         self.tensors[tensor.0].words_mut().copy_from_slice(words);
-        self.scatter(tensor);
+        scatter(&self.parts, &mut self.tensors, tensor);
     }
 
     fn read(&mut self, tensor: TensorId) -> Pending<'_, Result<HostTensor>> {

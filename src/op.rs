@@ -145,12 +145,9 @@ impl Variant {
         let groups = u32::try_from(invocations.div_ceil(LINEAR_WORKGROUP as usize)).unwrap_or(u32::MAX);
         let rows = groups.div_ceil(WORKGROUPS_PER_ROW).clamp(1, MAX_WORKGROUPS_PER_AXIS);
         Self {
-            shader,
             constants: vec![("workgroup_size", f64::from(LINEAR_WORKGROUP))],
             workgroups: [groups.div_ceil(rows), rows, 1],
-            iterations: iterations as u64,
-            needs: None,
-            for_gpus: false,
+            ..Self::single(shader, iterations)
         }
     }
 
@@ -166,12 +163,9 @@ impl Variant {
     pub fn chunked(shader: Shader, chunks: usize, invocations: usize, iterations: usize) -> Self {
         let size = invocations.next_multiple_of(SUBGROUP_LANES as usize).min(LINEAR_WORKGROUP as usize);
         Self {
-            shader,
             constants: vec![("workgroup_size", size as f64)],
             workgroups: [(chunks * invocations.div_ceil(size)) as u32, 1, 1],
-            iterations: iterations as u64,
-            needs: None,
-            for_gpus: false,
+            ..Self::single(shader, iterations)
         }
     }
 

@@ -1,6 +1,7 @@
 //! Verification: every case of every op and variant against its CPU reference, and whole training steps in lockstep.
 
 use std::collections::HashSet;
+use std::sync::LazyLock;
 
 use anyhow::Result;
 use serde::Serialize;
@@ -65,7 +66,7 @@ pub struct Check {
 pub fn cases(op: &str) -> Vec<Case> {
     let Some(entry) = TABLE.iter().find(|entry| entry.name == op) else { return vec![] };
     let mut cases = (entry.awkward_cases)();
-    for (_, plan) in shipped_plans() {
+    for (_, plan) in SHIPPED_PLANS.iter() {
         cases.extend(plan.cases().into_iter().filter(|case| case.name() == op));
     }
     let mut seen = HashSet::new();
@@ -81,19 +82,19 @@ const FORMS: [(&str, bool, Precision); 3] = [
 ];
 
 /// Plans of each shipped model, in all forms that it has, each with its label; optimizers take turns.
-fn shipped_plans() -> Vec<(String, Plan)> {
+static SHIPPED_PLANS: LazyLock<Vec<(String, Plan)>> = LazyLock::new(|| {
     let mut plans = Vec::new();
     for (i, (name, layers)) in NAMED_MODELS.iter().enumerate() {
         let batch = if i == 0 { TRAINING_BATCH } else { SMALL_BATCH };
+        let optimizer = OPTIMIZERS[i % OPTIMIZERS.len()];
         for (form, fuse, precision) in FORMS {
-            let model = || layers.parse::<Model>();
-            let plan = model().and_then(|model| plan(&model, batch, OPTIMIZERS[i % OPTIMIZERS.len()], fuse, precision));
+            let plan = layers.parse().and_then(|model| plan(&model, batch, optimizer, fuse, precision));
             // A shipped model that could not be planned would be left out here; a test says which there are.
             plans.extend(plan.ok().map(|plan| (format!("model={name},{form}"), plan)));
         }
     }
     plans
-}
+});
 
 const OPTIMIZERS: [Optimizer; 2] = [
     Optimizer::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, decoupled: false },
@@ -275,7 +276,7 @@ fn coordinates(shape: &Shape, mut place: usize) -> Vec<usize> {
 
 /// The labels of the lockstep checks: each shipped model in all forms that it has.
 pub fn lockstep_labels() -> Vec<String> {
-    shipped_plans().into_iter().map(|(label, _)| format!("lockstep:{label}")).collect()
+    SHIPPED_PLANS.iter().map(|(label, _)| format!("lockstep:{label}")).collect()
 }
 
 /// Trains a shipped model on the GPU and the CPU in lockstep: each call gets the same operands on both, and each tensor
@@ -369,7 +370,7 @@ mod tests {
     #[test]
     fn every_shipped_model_can_be_planned() {
         // All plain and fused, and all but `mlp`, which begins with no convolution, in half precision.
-        assert_eq!(shipped_plans().len(), 3 * NAMED_MODELS.len() - 1);
+        assert_eq!(SHIPPED_PLANS.len(), 3 * NAMED_MODELS.len() - 1);
     }
 
     #[test]

@@ -268,7 +268,7 @@ impl Executor for GpuExecutor {
         Box::pin(async move {
             self.counters.reads += 1;
             self.counters.allocations += 1;
-            let staging = staging_buffer(&self.gpu, steps * self.plan.tensor(tensor).shape.len());
+            let staging = staging_buffer(&self.gpu, steps * self.plan.tensor(tensor).words());
             let collection = Collection { tensor, staging };
             self.run_groups(phase, steps, &mut Unobserved, Some(&collection)).await?;
             self.gpu.read_mapped(&collection.staging, None).await

@@ -51,7 +51,7 @@ const SLICE: usize = LANES;
 /// The only window of the fast variants, rows and columns.
 const FAST_POOL: usize = 2;
 
-/// The sizes that a fast variant is for.
+/// The sizes that a variant for windows of 2x2 is for.
 #[derive(Clone, Copy)]
 enum Sizes {
     /// Kernels of 3x3 over one input channel, a number of output channels that is a multiple of 4.
@@ -140,18 +140,23 @@ impl ConvReluPool {
         }
     }
 
-    /// The fast variants of an op that there are for these sizes, in their order.
-    fn fast<const N: usize>(&self, variants: [(Sizes, Variant); N]) -> Vec<Variant> {
+    /// Whether a variant for windows of 2x2 is for these sizes.
+    fn fits(&self, sizes: Sizes) -> bool {
         let Conv2d { in_channels, out_channels, kernel, .. } = self.conv;
-        let has_quads = in_channels.is_multiple_of(4) && out_channels.is_multiple_of(4);
-        let fits = |sizes: Sizes| match sizes {
-            Sizes::Grey3x3 => in_channels == 1 && out_channels.is_multiple_of(4) && kernel == 3,
-            Sizes::Quads3x3 => has_quads && kernel == 3,
-            Sizes::Quads => has_quads,
-            Sizes::OutQuads => out_channels.is_multiple_of(4),
+        let [has_in_quads, has_out_quads] = [in_channels, out_channels].map(|channels| channels.is_multiple_of(4));
+        let fits = match sizes {
+            Sizes::Grey3x3 => in_channels == 1 && has_out_quads && kernel == 3,
+            Sizes::Quads3x3 => has_in_quads && has_out_quads && kernel == 3,
+            Sizes::Quads => has_in_quads && has_out_quads,
+            Sizes::OutQuads => has_out_quads,
             Sizes::Any => true,
         };
-        let fast = variants.into_iter().filter(|&(sizes, _)| self.pool == FAST_POOL && fits(sizes));
+        self.pool == FAST_POOL && fits
+    }
+
+    /// The fast variants of an op that there are for these sizes, in their order.
+    fn fast<const N: usize>(&self, variants: [(Sizes, Variant); N]) -> Vec<Variant> {
+        let fast = variants.into_iter().filter(|&(sizes, _)| self.fits(sizes));
         fast.map(|(_, variant)| variant.with(Feature::Subgroups)).collect()
     }
 
@@ -159,11 +164,6 @@ impl ConvReluPool {
     fn workgroup(quads: usize) -> (usize, usize) {
         let size = quads.next_multiple_of(TILE).min(64);
         (size, quads.div_ceil(size))
-    }
-
-    /// Whether a variant for GPUs can take these sizes, given the numbers of channels of which it needs quads.
-    fn has_gpu_variant(&self, channels: &[usize]) -> bool {
-        self.pool == FAST_POOL && channels.iter().all(|channels| channels.is_multiple_of(4))
     }
 
     /// The invocations of a workgroup that has a tile of [`GPU_TILE`] by some of `quads`, and the workgroups for all quads.
@@ -257,7 +257,7 @@ impl ConvReluPoolForward {
 
     /// The variant made for GPUs, where these sizes have one.
     fn for_gpus(&self) -> Option<Variant> {
-        let Conv2d { in_channels, out_channels, kernel, .. } = self.0.conv;
+        let Conv2d { in_channels, kernel, .. } = self.0.conv;
         let (size, blocks) = ConvReluPool::gpu_workgroup(self.0.quads());
         // Slices of one length, so that few terms are made up.
         let terms = kernel * kernel * in_channels;
@@ -265,7 +265,7 @@ impl ConvReluPoolForward {
         let slice = terms.div_ceil(slices);
         let loads = (slice * GPU_TILE).div_ceil(size);
         let iterations = slices * (1 + loads + slice);
-        self.0.has_gpu_variant(&[out_channels]).then(|| {
+        self.0.fits(Sizes::OutQuads).then(|| {
             Variant::tiled(
                 shader!("conv_relu_pool_forward.workgroup"),
                 self.0.windows().div_ceil(GPU_TILE),

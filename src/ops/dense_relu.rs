@@ -67,6 +67,16 @@ impl DenseReluForward {
             .repeated(outputs.div_ceil(4 * size))
             .with(Feature::Subgroups)
     }
+
+    /// The variant made for GPUs, where these sizes have one.
+    fn for_gpus(&self) -> Option<Variant> {
+        let Dense { batch, inputs, outputs } = self.0;
+        // Slices of 64 terms, of which an invocation has four; then four sums, each in four rounds.
+        let iterations = inputs.div_ceil(64) * (1 + 4) + 4 * 4;
+        let tiles = batch.div_ceil(16) * outputs.div_ceil(16);
+        let shader = shader!("dense_relu_forward.workgroup");
+        outputs.is_multiple_of(4).then(|| Variant::tiled(shader, tiles, MAX_WORKGROUP, iterations).for_gpus())
+    }
 }
 
 impl Op for DenseReluForward {
@@ -90,18 +100,9 @@ impl Op for DenseReluForward {
 
     fn variants(&self) -> Vec<Variant> {
         let Dense { batch, inputs, outputs } = self.0;
-        let mut variants = vec![
-            self.subgroup(shader!("dense_relu_forward.subgroup")),
-            Variant::linear(shader!("dense_relu_forward"), batch * outputs, inputs),
-        ];
-        if outputs.is_multiple_of(4) {
-            // Slices of 64 terms, of which an invocation has four; then four sums, each in four rounds.
-            let iterations = inputs.div_ceil(64) * (1 + 4) + 4 * 4;
-            let tiles = batch.div_ceil(16) * outputs.div_ceil(16);
-            let shader = shader!("dense_relu_forward.workgroup");
-            variants.insert(1, Variant::tiled(shader, tiles, MAX_WORKGROUP, iterations).for_gpus());
-        }
-        variants
+        let subgroup = self.subgroup(shader!("dense_relu_forward.subgroup"));
+        let plain = Variant::linear(shader!("dense_relu_forward"), batch * outputs, inputs);
+        [subgroup].into_iter().chain(self.for_gpus()).chain([plain]).collect()
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

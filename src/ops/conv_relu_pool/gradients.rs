@@ -58,9 +58,9 @@ impl ConvReluPoolBackwardWeight {
 
     /// The variant made for GPUs, where these sizes have one.
     fn for_gpus(&self) -> Option<Variant> {
-        let [_, rows, columns, out_channels] = self.0.output();
+        let [_, rows, columns, _] = self.0.output();
         let Conv2d { in_channels, kernel, .. } = self.0.conv;
-        if !self.0.has_gpu_variant(&[out_channels]) {
+        if !self.0.fits(Sizes::OutQuads) {
             return None;
         }
         let positions = (rows * self.0.pool + kernel - 1) * (columns * self.0.pool + kernel - 1);
@@ -202,7 +202,7 @@ impl ConvReluPoolBackwardInput {
 
     /// The variant made for GPUs, where these sizes have one.
     fn for_gpus(&self) -> Option<Variant> {
-        let Conv2d { batch, in_channels, in_height, in_width, out_channels, kernel, .. } = self.0.conv;
+        let Conv2d { batch, in_channels, in_height, in_width, kernel, .. } = self.0.conv;
         let (size, blocks) = ConvReluPool::gpu_workgroup(in_channels.div_ceil(4));
         // Slices of one length, so that few channels are made up.
         let slices = self.0.quads().div_ceil(SLICE / 4);
@@ -210,7 +210,7 @@ impl ConvReluPoolBackwardInput {
         let loads = (slice * GPU_TILE).div_ceil(size);
         let iterations = kernel * (1 + kernel * (1 + slices * (1 + loads + 4 * slice)));
         let tiles = in_height.div_ceil(2) * in_width.div_ceil(2) * batch.div_ceil(GPU_TILE);
-        self.0.has_gpu_variant(&[in_channels, out_channels]).then(|| {
+        self.0.fits(Sizes::Quads).then(|| {
             Variant::tiled(shader!("conv_relu_pool_backward_input.workgroup"), tiles, size, iterations)
                 .repeated(blocks)
                 .constant("slice", slice)

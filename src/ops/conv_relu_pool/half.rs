@@ -5,9 +5,7 @@
 //! is summed over comes in slabs. A workgroup has a tile of `4 · size` rows by `2 · size` columns, of which a subgroup takes
 //! four matrices of `size` by `size` at a time.
 
-use super::{
-    ConvReluPool, ConvReluPoolBackwardInput, ConvReluPoolBackwardWeight, ConvReluPoolForward, FAST_POOL, Sizes, TILE,
-};
+use super::{ConvReluPool, ConvReluPoolBackwardInput, ConvReluPoolBackwardWeight, ConvReluPoolForward, Sizes, TILE};
 use crate::op::{Feature, Shader, Variant, shader};
 use crate::ops::conv2d::Conv2d;
 use crate::ops::half::{InHalf, LOSS_SCALE};
@@ -23,8 +21,7 @@ impl ConvReluPool {
     ///
     /// `rows` and `columns` are those of the product, and `slabs` are summed over.
     fn cooperative(&self, shaders: [Shader; 2], rows: usize, columns: usize, slabs: usize) -> Vec<Variant> {
-        let Conv2d { in_channels, out_channels, .. } = self.conv;
-        if self.pool != FAST_POOL || in_channels % 4 + out_channels % 4 > 0 {
+        if !self.fits(Sizes::Quads) {
             return vec![];
         }
         let variant = |(shader, size): (Shader, usize)| {
