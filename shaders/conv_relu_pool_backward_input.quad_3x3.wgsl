@@ -21,6 +21,7 @@ override kernel: u32;  // 3
 override padding: u32;
 override pool: u32;  // 2
 override workgroup_size: u32;
+override texels_per_row: u32;
 
 override before: u32 = padding / 2u;
 override shift: u32 = before % 2u;  // positions that the first block has beyond the input
@@ -31,10 +32,15 @@ override quads: u32 = out_channels / 4u;
 override blocks_per_row: u32 = (in_width + shift + 1u) / 2u;
 override blocks: u32 = (in_height + shift + 1u) / 2u * blocks_per_row;
 
-@group(0) @binding(0) var<storage, read> output_grad: array<vec4<f32>>;       // [batch, pooled_height, pooled_width, out_channels]
-@group(0) @binding(1) var<storage, read> argmax: array<u32>;                  // [batch, pooled_height, pooled_width, quads]
-@group(0) @binding(2) var<storage, read> weight: array<vec4<f32>>;            // [kernel, kernel, in_channels, out_channels]
-@group(0) @binding(3) var<storage, read_write> input_grad: array<vec4<f32>>;  // [batch, in_height, in_width, in_channels]
+@group(0) @binding(0) var output_grad: texture_storage_2d<rgba32float, read>;  // [batch, pooled_height, pooled_width, out_channels]
+@group(0) @binding(1) var argmax: texture_storage_2d<r32uint, read>;           // [batch, pooled_height, pooled_width, quads]
+@group(0) @binding(2) var weight: texture_storage_2d<rgba32float, read>;       // [kernel, kernel, in_channels, out_channels]
+@group(0) @binding(3) var<storage, read_write> input_grad: array<vec4<f32>>;   // [batch, in_height, in_width, in_channels]
+
+/// The place of texel `i` in a texture.
+fn texel(i: u32) -> vec2<u32> {
+    return vec2(i % texels_per_row, i / texels_per_row);
+}
 
 /// Gradients of four channels of a window's positions in a lane's sample: the nearest to the block, the one beside it in its row, the
 /// one in its column, and the farthest.
@@ -44,12 +50,12 @@ var<private> seen: array<vec4<f32>, 4>;
 /// near and far columns, near and far rows and near columns, and where both are near and far.
 var<private> weights: array<mat4x4<f32>, 4>;
 
-/// Loads the window, of which position `nearest` is the nearest to the block. A read beyond a buffer gives some number in WGSL,
+/// Loads the window, of which position `nearest` is the nearest to the block. A read beyond a texture gives some number in WGSL,
 /// which for a sample beyond the last is not used.
 fn load_window(n: u32, y: u32, x: u32, nearest: u32, quad: u32) {
     let i = ((n * pooled_height + y) * pooled_width + x) * quads + quad;
-    let code = unpack4xU8(argmax[i]);
-    let grad = output_grad[i];
+    let code = unpack4xU8(textureLoad(argmax, texel(i)).x);
+    let grad = textureLoad(output_grad, texel(i));
     seen[0] = select(vec4(0.0), grad, code == vec4(nearest));
     seen[1] = select(vec4(0.0), grad, code == vec4(nearest ^ 1u));
     seen[2] = select(vec4(0.0), grad, code == vec4(nearest ^ 2u));
@@ -58,7 +64,7 @@ fn load_window(n: u32, y: u32, x: u32, nearest: u32, quad: u32) {
 
 fn load_weights(meeting: u32, ky: u32, kx: u32, in_quad: u32, quad: u32) {
     let i = ((ky * kernel + kx) * in_channels + in_quad * 4u) * quads + quad;
-    weights[meeting] = transpose(mat4x4(weight[i], weight[i + quads], weight[i + 2u * quads], weight[i + 3u * quads]));
+    weights[meeting] = transpose(mat4x4(textureLoad(weight, texel(i)), textureLoad(weight, texel(i + quads)), textureLoad(weight, texel(i + 2u * quads)), textureLoad(weight, texel(i + 3u * quads))));
 }
 
 /// `sum` and the products of four gradients. `fma` is one instruction where the processor has it.

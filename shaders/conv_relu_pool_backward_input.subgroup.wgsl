@@ -19,6 +19,7 @@ override kernel: u32;
 override padding: u32;
 override pool: u32;  // 2
 override workgroup_size: u32;
+override texels_per_row: u32;
 
 override before: u32 = padding / 2u;
 override pooled_height: u32 = (in_height + padding - kernel + 1u) / 2u;
@@ -27,19 +28,33 @@ override quads: u32 = (out_channels + 3u) / 4u;
 override blocks_per_row: u32 = (in_width + 1u) / 2u;
 override blocks: u32 = (in_height + 1u) / 2u * blocks_per_row;
 
-@group(0) @binding(0) var<storage, read> output_grad: array<f32>;       // [batch, pooled_height, pooled_width, out_channels]
-@group(0) @binding(1) var<storage, read> argmax: array<u32>;            // [batch, pooled_height, pooled_width, quads]
-@group(0) @binding(2) var<storage, read> weight: array<f32>;            // [kernel, kernel, in_channels, out_channels]
-@group(0) @binding(3) var<storage, read_write> input_grad: array<f32>;  // [batch, in_height, in_width, in_channels]
+@group(0) @binding(0) var output_grad: texture_storage_2d<rgba32float, read>;  // [batch, pooled_height, pooled_width, out_channels]
+@group(0) @binding(1) var argmax: texture_storage_2d<r32uint, read>;           // [batch, pooled_height, pooled_width, quads]
+@group(0) @binding(2) var weight: texture_storage_2d<rgba32float, read>;       // [kernel, kernel, in_channels, out_channels]
+@group(0) @binding(3) var<storage, read_write> input_grad: array<f32>;         // [batch, in_height, in_width, in_channels]
+
+/// The place of texel `i` in a texture.
+fn texel(i: u32) -> vec2<u32> {
+    return vec2(i % texels_per_row, i / texels_per_row);
+}
+
+/// Four neighbouring floats, the first anywhere in a texel; it may lie before the texture.
+fn four_at(floats: texture_storage_2d<rgba32float, read>, i: u32) -> vec4<f32> {
+    let first = u32(i32(i) >> 2u);
+    let here = textureLoad(floats, texel(first));
+    let next = textureLoad(floats, texel(first + 1u));
+    let moved = select(here, vec4(here.zw, next.xy), (i & 2u) != 0u);
+    return select(moved, vec4(moved.yzw, select(next.x, next.z, (i & 2u) != 0u)), (i & 1u) != 0u);
+}
 
 /// The gradients of four channels of the map; positions above and to the left of it wrap round to huge numbers. A read
-/// beyond a buffer gives some number in WGSL, which here and below is not used.
+/// beyond a texture gives some number in WGSL, which here and below is not used.
 fn map_grad_at(n: u32, y: u32, x: u32, quad: u32) -> vec4<f32> {
     let inside = y < pooled_height * 2u && x < pooled_width * 2u;
     let window = (n * pooled_height + y / 2u) * pooled_width + x / 2u;
-    let code = unpack4xU8(argmax[window * quads + quad]);
+    let code = unpack4xU8(textureLoad(argmax, texel(window * quads + quad)).x);
     let i = window * out_channels + quad * 4u;
-    let grad = vec4(output_grad[i], output_grad[i + 1u], output_grad[i + 2u], output_grad[i + 3u]);
+    let grad = four_at(output_grad, i);
     return select(vec4(0.0), grad, (code == vec4(y % 2u * 2u + x % 2u)) & vec4(inside) & (vec4(quad * 4u) + vec4(0u, 1u, 2u, 3u) < vec4(out_channels)));
 }
 
@@ -48,7 +63,7 @@ fn weight_at(tap: u32, c: u32, quad: u32) -> vec4<f32> {
     let i = (tap * in_channels + min(c, in_channels - 1u)) * out_channels + quad * 4u;
     // Behind the last channel stands what need not be a number.
     let inside = vec4(quad * 4u) + vec4(0u, 1u, 2u, 3u) < vec4(out_channels);
-    return select(vec4(0.0), vec4(weight[i], weight[i + 1u], weight[i + 2u], weight[i + 3u]), inside);
+    return select(vec4(0.0), four_at(weight, i), inside);
 }
 
 fn put(n: u32, y: u32, x: u32, in_quad: u32, values: vec4<f32>) {

@@ -22,6 +22,7 @@ override kernel: u32;
 override padding: u32;
 override pool: u32;  // 2
 override workgroup_size: u32;
+override texels_per_row: u32;
 
 override before: u32 = padding / 2u;
 override pooled_height: u32 = (in_height + padding - kernel + 1u) / 2u;
@@ -30,25 +31,30 @@ override quads: u32 = (out_channels + 3u) / 4u;
 override blocks_per_row: u32 = (in_width + 1u) / 2u;
 override blocks: u32 = (in_height + 1u) / 2u * blocks_per_row;
 
-@group(0) @binding(0) var<storage, read> output_grad: array<vec2<u32>>;       // [batch, pooled_height, pooled_width, out_channels]
-@group(0) @binding(1) var<storage, read> argmax: array<u32>;                  // [batch, pooled_height, pooled_width, quads]
-@group(0) @binding(2) var<storage, read> weight: array<vec2<u32>>;            // [kernel, kernel, in_channels, out_channels]
+@group(0) @binding(0) var output_grad: texture_storage_2d<rg32uint, read>;    // [batch, pooled_height, pooled_width, out_channels]
+@group(0) @binding(1) var argmax: texture_storage_2d<r32uint, read>;          // [batch, pooled_height, pooled_width, quads]
+@group(0) @binding(2) var weight: texture_storage_2d<rg32uint, read>;         // [kernel, kernel, in_channels, out_channels]
 @group(0) @binding(3) var<storage, read_write> input_grad: array<vec2<u32>>;  // [batch, in_height, in_width, in_channels]
 
+/// The place of texel `i` in a texture.
+fn texel(i: u32) -> vec2<u32> {
+    return vec2(i % texels_per_row, i / texels_per_row);
+}
+
 /// The gradients of four channels of the map; positions above and to the left of it wrap round to huge numbers. A read
-/// beyond a buffer gives some number in WGSL, which here and below is not used.
+/// beyond a texture gives some number in WGSL, which here and below is not used.
 fn map_grad_at(n: u32, y: u32, x: u32, quad: u32) -> vec4<f32> {
     let inside = y < pooled_height * 2u && x < pooled_width * 2u;
     let window = (n * pooled_height + y / 2u) * pooled_width + x / 2u;
-    let code = unpack4xU8(argmax[window * quads + quad]);
-    let words = output_grad[window * quads + quad];
+    let code = unpack4xU8(textureLoad(argmax, texel(window * quads + quad)).x);
+    let words = textureLoad(output_grad, texel(window * quads + quad)).xy;
     let grad = vec4(unpack2x16float(words.x), unpack2x16float(words.y));
     return select(vec4(0.0), grad, (code == vec4(y % 2u * 2u + x % 2u)) & vec4(inside));
 }
 
 /// The weights of four output channels for an input channel.
 fn weight_at(tap: u32, c: u32, quad: u32) -> vec4<f32> {
-    let words = weight[((tap * in_channels + c) * out_channels) / 4u + quad];
+    let words = textureLoad(weight, texel(((tap * in_channels + c) * out_channels) / 4u + quad)).xy;
     return vec4(unpack2x16float(words.x), unpack2x16float(words.y));
 }
 

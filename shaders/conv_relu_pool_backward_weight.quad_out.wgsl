@@ -23,6 +23,7 @@ override padding: u32;
 override pool: u32;  // 2
 override samples_per_chunk: u32;
 override workgroup_size: u32;
+override texels_per_row: u32;
 
 override before: u32 = padding / 2u;
 override pooled_height: u32 = (in_height + padding - kernel + 1u) / 2u;
@@ -31,25 +32,39 @@ override quads: u32 = (out_channels + 3u) / 4u;
 override run: u32 = kernel * in_channels;  // the floats of a row of the kernel
 override run_quads: u32 = (run + 3u) / 4u;
 
-@group(0) @binding(0) var<storage, read> input: array<f32>;                            // [batch, in_height, in_width, in_channels]
-@group(0) @binding(1) var<storage, read> output_grad: array<vec4<f32>>;                // [batch, pooled_height, pooled_width, out_channels]
-@group(0) @binding(2) var<storage, read> argmax: array<u32>;                           // [batch, pooled_height, pooled_width, quads]
+@group(0) @binding(0) var input: texture_storage_2d<rgba32float, read>;                // [batch, in_height, in_width, in_channels]
+@group(0) @binding(1) var output_grad: texture_storage_2d<rgba32float, read>;          // [batch, pooled_height, pooled_width, out_channels]
+@group(0) @binding(2) var argmax: texture_storage_2d<r32uint, read>;                   // [batch, pooled_height, pooled_width, quads]
 @group(0) @binding(3) var<storage, read_write> weight_grad_partial: array<vec4<f32>>;  // [chunks, kernel, kernel, in_channels, out_channels]
 @group(0) @binding(4) var<storage, read_write> bias_grad_partial: array<vec4<f32>>;    // [chunks, out_channels]
 
+/// The place of texel `i` in a texture.
+fn texel(i: u32) -> vec2<u32> {
+    return vec2(i % texels_per_row, i / texels_per_row);
+}
+
+/// Four neighbouring floats, the first anywhere in a texel; it may lie before the texture.
+fn four_at(floats: texture_storage_2d<rgba32float, read>, i: u32) -> vec4<f32> {
+    let first = u32(i32(i) >> 2u);
+    let here = textureLoad(floats, texel(first));
+    let next = textureLoad(floats, texel(first + 1u));
+    let moved = select(here, vec4(here.zw, next.xy), (i & 2u) != 0u);
+    return select(moved, vec4(moved.yzw, select(next.x, next.z, (i & 2u) != 0u)), (i & 1u) != 0u);
+}
+
 /// Four floats of a run, from `k` on; 0 outside the map. What is above and to the left of it wraps round to huge numbers.
-/// A read beyond a buffer gives some number in WGSL; that, and what is behind the run, makes sums that are not stored.
+/// A read beyond a texture gives some number in WGSL; that, and what is behind the run, makes sums that are not stored.
 fn input_at(n: u32, y: u32, x: u32, k: u32) -> vec4<f32> {
     let column = vec4(x * in_channels + k) + vec4(0u, 1u, 2u, 3u);
     let inside = vec4(y < in_height) & (column < vec4(in_width * in_channels));
-    let i = vec4((n * in_height + y) * in_width * in_channels) + column;
-    return select(vec4(0.0), vec4(input[i.x], input[i.y], input[i.z], input[i.w]), inside);
+    let i = (n * in_height + y) * in_width * in_channels + column.x;
+    return select(vec4(0.0), four_at(input, i), inside);
 }
 
 /// The gradients of a window's positions, of which in each channel at most one is not 0.
 fn grads_at(window: u32, quad: u32) -> mat4x4<f32> {
-    let grad = output_grad[window * quads + quad];
-    let code = unpack4xU8(argmax[window * quads + quad]);
+    let grad = textureLoad(output_grad, texel(window * quads + quad));
+    let code = unpack4xU8(textureLoad(argmax, texel(window * quads + quad)).x);
     return mat4x4(
         select(vec4(0.0), grad, code == vec4(0u)),
         select(vec4(0.0), grad, code == vec4(1u)),

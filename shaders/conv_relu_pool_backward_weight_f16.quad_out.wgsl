@@ -25,6 +25,7 @@ override pool: u32;  // 2
 override samples_per_chunk: u32;
 override loss_scale: f32;
 override workgroup_size: u32;
+override texels_per_row: u32;
 
 override before: u32 = padding / 2u;
 override pooled_height: u32 = (in_height + padding - kernel + 1u) / 2u;
@@ -33,22 +34,28 @@ override quads: u32 = (out_channels + 3u) / 4u;
 override run: u32 = kernel * in_channels;  // the floats of a row of the kernel
 override run_quads: u32 = (run + 3u) / 4u;
 
-@group(0) @binding(0) var<storage, read> input: array<u32>;                            // [batch, in_height, in_width, in_channels]
-@group(0) @binding(1) var<storage, read> output_grad: array<vec2<u32>>;                // [batch, pooled_height, pooled_width, out_channels]
-@group(0) @binding(2) var<storage, read> argmax: array<u32>;                           // [batch, pooled_height, pooled_width, quads]
+@group(0) @binding(0) var input: texture_storage_2d<rg32uint, read>;                   // [batch, in_height, in_width, in_channels]
+@group(0) @binding(1) var output_grad: texture_storage_2d<rg32uint, read>;             // [batch, pooled_height, pooled_width, out_channels]
+@group(0) @binding(2) var argmax: texture_storage_2d<r32uint, read>;                   // [batch, pooled_height, pooled_width, quads]
 @group(0) @binding(3) var<storage, read_write> weight_grad_partial: array<vec4<f32>>;  // [chunks, kernel, kernel, in_channels, out_channels]
 @group(0) @binding(4) var<storage, read_write> bias_grad_partial: array<vec4<f32>>;    // [chunks, out_channels]
 
-/// Four neighbouring 16-bit floats, the first at an even or an odd place; it may lie before the buffer.
+/// The place of texel `i` in a texture.
+fn texel(i: u32) -> vec2<u32> {
+    return vec2(i % texels_per_row, i / texels_per_row);
+}
+
+/// Four neighbouring 16-bit floats, the first at an even or an odd place; it may lie before the texture.
 fn four_at(i: u32) -> vec4<f32> {
-    let word = u32(i32(i) >> 1u);
-    let words = vec3(input[word], input[word + 1u], input[word + 2u]);
+    let first = u32(i32(i) >> 2u);
+    let texels = vec4(textureLoad(input, texel(first)).xy, textureLoad(input, texel(first + 1u)).xy);
+    let words = select(texels.xyz, texels.yzw, (i & 2u) != 0u);
     let pairs = select(words.xy, (words.xy >> vec2(16u)) | (words.yz << vec2(16u)), i % 2u == 1u);
     return vec4(unpack2x16float(pairs.x), unpack2x16float(pairs.y));
 }
 
 /// Four floats of a run, from `k` on; 0 outside the map. What is above and to the left of it wraps round to huge numbers.
-/// A read beyond a buffer gives some number in WGSL; that, and what is behind the run, makes sums that are not stored.
+/// A read beyond a texture gives some number in WGSL; that, and what is behind the run, makes sums that are not stored.
 fn input_at(n: u32, y: u32, x: u32, k: u32) -> vec4<f32> {
     let column = vec4(x * in_channels + k) + vec4(0u, 1u, 2u, 3u);
     let inside = vec4(y < in_height) & (column < vec4(in_width * in_channels));
@@ -57,9 +64,9 @@ fn input_at(n: u32, y: u32, x: u32, k: u32) -> vec4<f32> {
 
 /// The gradients of a window's positions, of which in each channel at most one is not 0.
 fn grads_at(window: u32, quad: u32) -> mat4x4<f32> {
-    let words = output_grad[window * quads + quad];
+    let words = textureLoad(output_grad, texel(window * quads + quad)).xy;
     let grad = vec4(unpack2x16float(words.x), unpack2x16float(words.y));
-    let code = unpack4xU8(argmax[window * quads + quad]);
+    let code = unpack4xU8(textureLoad(argmax, texel(window * quads + quad)).x);
     return mat4x4(
         select(vec4(0.0), grad, code == vec4(0u)),
         select(vec4(0.0), grad, code == vec4(1u)),

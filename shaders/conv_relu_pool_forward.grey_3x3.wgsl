@@ -18,6 +18,7 @@ override kernel: u32;  // 3
 override padding: u32;
 override pool: u32;  // 2
 override workgroup_size: u32;
+override texels_per_row: u32;
 
 override before: u32 = padding / 2u;
 override pooled_height: u32 = (in_height + padding - kernel + 1u) / pool;
@@ -25,11 +26,25 @@ override pooled_width: u32 = (in_width + padding - kernel + 1u) / pool;
 override windows: u32 = batch * pooled_height * pooled_width;
 override quads: u32 = out_channels / 4u;
 
-@group(0) @binding(0) var<storage, read> input: array<f32>;               // [batch, in_height, in_width, in_channels]
-@group(0) @binding(1) var<storage, read> weight: array<vec4<f32>>;        // [kernel, kernel, in_channels, out_channels]
+@group(0) @binding(0) var input: texture_storage_2d<rgba32float, read>;   // [batch, in_height, in_width, in_channels]
+@group(0) @binding(1) var weight: texture_storage_2d<rgba32float, read>;  // [kernel, kernel, in_channels, out_channels]
 @group(0) @binding(2) var<storage, read> bias: array<vec4<f32>>;          // [out_channels]
 @group(0) @binding(3) var<storage, read_write> output: array<vec4<f32>>;  // [batch, pooled_height, pooled_width, out_channels]
 @group(0) @binding(4) var<storage, read_write> argmax: array<u32>;        // [batch, pooled_height, pooled_width, quads]
+
+/// The place of texel `i` in a texture.
+fn texel(i: u32) -> vec2<u32> {
+    return vec2(i % texels_per_row, i / texels_per_row);
+}
+
+/// Four neighbouring floats, the first anywhere in a texel; it may lie before the texture.
+fn four_at(floats: texture_storage_2d<rgba32float, read>, i: u32) -> vec4<f32> {
+    let first = u32(i32(i) >> 2u);
+    let here = textureLoad(floats, texel(first));
+    let next = textureLoad(floats, texel(first + 1u));
+    let moved = select(here, vec4(here.zw, next.xy), (i & 2u) != 0u);
+    return select(moved, vec4(moved.yzw, select(next.x, next.z, (i & 2u) != 0u)), (i & 1u) != 0u);
+}
 
 /// The kernels of four output channels, position by position.
 var<private> weights: array<vec4<f32>, 9>;
@@ -40,9 +55,8 @@ var<private> seen: array<vec4<f32>, 4>;
 /// Four positions of a row; 0 outside the map. What is above and to the left of it wraps round to huge numbers.
 fn row_at(n: u32, y: u32, x: u32) -> vec4<f32> {
     let columns = vec4(x, x + 1u, x + 2u, x + 3u);
-    let i = (n * in_height + y) * in_width + columns;
     let inside = (columns < vec4(in_width)) & vec4(y < in_height);
-    return select(vec4(0.0), vec4(input[i.x], input[i.y], input[i.z], input[i.w]), inside);
+    return select(vec4(0.0), four_at(input, (n * in_height + y) * in_width + x), inside);
 }
 
 fn load_window(window: u32) {
@@ -93,9 +107,9 @@ fn conv_relu_pool_forward(
     let quad = group.z * workgroup_size + local;
     let first = (group.x + group.y * groups.x) * 64u;
 
-    weights[0] = weight[quad]; weights[1] = weight[quads + quad]; weights[2] = weight[2u * quads + quad];
-    weights[3] = weight[3u * quads + quad]; weights[4] = weight[4u * quads + quad]; weights[5] = weight[5u * quads + quad];
-    weights[6] = weight[6u * quads + quad]; weights[7] = weight[7u * quads + quad]; weights[8] = weight[8u * quads + quad];
+    weights[0] = textureLoad(weight, texel(quad)); weights[1] = textureLoad(weight, texel(quads + quad)); weights[2] = textureLoad(weight, texel(2u * quads + quad));
+    weights[3] = textureLoad(weight, texel(3u * quads + quad)); weights[4] = textureLoad(weight, texel(4u * quads + quad)); weights[5] = textureLoad(weight, texel(5u * quads + quad));
+    weights[6] = textureLoad(weight, texel(6u * quads + quad)); weights[7] = textureLoad(weight, texel(7u * quads + quad)); weights[8] = textureLoad(weight, texel(8u * quads + quad));
     let start = bias[quad];
     for (var eight = 0u; eight < 64u; eight += 8u) {
         let window = first + eight;

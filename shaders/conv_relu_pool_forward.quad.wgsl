@@ -20,6 +20,7 @@ override kernel: u32;
 override padding: u32;
 override pool: u32;  // 2
 override workgroup_size: u32;
+override texels_per_row: u32;
 
 override before: u32 = padding / 2u;
 override pooled_height: u32 = (in_height + padding - kernel + 1u) / 2u;
@@ -28,23 +29,28 @@ override windows: u32 = batch * pooled_height * pooled_width;
 override quads: u32 = (out_channels + 3u) / 4u;
 override run: u32 = kernel * in_channels;  // the floats of a row of the kernel
 
-@group(0) @binding(0) var<storage, read> input: array<vec4<f32>>;         // [batch, in_height, in_width, in_channels]
-@group(0) @binding(1) var<storage, read> weight: array<vec4<f32>>;        // [kernel, kernel, in_channels, out_channels]
+@group(0) @binding(0) var input: texture_storage_2d<rgba32float, read>;   // [batch, in_height, in_width, in_channels]
+@group(0) @binding(1) var weight: texture_storage_2d<rgba32float, read>;  // [kernel, kernel, in_channels, out_channels]
 @group(0) @binding(2) var<storage, read> bias: array<f32>;                // [out_channels]
 @group(0) @binding(3) var<storage, read_write> output: array<vec4<f32>>;  // [batch, pooled_height, pooled_width, out_channels]
 @group(0) @binding(4) var<storage, read_write> argmax: array<u32>;        // [batch, pooled_height, pooled_width, quads]
+
+/// The place of texel `i` in a texture.
+fn texel(i: u32) -> vec2<u32> {
+    return vec2(i % texels_per_row, i / texels_per_row);
+}
 
 /// Four floats of a run, from `k` on; 0 outside the map. What is above and to the left of it wraps round to huge numbers.
 fn input_at(n: u32, y: u32, x: u32, k: u32) -> vec4<f32> {
     let column = x * in_channels + k;
     let inside = y < in_height && column < in_width * in_channels;
-    return select(vec4(0.0), input[((n * in_height + y) * in_width * in_channels + column) / 4u], inside);
+    return select(vec4(0.0), textureLoad(input, texel(((n * in_height + y) * in_width * in_channels + column) / 4u)), inside);
 }
 
 /// The weights of four channels for one float of a run.
 fn weight_at(row: u32, quad: u32) -> vec4<f32> {
     let i = row * out_channels + quad * 4u;
-    return weight[i / 4u];
+    return textureLoad(weight, texel(i / 4u));
 }
 
 fn store(window: u32, quad: u32, map: mat4x4<f32>) {

@@ -19,6 +19,7 @@ override kernel: u32;  // 3
 override padding: u32;
 override pool: u32;  // 2
 override workgroup_size: u32;
+override texels_per_row: u32;
 
 override before: u32 = padding / 2u;
 override pooled_height: u32 = (in_height + padding - kernel + 1u) / pool;
@@ -27,11 +28,16 @@ override windows: u32 = batch * pooled_height * pooled_width;
 override in_quads: u32 = in_channels / 4u;
 override quads: u32 = out_channels / 4u;
 
-@group(0) @binding(0) var<storage, read> input: array<vec4<f32>>;         // [batch, in_height, in_width, in_channels]
-@group(0) @binding(1) var<storage, read> weight: array<vec4<f32>>;        // [kernel, kernel, in_channels, out_channels]
+@group(0) @binding(0) var input: texture_storage_2d<rgba32float, read>;   // [batch, in_height, in_width, in_channels]
+@group(0) @binding(1) var weight: texture_storage_2d<rgba32float, read>;  // [kernel, kernel, in_channels, out_channels]
 @group(0) @binding(2) var<storage, read> bias: array<vec4<f32>>;          // [out_channels]
 @group(0) @binding(3) var<storage, read_write> output: array<vec4<f32>>;  // [batch, pooled_height, pooled_width, out_channels]
 @group(0) @binding(4) var<storage, read_write> argmax: array<u32>;        // [batch, pooled_height, pooled_width, quads]
+
+/// The place of texel `i` in a texture.
+fn texel(i: u32) -> vec2<u32> {
+    return vec2(i % texels_per_row, i / texels_per_row);
+}
 
 /// Four channels of the 4x4 positions that a lane's window sees, row by row.
 var<private> seen: array<vec4<f32>, 16>;
@@ -42,7 +48,7 @@ var<private> weights: array<mat4x4<f32>, 9>;
 /// Four channels of a position; 0 outside the map. What is above and to the left of it wraps round to huge numbers.
 fn input_at(n: u32, y: u32, x: u32, in_quad: u32) -> vec4<f32> {
     let inside = y < in_height && x < in_width;
-    return select(vec4(0.0), input[((n * in_height + y) * in_width + x) * in_quads + in_quad], inside);
+    return select(vec4(0.0), textureLoad(input, texel(((n * in_height + y) * in_width + x) * in_quads + in_quad)), inside);
 }
 
 fn load_row(row: u32, n: u32, y: u32, x: u32, in_quad: u32) {
@@ -64,7 +70,7 @@ fn load_window(window: u32, in_quad: u32) {
 
 fn load_tap(tap: u32, in_quad: u32, quad: u32) {
     let i = (tap * in_channels + in_quad * 4u) * quads + quad;
-    weights[tap] = mat4x4(weight[i], weight[i + quads], weight[i + 2u * quads], weight[i + 3u * quads]);
+    weights[tap] = mat4x4(textureLoad(weight, texel(i)), textureLoad(weight, texel(i + quads)), textureLoad(weight, texel(i + 2u * quads)), textureLoad(weight, texel(i + 3u * quads)));
 }
 
 /// `sum` and the products of four inputs. `fma` is one instruction where the processor has it, and no sum of its own before.

@@ -21,6 +21,7 @@ override kernel: u32;
 override padding: u32;
 override pool: u32;  // 2
 override workgroup_size: u32;
+override texels_per_row: u32;
 
 override before: u32 = padding / 2u;
 override pooled_height: u32 = (in_height + padding - kernel + 1u) / 2u;
@@ -29,22 +30,28 @@ override windows: u32 = batch * pooled_height * pooled_width;
 override quads: u32 = (out_channels + 3u) / 4u;
 override run: u32 = kernel * in_channels;  // the floats of a row of the kernel
 
-@group(0) @binding(0) var<storage, read> input: array<u32>;               // [batch, in_height, in_width, in_channels]
-@group(0) @binding(1) var<storage, read> weight: array<vec2<u32>>;        // [kernel, kernel, in_channels, out_channels]
+@group(0) @binding(0) var input: texture_storage_2d<rg32uint, read>;      // [batch, in_height, in_width, in_channels]
+@group(0) @binding(1) var weight: texture_storage_2d<rg32uint, read>;     // [kernel, kernel, in_channels, out_channels]
 @group(0) @binding(2) var<storage, read> bias: array<f32>;                // [out_channels]
 @group(0) @binding(3) var<storage, read_write> output: array<vec2<u32>>;  // [batch, pooled_height, pooled_width, out_channels]
 @group(0) @binding(4) var<storage, read_write> argmax: array<u32>;        // [batch, pooled_height, pooled_width, quads]
 
-/// Four neighbouring 16-bit floats, the first at an even or an odd place; it may lie before the buffer.
+/// The place of texel `i` in a texture.
+fn texel(i: u32) -> vec2<u32> {
+    return vec2(i % texels_per_row, i / texels_per_row);
+}
+
+/// Four neighbouring 16-bit floats, the first at an even or an odd place; it may lie before the texture.
 fn four_at(i: u32) -> vec4<f32> {
-    let word = u32(i32(i) >> 1u);
-    let words = vec3(input[word], input[word + 1u], input[word + 2u]);
+    let first = u32(i32(i) >> 2u);
+    let texels = vec4(textureLoad(input, texel(first)).xy, textureLoad(input, texel(first + 1u)).xy);
+    let words = select(texels.xyz, texels.yzw, (i & 2u) != 0u);
     let pairs = select(words.xy, (words.xy >> vec2(16u)) | (words.yz << vec2(16u)), i % 2u == 1u);
     return vec4(unpack2x16float(pairs.x), unpack2x16float(pairs.y));
 }
 
 /// Four floats of a run, from `k` on; 0 outside the map and behind the run. What is above and to the left of the map wraps
-/// round to huge numbers. A read beyond a buffer gives some number in WGSL, which here and below is not used.
+/// round to huge numbers. A read beyond a texture gives some number in WGSL, which here and below is not used.
 fn input_at(n: u32, y: u32, x: u32, k: u32) -> vec4<f32> {
     let column = vec4(x * in_channels + k) + vec4(0u, 1u, 2u, 3u);
     let inside = vec4(y < in_height) & (column < vec4(in_width * in_channels)) & (vec4(k) + vec4(0u, 1u, 2u, 3u) < vec4(run));
@@ -54,7 +61,7 @@ fn input_at(n: u32, y: u32, x: u32, k: u32) -> vec4<f32> {
 /// The weights of four channels for one float of a run.
 fn weight_at(row: u32, quad: u32) -> vec4<f32> {
     let i = min(row, kernel * run - 1u) * out_channels + quad * 4u;
-    let words = weight[i / 4u];
+    let words = textureLoad(weight, texel(i / 4u)).xy;
     return vec4(unpack2x16float(words.x), unpack2x16float(words.y));
 }
 

@@ -21,9 +21,10 @@ override inputs: u32;  // even
 override outputs: u32;  // even
 override loss_scale: f32;
 override workgroup_size: u32;
+override texels_per_row: u32;
 
-@group(0) @binding(0) var<storage, read> input: array<u32>;              // [batch, inputs]
-@group(0) @binding(1) var<storage, read> weight: array<u32>;             // [inputs, outputs]
+@group(0) @binding(0) var input: texture_storage_2d<rg32uint, read>;     // [batch, inputs]
+@group(0) @binding(1) var weight: texture_storage_2d<rg32uint, read>;    // [inputs, outputs]
 @group(0) @binding(2) var<storage, read> bias: array<f32>;               // [outputs]
 @group(0) @binding(3) var<storage, read> label: array<u32>;              // [batch]
 @group(0) @binding(4) var<storage, read_write> probability: array<f32>;  // [batch, outputs]
@@ -31,18 +32,30 @@ override workgroup_size: u32;
 @group(0) @binding(6) var<storage, read_write> loss: array<f32>;         // [batch]
 @group(0) @binding(7) var<storage, read_write> hit: array<u32>;          // [batch]
 
+/// The place of texel `i` in a texture.
+fn texel(i: u32) -> vec2<u32> {
+    return vec2(i % texels_per_row, i / texels_per_row);
+}
+
+/// Two neighbouring words, the first anywhere in a texel: four 16-bit floats.
+fn two_at(words: texture_storage_2d<rg32uint, read>, i: u32) -> vec2<u32> {
+    let here = textureLoad(words, texel(i / 2u)).xy;
+    return select(here, vec2(here.y, textureLoad(words, texel(i / 2u + 1u)).x), i % 2u == 1u);
+}
+
 /// Samples of a workgroup.
 const tile = 32u;
 
 /// The logits of the workgroup's samples.
 var<workgroup> logits: array<f32, tile * outputs>;
 
-/// Four inputs of a sample, 0 behind the last. A read beyond a buffer gives some number in WGSL, which here and below is not
+/// Four inputs of a sample, 0 behind the last. A read beyond a texture gives some number in WGSL, which here and below is not
 /// used.
 fn input_at(n: u32, k: u32) -> vec4<f32> {
     let i = (n * inputs + k) / 2u;
     let inside = vec4(k) + vec4(0u, 1u, 2u, 3u) < vec4(inputs);
-    return select(vec4(0.0), vec4(unpack2x16float(input[i]), unpack2x16float(input[i + 1u])), inside);
+    let words = two_at(input, i);
+    return select(vec4(0.0), vec4(unpack2x16float(words.x), unpack2x16float(words.y)), inside);
 }
 
 /// Which of four neighbouring outputs there are.
@@ -52,8 +65,8 @@ fn is_output(o: u32) -> vec4<bool> {
 
 /// The weights of four outputs for an input; those of the last where there is none, which its zero takes away.
 fn weight_at(k: u32, o: u32) -> vec4<f32> {
-    let i = min(k, inputs - 1u) * outputs + o;
-    return vec4(unpack2x16float(weight[i / 2u]), unpack2x16float(weight[i / 2u + 1u]));
+    let words = two_at(weight, (min(k, inputs - 1u) * outputs + o) / 2u);
+    return vec4(unpack2x16float(words.x), unpack2x16float(words.y));
 }
 
 fn put(row: u32, o: u32, values: vec4<f32>) {

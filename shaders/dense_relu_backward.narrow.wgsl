@@ -15,17 +15,32 @@ override batch: u32;
 override inputs: u32;
 override outputs: u32;
 override workgroup_size: u32;
+override texels_per_row: u32;
 
-@group(0) @binding(0) var<storage, read> input: array<vec4<f32>>;             // [batch, inputs]
-@group(0) @binding(1) var<storage, read> output_grad: array<f32>;             // [batch, outputs]
-@group(0) @binding(2) var<storage, read> weight: array<f32>;                  // [inputs, outputs]
-@group(0) @binding(3) var<storage, read_write> weight_grad: array<f32>;       // [inputs, outputs]
-@group(0) @binding(4) var<storage, read_write> bias_grad: array<f32>;         // [outputs]
-@group(0) @binding(5) var<storage, read_write> input_grad: array<vec4<f32>>;  // [batch, inputs]
+@group(0) @binding(0) var input: texture_storage_2d<rgba32float, read>;        // [batch, inputs]
+@group(0) @binding(1) var output_grad: texture_storage_2d<rgba32float, read>;  // [batch, outputs]
+@group(0) @binding(2) var weight: texture_storage_2d<rgba32float, read>;       // [inputs, outputs]
+@group(0) @binding(3) var<storage, read_write> weight_grad: array<f32>;        // [inputs, outputs]
+@group(0) @binding(4) var<storage, read_write> bias_grad: array<f32>;          // [outputs]
+@group(0) @binding(5) var<storage, read_write> input_grad: array<vec4<f32>>;   // [batch, inputs]
+
+/// The place of texel `i` in a texture.
+fn texel(i: u32) -> vec2<u32> {
+    return vec2(i % texels_per_row, i / texels_per_row);
+}
+
+/// Four neighbouring floats, the first anywhere in a texel; it may lie before the texture.
+fn four_at(floats: texture_storage_2d<rgba32float, read>, i: u32) -> vec4<f32> {
+    let first = u32(i32(i) >> 2u);
+    let here = textureLoad(floats, texel(first));
+    let next = textureLoad(floats, texel(first + 1u));
+    let moved = select(here, vec4(here.zw, next.xy), (i & 2u) != 0u);
+    return select(moved, vec4(moved.yzw, select(next.x, next.z, (i & 2u) != 0u)), (i & 1u) != 0u);
+}
 
 /// Four inputs of a sample; those of the last where there is none, which its zero gradient takes away.
 fn input_at(n: u32, k: u32) -> vec4<f32> {
-    return input[(min(n, batch - 1u) * inputs + k) / 4u];
+    return textureLoad(input, texel((min(n, batch - 1u) * inputs + k) / 4u));
 }
 
 /// Which of four outputs there are.
@@ -33,17 +48,17 @@ fn is_output(o: u32) -> vec4<bool> {
     return vec4(o) + vec4(0u, 1u, 2u, 3u) < vec4(outputs);
 }
 
-/// Four gradients of a sample, 0 where there is no such sample or output. A read beyond a buffer gives some number in WGSL,
+/// Four gradients of a sample, 0 where there is no such sample or output. A read beyond a texture gives some number in WGSL,
 /// which here and below is not used.
 fn grad_at(n: u32, o: u32) -> vec4<f32> {
     let i = n * outputs + o;
     let inside = is_output(o) & vec4(n < batch);
-    return select(vec4(0.0), vec4(output_grad[i], output_grad[i + 1u], output_grad[i + 2u], output_grad[i + 3u]), inside);
+    return select(vec4(0.0), four_at(output_grad, i), inside);
 }
 
 fn weight_at(k: u32, o: u32) -> vec4<f32> {
     let i = k * outputs + o;
-    return select(vec4(0.0), vec4(weight[i], weight[i + 1u], weight[i + 2u], weight[i + 3u]), is_output(o));
+    return select(vec4(0.0), four_at(weight, i), is_output(o));
 }
 
 /// The weights of four inputs and four outputs, 0 where there is no such output.

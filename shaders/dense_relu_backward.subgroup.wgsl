@@ -15,22 +15,37 @@ override batch: u32;
 override inputs: u32;
 override outputs: u32;
 override workgroup_size: u32;
+override texels_per_row: u32;
 
 override output_blocks: u32 = (outputs + 4u * workgroup_size - 1u) / (4u * workgroup_size);
 override input_blocks: u32 = (inputs + 4u * workgroup_size - 1u) / (4u * workgroup_size);
 override weight_tiles: u32 = (inputs + 31u) / 32u * output_blocks;
 
-@group(0) @binding(0) var<storage, read> input: array<f32>;              // [batch, inputs]
-@group(0) @binding(1) var<storage, read> output_grad: array<f32>;        // [batch, outputs]
-@group(0) @binding(2) var<storage, read> weight: array<f32>;             // [inputs, outputs]
-@group(0) @binding(3) var<storage, read_write> weight_grad: array<f32>;  // [inputs, outputs]
-@group(0) @binding(4) var<storage, read_write> bias_grad: array<f32>;    // [outputs]
-@group(0) @binding(5) var<storage, read_write> input_grad: array<f32>;   // [batch, inputs]
+@group(0) @binding(0) var input: texture_storage_2d<rgba32float, read>;        // [batch, inputs]
+@group(0) @binding(1) var output_grad: texture_storage_2d<rgba32float, read>;  // [batch, outputs]
+@group(0) @binding(2) var weight: texture_storage_2d<rgba32float, read>;       // [inputs, outputs]
+@group(0) @binding(3) var<storage, read_write> weight_grad: array<f32>;        // [inputs, outputs]
+@group(0) @binding(4) var<storage, read_write> bias_grad: array<f32>;          // [outputs]
+@group(0) @binding(5) var<storage, read_write> input_grad: array<f32>;         // [batch, inputs]
 
-/// Four inputs of a sample. A read beyond a buffer gives some number in WGSL, which here and below is not used.
+/// The place of texel `i` in a texture.
+fn texel(i: u32) -> vec2<u32> {
+    return vec2(i % texels_per_row, i / texels_per_row);
+}
+
+/// Four neighbouring floats, the first anywhere in a texel; it may lie before the texture.
+fn four_at(floats: texture_storage_2d<rgba32float, read>, i: u32) -> vec4<f32> {
+    let first = u32(i32(i) >> 2u);
+    let here = textureLoad(floats, texel(first));
+    let next = textureLoad(floats, texel(first + 1u));
+    let moved = select(here, vec4(here.zw, next.xy), (i & 2u) != 0u);
+    return select(moved, vec4(moved.yzw, select(next.x, next.z, (i & 2u) != 0u)), (i & 1u) != 0u);
+}
+
+/// Four inputs of a sample. A read beyond a texture gives some number in WGSL, which here and below is not used.
 fn input_at(n: u32, k: u32) -> vec4<f32> {
     let i = min(n, batch - 1u) * inputs + k;
-    return vec4(input[i], input[i + 1u], input[i + 2u], input[i + 3u]);
+    return four_at(input, i);
 }
 
 /// Which of four neighbouring outputs there are.
@@ -42,13 +57,13 @@ fn is_output(o: u32) -> vec4<bool> {
 fn grad_at(n: u32, o: u32) -> vec4<f32> {
     let i = n * outputs + o;
     let inside = is_output(o) & vec4(n < batch);
-    return select(vec4(0.0), vec4(output_grad[i], output_grad[i + 1u], output_grad[i + 2u], output_grad[i + 3u]), inside);
+    return select(vec4(0.0), four_at(output_grad, i), inside);
 }
 
 /// The weights of four outputs for an input, 0 where there is no such output.
 fn weight_at(k: u32, o: u32) -> vec4<f32> {
     let i = k * outputs + o;
-    return select(vec4(0.0), vec4(weight[i], weight[i + 1u], weight[i + 2u], weight[i + 3u]), is_output(o));
+    return select(vec4(0.0), four_at(weight, i), is_output(o));
 }
 
 fn put_weight(k: u32, o: u32, values: vec4<f32>) {
@@ -99,14 +114,10 @@ fn backward_weight(tile: u32, local: u32, lane: u32) {
     let first = tile / output_blocks * 32u;
     let k = first + lane * 4u;
     var bias = vec4(0.0);
-    var s0 = mat4x4<f32>();
-    var s1 = mat4x4<f32>();
-    var s2 = mat4x4<f32>();
-    var s3 = mat4x4<f32>();
-    var s4 = mat4x4<f32>();
-    var s5 = mat4x4<f32>();
-    var s6 = mat4x4<f32>();
-    var s7 = mat4x4<f32>();
+    var s0 = mat4x4<f32>(); var s1 = mat4x4<f32>();
+    var s2 = mat4x4<f32>(); var s3 = mat4x4<f32>();
+    var s4 = mat4x4<f32>(); var s5 = mat4x4<f32>();
+    var s6 = mat4x4<f32>(); var s7 = mat4x4<f32>();
     for (var n = 0u; n < batch; n += 4u) {
         let grads = mat4x4(grad_at(n, o), grad_at(n + 1u, o), grad_at(n + 2u, o), grad_at(n + 3u, o));
         let p0 = input_at(n, k);
@@ -140,14 +151,10 @@ fn backward_input(tile: u32, local: u32, lane: u32) {
     let k = (tile % input_blocks * workgroup_size + local) * 4u;
     let first = tile / input_blocks * 32u;
     let n = first + lane * 4u;
-    var s0 = mat4x4<f32>();
-    var s1 = mat4x4<f32>();
-    var s2 = mat4x4<f32>();
-    var s3 = mat4x4<f32>();
-    var s4 = mat4x4<f32>();
-    var s5 = mat4x4<f32>();
-    var s6 = mat4x4<f32>();
-    var s7 = mat4x4<f32>();
+    var s0 = mat4x4<f32>(); var s1 = mat4x4<f32>();
+    var s2 = mat4x4<f32>(); var s3 = mat4x4<f32>();
+    var s4 = mat4x4<f32>(); var s5 = mat4x4<f32>();
+    var s6 = mat4x4<f32>(); var s7 = mat4x4<f32>();
     for (var o = 0u; o < outputs; o += 4u) {
         let p0 = grad_at(n, o);
         let p1 = grad_at(n + 1u, o);

@@ -19,17 +19,29 @@ override inputs: u32;
 override outputs: u32;
 override loss_scale: f32;
 override workgroup_size: u32;
+override texels_per_row: u32;
 
-@group(0) @binding(0) var<storage, read> input: array<vec2<u32>>;             // [batch, inputs]
-@group(0) @binding(1) var<storage, read> output_grad: array<u32>;             // [batch, outputs]
-@group(0) @binding(2) var<storage, read> weight: array<u32>;                  // [inputs, outputs]
+@group(0) @binding(0) var input: texture_storage_2d<rg32uint, read>;          // [batch, inputs]
+@group(0) @binding(1) var output_grad: texture_storage_2d<rg32uint, read>;    // [batch, outputs]
+@group(0) @binding(2) var weight: texture_storage_2d<rg32uint, read>;         // [inputs, outputs]
 @group(0) @binding(3) var<storage, read_write> weight_grad: array<f32>;       // [inputs, outputs]
 @group(0) @binding(4) var<storage, read_write> bias_grad: array<f32>;         // [outputs]
 @group(0) @binding(5) var<storage, read_write> input_grad: array<vec2<u32>>;  // [batch, inputs]
 
+/// The place of texel `i` in a texture.
+fn texel(i: u32) -> vec2<u32> {
+    return vec2(i % texels_per_row, i / texels_per_row);
+}
+
+/// Two neighbouring words, the first anywhere in a texel: four 16-bit floats.
+fn two_at(words: texture_storage_2d<rg32uint, read>, i: u32) -> vec2<u32> {
+    let here = textureLoad(words, texel(i / 2u)).xy;
+    return select(here, vec2(here.y, textureLoad(words, texel(i / 2u + 1u)).x), i % 2u == 1u);
+}
+
 /// Four inputs of a sample; those of the last where there is none, which its zero gradient takes away.
 fn input_at(n: u32, k: u32) -> vec4<f32> {
-    let words = input[(min(n, batch - 1u) * inputs + k) / 4u];
+    let words = textureLoad(input, texel((min(n, batch - 1u) * inputs + k) / 4u)).xy;
     return vec4(unpack2x16float(words.x), unpack2x16float(words.y));
 }
 
@@ -38,17 +50,17 @@ fn is_output(o: u32) -> vec4<bool> {
     return vec4(o) + vec4(0u, 1u, 2u, 3u) < vec4(outputs);
 }
 
-/// Four gradients of a sample, 0 where there is no such sample or output. A read beyond a buffer gives some number in WGSL,
+/// Four gradients of a sample, 0 where there is no such sample or output. A read beyond a texture gives some number in WGSL,
 /// which here and below is not used.
 fn grad_at(n: u32, o: u32) -> vec4<f32> {
-    let i = (n * outputs + o) / 2u;
+    let words = two_at(output_grad, (n * outputs + o) / 2u);
     let inside = is_output(o) & vec4(n < batch);
-    return select(vec4(0.0), vec4(unpack2x16float(output_grad[i]), unpack2x16float(output_grad[i + 1u])), inside);
+    return select(vec4(0.0), vec4(unpack2x16float(words.x), unpack2x16float(words.y)), inside);
 }
 
 fn weight_at(k: u32, o: u32) -> vec4<f32> {
-    let i = (k * outputs + o) / 2u;
-    return select(vec4(0.0), vec4(unpack2x16float(weight[i]), unpack2x16float(weight[i + 1u])), is_output(o));
+    let words = two_at(weight, (k * outputs + o) / 2u);
+    return select(vec4(0.0), vec4(unpack2x16float(words.x), unpack2x16float(words.y)), is_output(o));
 }
 
 /// The weights of four inputs and four outputs, 0 where there is no such output.

@@ -11,18 +11,33 @@ override batch: u32;
 override inputs: u32;
 override outputs: u32;
 override workgroup_size: u32;
+override texels_per_row: u32;
 
-@group(0) @binding(0) var<storage, read> input: array<f32>;          // [batch, inputs]
-@group(0) @binding(1) var<storage, read> weight: array<f32>;         // [inputs, outputs]
-@group(0) @binding(2) var<storage, read> bias: array<f32>;           // [outputs]
-@group(0) @binding(3) var<storage, read_write> output: array<f32>;   // [batch, outputs]
+@group(0) @binding(0) var input: texture_storage_2d<rgba32float, read>;   // [batch, inputs]
+@group(0) @binding(1) var weight: texture_storage_2d<rgba32float, read>;  // [inputs, outputs]
+@group(0) @binding(2) var<storage, read> bias: array<f32>;                // [outputs]
+@group(0) @binding(3) var<storage, read_write> output: array<f32>;        // [batch, outputs]
 
-/// Four inputs of a sample, 0 behind the last. A read beyond a buffer gives some number in WGSL, which here and below is not
+/// The place of texel `i` in a texture.
+fn texel(i: u32) -> vec2<u32> {
+    return vec2(i % texels_per_row, i / texels_per_row);
+}
+
+/// Four neighbouring floats, the first anywhere in a texel; it may lie before the texture.
+fn four_at(floats: texture_storage_2d<rgba32float, read>, i: u32) -> vec4<f32> {
+    let first = u32(i32(i) >> 2u);
+    let here = textureLoad(floats, texel(first));
+    let next = textureLoad(floats, texel(first + 1u));
+    let moved = select(here, vec4(here.zw, next.xy), (i & 2u) != 0u);
+    return select(moved, vec4(moved.yzw, select(next.x, next.z, (i & 2u) != 0u)), (i & 1u) != 0u);
+}
+
+/// Four inputs of a sample, 0 behind the last. A read beyond a texture gives some number in WGSL, which here and below is not
 /// used.
 fn input_at(n: u32, k: u32) -> vec4<f32> {
     let i = n * inputs + k;
     let inside = vec4(k) + vec4(0u, 1u, 2u, 3u) < vec4(inputs);
-    return select(vec4(0.0), vec4(input[i], input[i + 1u], input[i + 2u], input[i + 3u]), inside);
+    return select(vec4(0.0), four_at(input, i), inside);
 }
 
 /// Which of four neighbouring outputs there are.
@@ -33,7 +48,7 @@ fn is_output(o: u32) -> vec4<bool> {
 /// The weights of four outputs for an input; those of the last where there is none, which its zero takes away.
 fn weight_at(k: u32, o: u32) -> vec4<f32> {
     let i = min(k, inputs - 1u) * outputs + o;
-    return vec4(weight[i], weight[i + 1u], weight[i + 2u], weight[i + 3u]);
+    return four_at(weight, i);
 }
 
 fn put(n: u32, o: u32, sums: vec4<f32>) {

@@ -102,6 +102,10 @@ pub const MAX_ITERATIONS: u64 = 60_000;
 /// Invocations of a workgroup that WebGPU guarantees, of variants made for GPUs.
 pub const MAX_WORKGROUP: usize = 256;
 
+/// Texels of a row of the textures that variants read instead of buffers: so few that ordinary sizes have several rows, and so
+/// many that large ones do not have more rows than a texture may.
+pub const TEXELS_PER_ROW: u32 = 1024;
+
 /// Lanes that share what they have loaded in the variants that use subgroups.
 pub const SUBGROUP_LANES: u32 = 8;
 
@@ -120,6 +124,11 @@ pub struct Variant {
     pub needs: Option<Feature>,
     /// Whether it is made for GPUs, with many invocations and much memory of a workgroup, and not for software.
     pub for_gpus: bool,
+    /// The operands that it reads as textures, in rows of [`TEXELS_PER_ROW`] texels of four floats or one integer each.
+    ///
+    /// They are copied before the kernel runs. Drivers in software read a texel of four floats for all lanes in a fraction of the
+    /// time that four floats from a buffer take: see `docs/TRIED.md`.
+    pub textures: Vec<&'static str>,
 }
 
 /// What not every adapter has.
@@ -154,7 +163,8 @@ impl Variant {
     /// A kernel of a single invocation, which loops `iterations` times.
     pub fn single(shader: Shader, iterations: usize) -> Self {
         let iterations = iterations as u64;
-        Self { shader, constants: vec![], workgroups: [1, 1, 1], iterations, needs: None, for_gpus: false }
+        let (constants, textures, needs) = (vec![], vec![], None);
+        Self { shader, constants, workgroups: [1, 1, 1], iterations, needs, for_gpus: false, textures }
     }
 
     /// A kernel of one invocation for each of `invocations` elements of each of `chunks` chunks; no workgroup spans two.
@@ -193,6 +203,12 @@ impl Variant {
     pub fn constant(mut self, name: &'static str, value: usize) -> Self {
         self.constants.push((name, value as f64));
         self
+    }
+
+    /// The same, which reads some operands as textures.
+    pub fn reading_textures(mut self, textures: &[&'static str]) -> Self {
+        self.textures = textures.to_vec();
+        self.constant("texels_per_row", TEXELS_PER_ROW as usize)
     }
 
     /// The same, made for GPUs: what these take first and software last.

@@ -152,7 +152,7 @@ pub async fn check_case(gpus: &[Gpu], case: &Case, mut report: impl FnMut(usize,
 
 /// Checks one variant of an op on one adapter.
 pub async fn check_variant(gpu: &Gpu, case: &Case, variant: &Variant, example: &Example) -> Outcome {
-    if let Some(reason) = gpu.why_not(variant) {
+    if let Some(reason) = gpu.why_not(case.as_ref(), variant) {
         return Outcome::Skipped { reason };
     }
     match run_variant(gpu, case.as_ref(), variant, &example.inputs).await {

@@ -101,16 +101,11 @@ const EQUIVALENT: &[(&str, &str, &str)] = &[
     ("conv_relu_pool_backward_weight.grey_3x3", "vec4(256u)", NO_CODE),
     ("conv_relu_pool_backward_weight.grey_3x3", "; window <= end", ONLY_ZEROS),
     ("conv_relu_pool_backward_weight.quad_3x3", "lane % 9u", FIRST_EIGHT_LANES),
-    ("conv_relu_pool_backward_weight.quad_3x3", "vec4(256u)", NO_CODE),
-    ("conv_relu_pool_backward_weight.quad_3x3", "; window <= end", ONLY_ZEROS),
-    ("conv_relu_pool_backward_weight.quad_3x3", "add_windows(i, 4u", LAST_OF_ALL),
+    ("conv_relu_pool_backward_weight.quad_3x3", "add_window(i, 4u", LAST_OF_ALL),
     ("conv_relu_pool_backward_weight.quad_3x3", "add_tap(9u, 10u)", LAST_OF_ALL),
     ("conv_relu_pool_backward_input.quad_3x3", "lane % 9u", FIRST_EIGHT_LANES),
     ("conv_relu_pool_backward_input.quad_3x3", "add(4u", LAST_OF_ALL),
     ("conv_relu_pool_backward_input.quad_3x3", "load_weights(4u", LAST_OF_ALL),
-    ("conv_relu_pool_backward_input.quad_3x3_wide", "lane % 9u", FIRST_EIGHT_LANES),
-    ("conv_relu_pool_backward_input.quad_3x3_wide", "add(4u", LAST_OF_ALL),
-    ("conv_relu_pool_backward_input.quad_3x3_wide", "load_weights(4u", LAST_OF_ALL),
     ("conv_relu_pool_backward_input.subgroup", "map_y + 3u", ONLY_ZEROS),
     ("conv_relu_pool_backward_input.subgroup", "map_x + 3u", ONLY_ZEROS),
     ("conv_relu_pool_backward_input.quad", "map_y + 3u", ONLY_ZEROS),
@@ -128,7 +123,7 @@ const EQUIVALENT: &[(&str, &str, &str)] = &[
     ("dense_cross_entropy_forward.subgroup", "min(own, outputs + 1u)", NO_SAMPLE_NO_LOSS),
     ("dense_relu_backward.narrow", "lane % 9u", FIRST_EIGHT_LANES),
     ("dense_relu_backward.narrow", "n <= batch; n += 8u", ONLY_ZEROS),
-    ("dense_relu_backward.narrow", "select(vec4(1.0), vec4(weight[i]", MEETS_ZEROS),
+    ("dense_relu_backward.narrow", "select(vec4(1.0), four_at(weight, i)", MEETS_ZEROS),
     ("dense_relu_backward.narrow", "k != 0u", ANY_INVOCATION),
     ("step_finish.workgroup", "local <= half", UNSEEN_RACE),
     ("step_finish.workgroup", "local == 1u", ANY_INVOCATION),
@@ -192,7 +187,11 @@ const EQUIVALENT: &[(&str, &str, &str)] = &[
     ("dense_cross_entropy_forward_f16.subgroup", "min(own, outputs + 1u)", NO_SAMPLE_NO_LOSS),
     ("dense_relu_backward_f16.narrow", "lane % 9u", FIRST_EIGHT_LANES),
     ("dense_relu_backward_f16.narrow", "n <= batch; n += 8u", ONLY_ZEROS),
-    ("dense_relu_backward_f16.narrow", "select(vec4(1.0), vec4(unpack2x16float(weight[i])", MEETS_ZEROS),
+    (
+        "dense_relu_backward_f16.narrow",
+        "select(vec4(1.0), vec4(unpack2x16float(words.x), unpack2x16float(words.y)), is_output(o)",
+        MEETS_ZEROS,
+    ),
     ("dense_relu_backward_f16.narrow", "k != 0u", ANY_INVOCATION),
     ("dense_relu_forward_f16.subgroup", "vec4(1u, 1u, 2u, 3u) < vec4(inputs)", BOTH_OR_NONE),
     ("dense_relu_forward_f16.subgroup", "vec4(0u, 1u, 3u, 3u) < vec4(inputs)", BOTH_OR_NONE),
@@ -212,7 +211,7 @@ fn main() {
     let mut trials = Vec::new();
     for entry in TABLE {
         let cases = SmallestFirst::of(entry.name);
-        for variant in cases.variants() {
+        for (case, variant) in cases.variants() {
             let shader = variant.shader;
             for edit in edits(shader) {
                 let name = format!("{}.wgsl:{}: {}", shader.file, edit.line, edit.what);
@@ -220,7 +219,7 @@ fn main() {
                     trials.push(without_adapter(&name));
                     continue;
                 };
-                if let Some(reason) = gpu.why_not(&variant) {
+                if let Some(reason) = gpu.why_not(case.as_ref(), &variant) {
                     trials.push(Trial::test(name, || Ok(())).with_kind(reason).with_ignored_flag(true));
                     continue;
                 }
@@ -312,10 +311,13 @@ impl SmallestFirst {
         Arc::new(Self { cases: cases.into_iter().map(|case| (case, OnceLock::new())).collect() })
     }
 
-    /// A variant for each shader, that of the smallest case.
-    fn variants(&self) -> Vec<Variant> {
-        let variants = self.cases.iter().rev().flat_map(|(case, _)| case.variants());
-        variants.map(|variant| (variant.shader.file, variant)).collect::<BTreeMap<_, _>>().into_values().collect()
+    /// A variant for each shader, and the smallest case that has it.
+    fn variants(&self) -> Vec<(Case, Variant)> {
+        let of_case =
+            |(case, _): &(Case, _)| case.variants().into_iter().map(|variant| (case.clone(), variant)).collect();
+        let variants = self.cases.iter().rev().flat_map::<Vec<_>, _>(of_case);
+        let by_shader: BTreeMap<_, _> = variants.map(|found| (found.1.shader.file, found)).collect();
+        by_shader.into_values().collect()
     }
 }
 

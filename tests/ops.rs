@@ -46,7 +46,7 @@ fn main() {
 
 fn kernel_trial(gpu: &Gpu, case: &Case, variant: &Variant, example: &Arc<OnceLock<Example>>) -> Trial {
     let name = format!("{} [{}]", variant_label(case.as_ref(), variant), adapter_name(gpu));
-    if let Some(reason) = gpu.why_not(variant) {
+    if let Some(reason) = gpu.why_not(case.as_ref(), variant) {
         return Trial::test(name, || Ok(())).with_kind(reason).with_ignored_flag(true);
     }
     let (gpu, case, variant, example) = (gpu.clone(), case.clone(), variant.clone(), Arc::clone(example));

@@ -9,7 +9,7 @@ use gpu_digits::ops::{Case, TABLE};
 use gpu_digits::tensor::DType;
 use gpu_digits::verify::cases;
 use naga::valid::{Capabilities, ValidationFlags, Validator};
-use naga::{AddressSpace, Module, ScalarKind, StorageAccess, TypeInner};
+use naga::{AddressSpace, ImageClass, Module, Scalar, ScalarKind, StorageAccess, TypeInner};
 
 /// WebGPU's default limit of storage buffers for each shader stage.
 const MOST_BINDINGS: usize = 8;
@@ -124,10 +124,20 @@ fn every_shader_binds_the_operands_of_its_op_in_their_order() {
         for (_, variable) in module.global_variables.iter() {
             let Some(binding) = variable.binding else { continue };
             assert_eq!(binding.group, 0, "shaders/{file}.wgsl");
-            let AddressSpace::Storage { access } = variable.space else { panic!("shaders/{file}.wgsl: not storage") };
-            let TypeInner::Array { base, .. } = module.types[variable.ty].inner else { panic!("{file}: not an array") };
-            let scalar = module.types[base].inner.scalar().expect("an array of numbers").kind;
-            bound.insert(binding.binding, (variable.name.clone().unwrap_or_default(), scalar, access));
+            let name = variable.name.clone().unwrap_or_default();
+            let is_texture = variant.textures.contains(&name.as_str());
+            let (scalar, access) = match (variable.space, &module.types[variable.ty].inner) {
+                (AddressSpace::Storage { access }, TypeInner::Array { base, .. }) if !is_texture => {
+                    (module.types[*base].inner.scalar().expect("an array of numbers").kind, access)
+                }
+                (AddressSpace::Handle, TypeInner::Image { class: ImageClass::Storage { format, access }, .. })
+                    if is_texture =>
+                {
+                    (Scalar::from(*format).kind, *access)
+                }
+                _ => panic!("shaders/{file}.wgsl: `{name}` is neither an array nor a texture that the variant names"),
+            };
+            bound.insert(binding.binding, (name, scalar, access));
         }
         let wanted: BTreeMap<_, _> = (0..)
             .zip(op.operands())

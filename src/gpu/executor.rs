@@ -9,7 +9,8 @@ use rayon::prelude::*;
 
 use super::Gpu;
 use super::adapters::{AdapterKind, Backend};
-use super::kernel::{Dispatch, Kernel, choose_variant, staging_buffer, storage_buffer};
+use super::kernel::{Dispatch, Kernel, choose_variant, encode, staging_buffer, storage_buffer};
+use super::texture::Textures;
 use crate::executor::{Counters, Executor, Observer, Pending, Unobserved, ensure_fits, free_host_memory};
 use crate::op::{Op, Variant, variant_label};
 use crate::plan::{Call, Phase, Plan, TensorId};
@@ -78,6 +79,9 @@ impl GpuExecutor {
         let free = if info.kind == AdapterKind::Software { free_host_memory() } else { None };
         ensure_fits(&plan, info.max_tensor_bytes, free, &info.to_string())?;
 
+        let calls: Vec<&Call> = plan.train.iter().chain(&plan.evaluate).collect();
+        let kernels = kernels(gpu, &calls).await?;
+
         let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let mut places: Vec<Place> = Vec::new();
         let mut allocations = GROUPS_IN_FLIGHT;
@@ -96,21 +100,20 @@ impl GpuExecutor {
         }
         let history_words = plan.tensor(plan.host.history).shape.len();
         let history_copies: Vec<_> = (0..GROUPS_IN_FLIGHT).map(|_| staging_buffer(gpu, history_words)).collect();
-        if let Some(error) = scope.pop().await {
-            let needed = plan.size_bytes() >> 20;
-            bail!("{info} has not the {needed} MiB of memory that the plan takes; make the batch smaller: {error}");
-        }
-
-        let calls: Vec<&Call> = plan.train.iter().chain(&plan.evaluate).collect();
+        let mut textures = Textures::default();
         let bind = |(call, kernel): (&&Call, Kernel)| {
             let bindings = call.tensors.iter().map(|id| {
                 let Place { buffer, offset, size } = &places[id.0];
                 wgpu::BufferBinding { buffer, offset: *offset, size: Some(*size) }
             });
-            kernel.bind(gpu, &bindings.collect::<Vec<_>>())
+            kernel.bind(gpu, &bindings.collect::<Vec<_>>(), &mut textures)
         };
-        let mut train: Vec<Dispatch> = calls.iter().zip(kernels(gpu, &calls).await?).map(bind).collect();
+        let mut train: Vec<Dispatch> = calls.iter().zip(kernels).map(bind).collect();
         let evaluate = train.split_off(plan.train.len());
+        if let Some(error) = scope.pop().await {
+            let needed = plan.size_bytes() >> 20;
+            bail!("{info} has not the {needed} MiB of memory that the plan takes; make the batch smaller: {error}");
+        }
         let counters = Counters { allocations: allocations as u64, ..Counters::default() };
         Ok(Self { gpu: gpu.clone(), plan, places, train, evaluate, history_copies, counters })
     }
@@ -129,11 +132,12 @@ impl GpuExecutor {
         if let Some(Collection { tensor, staging }) = group.collection {
             let Place { buffer, offset, size } = &self.places[tensor.0];
             for step in group.steps.clone() {
-                self.encode(&mut encoder, group.phase, 1);
+                encode(&mut encoder, self.phase(group.phase).iter());
                 encoder.copy_buffer_to_buffer(buffer, *offset, staging, step as u64 * size.get(), size.get());
             }
         } else {
-            self.encode(&mut encoder, group.phase, group.steps.len());
+            let steps = group.steps.clone();
+            encode(&mut encoder, steps.flat_map(|_| self.phase(group.phase)));
         }
         if let Some(copy) = group.history_copy {
             let Place { buffer, offset, size } = &self.places[self.plan.host.history.0];
@@ -147,16 +151,6 @@ impl GpuExecutor {
         self.counters.encode_seconds += (encoded - start).as_secs_f64();
         self.counters.submit_seconds += encoded.elapsed().as_secs_f64();
         submission
-    }
-
-    /// Appends a pass of some steps.
-    fn encode(&self, encoder: &mut wgpu::CommandEncoder, phase: Phase, steps: usize) {
-        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-        for _ in 0..steps {
-            for dispatch in self.phase(phase) {
-                dispatch.encode(&mut pass);
-            }
-        }
     }
 
     /// Waits for a group and tells the observer.
@@ -277,7 +271,7 @@ impl Executor for GpuExecutor {
 
     fn run_call(&mut self, phase: Phase, index: usize) -> Pending<'_, Result<()>> {
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        self.phase(phase)[index].encode(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
+        encode(&mut encoder, std::iter::once(&self.phase(phase)[index]));
         self.gpu.queue.submit([encoder.finish()]);
         Box::pin(async { self.gpu.ensure_healthy() })
     }

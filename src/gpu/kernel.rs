@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 
+use super::texture::{self, TextureCopy, Textures};
 use super::{AdapterKind, Gpu, shader_module};
 use crate::op::{Access, Feature, MAX_ITERATIONS, Op, Operand, SUBGROUP_LANES, Variant, variant_label};
 use crate::tensor::HostTensor;
@@ -24,12 +25,16 @@ pub(super) struct Kernel {
     layout: wgpu::BindGroupLayout,
     workgroups: [u32; 3],
     label: String,
+    /// For each operand the format of the texture that it is read as, where it is.
+    formats: Vec<Option<wgpu::TextureFormat>>,
 }
 
 /// A kernel with its buffers: what a step is made of.
 pub(super) struct Dispatch {
     kernel: Kernel,
     bind_group: wgpu::BindGroup,
+    /// What has to be copied before it.
+    copies: Vec<TextureCopy>,
 }
 
 /// The variant of an op that a GPU takes: the one that it prefers, or else the first that it can run and that is made for what
@@ -56,16 +61,22 @@ fn default_place(kind: AdapterKind, variants: &[Variant]) -> usize {
 impl Gpu {
     /// The variants of an op that this GPU can run, in the order of the op.
     pub fn runnable(&self, op: &dyn Op) -> Vec<Variant> {
-        op.variants().into_iter().filter(|variant| self.why_not(variant).is_none()).collect()
+        op.variants().into_iter().filter(|variant| self.why_not(op, variant).is_none()).collect()
     }
 
-    /// Why this GPU cannot run a variant, where it cannot.
-    pub fn why_not(&self, variant: &Variant) -> Option<String> {
+    /// Why this GPU cannot run a variant of an op, where it cannot.
+    pub fn why_not(&self, op: &dyn Op, variant: &Variant) -> Option<String> {
         if variant.iterations > MAX_ITERATIONS {
             let Variant { iterations, .. } = variant;
             return Some(format!("it would loop {iterations} times, drivers execute {MAX_ITERATIONS}"));
         }
         let has_subgroups = self.info.subgroup_size.is_some_and(|[least, _]| least >= SUBGROUP_LANES);
+        let most_rows = self.device.limits().max_texture_dimension_2d as usize;
+        let operands = op.operands();
+        let mut textures = operands.iter().filter(|operand| variant.textures.contains(&operand.name));
+        if textures.any(|operand| texture::rows(operand.dtype, operand.words()) > most_rows) {
+            return Some(format!("it needs textures of more than {most_rows} rows"));
+        }
         match variant.needs {
             Some(Feature::Subgroups) if !has_subgroups => {
                 Some(format!("it needs subgroups of {SUBGROUP_LANES} lanes or more"))
@@ -93,17 +104,26 @@ impl Kernel {
         let device = &gpu.device;
         let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
 
-        let entry = |(binding, operand): (usize, Operand)| wgpu::BindGroupLayoutEntry {
-            binding: binding as u32,
-            visibility: wgpu::ShaderStages::COMPUTE,
-            ty: wgpu::BindingType::Buffer {
-                ty: wgpu::BufferBindingType::Storage { read_only: operand.access == Access::Read },
-                has_dynamic_offset: false,
-                min_binding_size: None,
-            },
-            count: None,
+        let format =
+            |operand: &Operand| variant.textures.contains(&operand.name).then(|| texture::format(operand.dtype));
+        let operands = op.operands();
+        let formats: Vec<_> = operands.iter().map(format).collect();
+        let entry = |(binding, (operand, format)): (u32, (&Operand, &Option<wgpu::TextureFormat>))| {
+            wgpu::BindGroupLayoutEntry {
+                binding,
+                visibility: wgpu::ShaderStages::COMPUTE,
+                ty: match *format {
+                    Some(format) => texture::binding_type(format),
+                    None => wgpu::BindingType::Buffer {
+                        ty: wgpu::BufferBindingType::Storage { read_only: operand.access == Access::Read },
+                        has_dynamic_offset: false,
+                        min_binding_size: None,
+                    },
+                },
+                count: None,
+            }
         };
-        let entries: Vec<_> = op.operands().into_iter().enumerate().map(entry).collect();
+        let entries: Vec<_> = (0..).zip(operands.iter().zip(&formats)).map(entry).collect();
         let layout = device
             .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(op.name()), entries: &entries });
         let module = shader_module(device, variant);
@@ -124,7 +144,7 @@ impl Kernel {
             cache: None,
         });
         let error = scope.pop();
-        let kernel = Self { pipeline, layout, workgroups: variant.workgroups, label };
+        let kernel = Self { pipeline, layout, workgroups: variant.workgroups, label, formats };
         let (file, adapter) = (variant.shader.file, gpu.info.to_string());
         async move {
             match error.await {
@@ -136,26 +156,34 @@ impl Kernel {
         }
     }
 
-    /// Binds buffers, in the order of the op's operands.
-    pub(super) fn bind(self, gpu: &Gpu, buffers: &[wgpu::BufferBinding<'_>]) -> Dispatch {
-        let numbered = (0..).zip(buffers);
-        let entries: Vec<_> = numbered
-            .map(|(binding, buffer)| wgpu::BindGroupEntry {
-                binding,
-                resource: wgpu::BindingResource::Buffer(buffer.clone()),
-            })
-            .collect();
+    /// Binds buffers, in the order of the op's operands, or their copies in textures.
+    pub(super) fn bind(self, gpu: &Gpu, buffers: &[wgpu::BufferBinding<'_>], textures: &mut Textures) -> Dispatch {
+        let copy = |(buffer, format): (_, &Option<_>)| format.map(|format| textures.copy_of(gpu, buffer, format));
+        let copies: Vec<Option<TextureCopy>> = buffers.iter().zip(&self.formats).map(copy).collect();
+        let mut entries = Vec::new();
+        for (binding, (buffer, copy)) in (0..).zip(buffers.iter().zip(&copies)) {
+            let resource = match copy {
+                Some(copy) => wgpu::BindingResource::TextureView(copy.view()),
+                None => wgpu::BindingResource::Buffer(buffer.clone()),
+            };
+            entries.push(wgpu::BindGroupEntry { binding, resource });
+        }
         let bind_group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some(&self.label),
             layout: &self.layout,
             entries: &entries,
         });
-        Dispatch { kernel: self, bind_group }
+        Dispatch { kernel: self, bind_group, copies: copies.into_iter().flatten().collect() }
     }
 }
 
 impl Dispatch {
-    /// Appends this dispatch to a pass.
+    /// Whether tensors are copied before it.
+    pub(super) fn has_copies(&self) -> bool {
+        !self.copies.is_empty()
+    }
+
+    /// Appends this dispatch to a pass; what it reads has been copied before.
     pub(super) fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
         let [x, y, z] = self.kernel.workgroups;
         pass.set_pipeline(&self.kernel.pipeline);
@@ -169,11 +197,24 @@ impl Dispatch {
     }
 }
 
-/// A buffer for a tensor of `words` words.
+/// Appends dispatches, each behind the copies that it reads; all others share a pass.
+pub(super) fn encode<'a>(encoder: &mut wgpu::CommandEncoder, dispatches: impl Iterator<Item = &'a Dispatch>) {
+    let mut pass: Option<wgpu::ComputePass<'static>> = None;
+    for dispatch in dispatches {
+        if dispatch.has_copies() {
+            drop(pass.take());
+            dispatch.copies.iter().for_each(|copy| copy.encode(encoder));
+        }
+        let begin = || encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()).forget_lifetime();
+        dispatch.encode(pass.get_or_insert_with(begin));
+    }
+}
+
+/// A buffer for a tensor of `words` words, and up to three more so that it ends with a texel.
 pub(super) fn storage_buffer(gpu: &Gpu, label: &str, words: usize) -> wgpu::Buffer {
     gpu.device.create_buffer(&wgpu::BufferDescriptor {
         label: Some(label),
-        size: 4 * words as u64,
+        size: 4 * words.next_multiple_of(4) as u64,
         usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC,
         mapped_at_creation: false,
     })
@@ -216,7 +257,7 @@ pub async fn bind_variant(
     };
     let bind = |_| {
         let buffers: Vec<wgpu::Buffer> = operands.iter().zip(inputs).map(filled_buffer).collect();
-        Bound(kernel.clone().bind(gpu, &whole(&buffers)))
+        Bound(kernel.clone().bind(gpu, &whole(&buffers), &mut Textures::default()))
     };
     Ok((0..sets).map(bind).collect())
 }
@@ -241,14 +282,14 @@ pub async fn run_variant(gpu: &Gpu, op: &dyn Op, variant: &Variant, inputs: &[Ho
         if operand.access == Access::Write {
             words.fill(POISON);
         }
-        words.resize(words.len() + GUARD, guard(operand));
+        words.resize((words.len() + GUARD).next_multiple_of(4), guard(operand));
         let buffer = storage_buffer(gpu, operand.name, words.len());
         gpu.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(&words));
         buffers.push(buffer);
     }
-    let dispatch = kernel.bind(gpu, &whole(&buffers));
+    let dispatch = kernel.bind(gpu, &whole(&buffers), &mut Textures::default());
     let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-    dispatch.encode(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
+    encode(&mut encoder, [&dispatch].into_iter());
     let stagings: Vec<_> = buffers
         .iter()
         .map(|buffer| {

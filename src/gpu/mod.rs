@@ -4,6 +4,7 @@ mod adapters;
 mod executor;
 mod kernel;
 mod stopwatch;
+mod texture;
 mod timestamps;
 mod trace;
 mod wait;

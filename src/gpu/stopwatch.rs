@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 
+use super::kernel::encode;
 use super::timestamps::Timestamps;
 use super::{Bound, Gpu};
 
@@ -43,22 +44,18 @@ impl Stopwatch {
     pub async fn time(&self, kernels: &[Bound], repeats: usize) -> Result<Lap> {
         let start = Instant::now();
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        let timestamp_writes = self.timestamps.as_ref().map(|timestamps| timestamps.of_pass(0));
-        {
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes });
-            for Bound(dispatch) in kernels.iter().cycle().take(repeats) {
-                dispatch.encode(&mut pass);
-            }
-        }
+        let dispatches = kernels.iter().map(|Bound(dispatch)| dispatch).cycle().take(repeats);
         let Some(timestamps) = &self.timestamps else {
+            encode(&mut encoder, dispatches);
             let submission = self.gpu.queue.submit([encoder.finish()]);
             self.gpu.wait(Some(submission), &self.gpu.done()).await?;
             return Ok(Lap::new(start.elapsed().as_secs_f64(), None));
         };
+        timestamps.encode(&mut encoder, 0, dispatches);
         timestamps.resolve(&mut encoder);
         let submission = self.gpu.queue.submit([encoder.finish()]);
-        let passes = timestamps.read(&self.gpu, submission).await?;
-        Ok(Lap::new(start.elapsed().as_secs_f64(), Some(passes[0][1])))
+        let spans = timestamps.read(&self.gpu, submission).await?;
+        Ok(Lap::new(start.elapsed().as_secs_f64(), Some(spans[0][1])))
     }
 }
 

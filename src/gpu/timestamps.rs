@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::Gpu;
-use super::kernel::staging_buffer;
+use super::kernel::{Dispatch, encode, staging_buffer};
 
 /// Bytes of a timestamp.
 const SIZE_BYTES: u64 = 8;
@@ -21,12 +21,12 @@ impl Timestamps {
     /// The most timestamps of a set that WebGPU guarantees.
     pub(super) const MOST: usize = 4096;
 
-    /// A set for `passes` passes; none where the device has no timestamps.
-    pub(super) fn new(gpu: &Gpu, passes: usize) -> Option<Self> {
+    /// A set for `spans` spans of time; none where the device has no timestamps.
+    pub(super) fn new(gpu: &Gpu, spans: usize) -> Option<Self> {
         if !gpu.info.timestamps {
             return None;
         }
-        let count = 2 * passes as u32;
+        let count = 2 * spans as u32;
         Some(Self {
             queries: gpu.device.create_query_set(&wgpu::QuerySetDescriptor {
                 label: Some("timestamps"),
@@ -45,14 +45,37 @@ impl Timestamps {
         })
     }
 
-    /// What makes a pass write its beginning and its end.
-    pub(super) fn of_pass(&self, pass: usize) -> wgpu::ComputePassTimestampWrites<'_> {
-        let first = 2 * pass as u32;
-        wgpu::ComputePassTimestampWrites {
-            query_set: &self.queries,
-            beginning_of_pass_write_index: Some(first),
-            end_of_pass_write_index: Some(first + 1),
+    /// Appends dispatches, and what they need copied, between the two timestamps of a span.
+    pub(super) fn encode<'a>(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        span: usize,
+        dispatches: impl Iterator<Item = &'a Dispatch> + Clone,
+    ) {
+        let [begin, end] = [0, 1].map(|i| Some(2 * span as u32 + i));
+        if dispatches.clone().any(Dispatch::has_copies) {
+            // Passes tell the time and copies stand between passes, so empty ones mark both ends.
+            self.pass(encoder, begin, None);
+            encode(encoder, dispatches);
+            self.pass(encoder, None, end);
+        } else {
+            let mut pass = self.pass(encoder, begin, end);
+            dispatches.for_each(|dispatch| dispatch.encode(&mut pass));
         }
+    }
+
+    fn pass<'a>(
+        &self,
+        encoder: &'a mut wgpu::CommandEncoder,
+        beginning_of_pass_write_index: Option<u32>,
+        end_of_pass_write_index: Option<u32>,
+    ) -> wgpu::ComputePass<'a> {
+        let timestamp_writes = Some(wgpu::ComputePassTimestampWrites {
+            query_set: &self.queries,
+            beginning_of_pass_write_index,
+            end_of_pass_write_index,
+        });
+        encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes })
     }
 
     /// Appends the way back to the last commands.
@@ -61,7 +84,7 @@ impl Timestamps {
         encoder.copy_buffer_to_buffer(&self.resolved, 0, &self.staging, 0, self.resolved.size());
     }
 
-    /// Beginning and end of each pass, in seconds since the beginning of the first, when the submission is done.
+    /// Beginning and end of each span, in seconds since the beginning of the first, when the submission is done.
     pub(super) async fn read(&self, gpu: &Gpu, submission: wgpu::SubmissionIndex) -> Result<Vec<[f64; 2]>> {
         let words = gpu.read_mapped(&self.staging, Some(submission)).await?;
         let ticks = |word: usize| u64::from(words[word]) | u64::from(words[word + 1]) << 32;

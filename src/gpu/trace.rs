@@ -33,10 +33,7 @@ impl GpuExecutor {
             let encode_start = start.elapsed().as_secs_f64();
             let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
             for (index, dispatch) in self.phase(phase).iter().enumerate() {
-                dispatch.encode(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
-                    label: Some(dispatch.label()),
-                    timestamp_writes: Some(timestamps.of_pass(step * calls + index)),
-                }));
+                timestamps.encode(&mut encoder, step * calls + index, std::iter::once(dispatch));
             }
             let commands = encoder.finish();
             let submit_start = start.elapsed().as_secs_f64();
@@ -56,7 +53,7 @@ impl GpuExecutor {
         let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         timestamps.resolve(&mut encoder);
         let submission = gpu.queue.submit([encoder.finish()]);
-        let passes = timestamps.read(&gpu, submission).await?;
+        let times = timestamps.read(&gpu, submission).await?;
         let waited = start.elapsed().as_secs_f64();
         let submitted = spans.last().map_or(0.0, |span| span.start_seconds + span.seconds);
         spans.push(Span {
@@ -66,7 +63,7 @@ impl GpuExecutor {
             start_seconds: submitted,
             seconds: waited - submitted,
         });
-        for (number, [begin, end]) in passes.into_iter().enumerate() {
+        for (number, [begin, end]) in times.into_iter().enumerate() {
             let call = &self.plan.calls(phase)[number % calls];
             let label = self.describe_call(phase, number % calls);
             let operands = call.op.operands();

@@ -80,7 +80,10 @@ impl Op for BatchGather {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        vec![Variant::linear(shader!("batch_gather"), self.batch * self.pixels, 0)]
+        let values = self.batch * self.pixels;
+        let quad = Variant::linear(shader!("batch_gather.quad"), values / 4, 0);
+        let quad = self.pixels.is_multiple_of(4).then_some(quad);
+        quad.into_iter().chain([Variant::linear(shader!("batch_gather"), values, 0)]).collect()
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

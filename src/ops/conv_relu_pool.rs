@@ -300,11 +300,26 @@ impl Op for ConvReluPoolForward {
 
     fn variants(&self) -> Vec<Variant> {
         let mut variants = self.0.fast([
-            (Sizes::Grey3x3, self.tiled(shader!("conv_relu_pool_forward.grey_3x3"), 8 * TILE)),
-            (Sizes::Quads3x3, self.tiled(shader!("conv_relu_pool_forward.quad_3x3"), 2 * TILE)),
-            (Sizes::Quads, self.tiled(shader!("conv_relu_pool_forward.quad"), TILE)),
-            (Sizes::OutQuads, self.tiled(shader!("conv_relu_pool_forward.quad_out"), TILE)),
-            (Sizes::Any, self.tiled(shader!("conv_relu_pool_forward.subgroup"), TILE)),
+            (
+                Sizes::Grey3x3,
+                self.tiled(shader!("conv_relu_pool_forward.grey_3x3"), 8 * TILE).reading_textures(&["input", "weight"]),
+            ),
+            (
+                Sizes::Quads3x3,
+                self.tiled(shader!("conv_relu_pool_forward.quad_3x3"), 2 * TILE).reading_textures(&["input", "weight"]),
+            ),
+            (
+                Sizes::Quads,
+                self.tiled(shader!("conv_relu_pool_forward.quad"), TILE).reading_textures(&["input", "weight"]),
+            ),
+            (
+                Sizes::OutQuads,
+                self.tiled(shader!("conv_relu_pool_forward.quad_out"), TILE).reading_textures(&["input", "weight"]),
+            ),
+            (
+                Sizes::Any,
+                self.tiled(shader!("conv_relu_pool_forward.subgroup"), TILE).reading_textures(&["input", "weight"]),
+            ),
         ]);
         variants.extend(self.for_gpus());
         variants.push(self.plain(shader!("conv_relu_pool_forward")));

@@ -100,7 +100,7 @@ impl Op for DenseReluForward {
 
     fn variants(&self) -> Vec<Variant> {
         let Dense { batch, inputs, outputs } = self.0;
-        let subgroup = self.subgroup(shader!("dense_relu_forward.subgroup"));
+        let subgroup = self.subgroup(shader!("dense_relu_forward.subgroup")).reading_textures(&["input", "weight"]);
         let plain = Variant::linear(shader!("dense_relu_forward"), batch * outputs, inputs);
         [subgroup].into_iter().chain(self.for_gpus()).chain([plain]).collect()
     }
@@ -182,6 +182,7 @@ impl Op for DenseCrossEntropyForward {
 
     fn variants(&self) -> Vec<Variant> {
         let subgroup = self.subgroup(shader!("dense_cross_entropy_forward.subgroup"));
+        let subgroup = subgroup.map(|variant| variant.reading_textures(&["input", "weight"]));
         let plain = self.plain(shader!("dense_cross_entropy_forward"));
         subgroup.into_iter().chain(self.for_gpus()).chain([plain]).collect()
     }
@@ -299,9 +300,13 @@ impl Op for DenseReluBackward {
         let iterations = batch.max(outputs).div_ceil(4) + 4 * TILE_SAMPLES;
         let elements = inputs * outputs + outputs + batch * inputs;
         let shader = shader!("dense_relu_backward.subgroup");
-        let subgroup = Variant::tiled(shader, weight_tiles + input_tiles, size, iterations).with(Feature::Subgroups);
+        let textures = ["input", "output_grad", "weight"];
+        let subgroup = Variant::tiled(shader, weight_tiles + input_tiles, size, iterations)
+            .with(Feature::Subgroups)
+            .reading_textures(&textures);
         let plain = Variant::linear(shader!("dense_relu_backward"), elements, batch.max(outputs));
         let narrow = self.narrow(shader!("dense_relu_backward.narrow"));
+        let narrow = narrow.map(|variant| variant.reading_textures(&textures));
         narrow.into_iter().chain([subgroup]).chain(self.for_gpus()).chain([plain]).collect()
     }
 

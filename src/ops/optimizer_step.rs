@@ -90,10 +90,6 @@ impl Segments {
         operands
     }
 
-    fn variant(&self, shader: crate::op::Shader) -> Vec<Variant> {
-        vec![Variant::linear(shader, self.ends()[0], self.most_chunks())]
-    }
-
     /// Sums each parameter's gradient and updates it with the op for its length; `tensors` as [`Self::operands`].
     fn reference<U: Op>(&self, tensors: &mut [HostTensor], update: impl Fn(usize) -> U) {
         let (clock, schedule) = (tensors[tensors.len() - 1].clone(), tensors[tensors.len() - 2].clone());
@@ -151,7 +147,7 @@ impl Op for SgdStep {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        self.segments.variant(shader!("sgd_step"))
+        vec![Variant::linear(shader!("sgd_step"), self.segments.ends()[0], self.segments.most_chunks())]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
@@ -194,8 +190,14 @@ impl Op for AdamStep {
         self.segments.operands(&["first_moment", "second_moment"], self.update.steps)
     }
 
+    /// Four elements for an invocation, which loads more at a time, for software; one, and so more invocations, for GPUs.
     fn variants(&self) -> Vec<Variant> {
-        self.segments.variant(shader!("adam_step"))
+        let (elements, chunks) = (self.segments.ends()[0], self.segments.most_chunks());
+        let quad = Variant::linear(shader!("adam_step.quad"), elements / 4, chunks);
+        vec![
+            quad.reading_textures(&["grad_partial"]),
+            Variant::linear(shader!("adam_step"), elements, chunks).for_gpus(),
+        ]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

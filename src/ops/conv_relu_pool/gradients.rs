@@ -115,14 +115,44 @@ impl Op for ConvReluPoolBackwardWeight {
 
     fn variants(&self) -> Vec<Variant> {
         let in_quads = self.0.conv.in_channels.div_ceil(4);
-        let mut variants = self.0.fast([
-            (Sizes::Grey3x3, self.tiled(shader!("conv_relu_pool_backward_weight.grey_3x3"), 1)),
-            (Sizes::Quads3x3, self.tiled(shader!("conv_relu_pool_backward_weight.quad_3x3"), in_quads)),
-            (Sizes::Quads, self.tiled(shader!("conv_relu_pool_backward_weight.quad"), self.tiles(TILE))),
-            // For first layers, of a single channel: their kernels have few quads.
-            (Sizes::OutQuads, self.tiled(shader!("conv_relu_pool_backward_weight.quad_out"), self.tiles(TILE / 2))),
-            (Sizes::Any, self.tiled(shader!("conv_relu_pool_backward_weight.subgroup"), self.tiles(TILE))),
-        ]);
+        let mut variants =
+            self.0.fast([
+                (
+                    Sizes::Grey3x3,
+                    self.tiled(shader!("conv_relu_pool_backward_weight.grey_3x3"), 1).reading_textures(&[
+                        "input",
+                        "output_grad",
+                        "argmax",
+                    ]),
+                ),
+                (
+                    Sizes::Quads3x3,
+                    self.tiled(shader!("conv_relu_pool_backward_weight.quad_3x3"), in_quads).reading_textures(&[
+                        "input",
+                        "output_grad",
+                        "argmax",
+                    ]),
+                ),
+                (
+                    Sizes::Quads,
+                    self.tiled(shader!("conv_relu_pool_backward_weight.quad"), self.tiles(TILE)).reading_textures(&[
+                        "input",
+                        "output_grad",
+                        "argmax",
+                    ]),
+                ),
+                // For first layers, of a single channel: their kernels have few quads.
+                (
+                    Sizes::OutQuads,
+                    self.tiled(shader!("conv_relu_pool_backward_weight.quad_out"), self.tiles(TILE / 2))
+                        .reading_textures(&["input", "output_grad", "argmax"]),
+                ),
+                (
+                    Sizes::Any,
+                    self.tiled(shader!("conv_relu_pool_backward_weight.subgroup"), self.tiles(TILE))
+                        .reading_textures(&["input", "output_grad", "argmax"]),
+                ),
+            ]);
         variants.extend(self.for_gpus());
         variants.push(self.plain(shader!("conv_relu_pool_backward_weight")));
         variants
@@ -242,10 +272,30 @@ impl Op for ConvReluPoolBackwardInput {
         // Blocks of kernels of 3x3 begin where the windows do that reach them.
         let shift = padding / 2 % 2;
         let mut variants = self.0.fast([
-            (Sizes::Quads3x3, self.tiled(shader!("conv_relu_pool_backward_input.quad_3x3"), 2 * TILE, shift)),
-            (Sizes::Quads3x3, self.tiled(shader!("conv_relu_pool_backward_input.quad_3x3_wide"), 4 * TILE, shift)),
-            (Sizes::Quads, self.tiled(shader!("conv_relu_pool_backward_input.quad"), TILE, 0)),
-            (Sizes::Any, self.tiled(shader!("conv_relu_pool_backward_input.subgroup"), TILE, 0)),
+            (
+                Sizes::Quads3x3,
+                self.tiled(shader!("conv_relu_pool_backward_input.quad_3x3"), 2 * TILE, shift).reading_textures(&[
+                    "output_grad",
+                    "argmax",
+                    "weight",
+                ]),
+            ),
+            (
+                Sizes::Quads,
+                self.tiled(shader!("conv_relu_pool_backward_input.quad"), TILE, 0).reading_textures(&[
+                    "output_grad",
+                    "argmax",
+                    "weight",
+                ]),
+            ),
+            (
+                Sizes::Any,
+                self.tiled(shader!("conv_relu_pool_backward_input.subgroup"), TILE, 0).reading_textures(&[
+                    "output_grad",
+                    "argmax",
+                    "weight",
+                ]),
+            ),
         ]);
         variants.extend(self.for_gpus());
         let iterations = kernel * (1 + kernel * (1 + out_channels));

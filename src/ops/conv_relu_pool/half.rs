@@ -44,8 +44,14 @@ impl InHalf for ConvReluPoolForward {
     fn half_variants(&self) -> Vec<Variant> {
         let block = self.0;
         let mut variants = block.fast([
-            (Sizes::Quads, self.tiled(shader!("conv_relu_pool_forward_f16.quad"), TILE)),
-            (Sizes::OutQuads, self.tiled(shader!("conv_relu_pool_forward_f16.quad_out"), TILE)),
+            (
+                Sizes::Quads,
+                self.tiled(shader!("conv_relu_pool_forward_f16.quad"), TILE).reading_textures(&["input", "weight"]),
+            ),
+            (
+                Sizes::OutQuads,
+                self.tiled(shader!("conv_relu_pool_forward_f16.quad_out"), TILE).reading_textures(&["input", "weight"]),
+            ),
         ]);
         let shaders =
             [shader!("conv_relu_pool_forward_f16.cooperative16"), shader!("conv_relu_pool_forward_f16.cooperative8")];
@@ -68,10 +74,19 @@ impl InHalf for ConvReluPoolBackwardWeight {
 
     fn half_variants(&self) -> Vec<Variant> {
         let block = self.0;
-        let mut variants = block.fast([
-            (Sizes::Quads, self.tiled(shader!("conv_relu_pool_backward_weight_f16.quad"), self.tiles(TILE))),
-            (Sizes::OutQuads, self.tiled(shader!("conv_relu_pool_backward_weight_f16.quad_out"), self.tiles(TILE / 2))),
-        ]);
+        let mut variants =
+            block.fast([
+                (
+                    Sizes::Quads,
+                    self.tiled(shader!("conv_relu_pool_backward_weight_f16.quad"), self.tiles(TILE))
+                        .reading_textures(&["input", "output_grad", "argmax"]),
+                ),
+                (
+                    Sizes::OutQuads,
+                    self.tiled(shader!("conv_relu_pool_backward_weight_f16.quad_out"), self.tiles(TILE / 2))
+                        .reading_textures(&["input", "output_grad", "argmax"]),
+                ),
+            ]);
         let shaders = [
             shader!("conv_relu_pool_backward_weight_f16.cooperative16"),
             shader!("conv_relu_pool_backward_weight_f16.cooperative8"),
@@ -95,7 +110,11 @@ impl InHalf for ConvReluPoolBackwardInput {
 
     fn half_variants(&self) -> Vec<Variant> {
         let block = self.0;
-        let quad = self.tiled(shader!("conv_relu_pool_backward_input_f16.quad"), TILE, 0);
+        let quad = self.tiled(shader!("conv_relu_pool_backward_input_f16.quad"), TILE, 0).reading_textures(&[
+            "output_grad",
+            "argmax",
+            "weight",
+        ]);
         let mut variants = block.fast([(Sizes::Quads, quad)]);
         let shaders = [
             shader!("conv_relu_pool_backward_input_f16.cooperative16"),
