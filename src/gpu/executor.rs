@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::Gpu;
 use super::adapters::{AdapterKind, Backend};
-use super::kernel::{Dispatch, Kernel, choose_variant, encode, staging_buffer, storage_buffer};
+use super::kernel::{Dispatch, Kernel, choose_variant, encode, leave_out_copies, staging_buffer, storage_buffer};
 use super::texture::Textures;
 use crate::executor::{Counters, Executor, Observer, Pending, Unobserved, ensure_fits, free_host_memory};
 use crate::op::{Op, Variant, variant_label};
@@ -43,6 +43,12 @@ struct Place {
     buffer: wgpu::Buffer,
     offset: u64,
     size: std::num::NonZeroU64,
+}
+
+impl Place {
+    fn binding(&self) -> wgpu::BufferBinding<'_> {
+        wgpu::BufferBinding { buffer: &self.buffer, offset: self.offset, size: Some(self.size) }
+    }
 }
 
 /// A group of steps to hand to the device.
@@ -102,14 +108,18 @@ impl GpuExecutor {
         let history_copies: Vec<_> = (0..GROUPS_IN_FLIGHT).map(|_| staging_buffer(gpu, history_words)).collect();
         let mut textures = Textures::default();
         let bind = |(call, kernel): (&&Call, Kernel)| {
-            let bindings = call.tensors.iter().map(|id| {
-                let Place { buffer, offset, size } = &places[id.0];
-                wgpu::BufferBinding { buffer, offset: *offset, size: Some(*size) }
-            });
-            kernel.bind(gpu, &bindings.collect::<Vec<_>>(), &mut textures)
+            let bindings: Vec<_> = call.tensors.iter().map(|id| places[id.0].binding()).collect();
+            kernel.bind(gpu, &bindings, &mut textures)
         };
         let mut train: Vec<Dispatch> = calls.iter().zip(kernels).map(bind).collect();
-        let evaluate = train.split_off(plan.train.len());
+        let mut evaluate = train.split_off(plan.train.len());
+        for (calls, dispatches) in [(&plan.train, &mut train), (&plan.evaluate, &mut evaluate)] {
+            let writes = calls.iter().map(|call| {
+                let tensors = call.op.operands().into_iter().zip(&call.tensors);
+                tensors.filter(|(operand, _)| operand.is_written()).map(|(_, id)| places[id.0].binding())
+            });
+            leave_out_copies(dispatches, writes);
+        }
         if let Some(error) = scope.pop().await {
             let needed = plan.size_bytes() >> 20;
             bail!("{info} has not the {needed} MiB of memory that the plan takes; make the batch smaller: {error}");
@@ -271,7 +281,9 @@ impl Executor for GpuExecutor {
 
     fn run_call(&mut self, phase: Phase, index: usize) -> Pending<'_, Result<()>> {
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        encode(&mut encoder, std::iter::once(&self.phase(phase)[index]));
+        let dispatch = &self.phase(phase)[index];
+        dispatch.encode_copies(&mut encoder);
+        encode(&mut encoder, std::iter::once(dispatch));
         self.gpu.queue.submit([encoder.finish()]);
         Box::pin(async { self.gpu.ensure_healthy() })
     }

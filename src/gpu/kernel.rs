@@ -33,7 +33,9 @@ pub(super) struct Kernel {
 pub(super) struct Dispatch {
     kernel: Kernel,
     bind_group: wgpu::BindGroup,
-    /// What has to be copied before it.
+    /// What it reads as textures.
+    textures: Vec<TextureCopy>,
+    /// Which of these are copied before it.
     copies: Vec<TextureCopy>,
 }
 
@@ -173,7 +175,8 @@ impl Kernel {
             layout: &self.layout,
             entries: &entries,
         });
-        Dispatch { kernel: self, bind_group, copies: copies.into_iter().flatten().collect() }
+        let textures: Vec<_> = copies.into_iter().flatten().collect();
+        Dispatch { kernel: self, bind_group, copies: textures.clone(), textures }
     }
 }
 
@@ -181,6 +184,11 @@ impl Dispatch {
     /// Whether tensors are copied before it.
     pub(super) fn has_copies(&self) -> bool {
         !self.copies.is_empty()
+    }
+
+    /// Copies what it reads as textures, whatever ran before.
+    pub(super) fn encode_copies(&self, encoder: &mut wgpu::CommandEncoder) {
+        self.textures.iter().for_each(|texture| texture.encode(encoder));
     }
 
     /// Appends this dispatch to a pass; what it reads has been copied before.
@@ -194,6 +202,20 @@ impl Dispatch {
     /// The variant and its sizes.
     pub(super) fn label(&self) -> &str {
         &self.kernel.label
+    }
+}
+
+/// Leaves out the copies that an earlier one of some dispatches, which always run in this order, leaves up to date; `writes` tells
+/// what each of them writes.
+pub(super) fn leave_out_copies<'a, W: Iterator<Item = wgpu::BufferBinding<'a>>>(
+    dispatches: &mut [Dispatch],
+    writes: impl Iterator<Item = W>,
+) {
+    let mut fresh: Vec<TextureCopy> = Vec::new();
+    for (dispatch, writes) in dispatches.iter_mut().zip(writes) {
+        dispatch.copies.retain(|copy| !fresh.contains(copy));
+        fresh.extend_from_slice(&dispatch.copies);
+        writes.for_each(|written| fresh.retain(|copy| !copy.is_of(&written)));
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) fn binding_type(format: wgpu::TextureFormat) -> wgpu::BindingType {
 }
 
 /// A tensor's copy in a texture: texel `i` is in column `i % TEXELS_PER_ROW` of row `i / TEXELS_PER_ROW`.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(super) struct TextureCopy {
     texture: wgpu::Texture,
     view: wgpu::TextureView,
@@ -66,6 +66,13 @@ impl TextureCopy {
 
     pub(super) fn view(&self) -> &wgpu::TextureView {
         &self.view
+    }
+
+    /// Whether it shows a part of what is bound.
+    pub(super) fn is_of(&self, bound: &wgpu::BufferBinding<'_>) -> bool {
+        let end = self.offset + 4 * u64::from(self.texels) * u64::from(texel_words(self.texture.format()));
+        let bound_end = bound.size.map_or(bound.buffer.size(), |size| bound.offset + u64::from(size));
+        self.buffer == *bound.buffer && self.offset < bound_end && bound.offset < end
     }
 
     /// Brings the copy up to date: the whole rows, then the texels of the last one.
