@@ -107,7 +107,7 @@ impl TextureCopy {
 
 /// The copies of some kernels' tensors, one for all kernels that read a tensor alike.
 #[derive(Default)]
-pub(super) struct Textures(HashMap<(wgpu::Buffer, u64, wgpu::TextureFormat), TextureCopy>);
+pub(super) struct Textures(HashMap<(wgpu::Buffer, u64, Option<wgpu::BufferSize>, wgpu::TextureFormat), TextureCopy>);
 
 impl Textures {
     /// The copy of what is bound.
@@ -117,7 +117,7 @@ impl Textures {
         source: &wgpu::BufferBinding<'_>,
         format: wgpu::TextureFormat,
     ) -> TextureCopy {
-        let key = (source.buffer.clone(), source.offset, format);
+        let key = (source.buffer.clone(), source.offset, source.size, format);
         self.0.entry(key).or_insert_with(|| TextureCopy::new(gpu, source, format)).clone()
     }
 }
