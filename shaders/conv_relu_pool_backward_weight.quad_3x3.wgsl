@@ -8,8 +8,8 @@
 //
 // where argmax holds dy * 2 + dx, with zeros outside the input; the chunks are added in order later. A window sees a patch of
 // 4x4 positions, of which each of the first 8 lanes loads two; they are broadcast, and all nine positions of the kernel are
-// unrolled, so that a float once loaded serves in all of its products. Rounds of two, four and eight windows are slower: their
-// code does not stay in the processor's cache. Needs subgroups of 8 lanes or more, and numbers of channels that are multiples of 4.
+// unrolled, so that a float once loaded serves in all of its products. Rounds of two, four and eight windows are slower
+// (docs/TRIED.md). Needs subgroups of 8 lanes or more, and numbers of channels that are multiples of 4.
 // CPU twin: ConvReluPoolBackwardWeight in src/ops/conv_relu_pool/gradients.rs.
 
 override batch: u32;

@@ -281,9 +281,7 @@ impl Executor for GpuExecutor {
 
     fn run_call(&mut self, phase: Phase, index: usize) -> Pending<'_, Result<()>> {
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        let dispatch = &self.phase(phase)[index];
-        dispatch.encode_copies(&mut encoder);
-        encode(&mut encoder, std::iter::once(dispatch));
+        self.phase(phase)[index].encode_alone(&mut encoder);
         self.gpu.queue.submit([encoder.finish()]);
         Box::pin(async { self.gpu.ensure_healthy() })
     }

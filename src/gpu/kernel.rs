@@ -186,9 +186,10 @@ impl Dispatch {
         !self.copies.is_empty()
     }
 
-    /// Copies what it reads as textures, whatever ran before.
-    pub(super) fn encode_copies(&self, encoder: &mut wgpu::CommandEncoder) {
+    /// Appends this dispatch, behind copies of all that it reads as textures, whatever ran before.
+    pub(super) fn encode_alone(&self, encoder: &mut wgpu::CommandEncoder) {
         self.textures.iter().for_each(|texture| texture.encode(encoder));
+        self.encode(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
     }
 
     /// Appends this dispatch to a pass; what it reads has been copied before.
@@ -311,7 +312,7 @@ pub async fn run_variant(gpu: &Gpu, op: &dyn Op, variant: &Variant, inputs: &[Ho
     }
     let dispatch = kernel.bind(gpu, &whole(&buffers), &mut Textures::default());
     let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-    encode(&mut encoder, [&dispatch].into_iter());
+    dispatch.encode_alone(&mut encoder);
     let stagings: Vec<_> = buffers
         .iter()
         .map(|buffer| {
