@@ -187,6 +187,24 @@ fn every_shader_names_its_cpu_twin_and_describes_its_bindings() {
     }
 }
 
+/// A shader is valid as it lies on disk, so what several need stands in each of them.
+#[test]
+fn functions_that_several_shaders_need_have_one_text() {
+    for name in ["texel", "four_at", "two_at", "threefry"] {
+        let mut by_signature: BTreeMap<&str, BTreeMap<&str, Vec<&str>>> = BTreeMap::new();
+        for (_, variant) in shaders() {
+            let Some(start) = variant.shader.source.find(&format!("\nfn {name}(")) else { continue };
+            let (function, _) = variant.shader.source[start + 1..].split_once("\n}").expect("a function's end");
+            let (signature, body) = function.split_once('\n').expect("a function of several lines");
+            by_signature.entry(signature).or_default().entry(body).or_default().push(variant.shader.file);
+        }
+        assert!(!by_signature.is_empty(), "no shader has a function `{name}`: take it out of this test");
+        for (signature, texts) in by_signature {
+            assert_eq!(texts.len(), 1, "`{signature}` has several texts: {texts:#?}");
+        }
+    }
+}
+
 #[test]
 fn no_case_or_model_loops_more_often_than_drivers_execute_in_its_plain_shader() {
     for case in TABLE.iter().flat_map(|entry| cases(entry.name)) {

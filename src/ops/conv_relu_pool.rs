@@ -306,7 +306,7 @@ impl Op for ConvReluPoolForward {
             ),
             (
                 Sizes::Quads3x3,
-                self.tiled(shader!("conv_relu_pool_forward.quad_3x3"), 2 * TILE).reading_textures(&["input", "weight"]),
+                self.tiled(shader!("conv_relu_pool_forward.winograd_3x3"), TILE).reading_textures(&["input", "weight"]),
             ),
             (
                 Sizes::Quads,

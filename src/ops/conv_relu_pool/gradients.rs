@@ -220,14 +220,24 @@ impl Op for ConvReluPoolBackwardWeight {
 pub struct ConvReluPoolBackwardInput(pub ConvReluPool);
 
 impl ConvReluPoolBackwardInput {
-    /// Workgroups that have a block of 2x2 positions in `samples` samples each; the first block has `shift` positions beyond
-    /// the input.
-    pub(super) fn tiled(&self, shader: Shader, samples: usize, shift: usize) -> Variant {
+    /// Workgroups that have a block of 2x2 positions in 8 samples each.
+    pub(super) fn tiled(&self, shader: Shader) -> Variant {
         let Conv2d { batch, in_channels, in_height, in_width, kernel, .. } = self.0.conv;
         let (size, blocks) = ConvReluPool::workgroup(in_channels.div_ceil(4));
-        let tiles = batch.div_ceil(samples) * (in_height + shift).div_ceil(2) * (in_width + shift).div_ceil(2);
+        let tiles = batch.div_ceil(TILE) * in_height.div_ceil(2) * in_width.div_ceil(2);
         let iterations = kernel * (1 + kernel * (1 + self.0.quads()));
         Variant::tiled(shader, tiles, size, iterations).repeated(blocks)
+    }
+
+    /// Workgroups that have all windows in 8 samples each, one after the other.
+    fn winograd(&self) -> Variant {
+        let Conv2d { batch, in_channels, in_height, in_width, .. } = self.0.conv;
+        let [_, pooled_height, pooled_width, _] = self.0.output();
+        let (size, blocks) = ConvReluPool::workgroup(in_channels.div_ceil(4));
+        let of_windows = pooled_height * (1 + (pooled_width + 1) + pooled_width * self.0.quads());
+        let of_zeros = TILE * (1 + in_height * (1 + in_width));
+        let shader = shader!("conv_relu_pool_backward_input.winograd_3x3");
+        Variant::tiled(shader, batch.div_ceil(TILE), size, of_windows + of_zeros).repeated(blocks)
     }
 
     /// The variant made for GPUs, where these sizes have one.
@@ -268,35 +278,15 @@ impl Op for ConvReluPoolBackwardInput {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        let Conv2d { out_channels, kernel, padding, .. } = self.0.conv;
-        // Blocks of kernels of 3x3 begin where the windows do that reach them.
-        let shift = padding / 2 % 2;
-        let mut variants = self.0.fast([
-            (
-                Sizes::Quads3x3,
-                self.tiled(shader!("conv_relu_pool_backward_input.quad_3x3"), 2 * TILE, shift).reading_textures(&[
-                    "output_grad",
-                    "argmax",
-                    "weight",
-                ]),
-            ),
-            (
-                Sizes::Quads,
-                self.tiled(shader!("conv_relu_pool_backward_input.quad"), TILE, 0).reading_textures(&[
-                    "output_grad",
-                    "argmax",
-                    "weight",
-                ]),
-            ),
-            (
-                Sizes::Any,
-                self.tiled(shader!("conv_relu_pool_backward_input.subgroup"), TILE, 0).reading_textures(&[
-                    "output_grad",
-                    "argmax",
-                    "weight",
-                ]),
-            ),
-        ]);
+        let Conv2d { out_channels, kernel, .. } = self.0.conv;
+        let mut variants = self.0.fast(
+            [
+                (Sizes::Quads3x3, self.winograd()),
+                (Sizes::Quads, self.tiled(shader!("conv_relu_pool_backward_input.quad"))),
+                (Sizes::Any, self.tiled(shader!("conv_relu_pool_backward_input.subgroup"))),
+            ]
+            .map(|(sizes, variant)| (sizes, variant.reading_textures(&["output_grad", "argmax", "weight"]))),
+        );
         variants.extend(self.for_gpus());
         let iterations = kernel * (1 + kernel * (1 + out_channels));
         variants.push(Variant::linear(

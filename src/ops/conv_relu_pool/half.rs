@@ -110,7 +110,7 @@ impl InHalf for ConvReluPoolBackwardInput {
 
     fn half_variants(&self) -> Vec<Variant> {
         let block = self.0;
-        let quad = self.tiled(shader!("conv_relu_pool_backward_input_f16.quad"), TILE, 0).reading_textures(&[
+        let quad = self.tiled(shader!("conv_relu_pool_backward_input_f16.quad")).reading_textures(&[
             "output_grad",
             "argmax",
             "weight",
