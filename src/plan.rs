@@ -54,14 +54,14 @@ impl Optimizer {
     }
 }
 
-/// In what activations and their gradients lie in memory.
+/// In what activations and their gradients lie in memory, see [`half`](crate::ops::half).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// 32-bit floats
     #[default]
     F32,
-    /// 16-bit floats, see [`half`](crate::ops::half); sums and parameters stay in 32 bits
+    /// 16-bit floats; sums and parameters stay in 32 bits
     F16,
 }
 

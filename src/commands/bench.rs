@@ -69,8 +69,9 @@ async fn bench_kernels(args: &BenchArgs) -> Result<Verdict> {
         bar.finish_and_clear();
         report.adapters.push(AdapterReport { adapter: gpu.info().clone(), peaks: Some(peaks), kernels, steps });
     }
-    show(&report, args.markdown, args.roofline.as_deref())?;
+    // First what took so long: a closed pipe ends the program at the first line that it prints.
     write_json(&report, args.json.as_deref())?;
+    show(&report, args.markdown, args.roofline.as_deref())?;
     Ok(Verdict::Passed)
 }
 

@@ -1,16 +1,16 @@
 //! The GPU executor: a plan as buffers, kernels and bind groups that are all made before the first step.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::{ControlFlow, Range};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use rayon::prelude::*;
 
 use super::Gpu;
 use super::adapters::{AdapterKind, Backend};
 use super::kernel::{Dispatch, Kernel, choose_variant, encode, leave_out_copies, staging_buffer, storage_buffer};
-use super::texture::Textures;
+use super::texture::{self, Textures};
 use crate::executor::{Counters, Executor, Observer, Pending, Unobserved, ensure_fits, free_host_memory};
 use crate::op::{Op, Variant, variant_label};
 use crate::plan::{Call, Phase, Plan, TensorId};
@@ -35,6 +35,7 @@ pub struct GpuExecutor {
     train: Vec<Dispatch>,
     evaluate: Vec<Dispatch>,
     history_copies: Vec<wgpu::Buffer>,
+    memory_bytes: u64,
     pub(super) counters: Counters,
 }
 
@@ -86,7 +87,16 @@ impl GpuExecutor {
         ensure_fits(&plan, info.max_tensor_bytes, free, &info.to_string())?;
 
         let calls: Vec<&Call> = plan.train.iter().chain(&plan.evaluate).collect();
-        let kernels = kernels(gpu, &calls).await?;
+        let variants = calls.iter().map(|call| choose_variant(gpu, call.op.as_ref())).collect::<Result<Vec<_>>>()?;
+        let memory_bytes = plan.size_bytes() + textures_bytes(&calls, &variants);
+        ensure!(
+            free.is_none_or(|free| memory_bytes <= free),
+            "the plan does not fit on {info}: its tensors, with those that kernels read as textures, take {} MiB and {} MiB \
+             are free; make the batch smaller",
+            memory_bytes >> 20,
+            free.unwrap_or_default() >> 20
+        );
+        let kernels = kernels(gpu, &calls, variants).await?;
 
         let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let mut places: Vec<Place> = Vec::new();
@@ -121,11 +131,16 @@ impl GpuExecutor {
             leave_out_copies(dispatches, writes);
         }
         if let Some(error) = scope.pop().await {
-            let needed = plan.size_bytes() >> 20;
+            let needed = memory_bytes >> 20;
             bail!("{info} has not the {needed} MiB of memory that the plan takes; make the batch smaller: {error}");
         }
         let counters = Counters { allocations: allocations as u64, ..Counters::default() };
-        Ok(Self { gpu: gpu.clone(), plan, places, train, evaluate, history_copies, counters })
+        Ok(Self { gpu: gpu.clone(), plan, places, train, evaluate, history_copies, memory_bytes, counters })
+    }
+
+    /// Bytes of all tensors, and of those once more that kernels read as textures.
+    pub fn memory_bytes(&self) -> u64 {
+        self.memory_bytes
     }
 
     pub(super) fn phase(&self, phase: Phase) -> &[Dispatch] {
@@ -209,17 +224,31 @@ impl GpuExecutor {
     }
 }
 
+/// The bytes of the copies of tensors that some calls read as textures, one for all calls that read a tensor alike.
+fn textures_bytes(calls: &[&Call], variants: &[Variant]) -> u64 {
+    let mut copied = HashSet::new();
+    let mut bytes = 0;
+    for (call, variant) in calls.iter().zip(variants) {
+        let tensors = call.op.operands().into_iter().zip(&call.tensors);
+        for (operand, &tensor) in tensors.filter(|(operand, _)| variant.textures.contains(&operand.name)) {
+            if copied.insert((tensor, operand.dtype)) {
+                bytes += texture::size_bytes(operand.dtype, operand.words());
+            }
+        }
+    }
+    bytes
+}
+
 /// A kernel for each call, compiled on all threads that the backend can use; calls of the same op at the same sizes share
 /// one.
 ///
 /// Where several do not compile, the error is that of the first call, however the threads took turns.
-async fn kernels(gpu: &Gpu, calls: &[&Call]) -> Result<Vec<Kernel>> {
+async fn kernels(gpu: &Gpu, calls: &[&Call], variants: Vec<Variant>) -> Result<Vec<Kernel>> {
     let mut places = HashMap::new();
     let mut place_of_call = Vec::new();
     let mut different: Vec<(&dyn Op, Variant)> = Vec::new();
-    for call in calls {
+    for (call, variant) in calls.iter().zip(variants) {
         let op = call.op.as_ref();
-        let variant = choose_variant(gpu, op)?;
         let place = *places.entry(variant_label(op, &variant)).or_insert(different.len());
         if place == different.len() {
             different.push((op, variant));

@@ -25,6 +25,11 @@ pub(super) fn rows(dtype: DType, words: usize) -> usize {
     words.div_ceil((texel_words(format(dtype)) * TEXELS_PER_ROW) as usize)
 }
 
+/// The bytes of the copy of a tensor of `words` words.
+pub(super) fn size_bytes(dtype: DType, words: usize) -> u64 {
+    4 * rows(dtype, words) as u64 * u64::from(texel_words(format(dtype)) * TEXELS_PER_ROW)
+}
+
 /// How a kernel reads a copy.
 pub(super) fn binding_type(format: wgpu::TextureFormat) -> wgpu::BindingType {
     wgpu::BindingType::StorageTexture {

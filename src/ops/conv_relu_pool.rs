@@ -154,10 +154,10 @@ impl ConvReluPool {
         self.pool == FAST_POOL && fits
     }
 
-    /// The fast variants of an op that there are for these sizes, in their order.
-    fn fast<const N: usize>(&self, variants: [(Sizes, Variant); N]) -> Vec<Variant> {
+    /// The fast variants of an op that there are for these sizes, in their order; `textures` are what all of them read as such.
+    fn fast<const N: usize>(&self, textures: &[&'static str], variants: [(Sizes, Variant); N]) -> Vec<Variant> {
         let fast = variants.into_iter().filter(|&(sizes, _)| self.fits(sizes));
-        fast.map(|(_, variant)| variant.with(Feature::Subgroups)).collect()
+        fast.map(|(_, variant)| variant.with(Feature::Subgroups).reading_textures(textures)).collect()
     }
 
     /// The invocations of a workgroup that have a quad of `quads` each, and the workgroups for all quads.
@@ -299,28 +299,16 @@ impl Op for ConvReluPoolForward {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        let mut variants = self.0.fast([
-            (
-                Sizes::Grey3x3,
-                self.tiled(shader!("conv_relu_pool_forward.grey_3x3"), 8 * TILE).reading_textures(&["input", "weight"]),
-            ),
-            (
-                Sizes::Quads3x3,
-                self.tiled(shader!("conv_relu_pool_forward.winograd_3x3"), TILE).reading_textures(&["input", "weight"]),
-            ),
-            (
-                Sizes::Quads,
-                self.tiled(shader!("conv_relu_pool_forward.quad"), TILE).reading_textures(&["input", "weight"]),
-            ),
-            (
-                Sizes::OutQuads,
-                self.tiled(shader!("conv_relu_pool_forward.quad_out"), TILE).reading_textures(&["input", "weight"]),
-            ),
-            (
-                Sizes::Any,
-                self.tiled(shader!("conv_relu_pool_forward.subgroup"), TILE).reading_textures(&["input", "weight"]),
-            ),
-        ]);
+        let mut variants = self.0.fast(
+            &["input", "weight"],
+            [
+                (Sizes::Grey3x3, self.tiled(shader!("conv_relu_pool_forward.grey_3x3"), 8 * TILE)),
+                (Sizes::Quads3x3, self.tiled(shader!("conv_relu_pool_forward.winograd_3x3"), TILE)),
+                (Sizes::Quads, self.tiled(shader!("conv_relu_pool_forward.quad"), TILE)),
+                (Sizes::OutQuads, self.tiled(shader!("conv_relu_pool_forward.quad_out"), TILE)),
+                (Sizes::Any, self.tiled(shader!("conv_relu_pool_forward.subgroup"), TILE)),
+            ],
+        );
         variants.extend(self.for_gpus());
         variants.push(self.plain(shader!("conv_relu_pool_forward")));
         variants

@@ -29,6 +29,12 @@ const NARROW_OUTPUTS: usize = 12;
 /// Samples of a workgroup of the last layer's variant for GPUs; an invocation finishes an output of one of them.
 const GPU_TILE_SAMPLES: usize = 4;
 
+/// What the fast variants of the forward ops read as textures.
+const FORWARD_TEXTURES: [&str; 2] = ["input", "weight"];
+
+/// What the fast variants of the backward op read as textures.
+const BACKWARD_TEXTURES: [&str; 3] = ["input", "output_grad", "weight"];
+
 /// Invocations of a workgroup of which each has four outputs.
 fn workgroup_size(outputs: usize) -> usize {
     outputs.div_ceil(4).next_multiple_of(SUBGROUP_LANES as usize).min(64)
@@ -66,6 +72,7 @@ impl DenseReluForward {
         Variant::tiled(shader, batch.div_ceil(TILE_SAMPLES), size, inputs.div_ceil(4))
             .repeated(outputs.div_ceil(4 * size))
             .with(Feature::Subgroups)
+            .reading_textures(&FORWARD_TEXTURES)
     }
 
     /// The variant made for GPUs, where these sizes have one.
@@ -100,7 +107,7 @@ impl Op for DenseReluForward {
 
     fn variants(&self) -> Vec<Variant> {
         let Dense { batch, inputs, outputs } = self.0;
-        let subgroup = self.subgroup(shader!("dense_relu_forward.subgroup")).reading_textures(&["input", "weight"]);
+        let subgroup = self.subgroup(shader!("dense_relu_forward.subgroup"));
         let plain = Variant::linear(shader!("dense_relu_forward"), batch * outputs, inputs);
         [subgroup].into_iter().chain(self.for_gpus()).chain([plain]).collect()
     }
@@ -142,7 +149,7 @@ impl DenseCrossEntropyForward {
         let size = workgroup_size(outputs);
         let iterations = inputs.div_ceil(4) + 4 + TILE_SAMPLES.div_ceil(size) * 4 * outputs;
         let variant = || Variant::tiled(shader, batch.div_ceil(TILE_SAMPLES), size, iterations);
-        (outputs <= 4 * size).then(|| variant().with(Feature::Subgroups))
+        (outputs <= 4 * size).then(|| variant().with(Feature::Subgroups).reading_textures(&FORWARD_TEXTURES))
     }
 
     /// The variant made for GPUs, where these sizes have one.
@@ -182,7 +189,6 @@ impl Op for DenseCrossEntropyForward {
 
     fn variants(&self) -> Vec<Variant> {
         let subgroup = self.subgroup(shader!("dense_cross_entropy_forward.subgroup"));
-        let subgroup = subgroup.map(|variant| variant.reading_textures(&["input", "weight"]));
         let plain = self.plain(shader!("dense_cross_entropy_forward"));
         subgroup.into_iter().chain(self.for_gpus()).chain([plain]).collect()
     }
@@ -246,7 +252,8 @@ impl DenseReluBackward {
         let Dense { batch, inputs, outputs } = self.0;
         let size = SUBGROUP_LANES as usize;
         let variant = || Variant::tiled(shader, inputs.div_ceil(4 * size), size, batch.div_ceil(8));
-        (outputs <= NARROW_OUTPUTS && inputs.is_multiple_of(4)).then(|| variant().with(Feature::Subgroups))
+        let fits = outputs <= NARROW_OUTPUTS && inputs.is_multiple_of(4);
+        fits.then(|| variant().with(Feature::Subgroups).reading_textures(&BACKWARD_TEXTURES))
     }
 
     /// The variant made for GPUs, where these sizes have one.
@@ -300,13 +307,11 @@ impl Op for DenseReluBackward {
         let iterations = batch.max(outputs).div_ceil(4) + 4 * TILE_SAMPLES;
         let elements = inputs * outputs + outputs + batch * inputs;
         let shader = shader!("dense_relu_backward.subgroup");
-        let textures = ["input", "output_grad", "weight"];
         let subgroup = Variant::tiled(shader, weight_tiles + input_tiles, size, iterations)
             .with(Feature::Subgroups)
-            .reading_textures(&textures);
+            .reading_textures(&BACKWARD_TEXTURES);
         let plain = Variant::linear(shader!("dense_relu_backward"), elements, batch.max(outputs));
         let narrow = self.narrow(shader!("dense_relu_backward.narrow"));
-        let narrow = narrow.map(|variant| variant.reading_textures(&textures));
         narrow.into_iter().chain([subgroup]).chain(self.for_gpus()).chain([plain]).collect()
     }
 

@@ -115,44 +115,17 @@ impl Op for ConvReluPoolBackwardWeight {
 
     fn variants(&self) -> Vec<Variant> {
         let in_quads = self.0.conv.in_channels.div_ceil(4);
-        let mut variants =
-            self.0.fast([
-                (
-                    Sizes::Grey3x3,
-                    self.tiled(shader!("conv_relu_pool_backward_weight.grey_3x3"), 1).reading_textures(&[
-                        "input",
-                        "output_grad",
-                        "argmax",
-                    ]),
-                ),
-                (
-                    Sizes::Quads3x3,
-                    self.tiled(shader!("conv_relu_pool_backward_weight.quad_3x3"), in_quads).reading_textures(&[
-                        "input",
-                        "output_grad",
-                        "argmax",
-                    ]),
-                ),
-                (
-                    Sizes::Quads,
-                    self.tiled(shader!("conv_relu_pool_backward_weight.quad"), self.tiles(TILE)).reading_textures(&[
-                        "input",
-                        "output_grad",
-                        "argmax",
-                    ]),
-                ),
+        let mut variants = self.0.fast(
+            &["input", "output_grad", "argmax"],
+            [
+                (Sizes::Grey3x3, self.tiled(shader!("conv_relu_pool_backward_weight.grey_3x3"), 1)),
+                (Sizes::Quads3x3, self.tiled(shader!("conv_relu_pool_backward_weight.quad_3x3"), in_quads)),
+                (Sizes::Quads, self.tiled(shader!("conv_relu_pool_backward_weight.quad"), self.tiles(TILE))),
                 // For first layers, of a single channel: their kernels have few quads.
-                (
-                    Sizes::OutQuads,
-                    self.tiled(shader!("conv_relu_pool_backward_weight.quad_out"), self.tiles(TILE / 2))
-                        .reading_textures(&["input", "output_grad", "argmax"]),
-                ),
-                (
-                    Sizes::Any,
-                    self.tiled(shader!("conv_relu_pool_backward_weight.subgroup"), self.tiles(TILE))
-                        .reading_textures(&["input", "output_grad", "argmax"]),
-                ),
-            ]);
+                (Sizes::OutQuads, self.tiled(shader!("conv_relu_pool_backward_weight.quad_out"), self.tiles(TILE / 2))),
+                (Sizes::Any, self.tiled(shader!("conv_relu_pool_backward_weight.subgroup"), self.tiles(TILE))),
+            ],
+        );
         variants.extend(self.for_gpus());
         variants.push(self.plain(shader!("conv_relu_pool_backward_weight")));
         variants
@@ -280,12 +253,12 @@ impl Op for ConvReluPoolBackwardInput {
     fn variants(&self) -> Vec<Variant> {
         let Conv2d { out_channels, kernel, .. } = self.0.conv;
         let mut variants = self.0.fast(
+            &["output_grad", "argmax", "weight"],
             [
                 (Sizes::Quads3x3, self.winograd()),
                 (Sizes::Quads, self.tiled(shader!("conv_relu_pool_backward_input.quad"))),
                 (Sizes::Any, self.tiled(shader!("conv_relu_pool_backward_input.subgroup"))),
-            ]
-            .map(|(sizes, variant)| (sizes, variant.reading_textures(&["output_grad", "argmax", "weight"]))),
+            ],
         );
         variants.extend(self.for_gpus());
         let iterations = kernel * (1 + kernel * (1 + out_channels));

@@ -43,16 +43,13 @@ impl InHalf for ConvReluPoolForward {
 
     fn half_variants(&self) -> Vec<Variant> {
         let block = self.0;
-        let mut variants = block.fast([
-            (
-                Sizes::Quads,
-                self.tiled(shader!("conv_relu_pool_forward_f16.quad"), TILE).reading_textures(&["input", "weight"]),
-            ),
-            (
-                Sizes::OutQuads,
-                self.tiled(shader!("conv_relu_pool_forward_f16.quad_out"), TILE).reading_textures(&["input", "weight"]),
-            ),
-        ]);
+        let mut variants = block.fast(
+            &["input", "weight"],
+            [
+                (Sizes::Quads, self.tiled(shader!("conv_relu_pool_forward_f16.quad"), TILE)),
+                (Sizes::OutQuads, self.tiled(shader!("conv_relu_pool_forward_f16.quad_out"), TILE)),
+            ],
+        );
         let shaders =
             [shader!("conv_relu_pool_forward_f16.cooperative16"), shader!("conv_relu_pool_forward_f16.cooperative8")];
         let Conv2d { in_channels, out_channels, kernel, .. } = block.conv;
@@ -74,19 +71,16 @@ impl InHalf for ConvReluPoolBackwardWeight {
 
     fn half_variants(&self) -> Vec<Variant> {
         let block = self.0;
-        let mut variants =
-            block.fast([
-                (
-                    Sizes::Quads,
-                    self.tiled(shader!("conv_relu_pool_backward_weight_f16.quad"), self.tiles(TILE))
-                        .reading_textures(&["input", "output_grad", "argmax"]),
-                ),
+        let mut variants = block.fast(
+            &["input", "output_grad", "argmax"],
+            [
+                (Sizes::Quads, self.tiled(shader!("conv_relu_pool_backward_weight_f16.quad"), self.tiles(TILE))),
                 (
                     Sizes::OutQuads,
-                    self.tiled(shader!("conv_relu_pool_backward_weight_f16.quad_out"), self.tiles(TILE / 2))
-                        .reading_textures(&["input", "output_grad", "argmax"]),
+                    self.tiled(shader!("conv_relu_pool_backward_weight_f16.quad_out"), self.tiles(TILE / 2)),
                 ),
-            ]);
+            ],
+        );
         let shaders = [
             shader!("conv_relu_pool_backward_weight_f16.cooperative16"),
             shader!("conv_relu_pool_backward_weight_f16.cooperative8"),
@@ -110,12 +104,8 @@ impl InHalf for ConvReluPoolBackwardInput {
 
     fn half_variants(&self) -> Vec<Variant> {
         let block = self.0;
-        let quad = self.tiled(shader!("conv_relu_pool_backward_input_f16.quad")).reading_textures(&[
-            "output_grad",
-            "argmax",
-            "weight",
-        ]);
-        let mut variants = block.fast([(Sizes::Quads, quad)]);
+        let quad = self.tiled(shader!("conv_relu_pool_backward_input_f16.quad"));
+        let mut variants = block.fast(&["output_grad", "argmax", "weight"], [(Sizes::Quads, quad)]);
         let shaders = [
             shader!("conv_relu_pool_backward_input_f16.cooperative16"),
             shader!("conv_relu_pool_backward_input_f16.cooperative8"),

@@ -16,7 +16,7 @@ impl InHalf for DenseReluForward {
 
     fn half_variants(&self) -> Vec<Variant> {
         let Dense { batch, inputs, outputs } = self.0;
-        let subgroup = self.subgroup(shader!("dense_relu_forward_f16.subgroup")).reading_textures(&["input", "weight"]);
+        let subgroup = self.subgroup(shader!("dense_relu_forward_f16.subgroup"));
         let plain = Variant::linear(shader!("dense_relu_forward_f16"), batch * outputs / 2, 2 * inputs);
         whole_words(Some(subgroup), inputs).into_iter().chain([plain]).collect()
     }
@@ -33,7 +33,6 @@ impl InHalf for DenseCrossEntropyForward {
 
     fn half_variants(&self) -> Vec<Variant> {
         let subgroup = self.subgroup(shader!("dense_cross_entropy_forward_f16.subgroup"));
-        let subgroup = subgroup.map(|variant| variant.reading_textures(&["input", "weight"]));
         whole_words(subgroup, self.0.inputs)
             .into_iter()
             .chain([self.plain(shader!("dense_cross_entropy_forward_f16"))])
@@ -55,7 +54,6 @@ impl InHalf for DenseReluBackward {
         let words = inputs * outputs + outputs + batch * inputs / 2;
         let plain = Variant::linear(shader!("dense_relu_backward_f16"), words, batch.max(2 * outputs));
         let narrow = self.narrow(shader!("dense_relu_backward_f16.narrow"));
-        let narrow = narrow.map(|variant| variant.reading_textures(&["input", "output_grad", "weight"]));
         whole_words(narrow, outputs).into_iter().chain([plain]).collect()
     }
 }
