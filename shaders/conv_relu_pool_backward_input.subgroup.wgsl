@@ -48,19 +48,19 @@ fn four_at(floats: texture_storage_2d<rgba32float, read>, i: u32) -> vec4<f32> {
 }
 
 /// The gradients of four channels of the map; positions above and to the left of it wrap round to huge numbers. A read
-/// beyond a texture gives some number in WGSL, which here and below is not used.
+/// beyond a texture gives some number in WGSL, which here and below is not used; a missing channel's code is that of no position.
 fn map_grad_at(n: u32, y: u32, x: u32, quad: u32) -> vec4<f32> {
     let inside = y < pooled_height * 2u && x < pooled_width * 2u;
     let window = (n * pooled_height + y / 2u) * pooled_width + x / 2u;
     let code = unpack4xU8(textureLoad(argmax, texel(window * quads + quad)).x);
     let i = window * out_channels + quad * 4u;
     let grad = four_at(output_grad, i);
-    return select(vec4(0.0), grad, (code == vec4(y % 2u * 2u + x % 2u)) & vec4(inside) & (vec4(quad * 4u) + vec4(0u, 1u, 2u, 3u) < vec4(out_channels)));
+    return select(vec4(0.0), grad, (code == vec4(y % 2u * 2u + x % 2u)) & vec4(inside));
 }
 
-/// The weights of four output channels for an input channel.
+/// The weights of four output channels for an input channel; what comes of one behind the last input channel is not stored.
 fn weight_at(tap: u32, c: u32, quad: u32) -> vec4<f32> {
-    let i = (tap * in_channels + min(c, in_channels - 1u)) * out_channels + quad * 4u;
+    let i = (tap * in_channels + c) * out_channels + quad * 4u;
     // Behind the last channel stands what need not be a number.
     let inside = vec4(quad * 4u) + vec4(0u, 1u, 2u, 3u) < vec4(out_channels);
     return select(vec4(0.0), four_at(weight, i), inside);

@@ -81,7 +81,9 @@ pub trait Executor {
     /// The shader, or the reference, that runs a call; for messages.
     fn describe_call(&self, phase: Phase, index: usize) -> String {
         let op = &self.plan().calls(phase)[index].op;
-        op.variants().last().map_or_else(|| op.label(), |variant| variant_label(op.as_ref(), variant))
+        let variants = op.variants();
+        let plain = variants.iter().find(|variant| variant.name() == "plain");
+        plain.map_or_else(|| op.label(), |variant| variant_label(op.as_ref(), variant))
     }
 
     /// What was done so far.

@@ -122,7 +122,7 @@ pub struct Variant {
     pub iterations: u64,
     /// What the shader needs beside WebGPU's defaults.
     pub needs: Option<Feature>,
-    /// Whether it is made for GPUs, with many invocations and much memory of a workgroup, and not for software.
+    /// Whether it is made for GPUs, with many invocations and much memory of a workgroup.
     pub for_gpus: bool,
     /// The operands that it reads as textures, in rows of [`TEXELS_PER_ROW`] texels of four floats or one integer each.
     ///
@@ -211,7 +211,7 @@ impl Variant {
         self.constant("texels_per_row", TEXELS_PER_ROW as usize)
     }
 
-    /// The same, made for GPUs: what these take first and software last.
+    /// The same, made for GPUs, which take it first.
     pub fn for_gpus(mut self) -> Self {
         self.for_gpus = true;
         self
@@ -243,7 +243,8 @@ pub trait Op: Debug + Send + Sync {
     /// Its tensors, in the order of the bindings.
     fn operands(&self) -> Vec<Operand>;
 
-    /// Its shaders at these sizes, the fastest first and the plain one last.
+    /// Its shaders at these sizes, in the order in which software takes them, the plain one among them; GPUs take the first that
+    /// is made for them.
     fn variants(&self) -> Vec<Variant>;
 
     /// Computes it on the host, sums in f64; `tensors` are in operand order.

@@ -114,6 +114,8 @@ const EQUIVALENT: &[(&str, &str, &str)] = &[
     ("conv_relu_pool_backward_weight.quad_3x3", "add_tap(9u, 10u)", LAST_OF_ALL),
     ("conv_relu_pool_backward_input.subgroup", "map_y + 3u", ONLY_ZEROS),
     ("conv_relu_pool_backward_input.subgroup", "map_x + 3u", ONLY_ZEROS),
+    ("conv_relu_pool_backward_input.subgroup", "quad <= quads", ONLY_ZEROS),
+    ("conv_relu_pool_backward_input.subgroup", "select(vec4(1.0), four_at(weight, i)", MEETS_ZEROS),
     ("conv_relu_pool_backward_input.quad", "map_y + 3u", ONLY_ZEROS),
     ("conv_relu_pool_backward_input.quad", "map_x + 3u", ONLY_ZEROS),
     ("conv_relu_pool_forward.subgroup", "k <= run", ONLY_ZEROS),

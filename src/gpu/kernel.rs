@@ -39,8 +39,7 @@ pub(super) struct Dispatch {
     copies: Vec<TextureCopy>,
 }
 
-/// The variant of an op that a GPU takes: the one that it prefers, or else the first that it can run and that is made for what
-/// it is.
+/// The variant of an op that an adapter takes: the one that it prefers, or else the default of those that it can run.
 ///
 /// # Errors
 /// Where it can run none.
@@ -53,11 +52,11 @@ pub fn choose_variant(gpu: &Gpu, op: &dyn Op) -> Result<Variant> {
         .with_context(|| format!("{} can run no shader of `{}`", gpu.info, op.label()))
 }
 
-/// Which of some variants an adapter of a kind takes where nothing is known of their speed: the first of those made for its
-/// kind, or else the first.
+/// Which of some variants an adapter of a kind takes where nothing is known of their speed: a GPU the first made for GPUs, all
+/// others, and it where there is none, the first.
 fn default_place(kind: AdapterKind, variants: &[Variant]) -> usize {
     let is_gpu = kind != AdapterKind::Software;
-    variants.iter().position(|variant| variant.for_gpus == is_gpu).unwrap_or(0)
+    variants.iter().position(|variant| is_gpu && variant.for_gpus).unwrap_or(0)
 }
 
 impl Gpu {
@@ -342,7 +341,7 @@ mod tests {
     use crate::op::shader;
 
     #[test]
-    fn adapters_take_the_first_variant_made_for_their_kind() {
+    fn gpus_take_the_first_variant_made_for_them_and_software_the_first() {
         let plain = Variant::single(shader!("step_finish"), 1);
         let [first, second] = [1, 2].map(|_| plain.clone().for_gpus());
         let place = |kind, variants: &[&Variant]| {
@@ -352,7 +351,7 @@ mod tests {
             assert_eq!(place(kind, &[&plain, &first, &second, &plain]), 1, "{kind:?}");
             assert_eq!(place(kind, &[&plain, &plain]), 0, "{kind:?}");
         }
-        assert_eq!(place(AdapterKind::Software, &[&first, &plain, &plain]), 1);
-        assert_eq!(place(AdapterKind::Software, &[&first]), 0);
+        assert_eq!(place(AdapterKind::Software, &[&plain, &first]), 0);
+        assert_eq!(place(AdapterKind::Software, &[&first, &plain]), 0);
     }
 }

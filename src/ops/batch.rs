@@ -226,8 +226,8 @@ impl Op for StepFinish {
         let size = MAX_WORKGROUP;
         let iterations = self.0.batch.div_ceil(size) + size.ilog2() as usize;
         vec![
-            Variant::tiled(shader!("step_finish.workgroup"), 1, size, iterations).for_gpus(),
             Variant::single(shader!("step_finish"), self.0.batch),
+            Variant::tiled(shader!("step_finish.workgroup"), 1, size, iterations).for_gpus(),
         ]
     }
 

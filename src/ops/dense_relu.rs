@@ -312,7 +312,7 @@ impl Op for DenseReluBackward {
             .reading_textures(&BACKWARD_TEXTURES);
         let plain = Variant::linear(shader!("dense_relu_backward"), elements, batch.max(outputs));
         let narrow = self.narrow(shader!("dense_relu_backward.narrow"));
-        narrow.into_iter().chain([subgroup]).chain(self.for_gpus()).chain([plain]).collect()
+        narrow.into_iter().chain([subgroup, plain]).chain(self.for_gpus()).collect()
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

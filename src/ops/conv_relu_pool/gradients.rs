@@ -126,8 +126,8 @@ impl Op for ConvReluPoolBackwardWeight {
                 (Sizes::Any, self.tiled(shader!("conv_relu_pool_backward_weight.subgroup"), self.tiles(TILE))),
             ],
         );
-        variants.extend(self.for_gpus());
         variants.push(self.plain(shader!("conv_relu_pool_backward_weight")));
+        variants.extend(self.for_gpus());
         variants
     }
 
