@@ -7,8 +7,9 @@
 //   bias_grad_partial[chunk,o]         = sum over the same of output_grad[n,y,x,o]
 //
 // where argmax holds dy * 2 + dx, with zeros outside the input; the chunks are added in order later. A window sees a patch of
-// 4x4 positions: of eight windows at a time, each of the first 8 lanes loads the patch of one, which is broadcast to the others.
-// Needs subgroups of 8 lanes or more, one input channel, and a number of output channels that is a multiple of 4.
+// 4x4 positions, of which each of the first 8 lanes loads two. Two rows of it are 8 lanes, out of which a shuffle fetches what the
+// maximum of each channel meets, so that there are nine products for a window, not 36. Needs subgroups of 8 lanes or more, one
+// input channel, and a number of output channels that is a multiple of 4.
 // CPU twin: ConvReluPoolBackwardWeight in src/ops/conv_relu_pool/gradients.rs.
 
 override batch: u32;
@@ -40,72 +41,53 @@ fn texel(i: u32) -> vec2<u32> {
     return vec2(i % texels_per_row, i / texels_per_row);
 }
 
-/// Four neighbouring floats, the first anywhere in a texel; it may lie before the texture.
-fn four_at(floats: texture_storage_2d<rgba32float, read>, i: u32) -> vec4<f32> {
-    let first = u32(i32(i) >> 2u);
-    let here = textureLoad(floats, texel(first));
-    let next = textureLoad(floats, texel(first + 1u));
-    let moved = select(here, vec4(here.zw, next.xy), (i & 2u) != 0u);
-    return select(moved, vec4(moved.yzw, select(next.x, next.z, (i & 2u) != 0u)), (i & 1u) != 0u);
-}
+/// The patch, a row in lanes 0 to 3 and another in lanes 4 to 7: rows 0 and 1, 2 and 1, 2 and 3.
+var<private> seen: array<f32, 3>;
 
-/// The rows of the 4x4 positions that a lane's window sees.
-var<private> seen: array<vec4<f32>, 4>;
+/// The lanes that have the maxima's positions in rows 0 and 1, for four output channels.
+var<private> places: vec4<u32>;
 
-/// For each of eight windows, the gradients of its positions in four output channels.
-var<private> grads: array<mat4x4<f32>, 8>;
+/// The gradients of the maxima.
+var<private> grads: vec4<f32>;
 
 /// The gradients of four output channels, position by position of the kernel; last that of the bias.
 var<private> sums: array<vec4<f32>, 10>;
 
-/// Four positions of a row; 0 outside the map. What is above and to the left of it wraps round to huge numbers; a read beyond a
-/// buffer gives some number in WGSL, which here and below is not used.
-fn row_at(n: u32, y: u32, x: u32) -> vec4<f32> {
-    let columns = vec4(x, x + 1u, x + 2u, x + 3u);
-    let inside = (columns < vec4(in_width)) & vec4(y < in_height && n < batch);
-    return select(vec4(0.0), four_at(input, (n * in_height + y) * in_width + x), inside);
+/// A position; 0 outside the map. What is above and to the left of it wraps round to huge numbers.
+fn input_at(n: u32, y: u32, x: u32) -> f32 {
+    let i = (n * in_height + y) * in_width + x;
+    let four = textureLoad(input, texel(i / 4u));
+    let two = select(four.xy, four.zw, (i & 2u) != 0u);
+    return select(0.0, select(two.x, two.y, (i & 1u) != 0u), y < in_height && x < in_width);
 }
 
-fn load_window(window: u32) {
+fn load_patch(window: u32, lane: u32) {
     let n = window / pooled_area;
-    let y = window / pooled_width % pooled_height * 2u - before;
-    let x = window % pooled_width * 2u - before;
-    seen[0] = row_at(n, y, x);
-    seen[1] = row_at(n, y + 1u, x);
-    seen[2] = row_at(n, y + 2u, x);
-    seen[3] = row_at(n, y + 3u, x);
+    let y = window / pooled_width % pooled_height * 2u - before + lane / 4u;
+    let x = window % pooled_width * 2u - before + lane % 4u;
+    seen[0] = input_at(n, y, x);
+    seen[2] = input_at(n, y + 2u, x);
+    seen[1] = select(seen[0], seen[2], lane < 4u);
 }
 
-/// The gradients of a window's positions, of which in each channel at most one is not 0.
-fn grads_at(window: u32, end: u32, quad: u32) -> mat4x4<f32> {
+fn load_grads(window: u32, quad: u32) {
+    let code = unpack4xU8(textureLoad(argmax, texel(window * quads + quad)).x);
     let grad = textureLoad(output_grad, texel(window * quads + quad));
-    let code = select(vec4(255u), unpack4xU8(textureLoad(argmax, texel(window * quads + quad)).x), window < end);
-    return mat4x4(
-        select(vec4(0.0), grad, code == vec4(0u)),
-        select(vec4(0.0), grad, code == vec4(1u)),
-        select(vec4(0.0), grad, code == vec4(2u)),
-        select(vec4(0.0), grad, code == vec4(3u)),
-    );
+    grads = select(grad, vec4(0.0), code == vec4(255u));
+    places = (code & vec4(2u)) * 2u + (code & vec4(1u));  // some lane where there is no maximum
 }
 
-/// A position of the window that lane `l` has loaded.
-fn seen_by(l: u32, y: u32, x: u32) -> vec4<f32> {
-    return vec4(subgroupShuffle(seen[y], l)[x]);
+/// What the maxima of four output channels meet at a position of the kernel. Rows 1 and 2 have changed places.
+fn input_met(ky: u32, kx: u32) -> vec4<f32> {
+    let row = seen[ky];
+    let lanes = select(places, places ^ vec4(4u), ky == 1u) + kx;
+    return vec4(subgroupShuffle(row, lanes.x), subgroupShuffle(row, lanes.y), subgroupShuffle(row, lanes.z), subgroupShuffle(row, lanes.w));
 }
 
-/// `sum` and the products of the four positions of window `l` with what they meet at a position of the kernel. `fma` is one
-/// instruction where the processor has it.
-fn add_window(l: u32, ky: u32, kx: u32, sum: vec4<f32>) -> vec4<f32> {
-    let g = grads[l];
-    let first_row = fma(g[1], seen_by(l, ky, kx + 1u), fma(g[0], seen_by(l, ky, kx), sum));
-    return fma(g[3], seen_by(l, ky + 1u, kx + 1u), fma(g[2], seen_by(l, ky + 1u, kx), first_row));
-}
-
-/// Adds eight windows to the sum of a position of the kernel.
+/// Adds to the sums of a position of the kernel. `fma` is one instruction where the processor has it.
 fn add_tap(ky: u32, kx: u32) {
-    let i = ky * 3u + kx;
-    let half = add_window(3u, ky, kx, add_window(2u, ky, kx, add_window(1u, ky, kx, add_window(0u, ky, kx, sums[i]))));
-    sums[i] = add_window(7u, ky, kx, add_window(6u, ky, kx, add_window(5u, ky, kx, add_window(4u, ky, kx, half))));
+    let tap = ky * 3u + kx;
+    sums[tap] = fma(grads, input_met(ky, kx), sums[tap]);
 }
 
 @compute @workgroup_size(workgroup_size)
@@ -118,18 +100,13 @@ fn conv_relu_pool_backward_weight(
     let chunk = group.z;
     let quad = group.y * workgroup_size + local;
     let end = min((chunk + 1u) * samples_per_chunk, batch) * pooled_area;
-    for (var window = chunk * samples_per_chunk * pooled_area; window < end; window += 8u) {
-        load_window(window + lane % 8u);
-        grads[0] = grads_at(window, end, quad); grads[1] = grads_at(window + 1u, end, quad);
-        grads[2] = grads_at(window + 2u, end, quad); grads[3] = grads_at(window + 3u, end, quad);
-        grads[4] = grads_at(window + 4u, end, quad); grads[5] = grads_at(window + 5u, end, quad);
-        grads[6] = grads_at(window + 6u, end, quad); grads[7] = grads_at(window + 7u, end, quad);
+    for (var window = chunk * samples_per_chunk * pooled_area; window < end; window++) {
+        load_patch(window, lane % 8u);
+        load_grads(window, quad);
         add_tap(0u, 0u); add_tap(0u, 1u); add_tap(0u, 2u);
         add_tap(1u, 0u); add_tap(1u, 1u); add_tap(1u, 2u);
         add_tap(2u, 0u); add_tap(2u, 1u); add_tap(2u, 2u);
-        let first_half = grads[0] + grads[1] + grads[2] + grads[3];
-        let second_half = grads[4] + grads[5] + grads[6] + grads[7];
-        sums[9] += (first_half + second_half) * vec4(1.0);
+        sums[9] += grads;
     }
     if quad >= quads { return; }
     let first = chunk * 9u * quads + quad;

@@ -7,9 +7,10 @@
 //   bias_grad_partial[chunk,o]           = sum over the same of output_grad[n,y,x,o]
 //
 // where argmax holds dy * 2 + dx, with zeros outside the input; the chunks are added in order later. A window sees a patch of
-// 4x4 positions, of which each of the first 8 lanes loads two; they are broadcast, and all nine positions of the kernel are
-// unrolled, so that a float once loaded serves in all of its products. Rounds of two, four and eight windows are slower
-// (docs/TRIED.md). Needs subgroups of 8 lanes or more, and numbers of channels that are multiples of 4.
+// 4x4 positions, of which each of the first 8 lanes loads two. Two rows of it are 8 lanes, out of which a shuffle fetches what the
+// maximum of each channel meets, so that there are nine products for a window, not 36. All nine positions of the kernel are
+// unrolled, so that a float once loaded serves in all of its products. Needs subgroups of 8 lanes or more, and numbers of
+// channels that are multiples of 4.
 // CPU twin: ConvReluPoolBackwardWeight in src/ops/conv_relu_pool/gradients.rs.
 
 override batch: u32;
@@ -42,11 +43,14 @@ fn texel(i: u32) -> vec2<u32> {
     return vec2(i % texels_per_row, i / texels_per_row);
 }
 
-/// Four channels of the two positions of the window's patch that a lane has loaded.
-var<private> seen: array<vec4<f32>, 2>;
+/// Four channels of the patch, a row in lanes 0 to 3 and another in lanes 4 to 7: rows 0 and 1, 2 and 1, 2 and 3.
+var<private> seen: array<vec4<f32>, 3>;
 
-/// The gradients of the window's positions in four output channels, of which in each at most one is not 0.
-var<private> grads: array<vec4<f32>, 4>;
+/// The lanes that have the maxima's positions in rows 0 and 1, for four output channels.
+var<private> places: vec4<u32>;
+
+/// The gradients of the maxima.
+var<private> grads: vec4<f32>;
 
 /// For each position of the kernel, the gradients of four output channels for each of four input channels.
 var<private> sums: array<mat4x4<f32>, 9>;
@@ -57,40 +61,34 @@ fn input_at(n: u32, y: u32, x: u32, in_quad: u32) -> vec4<f32> {
     return select(vec4(0.0), textureLoad(input, texel(((n * in_height + y) * in_width + x) * in_quads + in_quad)), inside);
 }
 
-/// Positions `2 * lane` and the next of the patch.
 fn load_patch(window: u32, lane: u32, in_quad: u32) {
     let n = window / pooled_area;
-    let y = window / pooled_width % pooled_height * 2u - before + lane / 2u;
-    let x = window % pooled_width * 2u - before + lane % 2u * 2u;
+    let y = window / pooled_width % pooled_height * 2u - before + lane / 4u;
+    let x = window % pooled_width * 2u - before + lane % 4u;
     seen[0] = input_at(n, y, x, in_quad);
-    seen[1] = input_at(n, y, x + 1u, in_quad);
+    seen[2] = input_at(n, y + 2u, x, in_quad);
+    seen[1] = select(seen[0], seen[2], lane < 4u);
 }
 
 fn load_grads(window: u32, quad: u32) {
     let code = unpack4xU8(textureLoad(argmax, texel(window * quads + quad)).x);
     let grad = textureLoad(output_grad, texel(window * quads + quad));
-    grads[0] = select(vec4(0.0), grad, code == vec4(0u));
-    grads[1] = select(vec4(0.0), grad, code == vec4(1u));
-    grads[2] = select(vec4(0.0), grad, code == vec4(2u));
-    grads[3] = select(vec4(0.0), grad, code == vec4(3u));
+    grads = select(grad, vec4(0.0), code == vec4(255u));
+    places = (code & vec4(2u)) * 2u + (code & vec4(1u));  // some lane where there is no maximum
 }
 
-/// Channel `c` of position `i` of the patch.
-fn seen_at(i: u32, c: u32) -> vec4<f32> {
-    return vec4(subgroupShuffle(seen[i % 2u], i / 2u)[c]);
+/// Channel `c` of what the maxima of four output channels meet at a position of the kernel. Rows 1 and 2 have changed places.
+fn input_met(ky: u32, kx: u32, c: u32) -> vec4<f32> {
+    let row = seen[ky][c];
+    let lanes = select(places, places ^ vec4(4u), ky == 1u) + kx;
+    return vec4(subgroupShuffle(row, lanes.x), subgroupShuffle(row, lanes.y), subgroupShuffle(row, lanes.z), subgroupShuffle(row, lanes.w));
 }
 
-/// `sum` and the products of the window's four positions, the first of which meets position `i` of the patch. `fma` is one
-/// instruction where the processor has it.
-fn add_window(i: u32, c: u32, sum: vec4<f32>) -> vec4<f32> {
-    let first_row = fma(grads[1], seen_at(i + 1u, c), fma(grads[0], seen_at(i, c), sum));
-    return fma(grads[3], seen_at(i + 5u, c), fma(grads[2], seen_at(i + 4u, c), first_row));
-}
-
-/// Adds to the sums of a position of the kernel, which meets position `i` of each patch first.
-fn add_tap(tap: u32, i: u32) {
+/// Adds to the sums of a position of the kernel. `fma` is one instruction where the processor has it.
+fn add_tap(ky: u32, kx: u32) {
+    let tap = ky * 3u + kx;
     let s = sums[tap];
-    sums[tap] = mat4x4(add_window(i, 0u, s[0]), add_window(i, 1u, s[1]), add_window(i, 2u, s[2]), add_window(i, 3u, s[3]));
+    sums[tap] = mat4x4(fma(grads, input_met(ky, kx, 0u), s[0]), fma(grads, input_met(ky, kx, 1u), s[1]), fma(grads, input_met(ky, kx, 2u), s[2]), fma(grads, input_met(ky, kx, 3u), s[3]));
 }
 
 fn store(chunk: u32, tap: u32, in_quad: u32, quad: u32) {
@@ -118,10 +116,10 @@ fn conv_relu_pool_backward_weight(
     for (var window = chunk * samples_per_chunk * pooled_area; window < end; window++) {
         load_patch(window, lane % 8u, in_quad);
         load_grads(window, quad);
-        add_tap(0u, 0u); add_tap(1u, 1u); add_tap(2u, 2u);
-        add_tap(3u, 4u); add_tap(4u, 5u); add_tap(5u, 6u);
-        add_tap(6u, 8u); add_tap(7u, 9u); add_tap(8u, 10u);
-        bias_grad += grads[0] + grads[1] + grads[2] + grads[3];
+        add_tap(0u, 0u); add_tap(0u, 1u); add_tap(0u, 2u);
+        add_tap(1u, 0u); add_tap(1u, 1u); add_tap(1u, 2u);
+        add_tap(2u, 0u); add_tap(2u, 1u); add_tap(2u, 2u);
+        bias_grad += grads;
     }
     store(chunk, 0u, in_quad, quad); store(chunk, 1u, in_quad, quad); store(chunk, 2u, in_quad, quad);
     store(chunk, 3u, in_quad, quad); store(chunk, 4u, in_quad, quad); store(chunk, 5u, in_quad, quad);

@@ -78,7 +78,6 @@ const ONE_ROW: &str = "no batch has the 524,280 samples that fill the first row 
 const FIRST_FOR_ALL: &str =
     "the first workgroup's limit becomes the batch, so that it stores all zeros, and the others none";
 const STORED_TWICE: &str = "one round more, which stores what the next workgroup stores too";
-const NO_CODE: &str = "any number that is no code of a position will do";
 const LAST_OF_ALL: &str = "there is no such component or element, and wgpu takes the last in its place";
 const BOTH_OR_NONE: &str = "the number is even: of two neighbours that share a word there are both or none";
 const NOT_STORED: &str = "what stands there for channels behind the last one is not stored";
@@ -106,12 +105,9 @@ const EQUIVALENT: &[(&str, &str, &str)] = &[
     ("conv_relu_pool_backward_input.winograd_3x3", "first + 9u", STORED_TWICE),
     ("conv_relu_pool_forward.winograd_3x3", "lane % 9u", FIRST_EIGHT_LANES),
     ("conv_relu_pool_backward_weight.grey_3x3", "lane % 9u", FIRST_EIGHT_LANES),
-    ("conv_relu_pool_backward_weight.grey_3x3", "x + 2u, x + 2u", ALWAYS_INSIDE),
-    ("conv_relu_pool_backward_weight.grey_3x3", "vec4(256u)", NO_CODE),
-    ("conv_relu_pool_backward_weight.grey_3x3", "; window <= end", ONLY_ZEROS),
     ("conv_relu_pool_backward_weight.quad_3x3", "lane % 9u", FIRST_EIGHT_LANES),
-    ("conv_relu_pool_backward_weight.quad_3x3", "add_window(i, 4u", LAST_OF_ALL),
-    ("conv_relu_pool_backward_weight.quad_3x3", "add_tap(9u, 10u)", LAST_OF_ALL),
+    ("conv_relu_pool_backward_weight.quad_3x3", "input_met(ky, kx, 4u)", LAST_OF_ALL),
+    ("conv_relu_pool_backward_weight.quad_3x3", "add_tap(3u, 2u)", LAST_OF_ALL),
     ("conv_relu_pool_backward_input.subgroup", "map_y + 3u", ONLY_ZEROS),
     ("conv_relu_pool_backward_input.subgroup", "map_x + 3u", ONLY_ZEROS),
     ("conv_relu_pool_backward_input.subgroup", "quad <= quads", ONLY_ZEROS),
@@ -129,6 +125,10 @@ const EQUIVALENT: &[(&str, &str, &str)] = &[
     ("dense_cross_entropy_forward.subgroup", "lane % 9u", FIRST_EIGHT_LANES),
     ("dense_cross_entropy_forward.subgroup", "k <= inputs", ONLY_ZEROS),
     ("dense_cross_entropy_forward.subgroup", "min(own, outputs + 1u)", NO_SAMPLE_NO_LOSS),
+    ("dense_relu_backward.subgroup", "lane % 9u", FIRST_EIGHT_LANES),
+    ("dense_relu_backward.subgroup", "n <= batch; n += 4u", ONLY_ZEROS),
+    ("dense_relu_backward.subgroup", "o <= outputs; o += 4u", ONLY_ZEROS),
+    ("dense_relu_backward.subgroup", "select(vec4(1.0), four_at(weight, i)", MEETS_ZEROS),
     ("dense_relu_backward.narrow", "lane % 9u", FIRST_EIGHT_LANES),
     ("dense_relu_backward.narrow", "n <= batch; n += 8u", ONLY_ZEROS),
     ("dense_relu_backward.narrow", "select(vec4(1.0), four_at(weight, i)", MEETS_ZEROS),
