@@ -214,6 +214,7 @@ fn even_conv_blocks() -> impl IntoIterator<Item = ConvReluPool> {
         (33, 1, 28, 28, 4, 5, 4, 2),
         (2, 4, 5, 6, 260, 3, 0, 2),
         (2, 260, 4, 4, 4, 2, 1, 2),
+        (3, 4, 2, 2, 4, 1, 0, 2),
         (1, 1, 30, 31, 2, 3, 2, 15),
     ]
     .map(conv_block)
