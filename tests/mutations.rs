@@ -185,6 +185,7 @@ const EQUIVALENT: &[(&str, &str, &str)] = &[
     ("conv_relu_pool_backward_input_f16.quad", "map_x + 3u", ONLY_ZEROS),
     ("dense_relu_forward_f16.subgroup", "lane % 9u", FIRST_EIGHT_LANES),
     ("dense_relu_forward_f16.subgroup", "k <= inputs", ONLY_ZEROS),
+    ("dense_relu_forward_f16.subgroup", "o + 3u < outputs", BOTH_OR_NONE),
     ("dense_cross_entropy_forward_f16", "o = 1u; o <= outputs", LAST_AGAIN),
     ("dense_cross_entropy_forward_f16", "min(own, outputs + 1u)", NO_SAMPLE_NO_LOSS),
     ("dense_cross_entropy_forward_f16", "o == 1u {", ANY_INVOCATION),
