@@ -130,6 +130,11 @@ impl ConvReluPool {
         self.conv.batch.div_ceil(self.samples_per_chunk())
     }
 
+    /// Floating-point operations that either gradient takes: one position of a window, that of its maximum, has a gradient.
+    fn gradient_flops(&self) -> u64 {
+        2 * (self.windows() * self.weight().iter().product::<usize>()) as u64
+    }
+
     fn max_pool(&self) -> MaxPool {
         let Conv2d { batch, out_channels, .. } = self.conv;
         MaxPool {
@@ -348,9 +353,7 @@ impl Op for ConvReluPoolForward {
     }
 
     fn flops(&self) -> u64 {
-        let [_, _, in_channels, out_channels] = self.0.weight();
-        let positions = self.0.windows() * self.0.pool * self.0.pool;
-        2 * (positions * out_channels * in_channels * self.0.conv.kernel * self.0.conv.kernel) as u64
+        (self.0.pool * self.0.pool) as u64 * self.0.gradient_flops()
     }
 
     fn tolerance(&self) -> f64 {

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{ConvReluPool, ConvReluPoolForward, GPU_TILE, SLICE, Sizes, TILE};
+use super::{ConvReluPool, GPU_TILE, SLICE, Sizes, TILE};
 use crate::op::{MAX_WORKGROUP, Op, Operand, Shader, Variant, shader, sum_tolerance};
 use crate::ops::conv2d::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight};
 use crate::ops::layout::{to_channels_last, to_filters, to_outputs_last, to_planes};
@@ -169,7 +169,7 @@ impl Op for ConvReluPoolBackwardWeight {
     }
 
     fn flops(&self) -> u64 {
-        ConvReluPoolForward(self.0).flops()
+        self.0.gradient_flops()
     }
 
     fn tolerance(&self) -> f64 {
@@ -285,7 +285,7 @@ impl Op for ConvReluPoolBackwardInput {
     }
 
     fn flops(&self) -> u64 {
-        ConvReluPoolForward(self.0).flops()
+        self.0.gradient_flops()
     }
 
     fn tolerance(&self) -> f64 {
