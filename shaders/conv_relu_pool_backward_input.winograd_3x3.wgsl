@@ -114,9 +114,9 @@ fn add(k: u32, l: u32) {
     sums[l * 16u + k] = fma(w[3], vec4(grad.w), fma(w[2], vec4(grad.z), fma(w[1], vec4(grad.y), fma(w[0], vec4(grad.x), sums[l * 16u + k]))));
 }
 
-fn add_sample(l: u32) {
-    add(0u, l); add(1u, l); add(2u, l); add(3u, l); add(4u, l); add(5u, l); add(6u, l); add(7u, l);
-    add(8u, l); add(9u, l); add(10u, l); add(11u, l); add(12u, l); add(13u, l); add(14u, l); add(15u, l);
+/// Adds the products of values `k` in all samples, one after the other, so that the 16 weights stay in registers where there are 32.
+fn add_values(k: u32) {
+    add(k, 0u); add(k, 1u); add(k, 2u); add(k, 3u); add(k, 4u); add(k, 5u); add(k, 6u); add(k, 7u);
 }
 
 /// Turns four values, `step` apart, into the coefficients of their polynomial.
@@ -178,8 +178,10 @@ fn conv_relu_pool_backward_input(
             for (var quad = 0u; quad < select(0u, quads, window_x < pooled_width); quad++) {
                 load_weights(in_quad, quad);
                 load_window(first + lane % 8u, window_y, window_x, quad);
-                add_sample(0u); add_sample(1u); add_sample(2u); add_sample(3u);
-                add_sample(4u); add_sample(5u); add_sample(6u); add_sample(7u);
+                add_values(0u); add_values(1u); add_values(2u); add_values(3u);
+                add_values(4u); add_values(5u); add_values(6u); add_values(7u);
+                add_values(8u); add_values(9u); add_values(10u); add_values(11u);
+                add_values(12u); add_values(13u); add_values(14u); add_values(15u);
             }
             let has_above = window_y > 0u;
             store(0u, first, y, x, in_quad, has_above); store(1u, first + 1u, y, x, in_quad, has_above);

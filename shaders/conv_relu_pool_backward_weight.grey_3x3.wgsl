@@ -8,7 +8,8 @@
 //
 // where argmax holds dy * 2 + dx, with zeros outside the input; the chunks are added in order later. A window sees a patch of
 // 4x4 positions, of which each of the first 8 lanes loads two. Two rows of it are 8 lanes, out of which a shuffle fetches what the
-// maximum of each channel meets, so that there are nine products for a window, not 36. Needs subgroups of 8 lanes or more, one
+// maximum of each channel meets, so that there are nine products for a window, not 36. Two windows are added to a sum at a time.
+// Needs subgroups of 8 lanes or more, one
 // input channel, and a number of output channels that is a multiple of 4.
 // CPU twin: ConvReluPoolBackwardWeight in src/ops/conv_relu_pool/gradients.rs.
 
@@ -41,14 +42,14 @@ fn texel(i: u32) -> vec2<u32> {
     return vec2(i % texels_per_row, i / texels_per_row);
 }
 
-/// The patch, a row in lanes 0 to 3 and another in lanes 4 to 7: rows 0 and 1, 2 and 1, 2 and 3.
-var<private> seen: array<f32, 3>;
+/// Of both windows the patch, a row in lanes 0 to 3 and another in lanes 4 to 7: rows 0 and 1, 2 and 1, 2 and 3.
+var<private> seen: array<f32, 6>;
 
 /// The lanes that have the maxima's positions in rows 0 and 1, for four output channels.
-var<private> places: vec4<u32>;
+var<private> places: array<vec4<u32>, 2>;
 
 /// The gradients of the maxima.
-var<private> grads: vec4<f32>;
+var<private> grads: array<vec4<f32>, 2>;
 
 /// The gradients of four output channels, position by position of the kernel; last that of the bias.
 var<private> sums: array<vec4<f32>, 10>;
@@ -61,33 +62,35 @@ fn input_at(n: u32, y: u32, x: u32) -> f32 {
     return select(0.0, select(two.x, two.y, (i & 1u) != 0u), y < in_height && x < in_width);
 }
 
-fn load_patch(window: u32, lane: u32) {
+fn load_patch(i: u32, window: u32, lane: u32) {
     let n = window / pooled_area;
     let y = window / pooled_width % pooled_height * 2u - before + lane / 4u;
     let x = window % pooled_width * 2u - before + lane % 4u;
-    seen[0] = input_at(n, y, x);
-    seen[2] = input_at(n, y + 2u, x);
-    seen[1] = select(seen[0], seen[2], lane < 4u);
+    let above = input_at(n, y, x);
+    let below = input_at(n, y + 2u, x);
+    seen[i * 3u] = above;
+    seen[i * 3u + 1u] = select(above, below, lane < 4u);
+    seen[i * 3u + 2u] = below;
 }
 
-fn load_grads(window: u32, quad: u32) {
+fn load_grads(i: u32, window: u32, quad: u32, is_there: bool) {
     let code = unpack4xU8(textureLoad(argmax, texel(window * quads + quad)).x);
     let grad = textureLoad(output_grad, texel(window * quads + quad));
-    grads = select(grad, vec4(0.0), code == vec4(255u));
-    places = (code & vec4(2u)) * 2u + (code & vec4(1u));  // some lane where there is no maximum
+    grads[i] = select(vec4(0.0), grad, vec4(is_there) & (code != vec4(255u)));
+    places[i] = (code & vec4(2u)) * 2u + (code & vec4(1u));  // some lane where there is no maximum
 }
 
 /// What the maxima of four output channels meet at a position of the kernel. Rows 1 and 2 have changed places.
-fn input_met(ky: u32, kx: u32) -> vec4<f32> {
-    let row = seen[ky];
-    let lanes = select(places, places ^ vec4(4u), ky == 1u) + kx;
+fn input_met(i: u32, ky: u32, kx: u32) -> vec4<f32> {
+    let row = seen[i * 3u + ky];
+    let lanes = select(places[i], places[i] ^ vec4(4u), ky == 1u) + kx;
     return vec4(subgroupShuffle(row, lanes.x), subgroupShuffle(row, lanes.y), subgroupShuffle(row, lanes.z), subgroupShuffle(row, lanes.w));
 }
 
 /// Adds to the sums of a position of the kernel. `fma` is one instruction where the processor has it.
 fn add_tap(ky: u32, kx: u32) {
     let tap = ky * 3u + kx;
-    sums[tap] = fma(grads, input_met(ky, kx), sums[tap]);
+    sums[tap] = fma(grads[1], input_met(1u, ky, kx), fma(grads[0], input_met(0u, ky, kx), sums[tap]));
 }
 
 @compute @workgroup_size(workgroup_size)
@@ -100,13 +103,16 @@ fn conv_relu_pool_backward_weight(
     let chunk = group.z;
     let quad = group.y * workgroup_size + local;
     let end = min((chunk + 1u) * samples_per_chunk, batch) * pooled_area;
-    for (var window = chunk * samples_per_chunk * pooled_area; window < end; window++) {
-        load_patch(window, lane % 8u);
-        load_grads(window, quad);
+    for (var window = chunk * samples_per_chunk * pooled_area; window < end; window += 2u) {
+        let next = min(window + 1u, end - 1u);
+        load_patch(0u, window, lane % 8u);
+        load_patch(1u, next, lane % 8u);
+        load_grads(0u, window, quad, true);
+        load_grads(1u, next, quad, next > window);
         add_tap(0u, 0u); add_tap(0u, 1u); add_tap(0u, 2u);
         add_tap(1u, 0u); add_tap(1u, 1u); add_tap(1u, 2u);
         add_tap(2u, 0u); add_tap(2u, 1u); add_tap(2u, 2u);
-        sums[9] += grads;
+        sums[9] += grads[0] + grads[1];
     }
     if quad >= quads { return; }
     let first = chunk * 9u * quads + quad;

@@ -9,7 +9,7 @@
 // where argmax holds dy * 2 + dx, with zeros outside the input; the chunks are added in order later. A window sees a patch of
 // 4x4 positions, of which each of the first 8 lanes loads two. Two rows of it are 8 lanes, out of which a shuffle fetches what the
 // maximum of each channel meets, so that there are nine products for a window, not 36. All nine positions of the kernel are
-// unrolled, so that a float once loaded serves in all of its products. Needs subgroups of 8 lanes or more, and numbers of
+// unrolled, so that a float once loaded serves in all of its products, and two windows are added to a sum at a time. Needs subgroups of 8 lanes or more, and numbers of
 // channels that are multiples of 4.
 // CPU twin: ConvReluPoolBackwardWeight in src/ops/conv_relu_pool/gradients.rs.
 
@@ -43,14 +43,14 @@ fn texel(i: u32) -> vec2<u32> {
     return vec2(i % texels_per_row, i / texels_per_row);
 }
 
-/// Four channels of the patch, a row in lanes 0 to 3 and another in lanes 4 to 7: rows 0 and 1, 2 and 1, 2 and 3.
-var<private> seen: array<vec4<f32>, 3>;
+/// Of both windows four channels of the patch, a row in lanes 0 to 3 and another in lanes 4 to 7: rows 0 and 1, 2 and 1, 2 and 3.
+var<private> seen: array<vec4<f32>, 6>;
 
 /// The lanes that have the maxima's positions in rows 0 and 1, for four output channels.
-var<private> places: vec4<u32>;
+var<private> places: array<vec4<u32>, 2>;
 
 /// The gradients of the maxima.
-var<private> grads: vec4<f32>;
+var<private> grads: array<vec4<f32>, 2>;
 
 /// For each position of the kernel, the gradients of four output channels for each of four input channels.
 var<private> sums: array<mat4x4<f32>, 9>;
@@ -61,34 +61,41 @@ fn input_at(n: u32, y: u32, x: u32, in_quad: u32) -> vec4<f32> {
     return select(vec4(0.0), textureLoad(input, texel(((n * in_height + y) * in_width + x) * in_quads + in_quad)), inside);
 }
 
-fn load_patch(window: u32, lane: u32, in_quad: u32) {
+fn load_patch(i: u32, window: u32, lane: u32, in_quad: u32) {
     let n = window / pooled_area;
     let y = window / pooled_width % pooled_height * 2u - before + lane / 4u;
     let x = window % pooled_width * 2u - before + lane % 4u;
-    seen[0] = input_at(n, y, x, in_quad);
-    seen[2] = input_at(n, y + 2u, x, in_quad);
-    seen[1] = select(seen[0], seen[2], lane < 4u);
+    let above = input_at(n, y, x, in_quad);
+    let below = input_at(n, y + 2u, x, in_quad);
+    seen[i * 3u] = above;
+    seen[i * 3u + 1u] = select(above, below, lane < 4u);
+    seen[i * 3u + 2u] = below;
 }
 
-fn load_grads(window: u32, quad: u32) {
+fn load_grads(i: u32, window: u32, quad: u32, is_there: bool) {
     let code = unpack4xU8(textureLoad(argmax, texel(window * quads + quad)).x);
     let grad = textureLoad(output_grad, texel(window * quads + quad));
-    grads = select(grad, vec4(0.0), code == vec4(255u));
-    places = (code & vec4(2u)) * 2u + (code & vec4(1u));  // some lane where there is no maximum
+    grads[i] = select(vec4(0.0), grad, vec4(is_there) & (code != vec4(255u)));
+    places[i] = (code & vec4(2u)) * 2u + (code & vec4(1u));  // some lane where there is no maximum
 }
 
 /// Channel `c` of what the maxima of four output channels meet at a position of the kernel. Rows 1 and 2 have changed places.
-fn input_met(ky: u32, kx: u32, c: u32) -> vec4<f32> {
-    let row = seen[ky][c];
-    let lanes = select(places, places ^ vec4(4u), ky == 1u) + kx;
+fn input_met(i: u32, ky: u32, kx: u32, c: u32) -> vec4<f32> {
+    let row = seen[i * 3u + ky][c];
+    let lanes = select(places[i], places[i] ^ vec4(4u), ky == 1u) + kx;
     return vec4(subgroupShuffle(row, lanes.x), subgroupShuffle(row, lanes.y), subgroupShuffle(row, lanes.z), subgroupShuffle(row, lanes.w));
 }
 
-/// Adds to the sums of a position of the kernel. `fma` is one instruction where the processor has it.
+/// `sum` and the products of channel `c`. `fma` is one instruction where the processor has it.
+fn add(ky: u32, kx: u32, c: u32, sum: vec4<f32>) -> vec4<f32> {
+    return fma(grads[1], input_met(1u, ky, kx, c), fma(grads[0], input_met(0u, ky, kx, c), sum));
+}
+
+/// Adds to the sums of a position of the kernel.
 fn add_tap(ky: u32, kx: u32) {
     let tap = ky * 3u + kx;
     let s = sums[tap];
-    sums[tap] = mat4x4(fma(grads, input_met(ky, kx, 0u), s[0]), fma(grads, input_met(ky, kx, 1u), s[1]), fma(grads, input_met(ky, kx, 2u), s[2]), fma(grads, input_met(ky, kx, 3u), s[3]));
+    sums[tap] = mat4x4(add(ky, kx, 0u, s[0]), add(ky, kx, 1u, s[1]), add(ky, kx, 2u, s[2]), add(ky, kx, 3u, s[3]));
 }
 
 fn store(chunk: u32, tap: u32, in_quad: u32, quad: u32) {
@@ -113,13 +120,16 @@ fn conv_relu_pool_backward_weight(
 
     var bias_grad = vec4(0.0);
     let end = min((chunk + 1u) * samples_per_chunk, batch) * pooled_area;
-    for (var window = chunk * samples_per_chunk * pooled_area; window < end; window++) {
-        load_patch(window, lane % 8u, in_quad);
-        load_grads(window, quad);
+    for (var window = chunk * samples_per_chunk * pooled_area; window < end; window += 2u) {
+        let next = min(window + 1u, end - 1u);
+        load_patch(0u, window, lane % 8u, in_quad);
+        load_patch(1u, next, lane % 8u, in_quad);
+        load_grads(0u, window, quad, true);
+        load_grads(1u, next, quad, next > window);
         add_tap(0u, 0u); add_tap(0u, 1u); add_tap(0u, 2u);
         add_tap(1u, 0u); add_tap(1u, 1u); add_tap(1u, 2u);
         add_tap(2u, 0u); add_tap(2u, 1u); add_tap(2u, 2u);
-        bias_grad += grads;
+        bias_grad += grads[0] + grads[1];
     }
     store(chunk, 0u, in_quad, quad); store(chunk, 1u, in_quad, quad); store(chunk, 2u, in_quad, quad);
     store(chunk, 3u, in_quad, quad); store(chunk, 4u, in_quad, quad); store(chunk, 5u, in_quad, quad);

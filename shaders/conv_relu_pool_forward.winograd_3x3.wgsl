@@ -1,4 +1,4 @@
-// Convolution by kernels of 3x3 with stride 1 and bias, ReLU and max-pooling over windows of 2x2; a workgroup for 8 windows, in
+// Convolution by kernels of 3x3 with stride 1 and bias, ReLU and max-pooling over windows of 2x2; a workgroup for 16 windows, in
 // which each invocation has four neighbouring channels.
 //
 //   map[n,y,x,o]      = bias[o] + sum over ky, kx, c of input[n, y + ky - before, x + kx - before, c] * weight[ky,kx,c,o]
@@ -12,8 +12,8 @@
 //
 // The first three together are the left sum; the second without the third and the fourth is the right one (Winograd, Arithmetic
 // Complexity of Computations, 1980). Each of the four is summed over input channels and over the kernel's rows before. Four
-// input channels at a time, each of the first 8 lanes loads the patch of one window, which is broadcast to the others. Needs
-// subgroups of 8 lanes or more, and numbers of channels that are multiples of 4.
+// input channels at a time, each of the first 8 lanes loads the patch of one window, which is broadcast to the others, and then
+// that of another. Needs subgroups of 8 lanes or more, and numbers of channels that are multiples of 4.
 // CPU twin: ConvReluPoolForward in src/ops/conv_relu_pool.rs.
 
 override batch: u32;
@@ -52,8 +52,8 @@ var<private> seen: array<vec4<f32>, 16>;
 /// The second factors, for each row of the kernel: those of four output channels for each of four input channels.
 var<private> weights: array<mat4x4<f32>, 12>;
 
-/// For each of 8 windows the sums of the four products, in the upper row of the window and in the lower.
-var<private> sums: array<vec4<f32>, 64>;
+/// For each of 16 windows the sums of the four products, in the upper row of the window and in the lower.
+var<private> sums: array<vec4<f32>, 128>;
 
 /// Four channels of a position; 0 outside the map. What is above and to the left of it wraps round to huge numbers.
 fn input_at(n: u32, y: u32, x: u32, in_quad: u32) -> vec4<f32> {
@@ -105,10 +105,10 @@ fn add(i: u32, inputs: vec4<f32>, sum: vec4<f32>) -> vec4<f32> {
 
 /// Adds the `k`th of the four products in all rows of window `l`.
 fn add_products(k: u32, l: u32) {
-    let first = subgroupShuffle(seen[k], l);
-    let second = subgroupShuffle(seen[k + 4u], l);
-    let third = subgroupShuffle(seen[k + 8u], l);
-    let fourth = subgroupShuffle(seen[k + 12u], l);
+    let first = subgroupShuffle(seen[k], l % 8u);
+    let second = subgroupShuffle(seen[k + 4u], l % 8u);
+    let third = subgroupShuffle(seen[k + 8u], l % 8u);
+    let fourth = subgroupShuffle(seen[k + 12u], l % 8u);
     let i = l * 8u + k;
     sums[i] = add(k + 8u, third, add(k + 4u, second, add(k, first, sums[i])));
     sums[i + 4u] = add(k + 8u, fourth, add(k + 4u, third, add(k, second, sums[i + 4u])));
@@ -144,16 +144,22 @@ fn conv_relu_pool_forward(
 ) {
     // No invocation may leave early: those beyond the last channel help to load inputs, and store nothing.
     let quad = group.z * workgroup_size + local;
-    let first = (group.x + group.y * groups.x) * 8u;
+    let first = (group.x + group.y * groups.x) * 16u;
 
     for (var in_quad = 0u; in_quad < in_quads; in_quad++) {
         load_weights(0u, in_quad, quad); load_weights(1u, in_quad, quad); load_weights(2u, in_quad, quad);
         load_window(first + lane % 8u, in_quad);
         add_window(0u); add_window(1u); add_window(2u); add_window(3u);
         add_window(4u); add_window(5u); add_window(6u); add_window(7u);
+        load_window(first + 8u + lane % 8u, in_quad);
+        add_window(8u); add_window(9u); add_window(10u); add_window(11u);
+        add_window(12u); add_window(13u); add_window(14u); add_window(15u);
     }
     let four = bias[quad];
     store(0u, first, quad, four); store(1u, first + 1u, quad, four); store(2u, first + 2u, quad, four);
     store(3u, first + 3u, quad, four); store(4u, first + 4u, quad, four); store(5u, first + 5u, quad, four);
-    store(6u, first + 6u, quad, four); store(7u, first + 7u, quad, four);
+    store(6u, first + 6u, quad, four); store(7u, first + 7u, quad, four); store(8u, first + 8u, quad, four);
+    store(9u, first + 9u, quad, four); store(10u, first + 10u, quad, four); store(11u, first + 11u, quad, four);
+    store(12u, first + 12u, quad, four); store(13u, first + 13u, quad, four); store(14u, first + 14u, quad, four);
+    store(15u, first + 15u, quad, four);
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use crate::executor::{Counters, Executor, Observer, Pending, ensure_fits, free_host_memory};
+use crate::executor::{Counters, Executor, Observer, Pending, ensure_memory_suffices, free_host_memory};
 use crate::plan::{Phase, Plan, TensorId};
 use crate::tensor::HostTensor;
 use crate::trace::{Span, Track};
@@ -40,7 +40,7 @@ impl CpuExecutor {
     /// # Errors
     /// Where they take more memory than is free.
     pub fn new(plan: Plan) -> Result<Self> {
-        ensure_fits(&plan, u64::MAX, free_host_memory(), "the CPU")?;
+        ensure_memory_suffices(&plan, plan.size_bytes(), free_host_memory(), "the CPU")?;
         // Parts have memory of their own too: the ops that take the whole are rare, and copying is cheap beside them.
         let initial = |spec: &crate::plan::TensorSpec| match &spec.initial {
             Some(words) => HostTensor::from_words(spec.dtype, spec.shape.clone(), words.to_vec()),

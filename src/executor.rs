@@ -1,5 +1,6 @@
 //! What runs a plan: the interface that the GPU and the CPU share.
 
+use std::cmp::Reverse;
 use std::ops::ControlFlow;
 use std::pin::Pin;
 
@@ -90,45 +91,51 @@ pub trait Executor {
     fn counters(&self) -> Counters;
 }
 
-/// Refuses a plan that does not fit, naming the layer and its shapes, before anything is allocated.
-///
-/// `tensor_bytes` is the largest tensor that can be, `total_bytes` what all may take where that is known.
-pub(crate) fn ensure_fits(plan: &Plan, tensor_bytes: u64, total_bytes: Option<u64>, who: &str) -> Result<()> {
-    let describe = |id: TensorId| {
-        let spec = plan.tensor(id);
-        let size = mebibytes(spec.size_bytes());
-        for call in plan.train.iter().chain(&plan.evaluate) {
-            let operands = call.op.operands();
-            let written = operands.iter().zip(&call.tensors).find(|(operand, at)| **at == id && operand.is_written());
-            if let Some((operand, _)) = written {
-                let (layer, input, output) = (&call.layer, &operands[0].shape, &operand.shape);
-                return format!("layer {layer} from {input} to {output}: `{}` takes {size}", spec.name);
-            }
-        }
-        format!("`{}` of shape {} takes {size}", spec.name, spec.shape)
-    };
-    // The first of the largest.
-    let by_size = |id: &TensorId| std::cmp::Reverse(plan.tensor(*id).size_bytes());
-    let Some(largest) = (0..plan.tensors.len()).map(TensorId).min_by_key(by_size) else {
-        return Ok(());
-    };
+/// Refuses a plan with a tensor of more bytes than one may have, naming its layer and shapes, before anything is allocated.
+pub(crate) fn ensure_tensors_fit(plan: &Plan, most_bytes: u64, who: &str) -> Result<()> {
+    let Some(largest) = largest(plan) else { return Ok(()) };
     ensure!(
-        plan.tensor(largest).size_bytes() <= tensor_bytes,
+        plan.tensor(largest).size_bytes() <= most_bytes,
         "the plan does not fit on {who}: {}, and the largest tensor there may take {}; make the batch or the layer smaller",
-        describe(largest),
-        mebibytes(tensor_bytes)
+        describe(plan, largest),
+        mebibytes(most_bytes)
     );
-    if let Some(total_bytes) = total_bytes {
-        ensure!(
-            plan.size_bytes() <= total_bytes,
-            "the plan does not fit on {who}: its tensors take {} in all and {} are free; the largest, {}; make the batch \
-             or the layer smaller",
-            mebibytes(plan.size_bytes()),
-            mebibytes(total_bytes),
-            describe(largest)
-        );
-    }
     Ok(())
+}
+
+/// Refuses a plan that takes more bytes than are free, where that is known, naming the layer and the shapes of its largest
+/// tensor, before anything is allocated.
+pub(crate) fn ensure_memory_suffices(plan: &Plan, bytes: u64, free: Option<u64>, who: &str) -> Result<()> {
+    let (Some(free), Some(largest)) = (free, largest(plan)) else { return Ok(()) };
+    ensure!(
+        bytes <= free,
+        "the plan does not fit on {who}: it takes {} in all and {} are free; the largest, {}; make the batch or the layer \
+         smaller",
+        mebibytes(bytes),
+        mebibytes(free),
+        describe(plan, largest)
+    );
+    Ok(())
+}
+
+/// The first of the largest tensors of a plan.
+fn largest(plan: &Plan) -> Option<TensorId> {
+    (0..plan.tensors.len()).map(TensorId).min_by_key(|id| Reverse(plan.tensor(*id).size_bytes()))
+}
+
+/// A tensor's size, and the layer that writes it.
+fn describe(plan: &Plan, id: TensorId) -> String {
+    let spec = plan.tensor(id);
+    let size = mebibytes(spec.size_bytes());
+    for call in plan.train.iter().chain(&plan.evaluate) {
+        let operands = call.op.operands();
+        let written = operands.iter().zip(&call.tensors).find(|(operand, at)| **at == id && operand.is_written());
+        if let Some((operand, _)) = written {
+            let (layer, input, output) = (&call.layer, &operands[0].shape, &operand.shape);
+            return format!("layer {layer} from {input} to {output}: `{}` takes {size}", spec.name);
+        }
+    }
+    format!("`{}` of shape {} takes {size}", spec.name, spec.shape)
 }
 
 fn mebibytes(bytes: u64) -> String {

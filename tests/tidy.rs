@@ -191,7 +191,7 @@ fn every_shader_names_its_cpu_twin_and_describes_its_bindings() {
 /// A shader is valid as it lies on disk, so what several need stands in each of them.
 #[test]
 fn functions_that_several_shaders_need_have_one_text() {
-    for name in ["texel", "four_at", "two_at", "threefry"] {
+    for name in ["texel", "four_at", "two_at", "threefry", "load_grads"] {
         let mut by_signature: BTreeMap<&str, BTreeMap<&str, Vec<&str>>> = BTreeMap::new();
         for (_, variant) in shaders() {
             let Some(start) = variant.shader.source.find(&format!("\nfn {name}(")) else { continue };

@@ -4,14 +4,16 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::{ControlFlow, Range};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
 
 use super::Gpu;
 use super::adapters::{AdapterKind, Backend};
 use super::kernel::{Dispatch, Kernel, choose_variant, encode, leave_out_copies, staging_buffer, storage_buffer};
 use super::texture::{self, Textures};
-use crate::executor::{Counters, Executor, Observer, Pending, Unobserved, ensure_fits, free_host_memory};
+use crate::executor::{
+    Counters, Executor, Observer, Pending, Unobserved, ensure_memory_suffices, ensure_tensors_fit, free_host_memory,
+};
 use crate::op::{Op, Variant, variant_label};
 use crate::plan::{Call, Phase, Plan, TensorId};
 use crate::tensor::HostTensor;
@@ -83,19 +85,13 @@ impl GpuExecutor {
     /// Where the plan does not fit on the adapter, a shader does not compile, or memory runs out.
     pub async fn new(gpu: &Gpu, plan: Plan) -> Result<Self> {
         let info = gpu.info();
-        let free = if info.kind == AdapterKind::Software { free_host_memory() } else { None };
-        ensure_fits(&plan, info.max_tensor_bytes, free, &info.to_string())?;
+        ensure_tensors_fit(&plan, info.max_tensor_bytes, &info.to_string())?;
 
         let calls: Vec<&Call> = plan.train.iter().chain(&plan.evaluate).collect();
         let variants = calls.iter().map(|call| choose_variant(gpu, call.op.as_ref())).collect::<Result<Vec<_>>>()?;
         let memory_bytes = plan.size_bytes() + textures_bytes(&calls, &variants);
-        ensure!(
-            free.is_none_or(|free| memory_bytes <= free),
-            "the plan does not fit on {info}: its tensors, with those that kernels read as textures, take {} MiB and {} MiB \
-             are free; make the batch smaller",
-            memory_bytes >> 20,
-            free.unwrap_or_default() >> 20
-        );
+        let free_bytes = if info.kind == AdapterKind::Software { free_host_memory() } else { None };
+        ensure_memory_suffices(&plan, memory_bytes, free_bytes, &info.to_string())?;
         let kernels = kernels(gpu, &calls, variants).await?;
 
         let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);

@@ -308,7 +308,7 @@ impl Op for ConvReluPoolForward {
             &["input", "weight"],
             [
                 (Sizes::Grey3x3, self.tiled(shader!("conv_relu_pool_forward.grey_3x3"), 8 * TILE)),
-                (Sizes::Quads3x3, self.tiled(shader!("conv_relu_pool_forward.winograd_3x3"), TILE)),
+                (Sizes::Quads3x3, self.tiled(shader!("conv_relu_pool_forward.winograd_3x3"), 2 * TILE)),
                 (Sizes::Quads, self.tiled(shader!("conv_relu_pool_forward.quad"), TILE)),
                 (Sizes::OutQuads, self.tiled(shader!("conv_relu_pool_forward.quad_out"), TILE)),
                 (Sizes::Any, self.tiled(shader!("conv_relu_pool_forward.subgroup"), TILE)),
