@@ -178,10 +178,8 @@ fn conv_relu_pool_backward_input(
             for (var quad = 0u; quad < select(0u, quads, window_x < pooled_width); quad++) {
                 load_weights(in_quad, quad);
                 load_window(first + lane % 8u, window_y, window_x, quad);
-                add_values(0u); add_values(1u); add_values(2u); add_values(3u);
-                add_values(4u); add_values(5u); add_values(6u); add_values(7u);
-                add_values(8u); add_values(9u); add_values(10u); add_values(11u);
-                add_values(12u); add_values(13u); add_values(14u); add_values(15u);
+                add_values(0u); add_values(1u); add_values(2u); add_values(3u); add_values(4u); add_values(5u); add_values(6u); add_values(7u);
+                add_values(8u); add_values(9u); add_values(10u); add_values(11u); add_values(12u); add_values(13u); add_values(14u); add_values(15u);
             }
             let has_above = window_y > 0u;
             store(0u, first, y, x, in_quad, has_above); store(1u, first + 1u, y, x, in_quad, has_above);

@@ -43,7 +43,7 @@ fn texel(i: u32) -> vec2<u32> {
 }
 
 /// Of both windows the patch, a row in lanes 0 to 3 and another in lanes 4 to 7: rows 0 and 1, 2 and 1, 2 and 3.
-var<private> seen: array<f32, 6>;
+var<private> seen: array<array<f32, 3>, 2>;
 
 /// The lanes that have the maxima's positions in rows 0 and 1, for four output channels.
 var<private> places: array<vec4<u32>, 2>;
@@ -68,9 +68,7 @@ fn load_patch(i: u32, window: u32, lane: u32) {
     let x = window % pooled_width * 2u - before + lane % 4u;
     let above = input_at(n, y, x);
     let below = input_at(n, y + 2u, x);
-    seen[i * 3u] = above;
-    seen[i * 3u + 1u] = select(above, below, lane < 4u);
-    seen[i * 3u + 2u] = below;
+    seen[i] = array(above, select(above, below, lane < 4u), below);
 }
 
 fn load_grads(i: u32, window: u32, quad: u32, is_there: bool) {
@@ -82,7 +80,7 @@ fn load_grads(i: u32, window: u32, quad: u32, is_there: bool) {
 
 /// What the maxima of four output channels meet at a position of the kernel. Rows 1 and 2 have changed places.
 fn input_met(i: u32, ky: u32, kx: u32) -> vec4<f32> {
-    let row = seen[i * 3u + ky];
+    let row = seen[i][ky];
     let lanes = select(places[i], places[i] ^ vec4(4u), ky == 1u) + kx;
     return vec4(subgroupShuffle(row, lanes.x), subgroupShuffle(row, lanes.y), subgroupShuffle(row, lanes.z), subgroupShuffle(row, lanes.w));
 }
