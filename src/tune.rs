@@ -1,7 +1,7 @@
 //! The tuner: which variant of each op is the fastest on an adapter, found by the one measuring routine and kept in a file.
 //!
 //! A candidate is checked against its reference before it is timed; one that computes something wrong is never chosen. What
-//! was found holds for an adapter, its driver's version and this crate's: a file of others is of no use and is not read.
+//! was found holds for an adapter, its driver's version and this crate's: a file of others is of no use and is ignored.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -29,7 +29,7 @@ const MARGIN: f64 = 0.03;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tuning {
     schema: u32,
-    /// The version of this crate.
+    /// The version and the commit of this crate, whose shaders were timed.
     version: String,
     /// The adapter, its driver and version.
     adapter: String,
@@ -61,7 +61,7 @@ pub struct Tried {
 impl Tuning {
     /// Nothing found yet.
     pub fn new(info: &AdapterInfo) -> Self {
-        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let version = concat!(env!("CARGO_PKG_VERSION"), " ", env!("GPU_DIGITS_COMMIT")).to_owned();
         Self { schema: SCHEMA, version, adapter: info.to_string(), choices: BTreeMap::new() }
     }
 

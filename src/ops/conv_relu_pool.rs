@@ -307,7 +307,13 @@ impl Op for ConvReluPoolForward {
         let mut variants = self.0.fast(
             &["input", "weight"],
             [
-                (Sizes::Grey3x3, self.tiled(shader!("conv_relu_pool_forward.grey_3x3"), 8 * TILE)),
+                (
+                    Sizes::Grey3x3,
+                    Variant {
+                        iterations: TILE as u64,
+                        ..self.tiled(shader!("conv_relu_pool_forward.grey_3x3"), TILE * TILE)
+                    },
+                ),
                 (Sizes::Quads3x3, self.tiled(shader!("conv_relu_pool_forward.winograd_3x3"), 2 * TILE)),
                 (Sizes::Quads, self.tiled(shader!("conv_relu_pool_forward.quad"), TILE)),
                 (Sizes::OutQuads, self.tiled(shader!("conv_relu_pool_forward.quad_out"), TILE)),

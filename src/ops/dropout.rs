@@ -16,6 +16,9 @@ use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::HostTensor;
 
+/// Rounds of the generator, for each number.
+pub(super) const THREEFRY_ROUNDS: usize = 20;
+
 /// A rate at which the first element of a test of one element in layer 1 is just kept: its bits are the threshold.
 pub(super) const BOUNDARY_RATE: f64 = 14_777_959.0 / (1 << 24) as f64;
 
@@ -73,7 +76,7 @@ impl Op for DropoutApply {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        vec![Variant::linear(shader!("dropout_apply"), self.length, 0)]
+        vec![Variant::linear(shader!("dropout_apply"), self.length, THREEFRY_ROUNDS)]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

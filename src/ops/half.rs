@@ -10,7 +10,7 @@
 //! 32 bits, divide by both.
 
 use super::batch::BatchGather;
-use super::dropout::DropoutApply;
+use super::dropout::{DropoutApply, THREEFRY_ROUNDS};
 use crate::op::{Cost, Op, Operand, Variant, shader};
 use crate::random::Random;
 use crate::tensor::DType::{F16, F32, U32};
@@ -198,7 +198,7 @@ impl InHalf for DropoutApply {
     const HALVES: &'static [&'static str] = &["input", "output"];
 
     fn half_variants(&self) -> Vec<Variant> {
-        vec![Variant::linear(shader!("dropout_apply_f16"), self.length / 2, 0)]
+        vec![Variant::linear(shader!("dropout_apply_f16"), self.length / 2, 2 * THREEFRY_ROUNDS)]
     }
 }
 

@@ -207,7 +207,9 @@ impl ConvReluPoolBackwardInput {
         let Conv2d { batch, in_channels, in_height, in_width, .. } = self.0.conv;
         let [_, pooled_height, pooled_width, _] = self.0.output();
         let (size, blocks) = ConvReluPool::workgroup(in_channels.div_ceil(4));
-        let of_windows = pooled_height * (1 + (pooled_width + 1) + pooled_width * self.0.quads());
+        // At the end of each window, two loops move what is held and take the sums back to 0.
+        let of_moves = TILE * (8 + 16);
+        let of_windows = pooled_height * (1 + (pooled_width + 1) * (1 + of_moves) + pooled_width * self.0.quads());
         let of_zeros = TILE * (1 + in_height * (1 + in_width));
         let shader = shader!("conv_relu_pool_backward_input.winograd_3x3");
         Variant::tiled(shader, batch.div_ceil(TILE), size, of_windows + of_zeros).repeated(blocks)
