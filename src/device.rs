@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::cpu::CpuExecutor;
 use crate::executor::Executor;
@@ -26,10 +26,11 @@ pub enum DeviceChoice {
 }
 
 impl FromStr for DeviceChoice {
-    type Err = std::convert::Infallible;
+    type Err = anyhow::Error;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let lower = text.to_lowercase();
+    fn from_str(text: &str) -> Result<Self> {
+        let lower = text.trim().to_lowercase();
+        ensure!(!lower.is_empty(), "a device without a name; `gpu-digits devices` lists what there is");
         let backend = Backend::ALL.into_iter().find(|backend| backend.name() == lower);
         Ok(match (lower.as_str(), backend, lower.parse()) {
             ("auto", ..) => Self::Auto,
@@ -38,6 +39,19 @@ impl FromStr for DeviceChoice {
             (_, _, Ok(index)) => Self::Index(index),
             _ => Self::Name(lower),
         })
+    }
+}
+
+impl fmt::Display for DeviceChoice {
+    /// As [`FromStr`] reads it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Backend(backend) => f.write_str(backend.name()),
+            Self::Index(index) => write!(f, "{index}"),
+            Self::Name(name) => f.write_str(name),
+        }
     }
 }
 
@@ -59,10 +73,11 @@ impl Device {
         match choice {
             DeviceChoice::Cpu => Ok(Self::Cpu),
             DeviceChoice::Auto => {
+                let is_hardware = |adapter: &Adapter| adapter.info.kind != AdapterKind::Software;
                 let mut found = best(adapters_up_to(Backend::Dx12).await);
-                if found.is_none() {
-                    // Software GL has no subgroups: it trains ten times slower than the CPU executor.
-                    found = best(adapters().await).filter(|adapter| adapter.info.kind != AdapterKind::Software);
+                if !found.as_ref().is_some_and(is_hardware) {
+                    // Software GL is no choice: it has no subgroups, and trains slower than the CPU executor.
+                    found = best(adapters().await).filter(is_hardware).or(found);
                 }
                 match found {
                     Some(adapter) => open(&adapter).await,

@@ -7,9 +7,16 @@ use anyhow::{Context, Result};
 
 /// Writes a file beside its place and renames it, so that nothing is lost or half there when the program ends early.
 ///
+/// A link stays one, and its target is written; what is no file, such as a pipe or `/dev/stdout`, is written to as it is.
+///
 /// # Errors
 /// Where the folder cannot be written to.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let target = fs::canonicalize(path);
+    let path = target.as_deref().unwrap_or(path);
+    if fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
+        return fs::write(path, bytes).with_context(|| format!("cannot write to {}", path.display()));
+    }
     let mut name = path.file_name().unwrap_or_default().to_owned();
     // Another process that writes the same file has another name for its part.
     name.push(format!(".{}.partial", std::process::id()));

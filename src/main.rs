@@ -3,15 +3,19 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use gpu_digits::{cli::Cli, commands};
+use gpu_digits::cli::{Cli, Command};
+use gpu_digits::commands;
 
 /// The exit code of a command that could not be carried out; clap uses the same for wrong usage.
 const CANNOT: u8 = 2;
 
 fn main() -> ExitCode {
-    // `gpu-digits devices | head -1` ends quietly, as other programs do.
-    sigpipe::reset();
-    match pollster::block_on(commands::run(Cli::parse())) {
+    let cli = Cli::parse();
+    // `gpu-digits devices | head -1` ends quietly, as other programs do; training goes on without its reader.
+    if !matches!(cli.command, Command::Train(_)) {
+        sigpipe::reset();
+    }
+    match pollster::block_on(commands::run(cli)) {
         Ok(verdict) => verdict.into(),
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -54,7 +54,7 @@ impl Optimizer {
     }
 }
 
-/// In what activations and their gradients lie in memory, see [`half`](crate::ops::half).
+/// The floats in which activations and their gradients lie in memory, see [`half`](crate::ops::half).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
@@ -89,7 +89,7 @@ pub struct PlanConfig {
     pub optimizer: Option<Optimizer>,
     /// Whether to take fused ops where the model's layers allow it: fewer and fatter calls, for GPUs.
     pub fuse: bool,
-    /// In what activations and their gradients lie in memory; 16-bit floats go with fused ops only.
+    /// The floats in which activations and their gradients lie in memory; 16-bit floats go with fused ops only.
     pub precision: Precision,
 }
 

@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -66,7 +66,7 @@ pub struct Settings {
     pub batch_size: usize,
     /// The optimizer and its numbers.
     pub optimizer: String,
-    /// In what activations and their gradients lay in memory; `f32` in runs from before there was a choice.
+    /// The floats in which activations and their gradients lay in memory; `f32` in runs from before there was a choice.
     #[serde(default)]
     pub precision: Precision,
     /// The highest learning rate.
@@ -179,7 +179,7 @@ pub struct EpochRow {
     pub validation_loss: Option<f64>,
     /// Share of them recognised.
     pub validation_accuracy: Option<f64>,
-    /// Seconds of training; in the run's first epoch those after the first step, which is told apart.
+    /// Seconds of training; in the run's first epoch those after the first step, which is reported separately.
     pub seconds: f64,
     /// Images trained on a second in that time.
     pub images_per_second: f64,
@@ -223,17 +223,46 @@ impl RunFolder {
     /// # Errors
     /// Where it cannot be made, or holds a run.
     pub fn create(path: Option<&Path>) -> Result<Self> {
-        let path = path.map_or_else(|| Path::new("runs").join(now().replace(':', "-")), Path::to_owned);
+        let path = match path {
+            Some(path) => path.to_owned(),
+            None => Self::make_new()?,
+        };
+        Self::ensure_free(&path)?;
         let name = path.display();
-        ensure!(
-            !path.join("run.json").exists(),
-            "{name} holds a run already, which is not overwritten; give another folder with --out, or remove it"
-        );
         fs::create_dir_all(&path)
             .with_context(|| format!("cannot make the run folder {name}; give another with --out"))?;
         let metrics = File::create(path.join("metrics.jsonl"))
             .with_context(|| format!("cannot write to the run folder {name}; give another with --out"))?;
         Ok(Self { path, metrics })
+    }
+
+    /// Makes a folder of the time under `runs/`, numbered where another run began in the same second.
+    fn make_new() -> Result<PathBuf> {
+        let (runs, time) = (Path::new("runs"), now().replace(':', "-"));
+        let cannot = "cannot make a run folder under runs/; give one with --out";
+        fs::create_dir_all(runs).context(cannot)?;
+        let names = std::iter::once(time.clone()).chain((2..).map(|number| format!("{time}-{number}")));
+        for path in names.map(|name| runs.join(name)) {
+            match fs::create_dir(&path) {
+                Ok(()) => return Ok(path),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error).context(cannot),
+            }
+        }
+        unreachable!("there is no last number")
+    }
+
+    /// Refuses a folder that holds a run.
+    ///
+    /// # Errors
+    /// Where it does.
+    pub fn ensure_free(path: &Path) -> Result<()> {
+        ensure!(
+            !path.join("run.json").exists(),
+            "{} holds a run already, which is not overwritten; give another folder with --out, or remove it",
+            path.display()
+        );
+        Ok(())
     }
 
     /// Where it is.

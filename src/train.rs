@@ -40,7 +40,7 @@ pub struct TrainConfig {
     pub validation: usize,
     /// Whether to take fused ops where the model allows it; none for what suits the device.
     pub fuse: Option<bool>,
-    /// In what activations and their gradients lie in memory.
+    /// The floats in which activations and their gradients lie in memory.
     pub precision: Precision,
 }
 
@@ -266,7 +266,7 @@ impl Trainer {
         const WARM_UP_STEPS: usize = 3;
         let needed = WARM_UP_STEPS + steps;
         let there = self.steps_of_next_epoch();
-        ensure!(there >= needed, "a timeline needs {needed} steps and the epoch has {there}; leave out --trace");
+        ensure!(there >= needed, "a timeline needs {needed} steps and the epoch has {there}");
         self.write_order(&self.next_order(needed));
         self.executor.run(Phase::Train, WARM_UP_STEPS, &mut Unobserved).await?;
         self.executor.trace(Phase::Train, steps).await

@@ -71,7 +71,7 @@ fn parameters_of(bytes: &[u8], model: &Model, path: &Path) -> Result<Vec<HostTen
     let file = SafeTensors::deserialize(bytes).with_context(|| not_safetensors(path))?;
     let wanted = model.parameters();
     if let Some(extra) = file.names().into_iter().find(|name| wanted.iter().all(|(wanted, _)| wanted != name)) {
-        bail!("{} holds a tensor `{extra}`, which the model `{model}` has not", path.display());
+        bail!("{} holds a tensor `{extra}`, which the model `{model}` does not have", path.display());
     }
     let read = |(name, shape): &(String, crate::tensor::Shape)| {
         let view = file
@@ -84,7 +84,14 @@ fn parameters_of(bytes: &[u8], model: &Model, path: &Path) -> Result<Vec<HostTen
             view.dtype(),
             view.shape()
         );
-        Ok(HostTensor::from_words(crate::tensor::DType::F32, shape.clone(), bytemuck::pod_collect_to_vec(view.data())))
+        let words = bytemuck::pod_collect_to_vec(view.data());
+        let tensor = HostTensor::from_words(crate::tensor::DType::F32, shape.clone(), words);
+        ensure!(
+            tensor.f32().iter().all(|value| value.is_finite()),
+            "in {}, `{name}` holds numbers that are not finite, as of a run that diverged; train anew with a smaller --lr",
+            path.display()
+        );
+        Ok(tensor)
     };
     wanted.iter().map(read).collect()
 }

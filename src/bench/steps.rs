@@ -48,7 +48,7 @@ pub struct StepTiming {
     pub kind: Kind,
     /// The model's text form.
     pub model: String,
-    /// In what activations and their gradients lie in memory; `f32` in results from before there was a choice.
+    /// The floats in which activations and their gradients lie in memory; `f32` in results from before there was a choice.
     #[serde(default)]
     pub precision: Precision,
     /// Images of a step.

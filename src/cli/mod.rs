@@ -96,7 +96,7 @@ pub enum OptimizerName {
 pub enum Switch {
     /// Do it
     On,
-    /// Leave it
+    /// Do not
     Off,
 }
 
@@ -133,7 +133,7 @@ pub struct TrainArgs {
     /// How the learning rate moves over the run
     #[arg(long, value_enum, default_value_t = DEFAULT.schedule)]
     pub schedule: Schedule,
-    /// Seed of weights, shuffling, dropout and generated digits
+    /// Seed of weights, shuffling and dropout
     #[arg(long, value_name = "N", default_value_t = DEFAULT.seed)]
     pub seed: u64,
     /// Whether each epoch has an order of its own
@@ -145,7 +145,7 @@ pub struct TrainArgs {
     /// Whether several layers share a kernel where the model allows it [default: on with a GPU, off with the CPU]
     #[arg(long, value_enum)]
     pub fuse: Option<Switch>,
-    /// In what activations and their gradients are kept; f16 goes with fused layers, and the test images are scored in f32
+    /// The floats in which activations and their gradients are kept; f16 goes with fused layers, and the test images are scored in f32
     #[arg(long, value_enum, default_value_t = DEFAULT.precision)]
     pub precision: Precision,
     /// Where the choice among an op's kernels comes from
@@ -202,9 +202,9 @@ pub struct ReportArgs {
     /// Write the pictures as files too, into each run's folder
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub plots: Option<PictureFormat>,
-    /// The page that compares several runs
-    #[arg(long, value_name = "FILE", default_value = "comparison.html")]
-    pub comparison: PathBuf,
+    /// The page that compares several runs [default: comparison.html]
+    #[arg(long, value_name = "FILE")]
+    pub comparison: Option<PathBuf>,
 }
 
 /// `gpu-digits sweep`.
@@ -335,7 +335,7 @@ pub struct PlanArgs {
     /// Whether several layers share a kernel where the model allows it
     #[arg(long, value_enum, default_value_t = Switch::On)]
     pub fuse: Switch,
-    /// In what activations and their gradients are kept; f16 goes with fused layers
+    /// The floats in which activations and their gradients are kept; f16 goes with fused layers
     #[arg(long, value_enum, default_value_t)]
     pub precision: Precision,
 }

@@ -32,7 +32,7 @@ pub struct TuneArgs {
     /// Whether several layers share a kernel where the model allows it
     #[arg(long, value_enum, default_value_t = Switch::On)]
     pub fuse: Switch,
-    /// In what activations and their gradients are kept; f16 goes with fused layers
+    /// The floats in which activations and their gradients are kept; f16 goes with fused layers
     #[arg(long, value_enum, default_value_t)]
     pub precision: Precision,
     /// Samples of each kernel

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use comfy_table::{CellAlignment, ColumnConstraint, Table, presets};
 
 use super::verify::{Work, open};
@@ -46,7 +46,7 @@ async fn bench_kernels(args: &BenchArgs) -> Result<Verdict> {
     let (fuse, precision) = (args.fuse == Switch::On, args.precision);
     let config = PlanConfig { steps: 1, fuse, precision, ..PlanConfig::for_mnist(batch, optimizer) };
     let plan = Plan::new(&model, config)?;
-    let cases = if args.ops.is_empty() { None } else { Some(Work::select(&args.ops)?.cases()) };
+    let cases = if args.ops.is_empty() { None } else { Some(Work::select(&args.ops)?.cases()?) };
     let gpus = open_and_say(&args.device).await?;
     let effort = Effort { samples: args.samples, ..Effort::DEFAULT };
 
@@ -289,6 +289,7 @@ async fn bench_train(args: &BenchTrainArgs) -> Result<Verdict> {
                 steps.push(timing);
             }
         }
+        ensure!(!steps.is_empty(), "nothing could be measured on {}: see the table", gpu.info());
         report.adapters.push(AdapterReport { adapter: gpu.info().clone(), peaks: None, kernels: vec![], steps });
     }
     write_json(&report, args.json.as_deref())?;

@@ -19,7 +19,7 @@ pub(super) fn model_file(path: &Path) -> PathBuf {
 pub(super) async fn run(args: EvalArgs) -> Result<Verdict> {
     let saved = weights::load(&model_file(&args.model))?;
     let device = open_device(&args.device.device).await?;
-    let dataset = load_data(&args.data, 0)?;
+    let dataset = load_data(&args.data)?;
     let probabilities = probabilities(&device, &saved.model, &saved.parameters, &dataset.test.images).await?;
     let evaluation = Evaluation::new(&probabilities, &dataset.test.labels);
     if args.json {

@@ -16,7 +16,7 @@ mod verify;
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use comfy_table::{CellAlignment, Table, presets};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -83,12 +83,15 @@ async fn open_device(choice: &DeviceChoice) -> Result<Device> {
 }
 
 /// Loads the data and says on stderr what it is.
-fn load_data(args: &DataArgs, seed: u64) -> Result<Dataset> {
+fn load_data(args: &DataArgs) -> Result<Dataset> {
+    ensure!(
+        args.dataset != data::Choice::Generated || args.data.is_none(),
+        "--data names a folder of digits and --dataset generated needs none; give one of them"
+    );
     let request = data::Request {
         choice: args.dataset,
         generated_train: args.generated_images,
         generated_test: args.generated_images.div_ceil(6),
-        seed,
         ..data::Request::new(Folders::from_environment(args.data.clone()))
     };
     let dataset = data::load(&request, &mut |line| eprintln!("{line}"))?;

@@ -44,11 +44,13 @@ fn row(plan: &Plan, model: &Model, index: usize, call: &Call) -> [String; 7] {
         let operands = operands.iter().filter(|operand| operand.is_written() == written);
         operands.map(|operand| operand.shape.to_string()).collect::<Vec<_>>().join(" ")
     };
-    let is_forward = call.op.name().ends_with("_forward");
+    // In half precision the weights that a layer reads are rounded copies of the model's.
+    let in_full = |name: &str| name.trim_end_matches(".f16").to_owned();
+    let is_forward = call.op.name().trim_end_matches("_f16").ends_with("_forward");
     let owned: usize = model
         .parameters()
         .iter()
-        .filter(|(name, _)| is_forward && call.tensors.iter().any(|&id| plan.tensor(id).name == *name))
+        .filter(|(name, _)| is_forward && call.tensors.iter().any(|&id| in_full(&plan.tensor(id).name) == *name))
         .map(|(_, shape)| shape.len())
         .sum();
     let cost = call.op.cost();

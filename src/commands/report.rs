@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::Verdict;
 use crate::cli::{PictureFormat, ReportArgs};
@@ -14,6 +14,10 @@ use crate::report::{RunReport, compare, figures, page};
 pub(super) const PAGE_FILE: &str = "report.html";
 
 pub(super) fn run(args: &ReportArgs) -> Result<Verdict> {
+    ensure!(
+        args.runs.len() > 1 || args.comparison.is_none(),
+        "--comparison is the page of several runs, and there is one; give the folders of others too"
+    );
     let mut runs = Vec::new();
     for folder in &args.runs {
         runs.push((folder.display().to_string(), RunReport::load(folder)?));
@@ -27,8 +31,9 @@ pub(super) fn run(args: &ReportArgs) -> Result<Verdict> {
         }
     }
     if runs.len() > 1 {
-        write_atomically(&args.comparison, compare(&runs)?.as_bytes())?;
-        println!("wrote {}", args.comparison.display());
+        let page = args.comparison.as_deref().unwrap_or(Path::new("comparison.html"));
+        write_atomically(page, compare(&runs)?.as_bytes())?;
+        println!("wrote {}", page.display());
     }
     Ok(Verdict::Passed)
 }

@@ -1,5 +1,6 @@
 //! What the runs of a command share.
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -24,11 +25,11 @@ pub(super) struct Session {
 
 impl Session {
     /// Opens the device, loads the data, and says on stderr which they are.
-    pub(super) async fn open(device: &DeviceArgs, data: &DataArgs, seed: u64) -> Result<Self> {
+    pub(super) async fn open(device: &DeviceArgs, data: &DataArgs) -> Result<Self> {
         let start = Instant::now();
         let device = open_device(&device.device).await?;
         let device_seconds = start.elapsed().as_secs_f64();
-        let dataset = load_data(data, seed)?;
+        let dataset = load_data(data)?;
         let data_seconds = start.elapsed().as_secs_f64() - device_seconds;
         let start_up = StartUp { device_seconds, data_seconds, ..StartUp::default() };
         Ok(Self { device, dataset, stop: stop_on_ctrl_c()?, start_up, says_on_stderr: false })
@@ -39,17 +40,18 @@ impl Session {
         Self { says_on_stderr: true, start_up: StartUp::default(), ..self }
     }
 
-    /// Whether a run was on the same data.
-    pub(super) fn has_data_of(&self, record: &RunRecord) -> bool {
-        record.data.sha256 == self.dataset.sha256
+    /// Whether a run was on the same device and data.
+    pub(super) fn is_that_of(&self, record: &RunRecord) -> bool {
+        record.data.sha256 == self.dataset.sha256 && record.device == self.device.to_string()
     }
 
     /// Prints what a run results in.
     pub(super) fn say(&self, line: &str) {
         if self.says_on_stderr {
             eprintln!("{line}");
-        } else {
-            println!("{line}");
+        } else if let Err(error) = writeln!(std::io::stdout(), "{line}") {
+            // What is being trained is worth more than who reads along, such as `head`.
+            eprintln!("  note: not on stdout ({error}): {line}");
         }
     }
 }

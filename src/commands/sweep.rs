@@ -12,7 +12,7 @@ use clap::{Parser as _, ValueEnum as _};
 use super::session::Session;
 use super::train::train;
 use super::{Verdict, percent, print_table, table};
-use crate::cli::{Cli, Command, OptimizerName, SweepArgs, TrainArgs};
+use crate::cli::{Cli, Command, OptimizerName, SweepArgs};
 use crate::files::write_atomically;
 use crate::model::Model;
 use crate::random::Random;
@@ -56,13 +56,13 @@ impl Setting {
 
 pub(super) async fn run(args: &SweepArgs) -> Result<Verdict> {
     let settings = settings(args)?;
-    let session = Session::open(&args.device, &args.data, 0).await?.of_many_runs();
+    let session = Session::open(&args.device, &args.data).await?.of_many_runs();
     let count = settings.len() * args.seeds;
     let mut runs: Vec<Vec<(String, RunReport)>> = vec![vec![]; settings.len()];
     for seed in 0..args.seeds {
         // Seed by seed, so that an unfinished sweep has tried every setting.
-        for (setting, runs_of_setting) in settings.iter().zip(&mut runs) {
-            let number = seed * settings.len() + 1 + settings.iter().take_while(|s| s.name() != setting.name()).count();
+        for (place, (setting, runs_of_setting)) in settings.iter().zip(&mut runs).enumerate() {
+            let number = seed * settings.len() + place + 1;
             let name = format!("{}/seed-{seed}", setting.name());
             eprintln!("run {number}/{count}: {name}");
             let Some(report) = run_of(args, &session, setting, seed, &args.out.join(&name)).await? else {
@@ -115,12 +115,13 @@ async fn run_of(
         let report = RunReport::load(folder)?;
         let there = &report.record.settings;
         ensure!(
-            there.epochs == args.epochs && there.validation == args.validation && session.has_data_of(&report.record),
-            "{} holds a run of {} epochs with {} images held out on {}; give another --out, or the same options",
+            there.epochs == args.epochs && there.validation == args.validation && session.is_that_of(&report.record),
+            "{} holds a run of {} epochs with {} images held out on {} and {}; give another --out, or the same options",
             folder.display(),
             there.epochs,
             there.validation,
-            report.record.data.name
+            report.record.data.name,
+            report.record.device
         );
         return Ok(Some(report));
     }
@@ -130,8 +131,11 @@ async fn run_of(
     if partial.exists() {
         fs::remove_dir_all(&partial).with_context(|| format!("cannot remove the unfinished {}", partial.display()))?;
     }
-    let (train_args, words) = train_args(args, setting, seed, &partial)?;
-    let (verdict, report) = train(session, &train_args, words).await?;
+    let train_args = match Cli::try_parse_from(words(args, setting, seed, &partial))?.command {
+        Command::Train(train_args) => train_args,
+        _ => unreachable!("the second word is train"),
+    };
+    let (verdict, report) = train(session, &train_args, words(args, setting, seed, folder)).await?;
     if verdict == Verdict::Interrupted {
         return Ok(None);
     }
@@ -140,17 +144,25 @@ async fn run_of(
     Ok(Some(report))
 }
 
-/// The arguments of a run's `train`, and the words that they come from.
-fn train_args(args: &SweepArgs, setting: &Setting, seed: usize, out: &Path) -> Result<(TrainArgs, Vec<String>)> {
-    let numbers = [("--epochs", args.epochs), ("--validation", args.validation), ("--seed", seed)];
+/// The command line of a run.
+fn words(args: &SweepArgs, setting: &Setting, seed: usize, out: &Path) -> Vec<String> {
     let mut words = vec![env!("CARGO_PKG_NAME").to_owned(), "train".to_owned()];
     words.extend(setting.words());
-    words.extend(numbers.iter().flat_map(|(name, number)| [(*name).to_owned(), number.to_string()]));
-    words.extend(["--out".to_owned(), out.display().to_string()]);
-    match Cli::try_parse_from(&words)?.command {
-        Command::Train(train_args) => Ok((train_args, words)),
-        _ => unreachable!("the second word is train"),
+    let dataset = args.data.dataset.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
+    let options = [
+        ("--epochs", args.epochs.to_string()),
+        ("--validation", args.validation.to_string()),
+        ("--seed", seed.to_string()),
+        ("--device", args.device.device.to_string()),
+        ("--dataset", dataset),
+        ("--generated-images", args.data.generated_images.to_string()),
+        ("--out", out.display().to_string()),
+    ];
+    words.extend(options.into_iter().flat_map(|(name, value)| [name.to_owned(), value]));
+    if let Some(folder) = &args.data.data {
+        words.extend(["--data".to_owned(), folder.display().to_string()]);
     }
+    words
 }
 
 /// A row of the table.

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::epoch_bar::{EpochBar, Pace};
 use super::session::Session;
@@ -74,7 +74,10 @@ pub(super) async fn run(args: TrainArgs) -> Result<Verdict> {
     if let Some(file) = &args.init {
         weights::load_parameters(file, &model)?;
     }
-    let session = Session::open(&args.device, &args.data, args.seed).await?;
+    if let Some(folder) = &args.out {
+        RunFolder::ensure_free(folder)?;
+    }
+    let session = Session::open(&args.device, &args.data).await?;
     let (verdict, _) = train(&session, &args, std::env::args().collect()).await?;
     Ok(verdict)
 }
@@ -94,7 +97,9 @@ pub(super) async fn train(session: &Session, args: &TrainArgs, command: Vec<Stri
     eprintln!("model: {model} ({} parameters)", thousands(model.parameter_count()));
     if let Some(path) = &args.trace {
         // By a trainer of its own, so that the run is the same to the bit with and without.
-        let spans = Trainer::new(device, &model, &parameters, dataset, config).await?.trace(TRACED_STEPS).await?;
+        let mut traced = Trainer::new(device, &model, &parameters, dataset, config).await?;
+        let spans =
+            traced.trace(TRACED_STEPS).await.context("leave out --trace, or take another device or data set")?;
         trace::write(path, &device.to_string(), &spans)?;
         eprintln!("wrote {}", path.display());
     }
@@ -236,6 +241,11 @@ impl Run<'_> {
         validation: Option<Score>,
         pace: Pace,
     ) -> Result<()> {
+        let norms = self.norms().await?;
+        if let Some(diverged) = norms.iter().find(|norms| !norms.value.is_finite()) {
+            let (name, step) = (&diverged.parameter, self.trainer.steps_done());
+            bail!("after step {step} `{name}` is not finite: training diverged; try a smaller --lr");
+        }
         let Score { loss, accuracy, .. } = epoch.score;
         let Pace { seconds, images_per_second } = pace;
         let validation_accuracy = validation.map_or_else(|| "-".to_owned(), |score| percent(score.accuracy));
@@ -256,7 +266,7 @@ impl Run<'_> {
             seconds,
             images_per_second,
             learning_rate: self.trainer.rate(step.max(1) - 1),
-            norms: self.norms().await?,
+            norms,
         };
         self.epochs.push(row.clone());
         self.folder.append_metrics(&MetricsRow::Epoch(row))

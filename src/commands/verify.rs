@@ -58,7 +58,7 @@ pub(super) async fn run(args: VerifyArgs) -> Result<Verdict> {
     if let Some(path) = &args.junit {
         write_junit(path, &checked)?;
     }
-    Ok(print_summary(&checked, start))
+    print_summary(&checked, start)
 }
 
 /// The checks that were asked for.
@@ -96,8 +96,15 @@ impl Work {
     }
 
     /// The cases of all ops.
-    pub(super) fn cases(self) -> Vec<Case> {
-        self.ops.into_iter().flat_map(|(_, cases)| cases).collect()
+    ///
+    /// # Errors
+    /// Where locksteps were asked for.
+    pub(super) fn cases(self) -> Result<Vec<Case>> {
+        ensure!(
+            self.locksteps.is_empty(),
+            "`lockstep` checks whole steps and is no kernel; `gpu-digits verify` runs it"
+        );
+        Ok(self.ops.into_iter().flat_map(|(_, cases)| cases).collect())
     }
 
     fn len(&self) -> usize {
@@ -193,10 +200,14 @@ fn summary(checks: &[Check]) -> String {
         }
     }
     let cases = if passed == 1 { "case " } else { "cases" };
-    if failed > 0 { format!("{failed} of {} FAILED", passed + failed) } else { format!("{passed} {cases} {worst:.3}") }
+    match (passed, failed) {
+        (0, 0) => "skipped".to_owned(),
+        (_, 0) => format!("{passed} {cases} {worst:.3}"),
+        _ => format!("{failed} of {} FAILED", passed + failed),
+    }
 }
 
-fn print_summary(checked: &[Checked], start: Instant) -> Verdict {
+fn print_summary(checked: &[Checked], start: Instant) -> Result<Verdict> {
     let count = |is: fn(&Outcome) -> bool| {
         checked.iter().flat_map(|checked| &checked.checks).filter(|check| is(&check.outcome)).count()
     };
@@ -211,7 +222,8 @@ fn print_summary(checked: &[Checked], start: Instant) -> Verdict {
         thousands(skipped),
         checked.len()
     );
-    if failed == 0 { Verdict::Passed } else { Verdict::Failed }
+    ensure!(passed + failed > 0, "nothing was checked, since no adapter can run it; `--verbose` tells why");
+    Ok(if failed == 0 { Verdict::Passed } else { Verdict::Failed })
 }
 
 fn write_json(path: &Path, checked: &[Checked]) -> Result<()> {

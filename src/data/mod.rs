@@ -84,7 +84,7 @@ pub enum Choice {
     /// MNIST, or generated digits where it can neither be found nor downloaded
     #[default]
     Auto,
-    /// MNIST, or an error
+    /// MNIST, or the set in the folder that --data names, or an error
     Mnist,
     /// Generated digits: no file, no network
     Generated,
@@ -141,7 +141,7 @@ impl Request {
             source: Source::default(),
             generated_train: 60_000,
             generated_test: 10_000,
-            seed: 1,
+            seed: 0,
             show_progress: true,
         }
     }

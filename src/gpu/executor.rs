@@ -128,7 +128,9 @@ impl GpuExecutor {
         }
         if let Some(error) = scope.pop().await {
             let needed = memory_bytes >> 20;
-            bail!("{info} has not the {needed} MiB of memory that the plan takes; make the batch smaller: {error}");
+            bail!(
+                "{info} does not have the {needed} MiB of memory that the plan takes; make the batch smaller: {error}"
+            );
         }
         let counters = Counters { allocations: allocations as u64, ..Counters::default() };
         Ok(Self { gpu: gpu.clone(), plan, places, train, evaluate, history_copies, memory_bytes, counters })

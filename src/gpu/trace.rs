@@ -21,12 +21,8 @@ impl GpuExecutor {
         let calls = self.plan().calls(phase).len();
         let most = Timestamps::MOST / 2;
         ensure!(calls * steps <= most, "{steps} steps of {calls} calls are too many for one timeline");
-        let timestamps = Timestamps::new(&gpu, calls * steps).with_context(|| {
-            format!(
-                "{} cannot time kernels, so there is no timeline of them; leave out --trace, or take another device",
-                gpu.info
-            )
-        })?;
+        let timestamps = Timestamps::new(&gpu, calls * steps)
+            .with_context(|| format!("{} cannot time kernels, so there is no timeline of them", gpu.info))?;
         let mut spans = Vec::new();
         let start = Instant::now();
         for step in 0..steps {

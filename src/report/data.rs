@@ -11,7 +11,7 @@ use crate::data::{CLASSES, IMAGE_BYTES, IMAGE_SIDE, Samples};
 use crate::device::Device;
 use crate::files::write_atomically;
 use crate::inference::activations;
-use crate::metrics::{Evaluation, prediction};
+use crate::metrics::{BINS, Evaluation, prediction};
 use crate::model::Model;
 use crate::run_folder::{EpochRow, RunRecord};
 use crate::tensor::HostTensor;
@@ -203,7 +203,37 @@ impl RunReport {
             "{name} has schema {}, this version reads schema {SCHEMA}; train anew, or use the version that wrote it",
             value["schema"]
         );
-        serde_json::from_value(value).with_context(|| format!("{name} is damaged"))
+        let report: Self = serde_json::from_value(value).with_context(|| format!("{name} is damaged"))?;
+        report.ensure_drawable().with_context(|| format!("{name} is damaged"))?;
+        Ok(report)
+    }
+
+    /// Refuses what no run writes and cannot be drawn.
+    fn ensure_drawable(&self) -> Result<()> {
+        let shown = self.activations.iter().map(|activations| &activations.digit);
+        for digit in self.mistakes.iter().chain(&self.uncertain).chain(shown) {
+            let is_class = usize::from(digit.label) < CLASSES && digit.prediction < CLASSES;
+            ensure!(is_class && digit.pixels.len() == IMAGE_BYTES, "image {} is none", digit.image);
+        }
+        let sheets = self.activations.iter().flat_map(|activations| &activations.layers).chain(&self.filters);
+        for sheet in sheets {
+            ensure!(sheet.is_whole(), "the picture of `{}` lacks pixels", sheet.name);
+        }
+        let parameters = self.epochs.first().map_or(0, |epoch| epoch.norms.len());
+        ensure!(self.epochs.iter().all(|epoch| epoch.norms.len() == parameters), "an epoch lacks norms");
+        // What is rounded may lie beside.
+        let is_share = |share: f64| (0.0..1.0 + 1e-6).contains(&share);
+        if let Some(evaluation) = &self.evaluation {
+            let scores = evaluation.classes.iter().flat_map(|score| [score.precision, score.recall, score.f1]);
+            ensure!(
+                evaluation.classes.len() == CLASSES && scores.chain([evaluation.accuracy]).all(is_share),
+                "the scores of the classes are none"
+            );
+            let bins = evaluation.calibration.iter().flat_map(|bin| [bin.confidence, bin.accuracy]);
+            ensure!(evaluation.calibration.len() == BINS && bins.into_iter().all(is_share), "its calibration is none");
+        }
+        ensure!(self.kernels.iter().all(|kernel| is_share(kernel.share)), "a kernel's share is none");
+        Ok(())
     }
 
     /// A short name for it: the model's named form or its layers, and the seed.

@@ -80,6 +80,12 @@ impl Sheet {
         (self.image(columns, is_centred), scale(columns))
     }
 
+    /// Whether it has tiles, and all pixels of those that are shown.
+    pub(super) fn is_whole(&self) -> bool {
+        let area = self.tile[0].checked_mul(self.tile[1]).unwrap_or(0);
+        area > 0 && !self.pixels.is_empty() && self.pixels.len().is_multiple_of(area)
+    }
+
     /// Tiles that are shown.
     fn shown(&self) -> usize {
         self.pixels.len() / (self.tile[0] * self.tile[1])

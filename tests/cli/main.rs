@@ -43,6 +43,8 @@ fn main() {
         ("the_same_command_gives_the_same_weights_in_another_process", repeats),
         ("train_goes_on_from_saved_weights", init),
         ("a_target_that_is_not_reached_exits_with_1_and_keeps_the_model", target),
+        ("weights_that_are_not_finite_are_neither_saved_nor_loaded", diverged),
+        ("training_goes_on_where_nobody_reads_its_output", closed_output),
         ("a_run_is_not_overwritten", not_overwritten),
         ("a_run_folder_that_cannot_be_made_is_an_error", unwritable_folder),
         ("eval_scores_a_saved_model_as_text_and_json", eval),
@@ -247,6 +249,7 @@ fn missing_devices(home: &Home) -> Result<(), Failed> {
             "--device cpu",
         ])?;
     }
+    home.run(&["train", "--device", ""]).is_refused(&["device without a name"])?;
     if cfg!(not(target_os = "macos")) {
         home.run(&["train", "--device", "metal"]).is_refused(&["metal", "macOS"])?;
     }
@@ -287,6 +290,8 @@ fn missing_mnist(home: &Home) -> Result<(), Failed> {
 
 fn wrong_data_folder(home: &Home) -> Result<(), Failed> {
     home.run(&["train", "--device", "cpu", "--data", "nowhere"]).is_refused(&["nowhere", "not a folder"])?;
+    home.run(&["train", "--data", "nowhere", "--dataset", "generated"])
+        .is_refused(&["--data", "--dataset generated"])?;
     fs::create_dir(home.path("empty"))?;
     home.run(&["train", "--device", "cpu", "--data", "empty"]).is_refused(&["train-images-idx3-ubyte"])?;
     fs::write(home.path("empty/train-images-idx3-ubyte"), b"\0\0\x08\x03\0\0\0\x01")?;
@@ -367,6 +372,34 @@ fn target(home: &Home) -> Result<(), Failed> {
     check(home.path("run/model.safetensors").exists(), "the model was not kept")?;
     home.train(&["--target-accuracy", "1", "--out", "easy"]).exits_with(0)?;
     Ok(())
+}
+
+fn diverged(home: &Home) -> Result<(), Failed> {
+    // A single step, whose loss is that of the weights before it.
+    let far = ["--optimizer", "adamw", "--weight-decay", "10", "--lr", "3e38", "--schedule", "constant"];
+    let run = home.train(&[&far[..], &["--batch-size", "200", "--epochs", "1", "--out", "far"]].concat());
+    run.exits_with(2)?.says(&["not finite", "diverged", "--lr"])?;
+    check(!home.path("far/model.safetensors").exists(), "weights that are no numbers were saved")?;
+    home.train(&[]).exits_with(0)?;
+    let model = home.path("run/model.safetensors");
+    let mut bytes = fs::read(&model)?;
+    let last = bytes.len() - 4;
+    bytes[last..].copy_from_slice(&f32::NAN.to_le_bytes());
+    fs::write(&model, bytes)?;
+    home.run(&["eval", "run", "--device", "cpu", "--dataset", "generated"])
+        .is_refused(&["not finite", "model.safetensors"])
+}
+
+fn closed_output(home: &Home) -> Result<(), Failed> {
+    let mut child = home
+        .command(&["train", "--device", "cpu", "--dataset", "generated", "--generated-images", "200"])
+        .args(["--model", "flatten, dense 10", "--batch-size", "20", "--validation", "0", "--out", "run"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    drop(child.stdout.take());
+    check(child.wait()?.success(), "training ended with its reader")?;
+    check(home.path("run/report.html").exists(), "no report was written")
 }
 
 fn not_overwritten(home: &Home) -> Result<(), Failed> {
@@ -490,6 +523,7 @@ fn wrong_reports(home: &Home) -> Result<(), Failed> {
 
 fn bench_without_adapter(home: &Home) -> Result<(), Failed> {
     home.run_without_drivers(&["bench"]).is_refused(&["there is no GPU", "mesa-vulkan-drivers"])?;
+    home.run(&["bench", "lockstep"]).is_refused(&["lockstep", "verify"])?;
     home.run(&["bench", "conv3d"]).is_refused(&["conv3d", "conv2d_forward"])
 }
 

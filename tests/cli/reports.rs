@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::Stdio;
 
 use libtest_mimic::Failed;
@@ -81,7 +82,22 @@ pub(crate) fn comparison(home: &Home) -> Result<(), Failed> {
     let page = fs::read_to_string(home.path("both.html"))?;
     check(page.contains("one") && page.contains("two") && page.contains("validation accuracy"), "a run is missing")?;
     check(image::open(home.path("one/plots/loss.png"))?.width() == 1120, "the picture has another size")?;
+    home.run(&["report", "one", "--comparison", "alone.html"]).is_refused(&["--comparison", "several"])?;
     home.run(&["report", "nowhere"]).is_refused(&["nowhere", "train"])?;
+    let report = home.json("one/report.json")?;
+    let damages: [(&str, Value); 5] = [
+        ("/uncertain/0/pixels", "AAAA".into()),
+        ("/filters/tile", vec![0, 0].into()),
+        ("/evaluation/classes", Value::Array(vec![])),
+        ("/evaluation/classes/0/f1", (-1e308).into()),
+        ("/epochs/1/norms", Value::Array(vec![])),
+    ];
+    for (place, value) in damages {
+        let mut damaged = report.clone();
+        *damaged.pointer_mut(place).ok_or(place)? = value;
+        fs::write(home.path("one/report.json"), damaged.to_string())?;
+        home.run(&["report", "one"]).is_refused(&["one/report.json", "damaged"])?;
+    }
     fs::write(home.path("two/report.json"), "{\"schema\": 99}")?;
     home.run(&["report", "two"]).is_refused(&["two/report.json", "schema 99"])
 }
@@ -100,6 +116,19 @@ pub(crate) fn sweep(home: &Home) -> Result<(), Failed> {
     let runs: Vec<_> = fs::read_dir(home.path("runs"))?.collect::<Result<_, _>>()?;
     let folder = runs.iter().map(std::fs::DirEntry::path).find(|path| path.is_dir()).ok_or("no run")?;
     check(home.path("runs/comparison.html").exists(), "no comparison")?;
+
+    // The command in a run's record repeats it.
+    let record =
+        |run: &Path| -> Result<Value, Failed> { Ok(serde_json::from_str(&fs::read_to_string(run.join("run.json"))?)?) };
+    let of_sweep = record(&folder.join("seed-1"))?;
+    let command = of_sweep["command"].as_array().ok_or("no command")?;
+    let mut words: Vec<&str> = command.iter().skip(1).filter_map(Value::as_str).collect();
+    let out = words.iter().position(|&word| word == "--out").ok_or("no --out")?;
+    check(Path::new(words[out + 1]).ends_with("seed-1"), words[out + 1])?;
+    words[out + 1] = "again";
+    home.run(&words).exits_with(0)?;
+    let hash = |record: &Value| record["result"]["weights_sha256"].clone();
+    check(hash(&record(&home.path("again"))?) == hash(&of_sweep), "the recorded command gives other weights")?;
 
     // Two runs are gone, one of them half done.
     fs::remove_dir_all(folder.join("seed-0"))?;
