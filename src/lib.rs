@@ -7,8 +7,8 @@
 //! references, on the [CPU](cpu::CpuExecutor). Training, [verification](verify) and the tests are loops over that list or
 //! that table. `ARCHITECTURE.md` says why.
 //!
-//! Nothing in the library blocks: what waits for a device is `async`, and the outermost edge of a program decides how to
-//! wait, such as with `pollster`.
+//! What waits for a device is `async`, and the outermost edge of a program decides how to wait, such as with `pollster`.
+//! Natively such a future blocks its thread in one place, where wgpu polls the device; a download blocks as well.
 //!
 //! ```
 //! use gpu_digits::data::{self, Choice, Folders, Request};

@@ -32,7 +32,7 @@ impl Change {
         self.ratio.ln().abs() > self.uncertainty / self.ratio
     }
 
-    /// Whether it is slower by more than this share, its noise taken off.
+    /// Whether it is slower by more than this share, and by more than its noise.
     pub fn is_slower_by(&self, share: f64) -> bool {
         self.is_real() && self.ratio > 1.0 + share
     }

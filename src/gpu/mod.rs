@@ -74,7 +74,7 @@ impl Gpu {
     }
 
     /// The same, with the names of the variants that it takes by the labels of ops; of others, and where it cannot run the
-    /// one named, the first that it can.
+    /// one named, its default.
     pub fn preferring(self, preferences: BTreeMap<String, String>) -> Self {
         Self { preferences: Arc::new(preferences), ..self }
     }
