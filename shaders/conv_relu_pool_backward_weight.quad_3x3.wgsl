@@ -9,8 +9,8 @@
 // where argmax holds dy * 2 + dx, with zeros outside the input; the chunks are added in order later. A window sees a patch of
 // 4x4 positions, of which each of the first 8 lanes loads two. Two rows of it are 8 lanes, out of which a shuffle fetches what the
 // maximum of each channel meets, so that there are nine products for a window, not 36. All nine positions of the kernel are
-// unrolled, so that a float once loaded serves in all of its products, and two windows are added to a sum at a time. Needs subgroups of 8 lanes or more, and numbers of
-// channels that are multiples of 4.
+// unrolled, so that a float once loaded serves in all of its products, and two windows are added to a sum at a time, before it
+// goes back to the stack. Needs subgroups of 8 lanes or more, and numbers of channels that are multiples of 4.
 // CPU twin: ConvReluPoolBackwardWeight in src/ops/conv_relu_pool/gradients.rs.
 
 override batch: u32;
@@ -43,13 +43,14 @@ fn texel(i: u32) -> vec2<u32> {
     return vec2(i % texels_per_row, i / texels_per_row);
 }
 
-/// Of both windows four channels of the patch, a row in lanes 0 to 3 and another in lanes 4 to 7: rows 0 and 1, 2 and 1, 2 and 3.
+/// Four channels of the patches of two windows; of each a row in lanes 0 to 3 and another in lanes 4 to 7: rows 0 and 1, 2 and 1,
+/// 2 and 3.
 var<private> seen: array<array<vec4<f32>, 3>, 2>;
 
-/// The lanes that have the maxima's positions in rows 0 and 1, for four output channels.
+/// Of both windows the lanes that have the maxima's positions in rows 0 and 1, for four output channels.
 var<private> places: array<vec4<u32>, 2>;
 
-/// The gradients of the maxima.
+/// Of both windows the gradients of the maxima.
 var<private> grads: array<vec4<f32>, 2>;
 
 /// For each position of the kernel, the gradients of four output channels for each of four input channels.
