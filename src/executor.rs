@@ -6,8 +6,8 @@ use std::pin::Pin;
 
 use anyhow::{Result, ensure};
 
-use crate::op::variant_label;
-use crate::plan::{Phase, Plan, TensorId};
+use crate::op::{Operand, variant_label};
+use crate::plan::{Call, Phase, Plan, TensorId};
 use crate::tensor::HostTensor;
 use crate::trace::Span;
 
@@ -96,9 +96,10 @@ pub(crate) fn ensure_tensors_fit(plan: &Plan, most_bytes: u64, who: &str) -> Res
     let Some(largest) = largest(plan) else { return Ok(()) };
     ensure!(
         plan.tensor(largest).size_bytes() <= most_bytes,
-        "the plan does not fit on {who}: {}, and the largest tensor there may take {}; make the batch or the layer smaller",
+        "the plan does not fit on {who}: {}, and the largest tensor there may take {}; {}",
         describe(plan, largest),
-        mebibytes(most_bytes)
+        mebibytes(most_bytes),
+        advice(plan, largest)
     );
     Ok(())
 }
@@ -109,11 +110,11 @@ pub(crate) fn ensure_memory_suffices(plan: &Plan, bytes: u64, free: Option<u64>,
     let (Some(free), Some(largest)) = (free, largest(plan)) else { return Ok(()) };
     ensure!(
         bytes <= free,
-        "the plan does not fit on {who}: it takes {} in all and {} are free; the largest, {}; make the batch or the layer \
-         smaller",
+        "the plan does not fit on {who}: it takes {} in all and {} are free; the largest, {}; {}",
         mebibytes(bytes),
         mebibytes(free),
-        describe(plan, largest)
+        describe(plan, largest),
+        advice(plan, largest)
     );
     Ok(())
 }
@@ -127,15 +128,30 @@ fn largest(plan: &Plan) -> Option<TensorId> {
 fn describe(plan: &Plan, id: TensorId) -> String {
     let spec = plan.tensor(id);
     let size = mebibytes(spec.size_bytes());
-    for call in plan.train.iter().chain(&plan.evaluate) {
-        let operands = call.op.operands();
-        let written = operands.iter().zip(&call.tensors).find(|(operand, at)| **at == id && operand.is_written());
-        if let Some((operand, _)) = written {
-            let (layer, input, output) = (&call.layer, &operands[0].shape, &operand.shape);
-            return format!("layer {layer} from {input} to {output}: `{}` takes {size}", spec.name);
+    match writer(plan, id) {
+        Some((call, operand)) => {
+            let (layer, input, output) = (&call.layer, &call.op.operands()[0].shape, &operand.shape);
+            format!("layer {layer} from {input} to {output}: `{}` takes {size}", spec.name)
         }
+        None => format!("`{}` of shape {} takes {size}", spec.name, spec.shape),
     }
-    format!("`{}` of shape {} takes {size}", spec.name, spec.shape)
+}
+
+/// What makes a tensor smaller: what no layer writes is the data set, or as long as the run.
+fn advice(plan: &Plan, id: TensorId) -> &'static str {
+    match writer(plan, id) {
+        Some(_) => "make the batch or the layer smaller",
+        None => "take a smaller layer, fewer images or fewer epochs",
+    }
+}
+
+/// The first call that writes a tensor, and its operand.
+fn writer(plan: &Plan, id: TensorId) -> Option<(&Call, Operand)> {
+    plan.train.iter().chain(&plan.evaluate).find_map(|call| {
+        let mut operands = call.op.operands().into_iter().zip(&call.tensors);
+        let (operand, _) = operands.find(|(operand, at)| **at == id && operand.is_written())?;
+        Some((call, operand))
+    })
 }
 
 fn mebibytes(bytes: u64) -> String {

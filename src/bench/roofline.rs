@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
@@ -40,6 +40,10 @@ pub fn draw(adapters: &[AdapterReport], path: &Path) -> Result<()> {
         .iter()
         .filter_map(|measured| Some((measured, measured.peaks.as_ref()?, points(&measured.kernels))))
         .collect();
+    ensure!(
+        !panels.is_empty(),
+        "these results hold no kernels to draw; `gpu-digits bench`, not `bench train`, times them"
+    );
     let height = |points: &[Point]| HEIGHT.max((80 + LINE * points.len() as i32) as u32);
     let total: u32 = panels.iter().map(|(_, _, points)| height(points)).sum();
     let picture = Picture::draw((WIDTH[0] + WIDTH[1], total), |area| {

@@ -131,6 +131,10 @@ pub(super) async fn open(device: &str, purpose: &str) -> Result<Vec<Gpu>> {
         }
     } else {
         let choice: DeviceChoice = device.parse()?;
+        ensure!(
+            !matches!(choice, DeviceChoice::Cpu),
+            "{purpose}, and --device cpu names the CPU; leave it out, or name an adapter, which `gpu-digits devices` lists"
+        );
         if let Device::Gpu(gpu) = Device::open(&choice).await? {
             gpus.push(*gpu);
         }

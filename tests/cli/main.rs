@@ -271,6 +271,7 @@ fn automatic_without_driver(home: &Home) -> Result<(), Failed> {
 }
 
 fn verify_without_adapter(home: &Home) -> Result<(), Failed> {
+    home.run(&["verify", "--device", "cpu"]).is_refused(&["--device cpu", "adapter"])?;
     home.run_without_drivers(&["verify"]).is_refused(&["there is no GPU", "mesa-vulkan-drivers"])?;
     home.run(&["verify", "conv3d"]).is_refused(&["conv3d", "conv2d_forward", "lockstep"])
 }
