@@ -9,6 +9,9 @@ use crate::data::{CLASSES, IMAGE_SIDE};
 use crate::random::Random;
 use crate::tensor::{HostTensor, Shape};
 
+/// The most elements of a parameter: 4 GiB of floats, more than adapters bind.
+const MOST_WEIGHTS: usize = 1 << 30;
+
 /// The models that can be asked for by name, with their text form.
 pub const NAMED_MODELS: &[(&str, &str)] = &[
     ("convnet", "conv 32x3, relu, pool 2, conv 64x3, relu, pool 2, flatten, dense 10"),
@@ -208,7 +211,15 @@ impl Model {
             last.name,
             last.output
         );
-        Ok(Self { layers: placed })
+        let model = Self { layers: placed };
+        for (name, shape) in model.parameters() {
+            let count = shape.extents().iter().try_fold(1usize, |count, &extent| count.checked_mul(extent));
+            ensure!(
+                count.is_some_and(|count| count <= MOST_WEIGHTS),
+                "`{name}` of shape {shape} has more than {MOST_WEIGHTS} elements; make the layer smaller"
+            );
+        }
+        Ok(model)
     }
 
     /// The layers in order.
@@ -262,21 +273,6 @@ impl fmt::Display for Model {
     }
 }
 
-/// The most elements of a parameter: 4 GiB of floats, more than adapters bind.
-const MOST_WEIGHTS: usize = 1 << 30;
-
-impl Model {
-    /// The model, where no adapter is sure to refuse one of its weights.
-    fn with_weights_that_fit(self) -> Result<Self> {
-        let count = |shape: &Shape| shape.extents().iter().try_fold(1usize, |count, &extent| count.checked_mul(extent));
-        let fits = |shape: &Shape| count(shape).is_some_and(|count| count <= MOST_WEIGHTS);
-        if let Some((name, shape)) = self.parameters().iter().find(|(_, shape)| !fits(shape)) {
-            bail!("`{name}` of shape {shape} has more than {MOST_WEIGHTS} elements; make the layer smaller");
-        }
-        Ok(self)
-    }
-}
-
 impl FromStr for Model {
     type Err = anyhow::Error;
 
@@ -293,8 +289,7 @@ impl FromStr for Model {
         }
         let layers =
             text.split(',').map(|layer| layer.parse().with_context(|| format!("cannot read layer `{}`", layer.trim())));
-        let model = Self::new(&layers.collect::<Result<Vec<_>>>()?);
-        model.and_then(Self::with_weights_that_fit).with_context(|| format!("the model `{text}` cannot be built"))
+        Self::new(&layers.collect::<Result<Vec<_>>>()?).with_context(|| format!("the model `{text}` cannot be built"))
     }
 }
 

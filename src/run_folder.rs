@@ -224,13 +224,16 @@ impl RunFolder {
     /// Where it cannot be made, or holds a run.
     pub fn create(path: Option<&Path>) -> Result<Self> {
         let path = match path {
-            Some(path) => path.to_owned(),
+            Some(path) => {
+                Self::ensure_free(path)?;
+                fs::create_dir_all(path).with_context(|| {
+                    format!("cannot make the run folder {}; give another with --out", path.display())
+                })?;
+                path.to_owned()
+            }
             None => Self::make_new()?,
         };
-        Self::ensure_free(&path)?;
         let name = path.display();
-        fs::create_dir_all(&path)
-            .with_context(|| format!("cannot make the run folder {name}; give another with --out"))?;
         let metrics = File::create(path.join("metrics.jsonl"))
             .with_context(|| format!("cannot write to the run folder {name}; give another with --out"))?;
         Ok(Self { path, metrics })

@@ -6,7 +6,7 @@ use super::{Verdict, print_table, table, thousands};
 use crate::cli::{PlanArgs, Switch};
 use crate::commands::train::optimizer;
 use crate::model::Model;
-use crate::plan::{Call, Phase, Plan, PlanConfig};
+use crate::plan::{Call, Phase, Plan, PlanConfig, TensorId};
 
 pub(super) fn run(args: &PlanArgs) -> Result<Verdict> {
     let model: Model = args.model.parse()?;
@@ -45,12 +45,12 @@ fn row(plan: &Plan, model: &Model, index: usize, call: &Call) -> [String; 7] {
         operands.map(|operand| operand.shape.to_string()).collect::<Vec<_>>().join(" ")
     };
     // In half precision the weights that a layer reads are rounded copies of the model's.
-    let in_full = |name: &str| name.trim_end_matches(".f16").to_owned();
+    let is_of = |id: TensorId, name: &str| plan.tensor(id).name.trim_end_matches(".f16") == name;
     let is_forward = call.op.name().trim_end_matches("_f16").ends_with("_forward");
     let owned: usize = model
         .parameters()
         .iter()
-        .filter(|(name, _)| is_forward && call.tensors.iter().any(|&id| in_full(&plan.tensor(id).name) == *name))
+        .filter(|(name, _)| is_forward && call.tensors.iter().any(|&id| is_of(id, name)))
         .map(|(_, shape)| shape.len())
         .sum();
     let cost = call.op.cost();

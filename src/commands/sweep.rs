@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use clap::{Parser as _, ValueEnum as _};
+use clap::{Parser as _, ValueEnum};
 
 use super::session::Session;
 use super::train::train;
@@ -34,13 +34,17 @@ struct Setting {
 impl Setting {
     /// The options of `train`.
     fn words(&self) -> Vec<String> {
-        let optimizer =
-            self.optimizer.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
-        let mut words =
-            vec!["--model", &self.model, "--optimizer", &optimizer, "--batch-size", &self.batch.to_string()]
-                .into_iter()
-                .map(str::to_owned)
-                .collect::<Vec<_>>();
+        let mut words = vec![
+            "--model",
+            &self.model,
+            "--optimizer",
+            &name_of(self.optimizer),
+            "--batch-size",
+            &self.batch.to_string(),
+        ]
+        .into_iter()
+        .map(str::to_owned)
+        .collect::<Vec<_>>();
         if let Some(rate) = self.rate {
             words.extend(["--lr".to_owned(), rate.to_string()]);
         }
@@ -131,11 +135,12 @@ async fn run_of(
     if partial.exists() {
         fs::remove_dir_all(&partial).with_context(|| format!("cannot remove the unfinished {}", partial.display()))?;
     }
-    let train_args = match Cli::try_parse_from(words(args, setting, seed, &partial))?.command {
-        Command::Train(train_args) => train_args,
-        _ => unreachable!("the second word is train"),
+    let command = command(args, setting, seed, folder);
+    let Command::Train(mut train_args) = Cli::try_parse_from(&command)?.command else {
+        unreachable!("the second word is train")
     };
-    let (verdict, report) = train(session, &train_args, words(args, setting, seed, folder)).await?;
+    train_args.out = Some(partial.clone());
+    let (verdict, report) = train(session, &train_args, command).await?;
     if verdict == Verdict::Interrupted {
         return Ok(None);
     }
@@ -144,17 +149,21 @@ async fn run_of(
     Ok(Some(report))
 }
 
-/// The command line of a run.
-fn words(args: &SweepArgs, setting: &Setting, seed: usize, out: &Path) -> Vec<String> {
+/// The name of a value on the command line.
+fn name_of(value: impl ValueEnum) -> String {
+    value.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
+/// The command line that repeats a run.
+fn command(args: &SweepArgs, setting: &Setting, seed: usize, out: &Path) -> Vec<String> {
     let mut words = vec![env!("CARGO_PKG_NAME").to_owned(), "train".to_owned()];
     words.extend(setting.words());
-    let dataset = args.data.dataset.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
     let options = [
         ("--epochs", args.epochs.to_string()),
         ("--validation", args.validation.to_string()),
         ("--seed", seed.to_string()),
         ("--device", args.device.device.to_string()),
-        ("--dataset", dataset),
+        ("--dataset", name_of(args.data.dataset)),
         ("--generated-images", args.data.generated_images.to_string()),
         ("--out", out.display().to_string()),
     ];

@@ -196,15 +196,15 @@ impl RunReport {
         let name = path.display();
         let text = fs::read_to_string(&path)
             .with_context(|| format!("cannot read {name}; give the folder of a run that `train` has ended"))?;
-        let value: serde_json::Value =
-            serde_json::from_str(&text).with_context(|| format!("{name} is damaged: it is not JSON"))?;
+        let damaged = || format!("{name} is damaged");
+        let value: serde_json::Value = serde_json::from_str(&text).context("it is not JSON").with_context(damaged)?;
         ensure!(
             value["schema"] == SCHEMA,
             "{name} has schema {}, this version reads schema {SCHEMA}; train anew, or use the version that wrote it",
             value["schema"]
         );
-        let report: Self = serde_json::from_value(value).with_context(|| format!("{name} is damaged"))?;
-        report.ensure_drawable().with_context(|| format!("{name} is damaged"))?;
+        let report: Self = serde_json::from_value(value).with_context(damaged)?;
+        report.ensure_drawable().with_context(damaged)?;
         Ok(report)
     }
 
@@ -213,7 +213,11 @@ impl RunReport {
         let shown = self.activations.iter().map(|activations| &activations.digit);
         for digit in self.mistakes.iter().chain(&self.uncertain).chain(shown) {
             let is_class = usize::from(digit.label) < CLASSES && digit.prediction < CLASSES;
-            ensure!(is_class && digit.pixels.len() == IMAGE_BYTES, "image {} is none", digit.image);
+            ensure!(
+                is_class && digit.pixels.len() == IMAGE_BYTES,
+                "image {} is no digit of {IMAGE_BYTES} bytes",
+                digit.image
+            );
         }
         let sheets = self.activations.iter().flat_map(|activations| &activations.layers).chain(&self.filters);
         for sheet in sheets {
@@ -227,12 +231,15 @@ impl RunReport {
             let scores = evaluation.classes.iter().flat_map(|score| [score.precision, score.recall, score.f1]);
             ensure!(
                 evaluation.classes.len() == CLASSES && scores.chain([evaluation.accuracy]).all(is_share),
-                "the scores of the classes are none"
+                "it lacks scores of {CLASSES} classes from 0 to 1"
             );
             let bins = evaluation.calibration.iter().flat_map(|bin| [bin.confidence, bin.accuracy]);
-            ensure!(evaluation.calibration.len() == BINS && bins.into_iter().all(is_share), "its calibration is none");
+            ensure!(
+                evaluation.calibration.len() == BINS && bins.into_iter().all(is_share),
+                "it lacks a calibration in {BINS} bins from 0 to 1"
+            );
         }
-        ensure!(self.kernels.iter().all(|kernel| is_share(kernel.share)), "a kernel's share is none");
+        ensure!(self.kernels.iter().all(|kernel| is_share(kernel.share)), "a kernel's share is not from 0 to 1");
         Ok(())
     }
 
