@@ -59,7 +59,7 @@ fn main() {
         ("completions_and_manual_pages_are_made", reports::shells),
         ("reports_that_cannot_be_compared_are_errors", wrong_reports),
         ("bench_without_adapter_is_an_error", bench_without_adapter),
-        ("the_readme_shows_the_committed_results_as_bench_prints_them", readme_results),
+        ("the_readme_shows_the_committed_results_as_bench_prints_them", results_page),
         ("a_picture_of_another_kind_is_refused_before_any_work", wrong_picture_kind),
         #[cfg(unix)]
         ("ctrl_c_ends_training_after_the_step_and_keeps_what_was_trained", ctrl_c),
@@ -528,7 +528,7 @@ fn bench_without_adapter(home: &Home) -> Result<(), Failed> {
     home.run(&["bench", "conv3d"]).is_refused(&["conv3d", "conv2d_forward"])
 }
 
-fn readme_results(home: &Home) -> Result<(), Failed> {
+fn results_page(home: &Home) -> Result<(), Failed> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut results: Vec<String> = fs::read_dir(root.join("benches/results"))?
         .map(|entry| Ok(entry?.path().display().to_string()))
@@ -538,8 +538,8 @@ fn readme_results(home: &Home) -> Result<(), Failed> {
     let words = ["bench", "show", "--summary", "--markdown"].into_iter().chain(results.iter().map(String::as_str));
     let run = home.run(&words.collect::<Vec<_>>());
     let table = &run.exits_with(0)?.stdout;
-    let readme = fs::read_to_string(root.join("README.md"))?;
-    check(readme.contains(table), format!("README.md does not hold this table:\n{table}"))
+    let page = fs::read_to_string(root.join("docs/RESULTS.md"))?;
+    check(page.contains(table), format!("docs/RESULTS.md does not hold this table:\n{table}"))
 }
 
 fn wrong_picture_kind(home: &Home) -> Result<(), Failed> {
