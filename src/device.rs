@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::cpu::CpuExecutor;
 use crate::executor::Executor;
-use crate::gpu::{Adapter, AdapterKind, Backend, Gpu, GpuExecutor, adapters, adapters_up_to};
+use crate::gpu::{Adapter, AdapterInfo, AdapterKind, Backend, Gpu, GpuExecutor, adapters, adapters_up_to};
 use crate::plan::Plan;
 
 /// A wish for a device.
@@ -19,7 +19,7 @@ pub enum DeviceChoice {
     Cpu,
     /// The best adapter of a backend.
     Backend(Backend),
-    /// The adapter with this number in `gpu-digits devices`.
+    /// The adapter with this number in `gpu-digits devices`; where there is none, the first whose name contains it.
     Index(usize),
     /// The first adapter whose name contains this, in upper or lower case.
     Name(String),
@@ -93,20 +93,16 @@ impl Device {
                     None => bail!("no adapter can be used through {}: {listed}{}", backend.name(), advice(*backend)),
                 }
             }
-            DeviceChoice::Index(index) => {
+            DeviceChoice::Index(_) | DeviceChoice::Name(_) => {
                 let found = adapters().await;
-                let adapter = found
-                    .get(*index)
-                    .with_context(|| format!("there is no device number {index}: {}", list(&found)))?;
-                open(adapter).await
-            }
-            DeviceChoice::Name(name) => {
-                let found = adapters().await;
-                let adapter = found
-                    .iter()
-                    .find(|adapter| adapter.info.name.to_lowercase().contains(name))
-                    .with_context(|| format!("no device has `{name}` in its name: {}", list(&found)))?;
-                open(adapter).await
+                let infos: Vec<&AdapterInfo> = found.iter().map(|adapter| &adapter.info).collect();
+                let index = find(choice, &infos).with_context(|| match choice {
+                    DeviceChoice::Index(number) => {
+                        format!("there is no device {number}, and none has {number} in its name: {}", list(&found))
+                    }
+                    _ => format!("no device has `{choice}` in its name: {}", list(&found)),
+                })?;
+                open(&found[index]).await
             }
         }
     }
@@ -149,6 +145,14 @@ impl fmt::Display for Device {
             Self::Gpu(gpu) => write!(f, "{}", gpu.info()),
         }
     }
+}
+
+/// Which of some adapters has a number, or else a name. A number that no adapter has is a part of a name, such as 4090.
+fn find(choice: &DeviceChoice, infos: &[&AdapterInfo]) -> Option<usize> {
+    let has_number = |info: &&AdapterInfo| matches!(choice, DeviceChoice::Index(number) if info.index == *number);
+    let part = choice.to_string();
+    let has_name = |info: &&AdapterInfo| info.name.to_lowercase().contains(&part);
+    infos.iter().position(has_number).or_else(|| infos.iter().position(has_name))
 }
 
 /// The usable adapter of the best kind, the first of equals.
@@ -194,5 +198,19 @@ mod tests {
         assert_eq!(parse("vulkan"), DeviceChoice::Backend(Backend::Vulkan));
         assert_eq!(parse("2"), DeviceChoice::Index(2));
         assert_eq!(parse("GeForce"), DeviceChoice::Name("geforce".to_owned()));
+    }
+
+    #[test]
+    fn a_number_beyond_the_list_is_a_part_of_a_name() {
+        let mut cards = ["llvmpipe (LLVM 15.0.6, 256 bits)", "NVIDIA GeForce RTX 4090"]
+            .map(|name| AdapterInfo::example(name, AdapterKind::Other));
+        cards[1].index = 1;
+        let find = |text: &str| find(&text.parse().unwrap(), &cards.each_ref());
+        assert_eq!(find("0"), Some(0));
+        assert_eq!(find("1"), Some(1), "a number of the list comes before a part of a name");
+        assert_eq!(find("256"), Some(0));
+        assert_eq!(find("4090"), Some(1));
+        assert_eq!(find("rtx"), Some(1));
+        assert_eq!(find("4080"), None);
     }
 }

@@ -1,5 +1,6 @@
 //! The adapters of this machine: what they are, what they can do, why one cannot be used.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -62,8 +63,19 @@ pub enum AdapterKind {
 /// What is known of an adapter.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AdapterInfo {
-    /// Its number for `--device`.
+    /// Its number for `--device`; it changes where an adapter is added or removed.
     pub index: usize,
+    /// What tells it from every other adapter of this machine, also tomorrow and with another driver's version:
+    /// `vulkan-10de:2330-0000:01:00.0` is the API, PCI's numbers of vendor and device, and the PCI address where the driver
+    /// gives one; where adapters agree in all of these, the second ends in `#2`. Empty in files of earlier versions.
+    #[serde(default)]
+    pub id: String,
+    /// Its place on the PCI bus, where the driver gives it: `0000:01:00.0`.
+    #[serde(default)]
+    pub pci_address: Option<String>,
+    /// Whether another adapter of the same API has the same name, so that the name alone does not tell them apart.
+    #[serde(default)]
+    pub shares_name: bool,
     /// Its name.
     pub name: String,
     /// The API.
@@ -95,9 +107,16 @@ pub struct AdapterInfo {
     pub unusable: Option<String>,
 }
 
+impl AdapterInfo {
+    /// Its name; with its number where another adapter has the same name.
+    pub fn label(&self) -> String {
+        if self.shares_name { format!("{} (device {})", self.name, self.index) } else { self.name.clone() }
+    }
+}
+
 impl fmt::Display for AdapterInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} through {}", self.name, self.backend.name())?;
+        write!(f, "{} through {}", self.label(), self.backend.name())?;
         let driver = [self.driver.as_str(), self.driver_version.as_str()];
         let driver: Vec<&str> = driver.into_iter().filter(|part| !part.is_empty()).collect();
         if driver.is_empty() { Ok(()) } else { write!(f, " ({})", driver.join(" ")) }
@@ -128,7 +147,23 @@ pub async fn adapters_up_to(last: Backend) -> Vec<Adapter> {
             found.push(Adapter { info: describe(&handle, backend, found.len()), handle });
         }
     }
+    tell_apart(found.iter_mut().map(|adapter| &mut adapter.info).collect());
     found
+}
+
+/// Gives adapters of one identity different ones, and notes which share a name.
+fn tell_apart(mut infos: Vec<&mut AdapterInfo>) {
+    let mut seen = HashMap::new();
+    for info in &mut infos {
+        let count = seen.entry(info.id.clone()).and_modify(|count| *count += 1).or_insert(1);
+        if *count > 1 {
+            info.id = format!("{}#{count}", info.id);
+        }
+    }
+    let names: Vec<_> = infos.iter().map(|info| (info.backend, info.name.clone())).collect();
+    for (info, own) in infos.into_iter().zip(&names) {
+        info.shares_name = names.iter().filter(|name| *name == own).count() > 1;
+    }
 }
 
 fn describe(adapter: &wgpu::Adapter, backend: Backend, index: usize) -> AdapterInfo {
@@ -149,8 +184,13 @@ fn describe(adapter: &wgpu::Adapter, backend: Backend, index: usize) -> AdapterI
     } else {
         None
     };
+    let pci_address = Some(info.device_pci_bus_id).filter(|address| !address.is_empty());
+    let address = pci_address.as_ref().map_or_else(String::new, |address| format!("-{address}"));
     AdapterInfo {
         index,
+        id: format!("{}-{:04x}:{:04x}{address}", backend.name(), info.vendor, info.device),
+        pci_address,
+        shares_name: false,
         name: info.name,
         backend,
         kind,
@@ -184,4 +224,58 @@ fn cooperative_matrices(adapter: &wgpu::Adapter) -> Vec<u32> {
         }
     }
     sizes
+}
+
+#[cfg(test)]
+impl AdapterInfo {
+    /// A made-up adapter with the limits that WebGPU guarantees and no optional feature.
+    pub(crate) fn example(name: &str, kind: AdapterKind) -> Self {
+        Self {
+            index: 0,
+            id: "vulkan-10de:2330".to_owned(),
+            pci_address: None,
+            shares_name: false,
+            name: name.to_owned(),
+            backend: Backend::Vulkan,
+            kind,
+            driver: String::new(),
+            driver_version: String::new(),
+            subgroup_size: None,
+            f16: false,
+            cooperative_matrices: vec![],
+            timestamps: false,
+            max_storage_buffers: STORAGE_BUFFERS,
+            max_tensor_bytes: 128 << 20,
+            workgroup_memory_bytes: 16 << 10,
+            max_workgroup_size: 256,
+            unusable: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_cards_of_one_name_are_told_apart() {
+        let mut cards = ["H100", "H100", "A2"].map(|name| AdapterInfo::example(name, AdapterKind::Discrete));
+        cards.iter_mut().enumerate().for_each(|(index, card)| card.index = index);
+        cards[2].id = "vulkan-10de:25b6".to_owned();
+        tell_apart(cards.iter_mut().collect());
+        assert_eq!(
+            cards.each_ref().map(|card| card.id.as_str()),
+            ["vulkan-10de:2330", "vulkan-10de:2330#2", "vulkan-10de:25b6"]
+        );
+        assert_eq!(cards.each_ref().map(AdapterInfo::label), ["H100 (device 0)", "H100 (device 1)", "A2"]);
+        assert_eq!(cards[1].to_string(), "H100 (device 1) through vulkan");
+    }
+
+    #[test]
+    fn one_card_through_two_apis_keeps_its_name() {
+        let mut card = [(); 2].map(|()| AdapterInfo::example("H100", AdapterKind::Discrete));
+        card[1].backend = Backend::Gl;
+        tell_apart(card.iter_mut().collect());
+        assert_eq!(card.each_ref().map(AdapterInfo::label), ["H100", "H100"]);
+    }
 }

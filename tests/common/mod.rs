@@ -30,7 +30,7 @@ pub(crate) fn without_adapter(name: &str) -> Trial {
 
 /// An adapter as it stands in the names of tests.
 pub(crate) fn adapter_name(gpu: &Gpu) -> String {
-    format!("{} {}", gpu.info().backend.name(), gpu.info().name)
+    format!("{} {}", gpu.info().backend.name(), gpu.info().label())
 }
 
 /// Waits for a test's turn on an adapter. Through GL that is the only one: all share a context, and wgpu panics where one
