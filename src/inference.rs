@@ -1,8 +1,8 @@
 //! A trained model at work: probabilities of images, and what the layers make of them.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
-use crate::data::{CLASSES, IMAGE_BYTES};
+use crate::data::{CLASSES, image_count};
 use crate::device::Device;
 use crate::executor::{Executor, Unobserved};
 use crate::model::Model;
@@ -13,7 +13,7 @@ use crate::train::{ResidentData, write_order, write_parameters};
 /// The ten probabilities of each image, in order, by a model with these parameters.
 ///
 /// # Errors
-/// Where the device cannot run the plan or fails.
+/// Where the images are not whole, or the device cannot run the plan or fails.
 pub async fn probabilities(
     device: &Device,
     model: &Model,
@@ -21,7 +21,7 @@ pub async fn probabilities(
     images: &[u8],
 ) -> Result<Vec<[f32; CLASSES]>> {
     const MOST_AT_ONCE: usize = 256;
-    let count = images.len() / IMAGE_BYTES;
+    let count = image_count(images)?;
     if count == 0 {
         return Ok(vec![]);
     }
@@ -39,14 +39,15 @@ pub async fn probabilities(
 /// What each layer gives for some images, in the model's order: its name and a tensor of `[images, ...]`.
 ///
 /// # Errors
-/// Where the device cannot run the plan or fails.
+/// Where the images are not whole, or the device cannot run the plan or fails.
 pub async fn activations(
     device: &Device,
     model: &Model,
     parameters: &[HostTensor],
     images: &[u8],
 ) -> Result<Vec<(String, HostTensor)>> {
-    let count = images.len() / IMAGE_BYTES;
+    let count = image_count(images)?;
+    ensure!(count > 0, "there is no image whose activations could be computed; give at least one");
     // Fused ops keep to themselves what the layers between them give.
     let mut executor = evaluator(device, model, parameters, images, count, false).await?;
     write_order(executor.as_mut(), &(0..count as u32).collect::<Vec<_>>(), 0, 0);
@@ -72,7 +73,7 @@ async fn evaluator(
     batch: usize,
     fuse: bool,
 ) -> Result<Box<dyn Executor>> {
-    let count = images.len() / IMAGE_BYTES;
+    let count = image_count(images)?;
     let batches = count.div_ceil(batch);
     let config =
         PlanConfig { batch, images: count, batches, steps: 1, optimizer: None, fuse, precision: Precision::F32 };

@@ -1,10 +1,8 @@
 //! Training: epochs over a shuffled stream of images, evaluation, and what is needed to repeat both.
 
-use std::ops::Range;
+use anyhow::{Result, bail, ensure};
 
-use anyhow::{Result, ensure};
-
-use crate::data::Dataset;
+use crate::data::{Dataset, Splits};
 use crate::device::Device;
 use crate::executor::{Counters, Executor, Observer, Unobserved};
 use crate::model::Model;
@@ -36,7 +34,7 @@ pub struct TrainConfig {
     pub seed: u64,
     /// Whether each epoch has an order of its own; else the images come as they lie in the data set.
     pub shuffle: bool,
-    /// Training images that are held out for validation, the last ones of the set.
+    /// Training images that are held out for validation, drawn by `seed` from each class in proportion.
     pub validation: usize,
     /// Whether to take fused ops where the model allows it; none for what suits the device.
     pub fuse: Option<bool>,
@@ -64,24 +62,6 @@ impl TrainConfig {
     /// Whether training on a device takes fused ops, which half precision needs.
     pub fn fuses(&self, device: &Device) -> bool {
         self.fuse.unwrap_or_else(|| device.prefers_fused() || self.precision == Precision::F16)
-    }
-}
-
-/// The images of the resident data set by use: the training set, of which the last are held out, then the test set.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Splits {
-    /// Trained on.
-    pub train: Range<u32>,
-    /// Held out.
-    pub validation: Range<u32>,
-    /// Scored once at the end.
-    pub test: Range<u32>,
-}
-
-impl Splits {
-    fn new(train_images: usize, held_out: usize, test_images: usize) -> Self {
-        let bounds = [0, train_images - held_out, train_images, train_images + test_images].map(|bound| bound as u32);
-        Self { train: bounds[0]..bounds[1], validation: bounds[1]..bounds[2], test: bounds[2]..bounds[3] }
     }
 }
 
@@ -158,6 +138,7 @@ impl Trainer {
         dataset: &Dataset,
         config: TrainConfig,
     ) -> Result<Self> {
+        dataset.check()?;
         let (train, test) = (&dataset.train, &dataset.test);
         ensure!(
             config.validation < train.len(),
@@ -165,14 +146,14 @@ impl Trainer {
             config.validation,
             train.len()
         );
-        let splits = Splits::new(train.len(), config.validation, test.len());
+        let splits = Splits::stratified(dataset, config.validation, config.seed);
         ensure!(
             config.batch <= splits.train.len(),
             "--batch-size {} is more than the {} images to train on; make it smaller",
             config.batch,
             splits.train.len()
         );
-        let most_images = [&splits.train, &splits.validation, &splits.test].map(|split| split.len());
+        let most_images = [splits.train.len(), splits.validation.len(), splits.test.len()];
         let steps = config.epochs * splits.train.len() / config.batch;
         let plan = Plan::new(
             model,
@@ -252,7 +233,7 @@ impl Trainer {
         let step_losses: Vec<f64> = history.iter().step_by(2).map(|&sum| f64::from(sum) / batch as f64).collect();
         if let Some(step) = step_losses.iter().position(|loss| !loss.is_finite()) {
             let step = self.steps_done - steps + step + 1;
-            anyhow::bail!("the loss of step {step} is not finite: training diverged; try a smaller --lr");
+            bail!("the loss of step {step} is not finite: training diverged; try a smaller --lr");
         }
         Ok(Epoch { score: Score::of(&history, steps * batch), step_losses, interrupted: steps < wanted })
     }
@@ -272,14 +253,20 @@ impl Trainer {
         self.executor.trace(Phase::Train, steps).await
     }
 
-    /// Scores some images of the data set.
+    /// Scores some images of the data set: those of a split, or any places in the training set followed by the test set.
     ///
     /// # Errors
-    /// Where the device fails.
-    pub async fn evaluate(&mut self, images: Range<u32>) -> Result<Score> {
-        let count = images.len();
+    /// Where the device fails, an image is not there, or there are more than in the largest split.
+    pub async fn evaluate(&mut self, images: impl IntoIterator<Item = u32>) -> Result<Score> {
+        let images: Vec<u32> = images.into_iter().collect();
+        let (count, there) = (images.len(), self.splits.test.end);
+        if let Some(image) = images.iter().find(|&&image| image >= there) {
+            bail!("cannot score image {image}: the data set holds {there} images, counted from 0");
+        }
+        let places = self.executor.plan().tensor(self.executor.plan().host.order).shape.len();
+        ensure!(count <= places, "cannot score {count} images at once: there is room for {places}; score fewer");
         let steps = count.div_ceil(self.config.batch);
-        self.write_order(&images.collect::<Vec<u32>>());
+        self.write_order(&images);
         self.executor.run(Phase::Evaluate, steps, &mut Unobserved).await?;
         Ok(Score::of(&self.history(steps).await?, count))
     }
@@ -338,7 +325,7 @@ impl Trainer {
     }
 
     fn permutation(&self, number: usize) -> Vec<u32> {
-        let mut images: Vec<u32> = self.splits.train.clone().collect();
+        let mut images = self.splits.train.clone();
         if self.config.shuffle {
             Random::new(self.config.seed, SHUFFLE_STREAM + number as u64).shuffle(&mut images);
         }

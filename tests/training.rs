@@ -9,7 +9,7 @@ use common::{adapter_name, gpus, without_adapter};
 use gpu_digits::data::{Dataset, Folders, Request, load};
 use gpu_digits::device::Device;
 use gpu_digits::executor::{Counters, Observer, Unobserved};
-use gpu_digits::inference::probabilities;
+use gpu_digits::inference::{activations, probabilities};
 use gpu_digits::model::Model;
 use gpu_digits::op::{Op, Operand, Shader, Variant};
 use gpu_digits::ops::Case;
@@ -27,13 +27,14 @@ type AdapterTest = fn(&Device) -> Result<(), Failed>;
 
 fn main() {
     let arguments = Arguments::from_args();
-    let on_cpu: [(&str, AdapterTest); 6] = [
+    let on_cpu: [(&str, AdapterTest); 7] = [
         ("the_cpu_gives_the_same_bits_on_any_number_of_threads", same_bits_on_any_number_of_threads),
         ("every_image_is_seen_once_an_epoch_and_leftovers_come_first_in_the_next", every_image_is_seen),
         ("without_shuffling_images_come_in_their_order", order_without_shuffling),
         ("an_observer_ends_a_run_and_what_was_trained_stays", observer_ends_a_run),
         ("a_batch_larger_than_the_training_set_is_refused", too_large_a_batch),
         ("a_loss_that_is_not_finite_is_an_error", diverging),
+        ("samples_that_cannot_be_are_errors_and_no_panics", wrong_samples),
     ];
     let on_each: [(&str, AdapterTest); 7] = [
         ("a_run_repeats_to_the_bit", repeats_to_the_bit),
@@ -402,6 +403,36 @@ fn too_large_a_batch(device: &Device) -> Result<(), Failed> {
         Ok(_) => Err(Failed::from("10 images were enough for a batch of 16")),
         Err(error) => check(error.to_string().contains("--batch-size 16"), error.to_string()),
     }
+}
+
+/// Every public function that takes samples or images, given wrong ones.
+fn wrong_samples(device: &Device) -> Result<(), Failed> {
+    let refused = |result: anyhow::Result<()>, part: &str| match result {
+        Ok(()) => Err(Failed::from(format!("no error about {part}"))),
+        Err(error) => check(format!("{error:#}").contains(part), format!("{error:#} does not say {part}")),
+    };
+    let model: Model = SMALL.parse()?;
+    let parameters = model.initial_parameters(0);
+    let train = |change: fn(&mut Dataset)| {
+        let mut dataset = dataset(60);
+        change(&mut dataset);
+        block_on(Trainer::new(device, &model, &parameters, &dataset, config())).map(|_| ())
+    };
+    train(|_| ())?;
+    refused(train(|dataset| dataset.train.labels[3] = 12), "image 3 of the training set has the label 12")?;
+    refused(train(|dataset| dataset.train.labels.truncate(9)), "60 images and 9 labels")?;
+    refused(train(|dataset| dataset.test.images.truncate(1_000)), "1000 bytes are no whole images")?;
+
+    let probabilities = |images: &[u8]| block_on(probabilities(device, &model, &parameters, images)).map(|_| ());
+    probabilities(&[0; 784])?;
+    refused(probabilities(&[0; 1_000]), "1000 bytes are no whole images")?;
+    let activations = |images: &[u8]| block_on(activations(device, &model, &parameters, images)).map(|_| ());
+    refused(activations(&[0; 1_000]), "1000 bytes are no whole images")?;
+    refused(activations(&[]), "no image")?;
+
+    let mut trainer = trainer(device, SMALL, 60, config())?;
+    refused(block_on(trainer.evaluate([110])).map(|_| ()), "cannot score image 110")?;
+    refused(block_on(trainer.evaluate(vec![0; 1_000])).map(|_| ()), "cannot score 1000 images at once")
 }
 
 fn diverging(device: &Device) -> Result<(), Failed> {

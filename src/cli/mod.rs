@@ -133,13 +133,13 @@ pub struct TrainArgs {
     /// How the learning rate moves over the run
     #[arg(long, value_enum, default_value_t = DEFAULT.schedule)]
     pub schedule: Schedule,
-    /// Seed of weights, shuffling and dropout
+    /// Seed of weights, shuffling, dropout and what is held out
     #[arg(long, value_name = "N", default_value_t = DEFAULT.seed)]
     pub seed: u64,
     /// Whether each epoch has an order of its own
     #[arg(long, value_enum, default_value_t = Switch::On)]
     pub shuffle: Switch,
-    /// Training images to hold out for validation, the last of the set
+    /// Training images to hold out for validation, drawn at random from each class
     #[arg(long, value_name = "N", default_value_t = DEFAULT.validation)]
     pub validation: usize,
     /// Whether several layers share a kernel where the model allows it [default: on with a GPU, off with the CPU]

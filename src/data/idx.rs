@@ -9,7 +9,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use sha2::{Digest as _, Sha256};
 
 use super::{CLASSES, IMAGE_SIDE};
@@ -137,18 +137,29 @@ impl IdxFile {
     }
 
     fn wrong(&self, offset: usize, found: impl Display, wanted: impl Display) -> anyhow::Error {
-        anyhow!("{}: unpacked byte {offset}: found {found}, wanted {wanted}; get this file anew", self.name)
+        anyhow!("{}: unpacked byte {offset}: found {found}, wanted {wanted}; get this file again", self.name)
     }
 }
 
-/// Unpacks at most one byte more than `max_bytes`.
+/// Unpacks at most one byte more than `max_bytes`: one or more gzip streams, which zero bytes may follow, as gzip and
+/// Python accept them (archives on tapes are filled up with zeros).
 fn gunzip(packed: &[u8], max_bytes: u64, name: &str) -> Result<Vec<u8>> {
     let mut content = Vec::new();
-    let mut decoder = MultiGzDecoder::new(packed);
-    decoder.by_ref().take(max_bytes + 1).read_to_end(&mut content).map_err(|error| {
-        let offset = packed.len() - decoder.get_ref().len();
-        anyhow!("{name}: byte {offset}: damaged gzip data: {error}; get this file anew")
-    })?;
+    let mut rest = packed;
+    while !rest.is_empty() {
+        let mut decoder = GzDecoder::new(rest);
+        let room = (max_bytes + 1).saturating_sub(content.len() as u64);
+        decoder.by_ref().take(room).read_to_end(&mut content).map_err(|error| {
+            let offset = packed.len() - decoder.get_ref().len();
+            anyhow!("{name}: byte {offset}: damaged gzip data: {error}; get this file again")
+        })?;
+        if content.len() as u64 > max_bytes {
+            break;
+        }
+        rest = decoder.into_inner();
+        let zeros = rest.iter().take_while(|&&byte| byte == 0).count();
+        rest = &rest[zeros..];
+    }
     Ok(content)
 }
 
@@ -183,7 +194,7 @@ mod tests {
     #[track_caller]
     fn assert_refused<T: std::fmt::Debug>(result: Result<T>, parts: &[&str]) {
         let message = result.unwrap_err().to_string();
-        for part in ["FILE: ", "get this file anew"].iter().chain(parts) {
+        for part in ["FILE: ", "get this file again"].iter().chain(parts) {
             assert!(message.contains(part), "{part:?} is not in {message:?}");
         }
     }
@@ -266,6 +277,21 @@ mod tests {
     #[test]
     fn bytes_behind_gzip_are_refused() {
         let packed = [gzip(&images(3)), b"more".to_vec()].concat();
+        assert_refused(IdxFile::unpack("FILE".to_owned(), packed), &["damaged gzip data"]);
+    }
+
+    #[test]
+    fn zero_bytes_behind_gzip_are_read_over() {
+        let [first, second] = [&images(3)[..1_000], &images(3)[1_000..]].map(gzip);
+        for packed in [[gzip(&images(3)), vec![0; 512]].concat(), [first, vec![0; 512], second, vec![0]].concat()] {
+            let file = IdxFile::unpack("FILE".to_owned(), packed).unwrap();
+            assert_eq!(file.images().unwrap(), images(3)[16..]);
+        }
+    }
+
+    #[test]
+    fn bytes_behind_the_zeros_are_refused() {
+        let packed = [gzip(&images(3)), vec![0; 512], b"more".to_vec()].concat();
         assert_refused(IdxFile::unpack("FILE".to_owned(), packed), &["damaged gzip data"]);
     }
 

@@ -4,18 +4,20 @@ mod download;
 mod generated;
 mod idx;
 mod mnist;
+mod splits;
 
 use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use etcetera::BaseStrategy as _;
 use sha2::{Digest as _, Sha256};
 
 use crate::files::hex;
 pub use generated::digits;
 pub use mnist::Source;
+pub use splits::Splits;
 
 /// Height and width of an image, in pixels.
 pub const IMAGE_SIDE: usize = 28;
@@ -44,6 +46,21 @@ impl Samples {
         self.labels.is_empty()
     }
 
+    /// Checks that there are whole images, as many labels, and no label but 0 to 9; `what` names the set in the error.
+    ///
+    /// # Errors
+    /// Where that is not so.
+    pub fn check(&self, what: &str) -> Result<()> {
+        let images = image_count(&self.images).with_context(|| format!("the images of the {what} set"))?;
+        let labels = self.labels.len();
+        ensure!(images == labels, "the {what} set has {images} images and {labels} labels; give as many of each");
+        if let Some((image, label)) = self.labels.iter().enumerate().find(|(_, label)| usize::from(**label) >= CLASSES)
+        {
+            bail!("image {image} of the {what} set has the label {label}; labels are 0 to {}", CLASSES - 1);
+        }
+        Ok(())
+    }
+
     /// The samples as the content of an unpacked IDX image file followed by that of a label file.
     fn hash_into(&self, hash: &mut Sha256) {
         hash.update(idx::header(self.len(), &idx::IMAGE_SHAPE));
@@ -51,6 +68,19 @@ impl Samples {
         hash.update(idx::header(self.len(), &[]));
         hash.update(&self.labels);
     }
+}
+
+/// The number of images that bytes hold.
+///
+/// # Errors
+/// Where the bytes are no whole images.
+pub fn image_count(images: &[u8]) -> Result<usize> {
+    ensure!(
+        images.len().is_multiple_of(IMAGE_BYTES),
+        "{} bytes are no whole images of {IMAGE_SIDE}x{IMAGE_SIDE} pixels; give {IMAGE_BYTES} bytes for each",
+        images.len()
+    );
+    Ok(images.len() / IMAGE_BYTES)
 }
 
 /// A training and a test set, and where they came from.
@@ -70,6 +100,28 @@ pub struct Dataset {
 }
 
 impl Dataset {
+    /// A data set of your own: images of 28x28 bytes, white ink on black, with labels from 0 to 9.
+    ///
+    /// # Errors
+    /// Where a set holds no image, or what [`Samples::check`] refuses.
+    pub fn from_arrays(train: Samples, test: Samples) -> Result<Self> {
+        let dataset = Self::new(train, test, "arrays".to_owned(), "memory".to_owned());
+        dataset.check()?;
+        Ok(dataset)
+    }
+
+    /// Checks both sets, whose fields anybody may have changed.
+    ///
+    /// # Errors
+    /// As of [`Self::from_arrays`].
+    pub fn check(&self) -> Result<()> {
+        for (samples, what) in [(&self.train, "training"), (&self.test, "test")] {
+            samples.check(what)?;
+            ensure!(!samples.is_empty(), "the {what} set holds no image; give at least one");
+        }
+        Ok(())
+    }
+
     fn new(train: Samples, test: Samples, name: String, origin: String) -> Self {
         let mut hash = Sha256::new();
         train.hash_into(&mut hash);
@@ -197,6 +249,46 @@ fn generate(request: &Request) -> Result<Dataset> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn samples(labels: &[u8]) -> Samples {
+        Samples { images: vec![0; labels.len() * IMAGE_BYTES], labels: labels.to_vec() }
+    }
+
+    /// What is wrong with a training set.
+    fn refusal(train: Samples) -> String {
+        format!("{:#}", Dataset::from_arrays(train, samples(&[0])).unwrap_err())
+    }
+
+    #[test]
+    fn arrays_of_your_own_make_a_data_set() {
+        let dataset = Dataset::from_arrays(samples(&[0, 9, 5]), samples(&[1])).unwrap();
+        assert_eq!((dataset.train.len(), dataset.test.len(), dataset.sha256.len()), (3, 1, 64));
+    }
+
+    #[test]
+    fn labels_beyond_the_classes_are_refused() {
+        let error = refusal(samples(&(10..20).collect::<Vec<u8>>()));
+        assert_eq!(error, "image 0 of the training set has the label 10; labels are 0 to 9");
+    }
+
+    #[test]
+    fn arrays_of_different_lengths_are_refused() {
+        let error = refusal(Samples { labels: vec![1, 2], ..samples(&[1, 2, 3]) });
+        assert_eq!(error, "the training set has 3 images and 2 labels; give as many of each");
+    }
+
+    #[test]
+    fn bytes_that_are_no_whole_images_are_refused() {
+        let error = refusal(Samples { images: vec![0; 1_000], labels: vec![1] });
+        assert!(error.contains("the training set") && error.contains("1000 bytes") && error.contains("784"), "{error}");
+    }
+
+    #[test]
+    fn an_empty_set_is_refused() {
+        assert!(refusal(samples(&[])).contains("the training set holds no image"));
+        let error = Dataset::from_arrays(samples(&[0]), samples(&[])).unwrap_err().to_string();
+        assert!(error.contains("the test set holds no image"), "{error}");
+    }
 
     #[test]
     fn data_option_goes_before_the_variable() {

@@ -1,0 +1,110 @@
+//! Which images of a data set are trained on, held out for validation, and tested.
+
+use std::ops::Range;
+
+use super::{CLASSES, Dataset, Samples};
+use crate::random::Random;
+
+/// The first of the random streams that draw the images to hold out, one for each class; it belongs to nothing else.
+const STREAM: u64 = 3 << 32;
+
+/// The images by use, as places in the training set followed by the test set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Splits {
+    /// Trained on, in the order of the set.
+    pub train: Vec<u32>,
+    /// Held out for validation, in the order of the set.
+    pub validation: Vec<u32>,
+    /// Scored once at the end.
+    pub test: Range<u32>,
+}
+
+impl Splits {
+    /// Holds out `held_out` training images, at random from each class in proportion to its size.
+    ///
+    /// A set sorted by class thus loses no class, and the same seed draws the same images. At most all are held out.
+    pub fn stratified(dataset: &Dataset, held_out: usize, seed: u64) -> Self {
+        let Dataset { train, test, .. } = dataset;
+        let classes = by_class(train);
+        let counts = shares(classes.each_ref().map(Vec::len), held_out.min(train.len()));
+        let mut is_held_out = vec![false; train.len()];
+        for (class, (mut images, count)) in classes.into_iter().zip(counts).enumerate() {
+            Random::new(seed, STREAM + class as u64).shuffle(&mut images);
+            images.into_iter().take(count).for_each(|image| is_held_out[image as usize] = true);
+        }
+        let count = train.len() as u32;
+        let (validation, train) = (0..count).partition(|&image| is_held_out[image as usize]);
+        Self { train, validation, test: count..count + test.len() as u32 }
+    }
+}
+
+/// The images of each class.
+fn by_class(samples: &Samples) -> [Vec<u32>; CLASSES] {
+    let mut classes: [Vec<u32>; CLASSES] = Default::default();
+    for (image, &label) in (0..).zip(&samples.labels) {
+        classes[usize::from(label)].push(image);
+    }
+    classes
+}
+
+/// `wanted` things shared out in proportion to `sizes`, by the largest remainder: never more than a size.
+fn shares(sizes: [usize; CLASSES], wanted: usize) -> [usize; CLASSES] {
+    let total = sizes.iter().sum::<usize>().max(1);
+    let mut counts = sizes.map(|size| size * wanted / total);
+    let mut classes: Vec<usize> = (0..CLASSES).collect();
+    // A stable sort: of equal remainders the lower class comes first.
+    classes.sort_by_key(|&class| std::cmp::Reverse(sizes[class] * wanted % total));
+    let missing = wanted - counts.iter().sum::<usize>();
+    classes.into_iter().take(missing).for_each(|class| counts[class] += 1);
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::IMAGE_BYTES;
+    use super::*;
+
+    /// A set whose training images are sorted by class.
+    fn sorted(sizes: [usize; CLASSES]) -> Dataset {
+        let labels: Vec<u8> = (0..).zip(sizes).flat_map(|(class, size)| vec![class; size]).collect();
+        let samples = |labels: Vec<u8>| Samples { images: vec![0; labels.len() * IMAGE_BYTES], labels };
+        Dataset::from_arrays(samples(labels), samples(vec![0; 5])).unwrap()
+    }
+
+    fn held_out_by_class(dataset: &Dataset, splits: &Splits) -> [usize; CLASSES] {
+        let mut counts = [0; CLASSES];
+        splits.validation.iter().for_each(|&image| counts[usize::from(dataset.train.labels[image as usize])] += 1);
+        counts
+    }
+
+    #[test]
+    fn a_set_sorted_by_class_loses_the_same_share_of_each() {
+        let dataset = sorted([16; CLASSES]);
+        let splits = Splits::stratified(&dataset, 20, 0);
+        assert_eq!(held_out_by_class(&dataset, &splits), [2; CLASSES]);
+        assert_eq!((splits.train.len(), splits.test.clone()), (140, 160..165));
+        assert!(splits.train.is_sorted() && splits.validation.is_sorted());
+        assert!(splits.train.iter().all(|image| !splits.validation.contains(image)));
+    }
+
+    #[test]
+    fn the_seed_draws_what_is_held_out() {
+        let dataset = sorted([16; CLASSES]);
+        assert_eq!(Splits::stratified(&dataset, 20, 1), Splits::stratified(&dataset, 20, 1));
+        assert_ne!(Splits::stratified(&dataset, 20, 1), Splits::stratified(&dataset, 20, 2));
+    }
+
+    #[test]
+    fn uneven_classes_are_held_out_in_proportion() {
+        let dataset = sorted([100, 50, 1, 0, 3, 0, 0, 0, 0, 6]);
+        for (held_out, wanted) in [
+            (16, [10, 5, 0, 0, 0, 0, 0, 0, 0, 1]),
+            (159, [99, 50, 1, 0, 3, 0, 0, 0, 0, 6]),
+            (160, [100, 50, 1, 0, 3, 0, 0, 0, 0, 6]),
+        ] {
+            let splits = Splits::stratified(&dataset, held_out, 0);
+            assert_eq!(held_out_by_class(&dataset, &splits), wanted);
+        }
+        assert!(Splits::stratified(&dataset, 0, 0).validation.is_empty());
+    }
+}
