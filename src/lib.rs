@@ -52,6 +52,7 @@ pub mod executor;
 pub mod files;
 pub mod gpu;
 pub mod inference;
+mod json;
 pub mod metrics;
 pub mod model;
 pub mod op;

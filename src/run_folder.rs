@@ -140,7 +140,7 @@ impl fmt::Display for StartUp {
 }
 
 /// A line of `metrics.jsonl`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum MetricsRow {
     /// A training step, where steps are logged.
@@ -366,4 +366,20 @@ impl RunFolder {
 /// Date and time in UTC, to the second: `2026-11-23T08:11:22Z`.
 pub fn now() -> String {
     humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::tests::{HARD, HARD_SINGLE, comes_back};
+
+    #[test]
+    fn a_run_and_its_metrics_come_back_to_the_bit() {
+        for value in HARD {
+            comes_back(&StepRow { step: 1, epoch: 1, loss: value, learning_rate: HARD_SINGLE });
+            comes_back(&TestRow { loss: value, accuracy: value / 3.0, images: 5 });
+            comes_back(&Norms { parameter: "conv1.weight".to_owned(), value, gradient: 1.0 / value });
+            comes_back(&StartUp { device_seconds: value, first_step_seconds: value / 7.0, ..StartUp::default() });
+        }
+    }
 }

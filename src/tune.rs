@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::bench::{Effort, Subject};
 use crate::files::write_atomically;
 use crate::gpu::{AdapterInfo, Gpu};
+use crate::json;
 use crate::op::Variant;
 use crate::ops::Case;
 
@@ -71,7 +72,7 @@ impl Tuning {
         let Ok(text) = fs::read_to_string(file) else { return (empty, None) };
         let ignored =
             |why: String| Some(format!("{} is ignored: {why}; `gpu-digits tune` writes it anew", file.display()));
-        match serde_json::from_str::<Self>(&text) {
+        match json::parse::<Self>(&text) {
             Ok(found) if (found.schema, &found.version, &found.adapter) == (SCHEMA, &empty.version, &empty.adapter) => {
                 (found, None)
             }
@@ -162,6 +163,13 @@ mod tests {
 
     fn chosen(candidates: &[Tried]) -> Option<String> {
         decide(candidates.to_vec()).map(|choice| choice.variant)
+    }
+
+    #[test]
+    fn what_was_found_comes_back_to_the_bit() {
+        let times = crate::json::tests::HARD.into_iter().filter(|seconds| seconds.is_finite());
+        let tried = times.map(|seconds| candidate("plain", Some(seconds))).collect();
+        crate::json::tests::comes_back(&Choice { variant: "plain".to_owned(), tried });
     }
 
     #[test]

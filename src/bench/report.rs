@@ -4,13 +4,14 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::measure::Timing;
 use super::peaks::{Binding, Peaks};
 use super::steps::StepTiming;
 use crate::gpu::AdapterInfo;
+use crate::json;
 use crate::run_folder::now;
 
 /// Version of the schema.
@@ -111,19 +112,37 @@ impl Report {
     pub fn load(path: &Path) -> Result<Self> {
         let name = path.display();
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the report {name}"))?;
-        let value: serde_json::Value = serde_json::from_str(&text)
-            .with_context(|| format!("{name} is not JSON; give a file of `bench --json`"))?;
-        let schema = value["schema"].as_u64().with_context(|| format!("{name} is no report of `bench --json`"))?;
-        ensure!(
-            schema == u64::from(SCHEMA),
-            "{name} has schema {schema}, this version reads schema {SCHEMA}; measure anew"
-        );
-        serde_json::from_value(value).with_context(|| format!("{name} is a damaged report"))
+        json::parse_versioned(&text, SCHEMA, "measure again")
+            .with_context(|| format!("{name} is no report of `bench --json`"))
     }
 }
 
 impl Default for Report {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::json::tests::{HARD, comes_back};
+
+    #[test]
+    fn results_come_back_to_the_bit() {
+        let timing = json!({"clock": "wall", "median_seconds": 1, "min_seconds": 1, "spread": 1, "uncertainty": 1,
+            "samples": 3, "repeats": 5, "warnings": []});
+        let mut row: KernelRow = serde_json::from_value(json!({"op": "relu", "case": "relu.plain", "variant": "plain",
+            "layers": [], "is_chosen": true, "flops": u64::MAX, "bytes": 1, "timing": timing, "bound_share": 1,
+            "binding": Binding::Compute}))
+        .unwrap();
+        for value in HARD {
+            row.timing.median_seconds = value;
+            row.timing.spread = 1.0 / value;
+            row.bound_share = value / 3.0;
+            comes_back(&row);
+        }
     }
 }

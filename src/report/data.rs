@@ -11,6 +11,7 @@ use crate::data::{CLASSES, IMAGE_BYTES, IMAGE_SIDE, Samples};
 use crate::device::Device;
 use crate::files::write_atomically;
 use crate::inference::activations;
+use crate::json;
 use crate::metrics::{BINS, Evaluation, prediction};
 use crate::model::Model;
 use crate::run_folder::{EpochRow, RunRecord};
@@ -196,15 +197,13 @@ impl RunReport {
         let name = path.display();
         let text = fs::read_to_string(&path)
             .with_context(|| format!("cannot read {name}; give the folder of a run that `train` has ended"))?;
-        let damaged = || format!("{name} is damaged");
-        let value: serde_json::Value = serde_json::from_str(&text).context("it is not JSON").with_context(damaged)?;
-        ensure!(
-            value["schema"] == SCHEMA,
-            "{name} has schema {}, this version reads schema {SCHEMA}; train anew, or use the version that wrote it",
-            value["schema"]
-        );
-        let report: Self = serde_json::from_value(value).with_context(damaged)?;
+        let damaged = || format!("{name} cannot be used");
+        let mut report: Self = json::parse_versioned(&text, SCHEMA, "train again, or use the version that wrote it")
+            .with_context(damaged)?;
         report.ensure_drawable().with_context(damaged)?;
+        if !are_times(&report.kernels) {
+            report.kernels.clear();
+        }
         Ok(report)
     }
 
@@ -225,8 +224,8 @@ impl RunReport {
         }
         let parameters = self.epochs.first().map_or(0, |epoch| epoch.norms.len());
         ensure!(self.epochs.iter().all(|epoch| epoch.norms.len() == parameters), "an epoch lacks norms");
-        // What is rounded may lie beside.
-        let is_share = |share: f64| (0.0..1.0 + 1e-6).contains(&share);
+        // What is rounded may lie beside, and what is not finite is left out of figures.
+        let is_share = |share: f64| !share.is_finite() || (0.0..1.0 + 1e-6).contains(&share);
         if let Some(evaluation) = &self.evaluation {
             let scores = evaluation.classes.iter().flat_map(|score| [score.precision, score.recall, score.f1]);
             ensure!(
@@ -262,7 +261,12 @@ pub fn thin_curve(losses: &[f64], rate: impl Fn(usize) -> f32) -> Vec<CurvePoint
     curve
 }
 
-/// The share of each kernel of a timeline of `steps` steps.
+/// Whether the kernels' seconds and shares are finite and not negative, as those of a device whose clock stands still are not.
+fn are_times(kernels: &[KernelShare]) -> bool {
+    kernels.iter().flat_map(|kernel| [kernel.seconds, kernel.share]).all(|value| value.is_finite() && value >= 0.0)
+}
+
+/// The share of each kernel of a timeline of `steps` steps; nothing where the device's clock gave no times.
 pub fn kernel_shares(spans: &[Span], steps: usize) -> Vec<KernelShare> {
     let mut kernels: Vec<KernelShare> = Vec::new();
     for span in spans.iter().filter(|span| span.track == Track::Device) {
@@ -278,6 +282,9 @@ pub fn kernel_shares(spans: &[Span], steps: usize) -> Vec<KernelShare> {
     for kernel in &mut kernels {
         kernel.share = kernel.seconds / total;
     }
+    if !are_times(&kernels) {
+        return vec![];
+    }
     kernels.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
     kernels
 }
@@ -285,4 +292,54 @@ pub fn kernel_shares(spans: &[Span], steps: usize) -> Vec<KernelShare> {
 fn filters(model: &Model, parameters: &[HostTensor]) -> Option<Sheet> {
     let (name, shape) = model.parameters().into_iter().next()?;
     Sheet::of_weights(&name, shape.extents(), parameters.first()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::tests::{HARD, HARD_SINGLE};
+    use crate::report::sample;
+
+    fn saved_and_loaded(report: &RunReport) -> RunReport {
+        let folder = tempfile::tempdir().unwrap();
+        report.save(folder.path()).unwrap();
+        RunReport::load(folder.path()).unwrap_or_else(|error| panic!("{error:#}"))
+    }
+
+    #[test]
+    fn a_report_comes_back_to_the_bit() {
+        let mut report = sample::report(8, |_| 1.0);
+        for (epoch, value) in report.epochs.iter_mut().zip(HARD) {
+            (epoch.loss, epoch.seconds, epoch.norms[0].value) = (value, value / 3.0, 1.0 / value);
+            epoch.learning_rate = HARD_SINGLE;
+        }
+        let read = saved_and_loaded(&report);
+        let finite = |report: &RunReport| format!("{report:?}").replace("-inf", "NaN").replace("inf", "NaN");
+        assert_eq!(finite(&read), finite(&report));
+    }
+
+    #[test]
+    fn the_same_report_gives_the_same_page_after_it_was_saved() {
+        let report = sample::report(5, |step| (step as f64).powf(-0.7));
+        assert_eq!(crate::report::page(&saved_and_loaded(&report)).unwrap(), crate::report::page(&report).unwrap());
+    }
+
+    #[test]
+    fn times_of_a_clock_that_is_wrong_are_left_out_and_the_report_is_read() {
+        for seconds in [f64::NAN, f64::INFINITY, -1.0] {
+            let mut report = sample::report(1, |_| 1.0);
+            report.kernels = vec![KernelShare { kernel: "relu relu1".to_owned(), seconds, share: f64::NAN }];
+            let read = saved_and_loaded(&report);
+            assert!(read.kernels.is_empty() && read.epochs.len() == 1);
+        }
+        let span = |seconds| Span {
+            track: Track::Device,
+            name: "relu".to_owned(),
+            details: vec![],
+            start_seconds: 0.0,
+            seconds,
+        };
+        assert!(kernel_shares(&[span(0.0), span(0.0)], 5).is_empty());
+        assert_eq!(kernel_shares(&[span(0.1), span(0.3)], 1)[0].share, 1.0);
+    }
 }

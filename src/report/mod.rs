@@ -8,6 +8,8 @@ mod comparison;
 mod data;
 mod figures;
 mod html;
+#[cfg(test)]
+mod sample;
 mod sheet;
 pub mod tensorboard;
 
