@@ -197,10 +197,10 @@ impl RunReport {
         let name = path.display();
         let text = fs::read_to_string(&path)
             .with_context(|| format!("cannot read {name}; give the folder of a run that `train` has ended"))?;
-        let damaged = || format!("{name} cannot be used");
+        let unusable = || format!("{name} cannot be used");
         let mut report: Self = json::parse_versioned(&text, SCHEMA, "train again, or use the version that wrote it")
-            .with_context(damaged)?;
-        report.ensure_drawable().with_context(damaged)?;
+            .with_context(unusable)?;
+        report.ensure_drawable().context("it is damaged").with_context(unusable)?;
         if !are_times(&report.kernels) {
             report.kernels.clear();
         }
