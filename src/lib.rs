@@ -41,6 +41,12 @@
 //! # }
 //! ```
 
+// These macros panic where nobody reads; `terminal` has those that do not.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
+#[macro_use]
+mod terminal;
+
 pub mod bench;
 pub mod cli;
 pub mod commands;

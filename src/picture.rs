@@ -1,6 +1,6 @@
 //! Pictures: drawn once, as SVG, and turned into pixels where a PNG is asked for.
 
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -12,7 +12,7 @@ use plotters::prelude::{DrawingArea, IntoDrawingArea, RGBColor, SVGBackend, WHIT
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{Options, Tree, fontdb};
 
-use crate::files::write_atomically;
+use crate::files::Destination;
 
 /// Pixels of a PNG to one of the picture's units, so that it is sharp on paper.
 const PNG_SCALE: f32 = 2.0;
@@ -86,11 +86,12 @@ impl Picture {
     ///
     /// # Errors
     /// Where the file cannot be written.
-    pub fn write(&self, path: &Path) -> Result<()> {
-        if path.extension().is_some_and(|ending| ending == "png") {
-            write_atomically(path, &self.png()?)
-        } else {
-            write_atomically(path, self.svg.as_bytes())
+    pub fn write(&self, output: &Destination) -> Result<()> {
+        match output {
+            Destination::File(path) if path.extension().is_some_and(|ending| ending == "png") => {
+                output.write(&self.png()?)
+            }
+            _ => output.write(self.svg.as_bytes()),
         }
     }
 
@@ -110,13 +111,16 @@ impl Picture {
     }
 }
 
-/// The path of a picture on the command line, refused before any work where its ending is none of a picture.
+/// Where the command line wants a picture: a file, refused before any work where its ending is none of a picture, or standard
+/// output, which takes SVG.
 ///
 /// # Errors
-/// Where it ends in neither `.svg` nor `.png`.
-pub fn path(text: &str) -> Result<PathBuf> {
-    let path = PathBuf::from(text);
-    let ending = path.extension().unwrap_or_default();
-    ensure!(ending == "svg" || ending == "png", "a picture is an .svg or a .png file; name it so");
-    Ok(path)
+/// Where a file ends in neither `.svg` nor `.png`.
+pub fn destination(name: OsString) -> Result<Destination> {
+    let output = Destination::from(name);
+    if let Destination::File(path) = &output {
+        let ending = path.extension().unwrap_or_default();
+        ensure!(ending == "svg" || ending == "png", "a picture is an .svg or a .png file; name it so");
+    }
+    Ok(output)
 }

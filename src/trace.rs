@@ -1,11 +1,9 @@
 //! A timeline of training steps: what the host does, and each kernel on the device.
 
-use std::path::Path;
-
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::files::write_atomically;
+use crate::files::Destination;
 
 /// Where something happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +33,7 @@ pub struct Span {
 ///
 /// # Errors
 /// Where the file cannot be written.
-pub fn write(path: &Path, device: &str, spans: &[Span]) -> Result<()> {
+pub fn write(output: &Destination, device: &str, spans: &[Span]) -> Result<()> {
     let thread = |track: Track| match track {
         Track::Host => 1,
         Track::Device => 2,
@@ -56,7 +54,7 @@ pub fn write(path: &Path, device: &str, spans: &[Span]) -> Result<()> {
         })
     }));
     let text = serde_json::to_string(&json!({"displayTimeUnit": "ms", "traceEvents": events}))?;
-    write_atomically(path, text.as_bytes())
+    output.write(text.as_bytes())
 }
 
 #[cfg(test)]
@@ -69,7 +67,7 @@ mod tests {
         let path = folder.path().join("trace.json");
         let details = vec![("layer", "conv1".to_owned())];
         let span = Span { track: Track::Device, name: "relu".to_owned(), details, start_seconds: 0.5, seconds: 0.001 };
-        write(&path, "GPU", &[span]).unwrap();
+        write(&Destination::File(path.clone()), "GPU", &[span]).unwrap();
         let trace: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
         let event = &trace["traceEvents"][2];
         assert_eq!((event["ts"].as_f64(), event["dur"].as_f64()), (Some(5e5), Some(1e3)));

@@ -223,6 +223,16 @@ fn wgpu_is_named_in_the_gpu_folder_only() {
 }
 
 #[test]
+fn nothing_is_printed_but_by_the_terminal() {
+    let macros = ["println!", "print!", "eprint!", "dbg!"];
+    for (path, text) in files("src", "rs").into_iter().filter(|(path, _)| path != Path::new("src/terminal.rs")) {
+        let mut code = text.lines().filter(|line| !line.starts_with("//!"));
+        let line = code.find(|line| macros.iter().any(|name| line.contains(name)) || line.contains("args()"));
+        assert!(line.is_none(), "{}: {}", path.display(), line.unwrap_or_default());
+    }
+}
+
+#[test]
 fn pollster_is_named_at_the_outermost_edge_only() {
     for (path, text) in files("src", "rs").into_iter().filter(|(path, _)| path != Path::new("src/main.rs")) {
         let mut code = text.lines().filter(|line| !line.starts_with("//!"));

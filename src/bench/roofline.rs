@@ -1,14 +1,13 @@
 //! The roofline picture: each kernel's rate over its arithmetic intensity, under what the adapter can do
 //! (Williams, Waterman & Patterson, "Roofline: an insightful visual performance model", 2009).
 
-use std::path::Path;
-
 use anyhow::{Result, ensure};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::peaks::Peaks;
 use super::report::{AdapterReport, KernelRow};
+use crate::files::Destination;
 use crate::picture::{Area, COLORS, Drawn, GRID, Picture};
 
 /// Width of a panel's diagram, and of the list beside it, in pixels.
@@ -35,7 +34,7 @@ struct Point {
 ///
 /// # Errors
 /// Where the file has another ending or cannot be written.
-pub fn draw(adapters: &[AdapterReport], path: &Path) -> Result<()> {
+pub fn draw(adapters: &[AdapterReport], output: &Destination) -> Result<()> {
     let panels: Vec<(&AdapterReport, &Peaks, Vec<Point>)> = adapters
         .iter()
         .filter_map(|measured| Some((measured, measured.peaks.as_ref()?, points(&measured.kernels))))
@@ -55,7 +54,7 @@ pub fn draw(adapters: &[AdapterReport], path: &Path) -> Result<()> {
         }
         Ok(())
     })?;
-    picture.write(path)
+    picture.write(output)
 }
 
 /// The kernels that compute something; those that only move data have no intensity and stand in the table alone.

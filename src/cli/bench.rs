@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{DEFAULT, Switch, percentage, positive};
+use super::{DEFAULT, Switch, percentage, picture, positive};
 use crate::bench::Effort;
+use crate::files::Destination;
 use crate::plan::Precision;
 
 /// `gpu-digits bench`.
@@ -36,15 +37,15 @@ pub struct BenchArgs {
     /// Samples of each kernel
     #[arg(long, value_name = "N", default_value_t = Effort::DEFAULT.samples, value_parser = positive())]
     pub samples: usize,
-    /// Write the results as JSON
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
+    /// Write the results as JSON, to standard output with `-` or without a value
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
+    pub json: Option<Destination>,
     /// Print tables as Markdown
     #[arg(long)]
     pub markdown: bool,
     /// Draw each kernel under the adapter's roofs
-    #[arg(long, value_name = "FILE.svg|png", value_parser = crate::picture::path)]
-    pub roofline: Option<PathBuf>,
+    #[arg(long, value_name = "FILE.svg|png", value_parser = picture())]
+    pub roofline: Option<Destination>,
 }
 
 /// The subcommands of `bench`.
@@ -79,9 +80,9 @@ pub struct BenchTrainArgs {
     /// Samples of each step
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = positive())]
     pub samples: usize,
-    /// Write the results as JSON
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
+    /// Write the results as JSON, to standard output with `-` or without a value
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
+    pub json: Option<Destination>,
 }
 
 /// `gpu-digits bench show`.
@@ -97,8 +98,8 @@ pub struct ShowArgs {
     #[arg(long)]
     pub markdown: bool,
     /// Draw each kernel under the adapters' roofs
-    #[arg(long, value_name = "FILE.svg|png", value_parser = crate::picture::path)]
-    pub roofline: Option<PathBuf>,
+    #[arg(long, value_name = "FILE.svg|png", value_parser = picture())]
+    pub roofline: Option<Destination>,
 }
 
 /// `gpu-digits bench compare`.

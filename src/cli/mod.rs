@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::data::Choice;
 use crate::device::DeviceChoice;
+use crate::files::Destination;
 use crate::plan::Precision;
 use crate::schedule::Schedule;
 use crate::train::TrainConfig;
@@ -25,6 +26,9 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+    /// Say no progress and no remarks: only results, warnings and errors
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
 }
 
 /// The subcommands.
@@ -54,6 +58,34 @@ pub enum Command {
     Completions(CompletionsArgs),
     /// Write manual pages into a folder, one for each command
     Man(ManArgs),
+}
+
+impl Command {
+    /// What the output options name.
+    pub(crate) fn outputs(&self) -> Vec<&Destination> {
+        let named: Vec<&Option<Destination>> = match self {
+            Self::Train(args) => vec![&args.trace],
+            Self::Eval(args) => vec![&args.json],
+            Self::Predict(args) => vec![&args.json],
+            Self::Verify(args) => vec![&args.json, &args.junit],
+            Self::Bench(args) => match &args.command {
+                None => vec![&args.json, &args.roofline],
+                Some(BenchCommand::Train(args)) => vec![&args.json],
+                Some(BenchCommand::Show(args)) => vec![&args.roofline],
+                Some(BenchCommand::Compare(_)) => vec![],
+            },
+            Self::Devices(args) => vec![&args.json],
+            Self::Report(args) => vec![&args.comparison],
+            Self::Tune(_) | Self::Plan(_) | Self::Sweep(_) | Self::Completions(_) | Self::Man(_) => vec![],
+        };
+        named.into_iter().flatten().collect()
+    }
+
+    /// Whether it leaves files, for which it goes on where nobody reads what it prints.
+    pub(crate) fn leaves_files(&self) -> bool {
+        let writes = matches!(self, Self::Train(_) | Self::Sweep(_) | Self::Tune(_) | Self::Report(_) | Self::Man(_));
+        writes || self.outputs().into_iter().any(|output| *output != Destination::StandardOutput)
+    }
 }
 
 /// Which device.
@@ -162,7 +194,7 @@ pub struct TrainArgs {
     pub log_steps: Option<usize>,
     /// Write a timeline of some steps, which Perfetto and chrome://tracing show; they do not count as training
     #[arg(long, value_name = "FILE.json")]
-    pub trace: Option<PathBuf>,
+    pub trace: Option<Destination>,
     /// Write the report's pictures as files too, into the run's folder
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub plots: Option<PictureFormat>,
@@ -204,7 +236,7 @@ pub struct ReportArgs {
     pub plots: Option<PictureFormat>,
     /// The page that compares several runs [default: comparison.html]
     #[arg(long, value_name = "FILE")]
-    pub comparison: Option<PathBuf>,
+    pub comparison: Option<Destination>,
 }
 
 /// `gpu-digits sweep`.
@@ -270,9 +302,9 @@ pub struct EvalArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub data: DataArgs,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
+    /// Write the results as JSON, to standard output with `-` or without a value
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
+    pub json: Option<Destination>,
 }
 
 /// `gpu-digits predict`.
@@ -287,9 +319,9 @@ pub struct PredictArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub device: DeviceArgs,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
+    /// Write the results as JSON, to standard output with `-` or without a value
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
+    pub json: Option<Destination>,
 }
 
 /// `gpu-digits verify`.
@@ -304,20 +336,20 @@ pub struct VerifyArgs {
     /// Print every case
     #[arg(long)]
     pub verbose: bool,
-    /// Write the results as JSON
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
+    /// Write the results as JSON, to standard output with `-` or without a value
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
+    pub json: Option<Destination>,
     /// Write the results as JUnit XML
     #[arg(long, value_name = "FILE")]
-    pub junit: Option<PathBuf>,
+    pub junit: Option<Destination>,
 }
 
 /// `gpu-digits devices`.
 #[derive(Args, Clone, Debug)]
 pub struct DevicesArgs {
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
+    /// Write the results as JSON, to standard output with `-` or without a value
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
+    pub json: Option<Destination>,
 }
 
 /// `gpu-digits plan`.
@@ -338,6 +370,12 @@ pub struct PlanArgs {
     /// The floats in which activations and their gradients are kept; f16 goes with fused layers
     #[arg(long, value_enum, default_value_t)]
     pub precision: Precision,
+}
+
+/// Where a picture goes.
+fn picture() -> impl clap::builder::TypedValueParser<Value = Destination> {
+    use clap::builder::TypedValueParser;
+    clap::builder::OsStringValueParser::new().try_map(crate::picture::destination)
 }
 
 fn positive() -> impl clap::builder::TypedValueParser<Value = usize> {

@@ -1,7 +1,6 @@
 //! `gpu-digits bench`, `bench train` and `bench compare`.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use anyhow::{Result, ensure};
 use comfy_table::{CellAlignment, ColumnConstraint, Table, presets};
@@ -13,7 +12,7 @@ use crate::bench::{
     Effort, Kind, Peaks, StepTiming, compare, measure_kernels, measure_steps, of_cases, of_plan, roofline,
 };
 use crate::cli::{BenchArgs, BenchCommand, BenchTrainArgs, CompareArgs, ShowArgs, Switch};
-use crate::files::write_atomically;
+use crate::files::Destination;
 use crate::gpu::Gpu;
 use crate::model::Model;
 use crate::plan::{Plan, PlanConfig};
@@ -31,10 +30,10 @@ pub(super) async fn run(args: BenchArgs) -> Result<Verdict> {
 async fn open_and_say(device: &str) -> Result<Vec<Gpu>> {
     let gpus = open(device, "bench times kernels on a GPU").await?;
     for gpu in &gpus {
-        eprintln!("device: {}", gpu.info());
+        note!("device: {}", gpu.info());
     }
     if cfg!(debug_assertions) {
-        eprintln!("  note: a debug build; build with --release");
+        note!("  note: a debug build; build with --release");
     }
     Ok(gpus)
 }
@@ -70,22 +69,22 @@ async fn bench_kernels(args: &BenchArgs) -> Result<Verdict> {
         report.adapters.push(AdapterReport { adapter: gpu.info().clone(), peaks: Some(peaks), kernels, steps });
     }
     // First what took so long: a closed pipe ends the program at the first line that it prints.
-    write_json(&report, args.json.as_deref())?;
-    show(&report, args.markdown, args.roofline.as_deref())?;
+    write_json(&report, args.json.as_ref())?;
+    show(&report, args.markdown, args.roofline.as_ref())?;
     Ok(Verdict::Passed)
 }
 
 /// Prints a report's tables and draws its picture.
-fn show(report: &Report, markdown: bool, picture: Option<&Path>) -> Result<()> {
+fn show(report: &Report, markdown: bool, picture: Option<&Destination>) -> Result<()> {
     for measured in &report.adapters {
         print_adapter(measured, markdown);
     }
     if report.adapters.len() > 1 {
         print_side_by_side(report, markdown);
     }
-    if let Some(path) = picture {
-        roofline::draw(&report.adapters, path)?;
-        eprintln!("wrote {}", path.display());
+    if let Some(output) = picture {
+        roofline::draw(&report.adapters, output)?;
+        note!("wrote {output}");
     }
     Ok(())
 }
@@ -101,25 +100,24 @@ fn bench_show(args: &ShowArgs) -> Result<Verdict> {
     for path in &args.reports[1..] {
         all.adapters.extend(Report::load(path)?.adapters);
     }
-    show(&all, args.markdown, args.roofline.as_deref())?;
+    show(&all, args.markdown, args.roofline.as_ref())?;
     Ok(Verdict::Passed)
 }
 
-fn write_json(report: &Report, path: Option<&Path>) -> Result<()> {
-    let Some(path) = path else { return Ok(()) };
-    write_atomically(path, format!("{}\n", serde_json::to_string_pretty(report)?).as_bytes())
+fn write_json(report: &Report, output: Option<&Destination>) -> Result<()> {
+    output.map_or(Ok(()), |output| output.write_json(report))
 }
 
 /// What an adapter can do, its kernels, and the sum of those of a step beside the whole step.
 fn print_adapter(measured: &AdapterReport, markdown: bool) {
-    println!("{}", measured.adapter);
+    out!("{}", measured.adapter);
     if let Some(peaks) = &measured.peaks {
         let rate = |rate: Option<f64>, of: &str| {
             rate.map_or_else(String::new, |rate| format!(", {:.1} GFLOP/s of {of}", rate / 1e9))
         };
         let half = rate(peaks.f16_flops_per_second, "f16");
         let matrices = rate(peaks.matrix_flops_per_second, "cooperative matrices");
-        println!(
+        out!(
             "peaks: {:.1} GFLOP/s of f32 multiply-adds{half}{matrices}, {:.1} GB/s of memory; a dispatch takes {}, {} \
              after a barrier, submitting one and waiting {}",
             peaks.flops_per_second / 1e9,
@@ -130,7 +128,7 @@ fn print_adapter(measured: &AdapterReport, markdown: bool) {
         );
     }
     let Some(first) = measured.kernels.first() else { return };
-    println!("clock: {:?}, median of {} samples\n", first.timing.clock, first.timing.samples);
+    out!("clock: {:?}, median of {} samples\n", first.timing.clock, first.timing.samples);
     let step_seconds: f64 = measured.kernels.iter().map(KernelRow::step_seconds).sum();
     let mut table =
         table(&["kernel", "layers", "time", "±", "GFLOP/s", "GB/s", "% of bound", "bound by", "% of step"], 2);
@@ -167,10 +165,10 @@ fn print_adapter(measured: &AdapterReport, markdown: bool) {
     }
     for (warning, count) in warnings {
         let of = if count == measured.kernels.len() { String::new() } else { format!(" ({count} kernels)") };
-        println!("note: {warning}{of}");
+        out!("note: {warning}{of}");
     }
     if let Some(step) = measured.steps.first() {
-        println!(
+        out!(
             "\nsum of the kernels of a step {}, whole step {} ({:+.1} %), {} images/s",
             duration(step_seconds),
             duration(step.step_seconds),
@@ -178,7 +176,7 @@ fn print_adapter(measured: &AdapterReport, markdown: bool) {
             thousands(step.images_per_second as usize)
         );
     }
-    println!();
+    out!("");
 }
 
 /// A line for each adapter of each report: what it can do, and its first training step.
@@ -220,7 +218,7 @@ fn print_side_by_side(report: &Report, markdown: bool) {
         }
     }
     for (place, title) in titles.iter().enumerate() {
-        println!("{place}: {title}");
+        out!("{place}: {title}");
     }
     let mut table = table(&header.iter().map(String::as_str).collect::<Vec<_>>(), 2);
     for row in &report.adapters[0].kernels {
@@ -259,8 +257,8 @@ async fn bench_train(args: &BenchTrainArgs) -> Result<Verdict> {
     let mut report = Report::new();
     for gpu in &gpus {
         let mut steps: Vec<StepTiming> = Vec::new();
-        println!("{}, {model}", gpu.info());
-        println!(
+        out!("{}, {model}", gpu.info());
+        out!(
             "  kind  batch     images/s        step    ±     device    encode     submit  first step  memory MB  dispatches"
         );
         for kind in [Kind::Train, Kind::Infer] {
@@ -268,12 +266,12 @@ async fn bench_train(args: &BenchTrainArgs) -> Result<Verdict> {
                 let timing = match measure_steps(gpu, &model, batch, kind, effort, fuse, precision).await {
                     Ok(timing) => timing,
                     Err(error) => {
-                        println!("{:>6}  {batch:>5}  {error:#}", format!("{kind:?}").to_lowercase());
+                        out!("{:>6}  {batch:>5}  {error:#}", format!("{kind:?}").to_lowercase());
                         continue;
                     }
                 };
                 let optional = |seconds: Option<f64>| seconds.map_or_else(|| "-".to_owned(), duration);
-                println!(
+                out!(
                     "{:>6}  {batch:>5}  {:>11}  {:>10}  {:>2.0} %  {:>9}  {:>8}  {:>9}  {:>10}  {:>9.1}  {:>10}",
                     format!("{kind:?}").to_lowercase(),
                     thousands(timing.images_per_second as usize),
@@ -295,7 +293,7 @@ async fn bench_train(args: &BenchTrainArgs) -> Result<Verdict> {
         report.adapters.iter().any(|adapter| !adapter.steps.is_empty()),
         "nothing could be measured: see the table"
     );
-    write_json(&report, args.json.as_deref())?;
+    write_json(&report, args.json.as_ref())?;
     Ok(Verdict::Passed)
 }
 
@@ -309,7 +307,7 @@ fn bench_compare(args: &CompareArgs) -> Result<Verdict> {
         args.now.display()
     );
     for (name, report) in [("before", &before), ("now", &now)] {
-        println!("{name}: gpu-digits {} ({}), {}", report.version, report.commit, report.date);
+        out!("{name}: gpu-digits {} ({}), {}", report.version, report.commit, report.date);
     }
     let mut table = table(&["before", "now", "ratio", "±", "", "case"], 0);
     if let Some(column) = table.column_mut(5) {
@@ -332,13 +330,10 @@ fn bench_compare(args: &CompareArgs) -> Result<Verdict> {
     }
     print_table(&table);
     let count = |is: fn(&crate::bench::Change) -> bool| changes.iter().filter(|change| is(change)).count();
-    println!("\n{} of {} cases have changed beyond their noise", count(|change| change.is_real()), changes.len());
+    out!("\n{} of {} cases have changed beyond their noise", count(|change| change.is_real()), changes.len());
     let slower = args.fail_above.map_or(0, |share| changes.iter().filter(|change| change.is_slower_by(share)).count());
     if slower > 0 {
-        eprintln!(
-            "failed: {slower} cases are slower by more than {:.0} %",
-            100.0 * args.fail_above.unwrap_or_default()
-        );
+        warning!("failed: {slower} cases are slower by more than {:.0} %", 100.0 * args.fail_above.unwrap_or_default());
         return Ok(Verdict::Failed);
     }
     Ok(Verdict::Passed)

@@ -4,12 +4,15 @@ use anyhow::Result;
 
 use super::{Verdict, print_table, table};
 use crate::cli::DevicesArgs;
+use crate::files::Destination;
 use crate::gpu::{AdapterInfo, AdapterKind, adapters};
 
 pub(super) async fn run(args: &DevicesArgs) -> Result<Verdict> {
     let infos: Vec<AdapterInfo> = adapters().await.into_iter().map(|adapter| adapter.info).collect();
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&infos)?);
+    if let Some(output) = &args.json {
+        output.write_json(&infos)?;
+    }
+    if args.json == Some(Destination::StandardOutput) {
         return Ok(Verdict::Passed);
     }
     let header = [
@@ -34,11 +37,11 @@ pub(super) async fn run(args: &DevicesArgs) -> Result<Verdict> {
     print_table(&table);
     for info in &infos {
         if let Some(reason) = &info.unusable {
-            println!("{} cannot be used: {reason}", info.index);
+            out!("{} cannot be used: {reason}", info.index);
         }
     }
     if infos.iter().all(|info| info.kind == AdapterKind::Software) {
-        println!(
+        out!(
             "\nNo hardware GPU was found. Where there is one, install its vendor's driver; wgpu also hides adapters whose \
              first queue family cannot do graphics, as those of compute-only cards."
         );

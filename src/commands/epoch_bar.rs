@@ -3,11 +3,12 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
 use crate::executor::Observer;
+use crate::terminal;
 
 /// How fast an epoch went.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,15 +44,16 @@ pub(super) struct EpochBar<'a> {
 impl<'a> EpochBar<'a> {
     /// The bar of an epoch of `steps` steps.
     pub(super) fn new(title: String, steps: usize, batch: usize, stop: &Arc<AtomicBool>) -> Self {
-        let bar = ProgressBar::new((steps * batch) as u64);
         let template = "epoch {prefix} {wide_bar} {human_pos}/{human_len} images  {per_sec} images/s  {msg}{eta} left";
-        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        bar.set_style(style.with_key("per_sec", |state: &indicatif::ProgressState, text: &mut dyn std::fmt::Write| {
-            // A formatter of a string does not fail.
-            let _ = write!(text, "{:.0}", state.per_sec());
-        }));
+        let bar = terminal::bar(steps * batch, template);
+        bar.set_style(bar.style().with_key(
+            "per_sec",
+            |state: &indicatif::ProgressState, text: &mut dyn std::fmt::Write| {
+                // A formatter of a string does not fail.
+                let _ = write!(text, "{:.0}", state.per_sec());
+            },
+        ));
         bar.set_prefix(title);
-        bar.enable_steady_tick(Duration::from_millis(200));
         Self { bar, batch, stop: Arc::clone(stop), start: Instant::now(), tell_first_step: None, first: None }
     }
 
@@ -76,7 +78,7 @@ impl Observer for EpochBar<'_> {
         if let Some(tell) = self.tell_first_step.take() {
             let seconds = self.start.elapsed().as_secs_f64();
             self.first = Some((steps, seconds));
-            self.bar.suspend(|| tell(seconds));
+            tell(seconds);
         }
         self.bar.set_position((steps * self.batch) as u64);
         if let Some(history) = history {

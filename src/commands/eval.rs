@@ -7,6 +7,7 @@ use anyhow::Result;
 use super::{Verdict, load_data, open_device, percent, print_table, table, thousands};
 use crate::cli::EvalArgs;
 use crate::data::CLASSES;
+use crate::files::Destination;
 use crate::inference::probabilities;
 use crate::metrics::Evaluation;
 use crate::weights;
@@ -22,9 +23,10 @@ pub(super) async fn run(args: EvalArgs) -> Result<Verdict> {
     let dataset = load_data(&args.data)?;
     let probabilities = probabilities(&device, &saved.model, &saved.parameters, &dataset.test.images).await?;
     let evaluation = Evaluation::new(&probabilities, &dataset.test.labels);
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&evaluation)?);
-    } else {
+    if let Some(output) = &args.json {
+        output.write_json(&evaluation)?;
+    }
+    if args.json != Some(Destination::StandardOutput) {
         print(&evaluation);
     }
     Ok(Verdict::Passed)
@@ -32,7 +34,7 @@ pub(super) async fn run(args: EvalArgs) -> Result<Verdict> {
 
 fn print(evaluation: &Evaluation) {
     let Evaluation { images, accuracy, loss, .. } = evaluation;
-    println!("accuracy {} % of {} images, loss {loss:.4}\n", percent(*accuracy), thousands(*images));
+    out!("accuracy {} % of {} images, loss {loss:.4}\n", percent(*accuracy), thousands(*images));
     let mut scores = table(&["digit", "precision %", "recall %", "F1 %", "images"], 0);
     for score in &evaluation.classes {
         scores.add_row([
@@ -45,7 +47,7 @@ fn print(evaluation: &Evaluation) {
     }
     print_table(&scores);
 
-    println!("\nconfusion: rows are labels, columns predictions");
+    out!("\nconfusion: rows are labels, columns predictions");
     let digits: Vec<String> = (0..CLASSES).map(|digit| digit.to_string()).collect();
     let header: Vec<&str> = std::iter::once("").chain(digits.iter().map(String::as_str)).collect();
     let mut confusion = table(&header, 0);

@@ -14,20 +14,24 @@ mod train;
 mod tune;
 mod verify;
 
+use std::ffi::OsString;
+use std::io::{self, ErrorKind, Write as _};
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
+use clap::Parser as _;
 use comfy_table::{CellAlignment, Table, presets};
-
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
 use crate::cli::{Cli, Command, DataArgs};
 use crate::data::{self, Dataset, Folders};
 use crate::device::{Device, DeviceChoice};
+use crate::files::Destination;
+use crate::terminal::{self, Mode};
 
 /// How a command that could be carried out has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+enum Verdict {
     /// As it should.
     Passed,
     /// A check failed: a kernel is wrong, or a target was not reached.
@@ -47,11 +51,58 @@ impl From<Verdict> for ExitCode {
     }
 }
 
-/// Carries out a command.
-///
-/// # Errors
-/// Where the environment or the input does not allow it.
-pub async fn run(cli: Cli) -> Result<Verdict> {
+/// The exit code of a command that could not be carried out; clap uses the same for wrong usage.
+const CANNOT: u8 = 2;
+
+/// Reads the command line, carries it out, says what went wrong, and gives the exit code.
+pub async fn run(arguments: Vec<OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(answer) => return usage(&answer, &arguments),
+    };
+    let is_training = matches!(cli.command, Command::Train(_) | Command::Sweep(_));
+    let result = carry_out(cli).await.and_then(|verdict| match terminal::failure() {
+        // What training results in is in its files, and was said on standard error instead.
+        Some(failure) if !is_training => Err(anyhow::Error::msg(failure)),
+        _ => Ok(verdict),
+    });
+    match result {
+        Ok(verdict) => verdict.into(),
+        Err(error) => {
+            terminal::error(&format!("{error:#}"));
+            ExitCode::from(CANNOT)
+        }
+    }
+}
+
+/// Prints help, the version, or what is wrong with a command line.
+fn usage(answer: &clap::Error, arguments: &[OsString]) -> ExitCode {
+    let steers = |word: &OsString| terminal::escaped(&word.to_string_lossy()) != word.to_string_lossy();
+    let printed = if answer.use_stderr() && arguments.iter().any(steers) {
+        // clap repeats words as they are, between its own colours.
+        terminal::warn(format_args!("{}", answer.render()));
+        Ok(())
+    } else {
+        answer.print().and_then(|()| io::stdout().flush())
+    };
+    match printed {
+        Err(error) if !answer.use_stderr() && error.kind() != ErrorKind::BrokenPipe => {
+            terminal::error(&format!("cannot write to standard output: {error}"));
+            ExitCode::from(CANNOT)
+        }
+        _ => ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(CANNOT)),
+    }
+}
+
+async fn carry_out(cli: Cli) -> Result<Verdict> {
+    let outputs = cli.command.outputs();
+    let on_stdout = outputs.iter().filter(|output| ***output == Destination::StandardOutput).count();
+    ensure!(on_stdout < 2, "only one output can go to standard output; give a file instead of `-` for the others");
+    terminal::set_mode(Mode {
+        quiet: cli.quiet,
+        results_on_stderr: on_stdout > 0,
+        goes_on_unread: cli.command.leaves_files(),
+    });
     match cli.command {
         Command::Train(args) => train::run(args).await,
         Command::Eval(args) => eval::run(args).await,
@@ -71,13 +122,13 @@ pub async fn run(cli: Cli) -> Result<Verdict> {
 /// Opens a device and says on stderr which it took.
 async fn open_device(choice: &DeviceChoice) -> Result<Device> {
     let device = Device::open(choice).await?;
-    eprintln!("device: {device}");
+    note!("device: {device}");
     let is_as_wished = *choice == DeviceChoice::Cpu;
     if let Some(remark) = device.remark().filter(|_| !is_as_wished) {
-        eprintln!("  note: {remark}");
+        note!("  note: {remark}");
     }
     if cfg!(debug_assertions) {
-        eprintln!("  note: a debug build, many times slower; build with --release");
+        note!("  note: a debug build, many times slower; build with --release");
     }
     Ok(device)
 }
@@ -94,9 +145,9 @@ fn load_data(args: &DataArgs) -> Result<Dataset> {
         generated_test: args.generated_images.div_ceil(6),
         ..data::Request::new(Folders::from_environment(args.data.clone()))
     };
-    let dataset = data::load(&request, &mut |line| eprintln!("{line}"))?;
+    let dataset = data::load(&request, &mut |line| note!("{line}"))?;
     let (train, test) = (thousands(dataset.train.len()), thousands(dataset.test.len()));
-    eprintln!("data: {} ({}), {train} training and {test} test images", dataset.name, dataset.origin);
+    note!("data: {} ({}), {train} training and {test} test images", dataset.name, dataset.origin);
     Ok(dataset)
 }
 
@@ -116,7 +167,7 @@ fn table(header: &[&str], left: usize) -> Table {
 /// Prints a table without blanks at the ends of lines.
 fn print_table(table: &Table) {
     for line in table.lines() {
-        println!("{}", line.trim_end());
+        out!("{}", line.trim_end());
     }
 }
 
@@ -140,8 +191,7 @@ fn percent(share: f64) -> String {
 
 /// The progress of work on kernels.
 fn kernel_bar(kernels: usize) -> ProgressBar {
-    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} kernels  {msg:50!}");
-    ProgressBar::new(kernels as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    terminal::bar(kernels, "{wide_bar} {pos}/{len} kernels  {msg:40!}")
 }
 
 /// Seconds as people read them.

@@ -17,11 +17,11 @@ pub(super) fn run(args: &PlanArgs) -> Result<Verdict> {
         PlanConfig { fuse, precision: args.precision, ..PlanConfig::for_mnist(args.batch_size, Some(optimizer)) },
     )?;
 
-    println!("model: {model}");
-    println!("parameters: {}", thousands(model.parameter_count()));
-    println!("tensors: {} in {:.1} MB\n", plan.tensors.len(), plan.size_bytes() as f64 / 1e6);
+    out!("model: {model}");
+    out!("parameters: {}", thousands(model.parameter_count()));
+    out!("tensors: {} in {:.1} MB\n", plan.tensors.len(), plan.size_bytes() as f64 / 1e6);
     print_phase(&plan, &model, Phase::Train, "training step");
-    println!();
+    out!("");
     print_phase(&plan, &model, Phase::Evaluate, "evaluation step");
     Ok(Verdict::Passed)
 }
@@ -34,7 +34,7 @@ fn print_phase(plan: &Plan, model: &Model, phase: Phase, title: &str) {
     }
     let total = |of: fn(&Call) -> u64| calls.iter().map(of).sum::<u64>() as f64 / 1e6;
     let (flops, bytes) = (total(|call| call.op.cost().flops), total(|call| call.op.cost().bytes));
-    println!("{title}, batch {}: {} calls, {flops:.1} MFLOP, {bytes:.1} MB", plan.batch, calls.len());
+    out!("{title}, batch {}: {} calls, {flops:.1} MFLOP, {bytes:.1} MB", plan.batch, calls.len());
     print_table(&table);
 }
 

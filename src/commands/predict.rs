@@ -12,8 +12,10 @@ use super::{Verdict, open_device, percent, print_table, table};
 use crate::cli::PredictArgs;
 use crate::data::{CLASSES, IMAGE_BYTES, IMAGE_SIDE};
 use crate::digit_image::{self, Prepared};
+use crate::files::Destination;
 use crate::inference::probabilities;
 use crate::metrics::prediction;
+use crate::terminal::{self, one_line};
 use crate::weights;
 
 /// The name that stands for standard input.
@@ -59,7 +61,7 @@ pub(super) async fn run(args: PredictArgs) -> Result<Verdict> {
         match load(name) {
             Ok(prepared) => usable.push((name.display().to_string(), prepared)),
             Err(error) if names.len() == 1 => return Err(error),
-            Err(error) => eprintln!("error: {error:#}"),
+            Err(error) => terminal::error(&format!("{error:#}")),
         }
     }
     ensure!(!usable.is_empty(), "none of the {} pictures can be used", names.len());
@@ -69,8 +71,11 @@ pub(super) async fn run(args: PredictArgs) -> Result<Verdict> {
     let predictions = usable.into_iter().zip(rows);
     let predictions: Vec<Prediction> =
         predictions.map(|((image, prepared), row)| Prediction::new(image, &prepared, row)).collect();
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&predictions)?);
+    if let Some(output) = &args.json {
+        output.write_json(&predictions)?;
+    }
+    if args.json == Some(Destination::StandardOutput) {
+        // The same in another form.
     } else if let [only] = &predictions[..] {
         print_one(only);
     } else {
@@ -132,11 +137,11 @@ fn print_one(prediction: &Prediction) {
             let length = (BAR * probability).round() as usize;
             format!("  {digit} {:>6} % {}", percent(f64::from(probability)), "█".repeat(length))
         });
-        println!("{}", format!("{picture}{bar}").trim_end());
+        out!("{}", format!("{picture}{bar}").trim_end());
     }
-    println!("{}: {}", prediction.image, prediction.digit);
+    out!("{}: {}", one_line(&prediction.image), prediction.digit);
     if let Some(remark) = &prediction.remark {
-        println!("note: {remark}");
+        out!("note: {remark}");
     }
 }
 
@@ -150,7 +155,7 @@ fn print_several(predictions: &[Prediction]) {
     }
     for Prediction { image, digit, probabilities, remark, .. } in predictions {
         let shares = probabilities.iter().map(|&probability| percent(f64::from(probability)));
-        let known = [image.clone(), digit.to_string()].into_iter();
+        let known = [one_line(image), digit.to_string()].into_iter();
         table.add_row(known.chain(shares).chain([remark.clone().unwrap_or_default()]));
     }
     print_table(&table);

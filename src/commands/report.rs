@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::Verdict;
 use crate::cli::{PictureFormat, ReportArgs};
-use crate::files::write_atomically;
+use crate::files::{Destination, write_atomically};
 use crate::report::{RunReport, compare, figures, page};
 
 /// The name of a run's page in its folder.
@@ -24,16 +24,16 @@ pub(super) fn run(args: &ReportArgs) -> Result<Verdict> {
     }
     for (folder, (_, report)) in args.runs.iter().zip(&runs) {
         write_page(folder, report)?;
-        println!("wrote {}", folder.join(PAGE_FILE).display());
+        out!("wrote {}", folder.join(PAGE_FILE).display());
         if let Some(format) = args.plots {
             write_plots(&folder.join("plots"), report, format)?;
-            println!("wrote {}", folder.join("plots").display());
+            out!("wrote {}", folder.join("plots").display());
         }
     }
     if runs.len() > 1 {
-        let page = args.comparison.as_deref().unwrap_or(Path::new("comparison.html"));
-        write_atomically(page, compare(&runs)?.as_bytes())?;
-        println!("wrote {}", page.display());
+        let page = args.comparison.clone().unwrap_or(Destination::File("comparison.html".into()));
+        page.write(compare(&runs)?.as_bytes())?;
+        out!("wrote {page}");
     }
     Ok(Verdict::Passed)
 }
@@ -47,7 +47,8 @@ pub(super) fn write_page(folder: &Path, report: &RunReport) -> Result<()> {
 pub(super) fn write_plots(folder: &Path, report: &RunReport, format: PictureFormat) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     for figure in figures(report)? {
-        figure.picture.write(&folder.join(format!("{}.{}", figure.name, format.ending())))?;
+        let file = folder.join(format!("{}.{}", figure.name, format.ending()));
+        figure.picture.write(&Destination::File(file))?;
     }
     Ok(())
 }

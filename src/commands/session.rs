@@ -1,6 +1,5 @@
 //! What the runs of a command share.
 
-use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -48,10 +47,9 @@ impl Session {
     /// Prints what a run results in.
     pub(super) fn say(&self, line: &str) {
         if self.says_on_stderr {
-            eprintln!("{line}");
-        } else if let Err(error) = writeln!(std::io::stdout(), "{line}") {
-            // What is being trained is worth more than who reads along, such as `head`.
-            eprintln!("  note: not on stdout ({error}): {line}");
+            note!("{line}");
+        } else {
+            out!("{line}");
         }
     }
 }

@@ -7,11 +7,12 @@ use clap::CommandFactory as _;
 
 use super::Verdict;
 use crate::cli::{Cli, CompletionsArgs, ManArgs};
+use crate::terminal;
 
 pub(super) fn completions(args: &CompletionsArgs) -> Result<Verdict> {
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), env!("CARGO_PKG_NAME"), &mut text);
-    print!("{}", String::from_utf8_lossy(&text));
+    terminal::write_stdout(&text)?;
     Ok(Verdict::Passed)
 }
 
@@ -19,6 +20,6 @@ pub(super) fn man(args: &ManArgs) -> Result<Verdict> {
     let name = args.folder.display();
     fs::create_dir_all(&args.folder).with_context(|| format!("cannot make the folder {name}"))?;
     clap_mangen::generate_to(Cli::command(), &args.folder).with_context(|| format!("cannot write into {name}"))?;
-    println!("wrote {name}; read them with: man -l {name}/{}.1", env!("CARGO_PKG_NAME"));
+    out!("wrote {name}; read them with: man -l {name}/{}.1", env!("CARGO_PKG_NAME"));
     Ok(Verdict::Passed)
 }

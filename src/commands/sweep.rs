@@ -68,9 +68,9 @@ pub(super) async fn run(args: &SweepArgs) -> Result<Verdict> {
         for (place, (setting, runs_of_setting)) in settings.iter().zip(&mut runs).enumerate() {
             let number = seed * settings.len() + place + 1;
             let name = format!("{}/seed-{seed}", setting.name());
-            eprintln!("run {number}/{count}: {name}");
+            note!("run {number}/{count}: {name}");
             let Some(report) = run_of(args, &session, setting, seed, &args.out.join(&name)).await? else {
-                eprintln!("interrupted; the same command goes on with this run");
+                note!("interrupted; the same command goes on with this run");
                 return Ok(Verdict::Interrupted);
             };
             runs_of_setting.push((name, report));
@@ -81,7 +81,7 @@ pub(super) async fn run(args: &SweepArgs) -> Result<Verdict> {
     print(&rows);
     let comparison = args.out.join("comparison.html");
     write_atomically(&comparison, compare(&runs.concat())?.as_bytes())?;
-    println!("comparison {}", comparison.display());
+    out!("comparison {}", comparison.display());
     Ok(Verdict::Passed)
 }
 
@@ -216,7 +216,7 @@ fn print(rows: &[Row]) {
     }
     print_table(&table);
     if let Some(best) = rows.first() {
-        println!("\nchosen by validation accuracy: {}", best.name);
+        out!("\nchosen by validation accuracy: {}", best.name);
     }
 }
 

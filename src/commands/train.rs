@@ -78,8 +78,13 @@ pub(super) async fn run(args: TrainArgs) -> Result<Verdict> {
         RunFolder::ensure_free(folder)?;
     }
     let session = Session::open(&args.device, &args.data).await?;
-    let (verdict, _) = train(&session, &args, std::env::args().collect()).await?;
+    let (verdict, _) = train(&session, &args, words_of_this_command()).await?;
     Ok(verdict)
+}
+
+/// The command line as text: JSON has no words that are not Unicode.
+fn words_of_this_command() -> Vec<String> {
+    std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect()
 }
 
 /// Trains as the arguments say, writes the run folder, and gives what its report shows.
@@ -94,14 +99,14 @@ pub(super) async fn train(session: &Session, args: &TrainArgs, command: Vec<Stri
         Some(file) => weights::load_parameters(file, &model)?,
         None => model.initial_parameters(args.seed),
     };
-    eprintln!("model: {model} ({} parameters)", thousands(model.parameter_count()));
-    if let Some(path) = &args.trace {
+    note!("model: {model} ({} parameters)", thousands(model.parameter_count()));
+    if let Some(output) = &args.trace {
         // By a trainer of its own, so that the run is the same to the bit with and without.
         let mut traced = Trainer::new(device, &model, &parameters, dataset, config).await?;
         let spans =
             traced.trace(TRACED_STEPS).await.context("leave out --trace, or take another device or data set")?;
-        trace::write(path, &device.to_string(), &spans)?;
-        eprintln!("wrote {}", path.display());
+        trace::write(output, &device.to_string(), &spans)?;
+        note!("wrote {output}");
     }
     let start = Instant::now();
     let mut trainer = Trainer::new(device, &model, &parameters, dataset, config).await?;
@@ -200,7 +205,7 @@ impl Run<'_> {
                 let (start_up, session) = (&mut self.start_up, self.session);
                 bar.on_first_step(move |seconds| {
                     start_up.first_step_seconds = seconds;
-                    eprintln!("{start_up}");
+                    note!("{start_up}");
                     session.say("epoch    loss  train %  validation %  seconds  images/s");
                 });
             }
@@ -340,7 +345,7 @@ impl Run<'_> {
     async fn write_report(&mut self, report: &mut RunReport) -> Result<()> {
         match self.trainer.trace(TRACED_STEPS).await {
             Ok(spans) => report.kernels = kernel_shares(&spans, TRACED_STEPS),
-            Err(error) => eprintln!("  note: the report does not tell where the time went: {error:#}"),
+            Err(error) => note!("  note: the report does not tell where the time went: {error:#}"),
         }
         let folder = self.folder.path();
         report.save(folder)?;
@@ -358,7 +363,7 @@ impl Run<'_> {
     fn judge(&self, accuracy: f64) -> Verdict {
         match self.args.target_accuracy {
             Some(target) if 100.0 * accuracy < target => {
-                eprintln!("failed: the test accuracy is below the target of {target} %");
+                warning!("failed: the test accuracy is below the target of {target} %");
                 Verdict::Failed
             }
             _ => Verdict::Passed,

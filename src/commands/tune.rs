@@ -23,7 +23,7 @@ pub(super) async fn run(args: &TuneArgs) -> Result<Verdict> {
         cases.extend(Plan::new(&model, config)?.cases());
     }
     for gpu in open(&args.device, "tune chooses kernels for a GPU").await? {
-        println!("{}", gpu.info());
+        out!("{}", gpu.info());
         let tuning = if args.list {
             known(&gpu)
         } else {
@@ -39,7 +39,7 @@ fn known(gpu: &Gpu) -> Tuning {
     let Some(file) = file(gpu.info()) else { return Tuning::new(gpu.info()) };
     let (tuning, ignored) = Tuning::load(&file, gpu.info());
     if let Some(why) = ignored {
-        eprintln!("  note: {why}");
+        warning!("  note: {why}");
     }
     tuning
 }
@@ -55,7 +55,7 @@ async fn search(gpu: &Gpu, cases: &[Case], effort: Effort) -> Result<Tuning> {
         if let Some(choice) = choose(gpu, case, effort).await? {
             for tried in choice.tried.iter().filter(|tried| tried.wrong.is_some()) {
                 let why = tried.wrong.as_deref().unwrap_or_default();
-                bar.suspend(|| eprintln!("  note: {}.{} is left out: {why}", case.name(), tried.variant));
+                warning!("  note: {}.{} is left out: {why}", case.name(), tried.variant);
             }
             tuning.choices.insert(case.label(), choice);
             tuning.save(&file)?;
@@ -63,7 +63,7 @@ async fn search(gpu: &Gpu, cases: &[Case], effort: Effort) -> Result<Tuning> {
         bar.inc(1);
     }
     bar.finish_and_clear();
-    eprintln!("  kept in {}", file.display());
+    note!("  kept in {}", file.display());
     Ok(tuning)
 }
 
@@ -83,7 +83,7 @@ fn print_choices(tuning: &Tuning, cases: &[Case]) {
     let chosen: Vec<(&Case, &Choice)> =
         cases.iter().filter_map(|case| Some((case, tuning.choices.get(&case.label())?))).collect();
     if chosen.is_empty() {
-        println!("nothing is known of these sizes; `gpu-digits tune` without --list finds out");
+        out!("nothing is known of these sizes; `gpu-digits tune` without --list finds out");
         return;
     }
     let mut table = table(&["case", "chosen", "others, by how much slower", "time"], 3);

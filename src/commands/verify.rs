@@ -1,20 +1,20 @@
 //! `gpu-digits verify`.
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serde_json::json;
 
 use super::{Verdict, thousands};
 use crate::cli::VerifyArgs;
 use crate::device::{Device, DeviceChoice};
-use crate::files::write_atomically;
+use crate::files::Destination;
 use crate::gpu::{Gpu, adapters};
 use crate::ops::{Case, TABLE};
+use crate::terminal;
 use crate::verify::{Check, Outcome, cases, check_case, check_lockstep, lockstep_labels};
 
 /// What one adapter is checked with and what came of it.
@@ -28,7 +28,7 @@ pub(super) async fn run(args: VerifyArgs) -> Result<Verdict> {
     let work = Work::select(&args.ops)?;
     let gpus = open(&args.device, "verify compares a GPU with the CPU").await?;
     for gpu in &gpus {
-        eprintln!("device: {}", gpu.info());
+        note!("device: {}", gpu.info());
     }
     let mut checked: Vec<Checked> = gpus.iter().map(|gpu| Checked { gpu: gpu.clone(), checks: vec![] }).collect();
     print_header(&gpus);
@@ -39,7 +39,7 @@ pub(super) async fn run(args: VerifyArgs) -> Result<Verdict> {
             check_case(&gpus, case, |place, check| checked[place].checks.push(check)).await;
             bar.inc(gpus.len() as u64);
         }
-        bar.suspend(|| print_op(op, &checked, args.verbose));
+        print_op(op, &checked, args.verbose);
     }
     for label in &work.locksteps {
         bar.set_message(label.clone());
@@ -52,11 +52,11 @@ pub(super) async fn run(args: VerifyArgs) -> Result<Verdict> {
     if !work.locksteps.is_empty() {
         print_op("lockstep", &checked, args.verbose);
     }
-    if let Some(path) = &args.json {
-        write_json(path, &checked)?;
+    if let Some(output) = &args.json {
+        write_json(output, &checked)?;
     }
-    if let Some(path) = &args.junit {
-        write_junit(path, &checked)?;
+    if let Some(output) = &args.junit {
+        write_junit(output, &checked)?;
     }
     print_summary(&checked, start)
 }
@@ -125,7 +125,7 @@ pub(super) async fn open(device: &str, purpose: &str) -> Result<Vec<Gpu>> {
     if device == "all" {
         for adapter in adapters().await {
             match &adapter.info.unusable {
-                Some(reason) => eprintln!("left out: {} ({reason})", adapter.info),
+                Some(reason) => warning!("left out: {} ({reason})", adapter.info),
                 None => gpus.push(Gpu::open(&adapter).await?),
             }
         }
@@ -148,18 +148,15 @@ pub(super) async fn open(device: &str, purpose: &str) -> Result<Vec<Gpu>> {
 }
 
 fn progress_bar(work: &Work, gpus: usize) -> ProgressBar {
-    let bar = ProgressBar::new((work.len() * gpus) as u64);
-    let template = "{wide_bar} {pos}/{len} checks, {eta} left  {msg:40!}";
-    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar
+    terminal::bar(work.len() * gpus, "{wide_bar} {pos}/{len} checks, {eta} left  {msg:40!}")
 }
 
 const NAME_WIDTH: usize = 35;
 
 fn print_header(gpus: &[Gpu]) {
-    println!("worst error / allowed of all cases, at most 1 passes");
+    out!("worst error / allowed of all cases, at most 1 passes");
     let columns: String = gpus.iter().map(|gpu| format!("{:>22}", column_title(gpu))).collect();
-    println!("{:<NAME_WIDTH$}{columns}", "op");
+    out!("{:<NAME_WIDTH$}{columns}", "op");
 }
 
 fn column_title(gpu: &Gpu) -> String {
@@ -172,19 +169,18 @@ fn print_op(op: &str, checked: &[Checked], verbose: bool) {
     let of_op =
         |checked: &Checked| -> Vec<Check> { checked.checks.iter().filter(|check| check.op == op).cloned().collect() };
     let columns: String = checked.iter().map(|checked| format!("{:>22}", summary(&of_op(checked)))).collect();
-    println!("{op:<NAME_WIDTH$}{columns}");
+    out!("{op:<NAME_WIDTH$}{columns}");
     for checked in checked {
         for Check { label, outcome, .. } in of_op(checked) {
             let adapter = checked.gpu.info();
             match outcome {
                 Outcome::Passed { worst_ratio } if verbose => {
-                    println!("  {label}  {worst_ratio:.3}  {}", column_title(&checked.gpu));
+                    out!("  {label}  {worst_ratio:.3}  {}", column_title(&checked.gpu));
                 }
-                Outcome::Skipped { reason } if verbose => println!("  {label}  skipped: {reason}, {adapter}"),
-                Outcome::Failed { reason } => println!(
-                    "  FAILED on {adapter}: {reason}\n    gpu-digits verify --device {} '{label}'",
-                    adapter.index
-                ),
+                Outcome::Skipped { reason } if verbose => out!("  {label}  skipped: {reason}, {adapter}"),
+                Outcome::Failed { reason } => {
+                    out!("  FAILED on {adapter}: {reason}\n    gpu-digits verify --device {} '{label}'", adapter.index)
+                }
                 _ => {}
             }
         }
@@ -219,7 +215,7 @@ fn print_summary(checked: &[Checked], start: Instant) -> Result<Verdict> {
     let failed = count(|outcome| matches!(outcome, Outcome::Failed { .. }));
     let skipped = count(|outcome| matches!(outcome, Outcome::Skipped { .. }));
     let seconds = start.elapsed().as_secs_f64();
-    println!(
+    out!(
         "\n{} passed, {} failed, {} skipped on {} adapter(s) in {seconds:.0} s",
         thousands(passed),
         thousands(failed),
@@ -230,7 +226,7 @@ fn print_summary(checked: &[Checked], start: Instant) -> Result<Verdict> {
     Ok(if failed == 0 { Verdict::Passed } else { Verdict::Failed })
 }
 
-fn write_json(path: &Path, checked: &[Checked]) -> Result<()> {
+fn write_json(output: &Destination, checked: &[Checked]) -> Result<()> {
     let adapters: Vec<_> =
         checked.iter().map(|checked| json!({"adapter": checked.gpu.info(), "checks": checked.checks})).collect();
     let report = json!({
@@ -239,10 +235,10 @@ fn write_json(path: &Path, checked: &[Checked]) -> Result<()> {
         "date": crate::run_folder::now(),
         "adapters": adapters,
     });
-    write_atomically(path, serde_json::to_string_pretty(&report)?.as_bytes())
+    output.write_json(&report)
 }
 
-fn write_junit(path: &Path, checked: &[Checked]) -> Result<()> {
+fn write_junit(output: &Destination, checked: &[Checked]) -> Result<()> {
     let mut report = Report::new("gpu-digits verify");
     for Checked { gpu, checks } in checked {
         let mut suite = TestSuite::new(gpu.info().to_string());
@@ -267,5 +263,5 @@ fn write_junit(path: &Path, checked: &[Checked]) -> Result<()> {
         report.add_test_suite(suite);
     }
     let text = report.to_string().context("cannot put the results into XML")?;
-    write_atomically(path, text.as_bytes())
+    output.write(text.as_bytes())
 }

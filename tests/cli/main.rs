@@ -4,6 +4,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod output;
 mod program;
 mod reports;
 
@@ -61,6 +62,15 @@ fn main() {
         ("bench_without_adapter_is_an_error", bench_without_adapter),
         ("the_readme_shows_the_committed_results_as_bench_prints_them", results_page),
         ("a_picture_of_another_kind_is_refused_before_any_work", wrong_picture_kind),
+        ("json_goes_to_a_file_or_to_standard_output", output::json),
+        ("two_outputs_on_standard_output_are_refused", output::one_on_stdout),
+        #[cfg(target_os = "linux")]
+        ("a_full_disk_on_standard_output_is_an_error_and_training_goes_on", output::full),
+        #[cfg(unix)]
+        ("a_closed_pipe_ends_quietly", output::closed_pipe),
+        ("names_do_not_steer_the_terminal", output::escapes),
+        ("errors_are_in_colour_where_that_is_asked_for", output::colour),
+        ("quiet_leaves_out_remarks_and_keeps_results", output::quiet),
         #[cfg(unix)]
         ("ctrl_c_ends_training_after_the_step_and_keeps_what_was_trained", ctrl_c),
     ];

@@ -1,0 +1,171 @@
+//! Everything that the program says: results on standard output; remarks, progress and errors on standard error.
+//!
+//! Nothing here panics. Control characters in a file's or a tensor's name are escaped, so that no name can steer a terminal.
+
+use std::borrow::Cow;
+use std::fmt::Arguments;
+use std::io::{self, ErrorKind, Write as _};
+use std::process;
+use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::builder::Styles;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// A line of results, on standard output.
+macro_rules! out {
+    ($($text:tt)*) => { $crate::terminal::result(format_args!($($text)*)) };
+}
+
+/// A line of progress or a remark, on standard error; `--quiet` leaves it out.
+macro_rules! note {
+    ($($text:tt)*) => { $crate::terminal::remark(format_args!($($text)*)) };
+}
+
+/// A line on standard error that `--quiet` does not leave out.
+macro_rules! warning {
+    ($($text:tt)*) => { $crate::terminal::warn(format_args!($($text)*)) };
+}
+
+/// How a command speaks.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Mode {
+    /// No progress and no remarks.
+    pub(crate) quiet: bool,
+    /// Standard output takes what an output option such as `--json -` writes, so results are said on standard error.
+    pub(crate) results_on_stderr: bool,
+    /// What the command keeps in files is worth more than who reads along, such as `head`.
+    pub(crate) goes_on_unread: bool,
+}
+
+static MODE: OnceLock<Mode> = OnceLock::new();
+
+/// Every bar belongs to these, so that a line never runs into one.
+static BARS: LazyLock<MultiProgress> = LazyLock::new(|| {
+    let hidden = MODE.get().is_some_and(|mode| mode.quiet);
+    MultiProgress::with_draw_target(if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() })
+});
+
+/// Why standard output could not be written to, the first time.
+static FAILURE: Mutex<Option<io::Error>> = Mutex::new(None);
+
+/// Sets how the command speaks, before it says anything.
+pub(crate) fn set_mode(mode: Mode) {
+    // Only the first counts: a program carries out one command.
+    let _ = MODE.set(mode);
+}
+
+fn mode() -> Mode {
+    MODE.get().copied().unwrap_or_default()
+}
+
+/// See [`out!`].
+pub(crate) fn result(text: Arguments<'_>) {
+    let Mode { results_on_stderr, goes_on_unread, .. } = mode();
+    let has_failed = FAILURE.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+    if results_on_stderr || (has_failed && goes_on_unread) {
+        return warn(text);
+    }
+    if let Err(error) = try_write(escaped(&format!("{text}\n")).as_bytes()) {
+        if goes_on_unread {
+            warn(format_args!("warning: cannot write to standard output ({error}); results follow here"));
+            warn(text);
+        }
+        FAILURE.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
+}
+
+/// See [`note!`].
+pub(crate) fn remark(text: Arguments<'_>) {
+    if !mode().quiet {
+        warn(text);
+    }
+}
+
+/// See [`warning!`].
+pub(crate) fn warn(text: Arguments<'_>) {
+    let line = format!("{}\n", escaped(&text.to_string()));
+    // Where standard error cannot be written to, there is nowhere to say so.
+    let _ = BARS.suspend(|| io::stderr().lock().write_all(line.as_bytes()));
+}
+
+/// Why the command could not be carried out; the first word in colour on a terminal.
+pub(crate) fn error(text: &str) {
+    let style = Styles::styled().get_error().to_owned();
+    let line = format!("{style}error:{style:#} {}\n", escaped(text));
+    let _ = BARS.suspend(|| anstream::stderr().lock().write_all(line.as_bytes()));
+}
+
+/// Writes bytes as they are to standard output.
+///
+/// # Errors
+/// Where that cannot be written to.
+pub(crate) fn write_stdout(bytes: &[u8]) -> Result<()> {
+    try_write(bytes).map_err(|error| anyhow::anyhow!("cannot write to standard output: {error}"))
+}
+
+/// Why results could not be written to standard output, unless nobody reads them.
+pub(crate) fn failure() -> Option<String> {
+    let failure = FAILURE.lock().unwrap_or_else(PoisonError::into_inner);
+    let error = failure.as_ref().filter(|error| error.kind() != ErrorKind::BrokenPipe)?;
+    Some(format!("cannot write to standard output: {error}"))
+}
+
+fn try_write(bytes: &[u8]) -> io::Result<()> {
+    let result = BARS.suspend(|| {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(bytes).and_then(|()| stdout.flush())
+    });
+    match result {
+        // `gpu-digits devices | head -1` ends quietly, as other programs do.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe && !mode().goes_on_unread => process::exit(0),
+        result => result,
+    }
+}
+
+/// A progress bar on standard error, hidden where that is no terminal and with `--quiet`.
+pub(crate) fn bar(length: usize, template: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = BARS.add(ProgressBar::new(length as u64).with_style(style));
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+/// A text whose control characters, but for the ends of lines, are written as escapes: those that move the cursor, set colours
+/// or turn the direction of writing.
+pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
+    let steers = |letter: char| {
+        letter != '\n' && (letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+    };
+    if !text.contains(steers) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
+    for letter in text.chars() {
+        if steers(letter) {
+            safe.extend(letter.escape_default());
+        } else {
+            safe.push(letter);
+        }
+    }
+    Cow::Owned(safe)
+}
+
+/// A name in one line: ends of lines are escaped too.
+pub(crate) fn one_line(name: &str) -> String {
+    escaped(name).replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_escaped_and_letters_are_not() {
+        assert_eq!(escaped("conv1.weight é 数字\n"), "conv1.weight é 数字\n");
+        assert_eq!(escaped("\u{1b}[31mred\r\t\u{9b}2J\u{7f}"), "\\u{1b}[31mred\\r\\t\\u{9b}2J\\u{7f}");
+        assert_eq!(escaped("a\u{202e}gnp.exe"), "a\\u{202e}gnp.exe");
+        assert_eq!(one_line("two\nlines"), "two\\nlines");
+    }
+}
