@@ -156,6 +156,8 @@ impl FromStr for Layer {
 pub struct PlacedLayer {
     /// Kind and number, counted from 1 for each kind: `conv2`. Its tensors' names begin with it.
     pub name: String,
+    /// The number in the name.
+    pub number: usize,
     /// The layer.
     pub layer: Layer,
     /// Shape of its input for one sample.
@@ -198,7 +200,7 @@ impl Model {
             let output = layer.output(&input).with_context(|| {
                 format!("layer {} (`{layer}`, {name}) cannot take an input of shape {input:?}", placed.len() + 1)
             })?;
-            placed.push(PlacedLayer { name, layer, input, output: output.clone() });
+            placed.push(PlacedLayer { name, number, layer, input, output: output.clone() });
             input = output;
         }
         let last = placed.last().context("the model has no layers")?;

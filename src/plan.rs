@@ -4,13 +4,14 @@
 //! set, the shuffled order, the schedule and the clock.
 
 mod builder;
+mod check;
 mod fused;
 
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
@@ -221,24 +222,31 @@ pub struct Plan {
     pub evaluate: Vec<Call>,
     /// What the host writes and reads.
     pub host: HostTensors,
+    /// Where fused ops were asked for and the model does not allow them: the layer at which fusing ended, and why.
+    pub unfused: Option<String>,
 }
 
 impl Plan {
     /// The plan of a model.
     ///
     /// # Errors
-    /// Where some kernel would loop more often than every driver executes, naming the layer, or where half precision is asked
-    /// for and there are no ops for it.
+    /// Where some kernel would loop more often than every driver executes, naming the layer; where half precision is asked for
+    /// and there are no ops for it; where a call reads what nobody writes.
     pub fn new(model: &Model, config: PlanConfig) -> Result<Self> {
-        let builder = || Builder::new(model, config);
-        let fused = if config.fuse { builder().build_fused()? } else { None };
-        if fused.is_none() && config.precision == Precision::F16 {
-            bail!(
-                "half precision goes with fused ops: leave --fuse off out, and take a model of convolutions with ReLU and \
-                 pooling, then dense layers with ReLU, which `{model}` is not; or leave --precision out"
-            );
-        }
-        let plan = fused.unwrap_or_else(|| builder().build());
+        let builder = Builder::new(model, config);
+        let plan = match config.fuse.then(|| builder.blocks()) {
+            Some(Ok(blocks)) => builder.build_fused(&blocks)?,
+            other => {
+                let unfused = other.and_then(Result::err);
+                let reason = unfused.as_deref().unwrap_or("--fuse off was given");
+                ensure!(
+                    config.precision != Precision::F16,
+                    "half precision needs fused ops: {reason}; take convolutions with `relu` and `pool`, then dense layers with \
+                     `relu`, or leave --precision out"
+                );
+                Self { unfused, ..builder.build() }
+            }
+        };
         for call in plan.train.iter().chain(&plan.evaluate) {
             let least = call.op.variants().iter().map(|variant| variant.iterations).min().unwrap_or(0);
             ensure!(
@@ -249,6 +257,7 @@ impl Plan {
                 call.op.label()
             );
         }
+        check::ensure_written(&plan)?;
         Ok(plan)
     }
 

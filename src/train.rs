@@ -213,6 +213,11 @@ impl Trainer {
         (0..calls).map(|call| self.executor.describe_call(Phase::Train, call)).collect()
     }
 
+    /// The plan that it runs.
+    pub fn plan(&self) -> &Plan {
+        self.executor.plan()
+    }
+
     /// What the executor has done so far.
     pub fn counters(&self) -> Counters {
         self.executor.counters()

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use comfy_table::{CellAlignment, ColumnConstraint, Table, presets};
 
 use super::verify::{Work, open};
-use super::{Verdict, duration, kernel_bar, percent, print_table, table, thousands};
+use super::{Verdict, duration, kernel_bar, note_unfused, percent, print_table, table, thousands};
 use crate::bench::report::{AdapterReport, KernelRow, Report};
 use crate::bench::{
     Effort, Kind, Peaks, StepTiming, compare, measure_kernels, measure_steps, of_cases, of_plan, roofline,
@@ -45,6 +45,7 @@ async fn bench_kernels(args: &BenchArgs) -> Result<Verdict> {
     let (fuse, precision) = (args.fuse == Switch::On, args.precision);
     let config = PlanConfig { steps: 1, fuse, precision, ..PlanConfig::for_mnist(batch, optimizer) };
     let plan = Plan::new(&model, config)?;
+    note_unfused(&plan);
     let cases = if args.ops.is_empty() { None } else { Some(Work::select(&args.ops)?.cases()?) };
     let gpus = open_and_say(&args.device).await?;
     let effort = Effort { samples: args.samples, ..Effort::DEFAULT };
@@ -251,7 +252,7 @@ async fn bench_train(args: &BenchTrainArgs) -> Result<Verdict> {
     let model: Model = args.model.parse()?;
     let (fuse, precision) = (args.fuse == Switch::On, args.precision);
     // What cannot be planned for any batch is refused before any work.
-    Plan::new(&model, PlanConfig { fuse, precision, ..PlanConfig::for_mnist(1, None) })?;
+    note_unfused(&Plan::new(&model, PlanConfig { fuse, precision, ..PlanConfig::for_mnist(1, None) })?);
     let gpus = open_and_say(&args.device).await?;
     let effort = Effort { samples: args.samples, ..Effort::DEFAULT };
     let mut report = Report::new();

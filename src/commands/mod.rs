@@ -28,6 +28,7 @@ use crate::data::{self, Dataset, Folders};
 use crate::device::{Device, DeviceChoice};
 use crate::files::Destination;
 use crate::terminal::{self, Mode};
+use crate::plan::Plan;
 
 /// How a command that could be carried out has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,6 +150,13 @@ fn load_data(args: &DataArgs) -> Result<Dataset> {
     let (train, test) = (thousands(dataset.train.len()), thousands(dataset.test.len()));
     note!("data: {} ({}), {train} training and {test} test images", dataset.name, dataset.origin);
     Ok(dataset)
+}
+
+/// Says on stderr where fused ops were asked for and the model does not allow them.
+fn note_unfused(plan: &Plan) {
+    if let Some(reason) = &plan.unfused {
+        eprintln!("  note: {reason}; every layer is an op of its own, which is several times slower on a GPU");
+    }
 }
 
 /// A table without frames; columns but the first `left` ones are aligned to the right.

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{Verdict, print_table, table, thousands};
+use super::{Verdict, note_unfused, print_table, table, thousands};
 use crate::cli::{PlanArgs, Switch};
 use crate::commands::train::optimizer;
 use crate::model::Model;
@@ -17,6 +17,7 @@ pub(super) fn run(args: &PlanArgs) -> Result<Verdict> {
         PlanConfig { fuse, precision: args.precision, ..PlanConfig::for_mnist(args.batch_size, Some(optimizer)) },
     )?;
 
+    note_unfused(&plan);
     out!("model: {model}");
     out!("parameters: {}", thousands(model.parameter_count()));
     out!("tensors: {} in {:.1} MB\n", plan.tensors.len(), plan.size_bytes() as f64 / 1e6);

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use super::epoch_bar::{EpochBar, Pace};
 use super::session::Session;
 use super::tune::{refuse_without_gpu, tuned};
-use super::{Verdict, percent, thousands};
+use super::{Verdict, note_unfused, percent, thousands};
 use crate::cli::{OptimizerName, Switch, TrainArgs};
 use crate::data::Dataset;
 use crate::device::Device;
@@ -110,6 +110,7 @@ pub(super) async fn train(session: &Session, args: &TrainArgs, command: Vec<Stri
     }
     let start = Instant::now();
     let mut trainer = Trainer::new(device, &model, &parameters, dataset, config).await?;
+    note_unfused(trainer.plan());
     let start_up = StartUp { executor_seconds: start.elapsed().as_secs_f64(), ..session.start_up };
     let folder = RunFolder::create(args.out.as_deref())?;
     let mut record = record(command, device, &model, &parameters, dataset, &config);

@@ -76,7 +76,8 @@ impl<'a> Builder<'a> {
             probability: named("probability"),
             parameters,
         };
-        Plan { batch: self.config.batch, tensors: self.tensors, train: self.calls, evaluate, host }
+        let (batch, tensors, train) = (self.config.batch, self.tensors, self.calls);
+        Plan { batch, tensors, train, evaluate, host, unfused: None }
     }
 
     /// Appends a call; an operand of a new name is a new tensor.
@@ -149,8 +150,7 @@ impl<'a> Builder<'a> {
     }
 
     pub(super) fn dropout(&self, placed: &PlacedLayer, rate: f64) -> DropoutApply {
-        let number = placed.name.trim_start_matches(char::is_alphabetic).parse().unwrap_or(0);
-        DropoutApply { length: self.length(placed), rate, layer: number }
+        DropoutApply { length: self.length(placed), rate, layer: placed.number }
     }
 
     fn length(&self, placed: &PlacedLayer) -> usize {

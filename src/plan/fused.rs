@@ -28,7 +28,7 @@ const MAX_POOL: usize = 15;
 const COPY: &str = "f16";
 
 /// Layers that one op computes, under the name of the first of them, and the name of what they give.
-struct Block {
+pub(super) struct Block {
     layer: String,
     output: String,
     kind: Kind,
@@ -54,56 +54,67 @@ impl Kind {
 }
 
 impl Builder<'_> {
-    /// The blocks of the model, where all of its layers belong to one.
-    fn blocks(&self) -> Option<Vec<Block>> {
-        let mut blocks = Vec::new();
-        let mut layers = self.model.layers();
-        while let [first, rest @ ..] = layers {
-            let (kind, last, used) = match (first.layer, rest) {
-                (Layer::Flatten, _) => {
-                    layers = rest;
+    /// The blocks of the model.
+    ///
+    /// # Errors
+    /// Where some layer belongs to no block: which one, and why.
+    pub(super) fn blocks(&self) -> Result<Vec<Block>, String> {
+        let mut blocks: Vec<Block> = Vec::new();
+        let layers = self.model.layers();
+        let mut place = 0;
+        while let Some(first) = layers.get(place) {
+            let next = |distance: usize| layers.get(place + distance).map(|placed| placed.layer);
+            let (kind, used) = match first.layer {
+                Layer::Flatten => {
+                    place += 1;
                     continue;
                 }
-                (Layer::Conv { .. }, [second, third, ..]) => {
-                    let pool = match (second.layer, third.layer) {
-                        // ReLU and the maximum may change places.
-                        (Layer::Relu, Layer::Pool { size }) | (Layer::Pool { size }, Layer::Relu) => size,
-                        _ => return None,
-                    };
-                    let kind = Kind::ConvReluPool(ConvReluPool { conv: self.conv2d(first), pool });
-                    (Some(kind).filter(|_| pool <= MAX_POOL)?, third, 3)
+                Layer::Conv { .. } => {
+                    let pool = pool_behind_conv(layers, place)?;
+                    (Kind::ConvReluPool(ConvReluPool { conv: self.conv2d(first), pool }), 3)
                 }
-                (Layer::Dense { .. }, [second, ..]) if second.layer == Layer::Relu => {
-                    (Kind::DenseRelu(self.dense(first)), second, 2)
+                // Only a first convolution needs no gradient of its input.
+                _ if blocks.is_empty() => return Err(ended(layers, place, "fused ops begin with a convolution")),
+                Layer::Dense { .. } if next(1) == Some(Layer::Relu) => (Kind::DenseRelu(self.dense(first)), 2),
+                Layer::Dense { .. } if next(1).is_none() => (Kind::DenseCrossEntropy(self.dense(first)), 1),
+                Layer::Dense { .. } => {
+                    return Err(ended(layers, place + 1, "a dense layer is fused with the `relu` right behind it"));
                 }
-                (Layer::Dense { .. }, []) => (Kind::DenseCrossEntropy(self.dense(first)), first, 1),
-                (Layer::Dropout { rate }, _) => (Kind::Dropout(self.dropout(first, rate)), first, 1),
-                _ => return None,
+                Layer::Dropout { rate } => (Kind::Dropout(self.dropout(first, rate)), 1),
+                Layer::Relu | Layer::Pool { .. } => {
+                    return Err(ended(
+                        layers,
+                        place,
+                        "it is fused right behind the layer with weights that it belongs to",
+                    ));
+                }
             };
-            blocks.push(Block { layer: first.name.clone(), output: format!("{}.output", last.name), kind });
-            layers = &layers[used..];
+            place += used;
+            let output = format!("{}.output", layers[place - 1].name);
+            blocks.push(Block { layer: first.name.clone(), output, kind });
         }
-        // All but a first convolution gives a gradient to what lies before it.
-        matches!(blocks.first()?.kind, Kind::ConvReluPool(_)).then_some(blocks)
+        Ok(blocks)
     }
 
-    /// The plan of fused ops; none where some layer belongs to no fused op.
-    pub(super) fn build_fused(mut self) -> Result<Option<Plan>> {
-        let Some(blocks) = self.blocks() else { return Ok(None) };
+    /// The plan of fused ops.
+    ///
+    /// # Errors
+    /// Where half precision is asked for and some block has an odd number of outputs.
+    pub(super) fn build_fused(mut self, blocks: &[Block]) -> Result<Plan> {
         if self.config.precision == Precision::F16 {
-            ensure_even(&blocks)?;
+            ensure_even(blocks)?;
         }
-        let parameters = self.place_parameters(&blocks);
-        self.forward_fused(&blocks, false);
+        let parameters = self.place_parameters(blocks);
+        self.forward_fused(blocks, false);
         self.finish_fused();
         let evaluate: Vec<Call> = self.take_calls();
         if let Some(optimizer) = self.config.optimizer {
-            self.forward_fused(&blocks, true);
-            self.backward_fused(&blocks);
-            self.update_fused(&blocks, optimizer);
+            self.forward_fused(blocks, true);
+            self.backward_fused(blocks);
+            self.update_fused(blocks, optimizer);
             self.finish_fused();
         }
-        Ok(Some(self.into_plan(evaluate, parameters)))
+        Ok(self.into_plan(evaluate, parameters))
     }
 
     /// The parameters' lengths and partial sums, in the model's order.
@@ -253,6 +264,33 @@ impl Builder<'_> {
     }
 }
 
+/// The window of the pooling that is fused with a convolution and its ReLU; these two may change places.
+fn pool_behind_conv(layers: &[PlacedLayer], conv: usize) -> Result<usize, String> {
+    const WANTED: &str = "a convolution is fused with the `relu` and the `pool` right behind it";
+    let (mut relu, mut pool) = (false, None);
+    for place in [conv + 1, conv + 2] {
+        match layers.get(place).map(|placed| placed.layer) {
+            Some(Layer::Relu) if !relu => relu = true,
+            Some(Layer::Pool { size }) if pool.is_none() && size <= MAX_POOL => pool = Some(size),
+            Some(Layer::Pool { size }) if size > MAX_POOL => {
+                return Err(ended(
+                    layers,
+                    place,
+                    &format!("windows of fused ops have at most {MAX_POOL} rows and columns"),
+                ));
+            }
+            _ => return Err(ended(layers, place, WANTED)),
+        }
+    }
+    pool.ok_or_else(|| ended(layers, conv, WANTED))
+}
+
+/// What is said of the layer at which fusing ended.
+fn ended(layers: &[PlacedLayer], place: usize, why: &str) -> String {
+    let layer = layers.get(place).map_or_else(String::new, |placed| format!(" (`{}`, {})", placed.layer, placed.name));
+    format!("layer {}{layer} ends fusing: {why}", place + 1)
+}
+
 /// Refuses layers whose neighbouring channels or outputs cannot share words of two 16-bit floats.
 fn ensure_even(blocks: &[Block]) -> Result<()> {
     for Block { layer, kind, .. } in blocks {
@@ -295,4 +333,46 @@ fn orders(model: &Model) -> Vec<Option<Arc<[u32]>>> {
         orders.extend([Some(to_outputs_last(&places, extents).into()), None]);
     }
     orders
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::PlanConfig;
+
+    /// What a plan says of the layer at which fusing ended.
+    fn unfused(model: &str) -> Option<String> {
+        let model: Model = model.parse().unwrap();
+        Plan::new(&model, PlanConfig::for_mnist(4, None)).unwrap().unfused
+    }
+
+    #[test]
+    fn the_layer_at_which_fusing_ended_is_named() {
+        for (model, wanted) in [
+            ("flatten, dense 10", "layer 2 (`dense 10`, dense1) ends fusing: fused ops begin with a convolution"),
+            (
+                "conv 4x3, dropout 0.2, relu, pool 2, flatten, dense 10",
+                "layer 2 (`dropout 0.2`, dropout1) ends fusing: a conv",
+            ),
+            (
+                "conv 4x3, relu, dropout 0.2, pool 2, flatten, dense 10",
+                "layer 3 (`dropout 0.2`, dropout1) ends fusing: a conv",
+            ),
+            (
+                "conv 4x3, relu, pool 2, relu, flatten, dense 10",
+                "layer 4 (`relu`, relu2) ends fusing: it is fused right",
+            ),
+            ("conv 4x3, relu, pool 16, flatten, dense 10", "layer 3 (`pool 16`, pool1) ends fusing: windows"),
+            (
+                "conv 4x3, relu, pool 2, flatten, dense 8, dropout 0.5, dense 10",
+                "layer 6 (`dropout 0.5`, dropout1) ends fusing: a dense",
+            ),
+        ] {
+            let unfused = unfused(model).expect("it cannot be fused");
+            assert!(unfused.starts_with(wanted), "{model}: {unfused}");
+        }
+        for model in ["convnet", "lenet5", "speedrun", "conv 4x3, relu, pool 2, flatten, dropout 0.5, dense 10"] {
+            assert_eq!(unfused(model), None, "{model}");
+        }
+    }
 }

@@ -4,6 +4,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod numerics;
 mod output;
 mod program;
 mod reports;
@@ -33,6 +34,7 @@ fn main() {
         ("models_that_cannot_be_are_refused_with_layer_and_shapes", impossible_models),
         ("a_model_larger_than_memory_is_refused_before_anything_is_allocated", too_much_memory),
         ("wrong_numbers_are_refused", wrong_numbers),
+        ("the_layer_at_which_fusing_ended_is_named_in_one_line", numerics::unfused),
         ("devices_lists_adapters_as_text_and_json", devices),
         ("a_device_that_is_not_there_is_an_error_with_what_was_found", missing_devices),
         ("vulkan_without_driver_names_the_package", vulkan_without_driver),
@@ -173,7 +175,10 @@ fn half_precision(home: &Home) -> Result<(), Failed> {
     let refused: [(&[&str], &[&str]); 4] = [
         (&["--precision", "f64"], &["f64", "f32", "f16"]),
         (&["--precision", "f16", "--fuse", "off"], &["half precision", "--fuse off"]),
-        (&["--precision", "f16", "--model", "mlp"], &["half precision", "flatten, dense 128", "--precision"]),
+        (
+            &["--precision", "f16", "--model", "mlp"],
+            &["half precision", "layer 2 (`dense 128`, dense1)", "--precision"],
+        ),
         (&["--precision", "f16", "--model", odd], &["layer conv1", "5", "odd", "--precision"]),
     ];
     for (words, parts) in refused {

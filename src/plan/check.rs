@@ -1,0 +1,141 @@
+//! What must hold of every plan: whatever a call reads, somebody has written.
+
+use anyhow::{Result, ensure};
+
+use super::{Call, Phase, Plan, TensorId};
+use crate::op::Access;
+
+/// Refuses a plan in which a call reads a tensor that nobody has written, or in which what the host reads stays as it was.
+///
+/// A misspelt name makes a new tensor of zeros. Both executors would read the same zeros, so no comparison of them could
+/// notice.
+pub(super) fn ensure_written(plan: &Plan) -> Result<()> {
+    let host = &plan.host;
+    let parameters: Vec<TensorId> = host.parameters.iter().map(|parameter| parameter.tensor).collect();
+    let mut given = Written::nothing(plan);
+    for &tensor in [host.images, host.labels, host.order, host.clock, host.schedule].iter().chain(&parameters) {
+        given.add(tensor);
+    }
+    for (index, spec) in plan.tensors.iter().enumerate().filter(|(_, spec)| spec.initial.is_some()) {
+        debug_assert!(spec.part_of.is_none(), "a part has no initial values of its own");
+        given.add(TensorId(index));
+    }
+    for phase in [Phase::Evaluate, Phase::Train] {
+        let calls = plan.calls(phase);
+        let mut written = given.clone();
+        calls.iter().try_for_each(|call| read_and_write(plan, call, &mut written))?;
+        let mut updated = Written::nothing(plan);
+        calls.iter().for_each(|call| updated.add_outputs(call));
+        let results = [host.clock, host.history, host.probability];
+        let trained = if phase == Phase::Train { &parameters[..] } else { &[] };
+        // A plan that only evaluates has no training step.
+        for &tensor in results.iter().chain(trained).filter(|_| !calls.is_empty()) {
+            ensure!(updated.has(tensor), "no call of the phase {phase:?} writes `{}`", plan.tensor(tensor).name);
+        }
+    }
+    Ok(())
+}
+
+/// Checks what a call reads and notes what it writes.
+///
+/// An operand that is updated in place may begin as zeros: the moments of an optimizer are carried from step to step.
+fn read_and_write(plan: &Plan, call: &Call, written: &mut Written<'_>) -> Result<()> {
+    for (operand, &tensor) in call.op.operands().iter().zip(&call.tensors) {
+        ensure!(
+            operand.access != Access::Read || written.has(tensor),
+            "layer {}: `{}` reads `{}` as its {}, and no call before it writes that; is the name right?",
+            call.layer,
+            call.op.label(),
+            plan.tensor(tensor).name,
+            operand.name
+        );
+    }
+    written.add_outputs(call);
+    Ok(())
+}
+
+/// Tensors that somebody has written.
+#[derive(Clone)]
+struct Written<'a> {
+    plan: &'a Plan,
+    tensors: Vec<bool>,
+}
+
+impl<'a> Written<'a> {
+    fn nothing(plan: &'a Plan) -> Self {
+        Self { plan, tensors: vec![false; plan.tensors.len()] }
+    }
+
+    fn add(&mut self, tensor: TensorId) {
+        self.tensors[tensor.0] = true;
+    }
+
+    fn add_outputs(&mut self, call: &Call) {
+        for (operand, &tensor) in call.op.operands().iter().zip(&call.tensors) {
+            if operand.is_written() {
+                self.add(tensor);
+            }
+        }
+    }
+
+    /// Whether a tensor is written: itself, the whole that it is a part of, or all of its parts.
+    fn has(&self, tensor: TensorId) -> bool {
+        let whole = self.plan.tensor(tensor).part_of.map(|(whole, _)| whole);
+        let parts = self.plan.tensors.iter().zip(&self.tensors);
+        let mut parts = parts.filter(|(spec, _)| spec.part_of.is_some_and(|(whole, _)| whole == tensor)).peekable();
+        self.tensors[tensor.0]
+            || whole.is_some_and(|whole| self.tensors[whole.0])
+            || (parts.peek().is_some() && parts.all(|(_, &written)| written))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Model;
+    use crate::plan::{Optimizer, PlanConfig, Precision, TensorSpec};
+
+    fn plan(fuse: bool, precision: Precision) -> Plan {
+        let model: Model = "conv 4x3, relu, pool 2, flatten, dropout 0.5, dense 8, relu, dense 10".parse().unwrap();
+        let config = PlanConfig::for_mnist(4, Some(Optimizer::adam(0.0, false)));
+        Plan::new(&model, PlanConfig { fuse, precision, ..config }).unwrap()
+    }
+
+    /// The error of a plan in which an operand of a call has a new name that nobody writes.
+    fn error_of_a_slip(plan: &Plan, phase: Phase, call: usize, operand: usize) -> Option<String> {
+        let mut plan = plan.clone();
+        let slip = TensorId(plan.tensors.len());
+        let calls = if phase == Phase::Train { &mut plan.train } else { &mut plan.evaluate };
+        let right = std::mem::replace(&mut calls[call].tensors[operand], slip);
+        let spec = TensorSpec { name: "lable".to_owned(), part_of: None, initial: None, ..plan.tensor(right).clone() };
+        plan.tensors.push(spec);
+        ensure_written(&plan).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_plan_that_reads_what_nobody_writes_is_refused_whichever_name_is_wrong() {
+        for (fuse, precision) in [(false, Precision::F32), (true, Precision::F32), (true, Precision::F16)] {
+            let plan = plan(fuse, precision);
+            for phase in [Phase::Train, Phase::Evaluate] {
+                for (index, call) in plan.calls(phase).iter().enumerate() {
+                    let operands = call.op.operands();
+                    let read = operands.iter().enumerate().filter(|(_, operand)| operand.access == Access::Read);
+                    for (operand, _) in read {
+                        let error = error_of_a_slip(&plan, phase, index, operand).expect("a slip is refused");
+                        assert!(error.contains("`lable`") && error.contains(&call.op.label()), "{error}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_plan_that_updates_another_parameter_or_clock_is_refused() {
+        let plan = plan(false, Precision::F32);
+        let updates = |name| plan.train.iter().position(|call| call.op.name() == name).unwrap();
+        let error = error_of_a_slip(&plan, Phase::Train, updates("adam_update"), 0).unwrap();
+        assert!(error.contains("no call of the phase Train writes `conv1.weight`"), "{error}");
+        let error = error_of_a_slip(&plan, Phase::Train, updates("clock_advance"), 0).unwrap();
+        assert!(error.contains("writes `clock`"), "{error}");
+    }
+}
