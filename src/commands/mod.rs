@@ -27,8 +27,8 @@ use crate::cli::{Cli, Command, DataArgs};
 use crate::data::{self, Dataset, Folders};
 use crate::device::{Device, DeviceChoice};
 use crate::files::Destination;
-use crate::terminal::{self, Mode};
 use crate::plan::Plan;
+use crate::terminal::{self, Mode};
 
 /// How a command that could be carried out has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,7 +155,7 @@ fn load_data(args: &DataArgs) -> Result<Dataset> {
 /// Says on stderr where fused ops were asked for and the model does not allow them.
 fn note_unfused(plan: &Plan) {
     if let Some(reason) = &plan.unfused {
-        eprintln!("  note: {reason}; every layer is an op of its own, which is several times slower on a GPU");
+        warning!("  note: {reason}; every layer is an op of its own, which is several times slower on a GPU");
     }
 }
 
