@@ -40,7 +40,10 @@ impl CpuExecutor {
     /// # Errors
     /// Where they take more memory than is free.
     pub fn new(plan: Plan) -> Result<Self> {
-        ensure_memory_suffices(&plan, plan.size_bytes(), free_host_memory(), "the CPU")?;
+        // Whoever trains computes the schedule and packs the data set before they are written here, and keeps a loss a step.
+        let [schedule, images] = [plan.host.schedule, plan.host.images].map(|id| plan.tensor(id).size_bytes());
+        let bytes = plan.size_bytes() + 2 * schedule + images;
+        ensure_memory_suffices(&plan, bytes, free_host_memory(), "the CPU")?;
         // Parts have memory of their own too: the ops that take the whole are rare, and copying is cheap beside them.
         let initial = |spec: &crate::plan::TensorSpec| match &spec.initial {
             Some(words) => HostTensor::from_words(spec.dtype, spec.shape.clone(), words.to_vec()),

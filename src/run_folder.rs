@@ -58,7 +58,7 @@ pub struct RunRecord {
 }
 
 /// The settings of a run.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
     /// Passes over the training images.
     pub epochs: usize,
@@ -218,18 +218,21 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Makes the folder, which must not hold a run yet; without a path, `runs/` and the time.
+    /// Makes the folder, which must not hold a model yet; without a path, `runs/` and the time.
+    ///
+    /// Where it holds the files of a run that ended without a model, another is made beside it: `run-2` beside `run`.
     ///
     /// # Errors
-    /// Where it cannot be made, or holds a run.
+    /// Where it cannot be made, or holds a model.
     pub fn create(path: Option<&Path>) -> Result<Self> {
         let path = match path {
             Some(path) => {
                 Self::ensure_free(path)?;
-                fs::create_dir_all(path).with_context(|| {
+                let path = if Self::is_unfinished(path) { beside(path) } else { path.to_owned() };
+                fs::create_dir_all(&path).with_context(|| {
                     format!("cannot make the run folder {}; give another with --out", path.display())
                 })?;
-                path.to_owned()
+                path
             }
             None => Self::make_new()?,
         };
@@ -255,13 +258,18 @@ impl RunFolder {
         unreachable!("there is no last number")
     }
 
-    /// Refuses a folder that holds a run.
+    /// Whether a folder holds the files of a run that ended, or was ended, before its model was saved.
+    pub fn is_unfinished(path: &Path) -> bool {
+        path.join("run.json").exists() && !path.join(MODEL_FILE).exists()
+    }
+
+    /// Refuses a folder that holds a model.
     ///
     /// # Errors
     /// Where it does.
     pub fn ensure_free(path: &Path) -> Result<()> {
         ensure!(
-            !path.join("run.json").exists(),
+            !path.join(MODEL_FILE).exists(),
             "{} holds a run already, which is not overwritten; give another folder with --out, or remove it",
             path.display()
         );
@@ -361,6 +369,18 @@ impl RunFolder {
         weights::save(&path, model, parameters, seed)?;
         Ok(path)
     }
+}
+
+/// The first of `run-2`, `run-3`, ... that is not there.
+fn beside(path: &Path) -> PathBuf {
+    // Without a slash at its end.
+    let path: PathBuf = path.components().collect();
+    let numbered = |number: usize| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!("-{number}"));
+        PathBuf::from(name)
+    };
+    (2..).map(numbered).find(|path| !path.exists()).unwrap_or_else(|| path.clone())
 }
 
 /// Date and time in UTC, to the second: `2026-11-23T08:11:22Z`.

@@ -21,7 +21,7 @@ const DEFAULT: TrainConfig = TrainConfig::DEFAULT;
 
 /// Trains a convolutional network on MNIST with WGSL compute shaders, on any GPU, and proves every kernel against the CPU.
 #[derive(Debug, Parser)]
-#[command(version, arg_required_else_help = true)]
+#[command(version, arg_required_else_help = true, args_override_self = true)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -242,9 +242,9 @@ pub struct ReportArgs {
 /// `gpu-digits sweep`.
 #[derive(Args, Clone, Debug)]
 pub struct SweepArgs {
-    /// Models, separated by semicolons
-    #[arg(long, value_name = "MODEL;...", value_delimiter = ';', default_values_t = ["convnet".to_owned()])]
-    pub models: Vec<String>,
+    /// Models, separated by semicolons, or the option again
+    #[arg(long, alias = "models", value_name = "MODEL;...", value_delimiter = ';', default_values_t = ["convnet".to_owned()])]
+    pub model: Vec<String>,
     /// Highest learning rates, separated by commas [default: that of each optimizer]
     #[arg(long, value_name = "RATE,...", value_delimiter = ',', value_parser = positive_number)]
     pub lr: Vec<f64>,

@@ -10,6 +10,7 @@ mod report;
 mod session;
 mod shell;
 mod sweep;
+mod sweep_table;
 mod train;
 mod tune;
 mod verify;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
@@ -10,14 +10,14 @@ use super::{load_data, open_device};
 use crate::cli::{DataArgs, DeviceArgs};
 use crate::data::Dataset;
 use crate::device::Device;
-use crate::run_folder::{RunRecord, StartUp};
+use crate::run_folder::StartUp;
 
-/// What the runs of a command share: the device, the data, and the ear for Ctrl-C.
+/// What the runs of a command share: the device, the data, and the flag that Ctrl-C sets.
 pub(super) struct Session {
     pub(super) device: Device,
     pub(super) dataset: Dataset,
     pub(super) stop: Arc<AtomicBool>,
-    /// What opening the device and loading the data took of a run's way to its first step.
+    /// The seconds of a run's start that opening the device and loading the data took.
     pub(super) start_up: StartUp,
     says_on_stderr: bool,
 }
@@ -39,11 +39,6 @@ impl Session {
         Self { says_on_stderr: true, start_up: StartUp::default(), ..self }
     }
 
-    /// Whether a run was on the same device and data.
-    pub(super) fn is_that_of(&self, record: &RunRecord) -> bool {
-        record.data.sha256 == self.dataset.sha256 && record.device == self.device.to_string()
-    }
-
     /// Prints what a run results in.
     pub(super) fn say(&self, line: &str) {
         if self.says_on_stderr {
@@ -54,12 +49,17 @@ impl Session {
     }
 }
 
-/// A flag that Ctrl-C sets; a second Ctrl-C ends the program at once.
+/// Signals that come this soon after the first are the same wish: `timeout` sends one to the process and one to its group.
+const ONE_WISH: Duration = Duration::from_secs(1);
+
+/// A flag that Ctrl-C sets; another Ctrl-C, more than a second later, ends the program at once.
 fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
+    let mut first = None;
     ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::Relaxed) {
+        let first: &mut Instant = first.get_or_insert_with(Instant::now);
+        if flag.swap(true, Ordering::Relaxed) && first.elapsed() > ONE_WISH {
             std::process::exit(130);
         }
     })

@@ -1,25 +1,32 @@
 //! `gpu-digits sweep`: trains a grid of settings, several seeds each.
 //!
-//! A run is trained in a folder of another name, which is renamed when the run is whole: so a sweep that was ended goes on
-//! where it stopped.
+//! A run is trained in a folder of another name, which is renamed when the run is whole: so the same command resumes a sweep
+//! that was ended. A run that fails is noted, and the others go on.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::{Parser as _, ValueEnum};
+use sha2::{Digest as _, Sha256};
 
 use super::session::Session;
-use super::train::train;
-use super::{Verdict, percent, print_table, table};
-use crate::cli::{Cli, Command, OptimizerName, SweepArgs};
-use crate::files::write_atomically;
+use super::sweep_table::Row;
+use super::train::{record_of, train};
+use super::{Verdict, sweep_table};
+use crate::cli::{Cli, Command, OptimizerName, SweepArgs, TrainArgs};
+use crate::files::{Lock, hex, write_atomically};
 use crate::model::Model;
 use crate::random::Random;
 use crate::report::{REPORT_FILE, RunReport, compare};
+use crate::run_folder::RunRecord;
 
 /// The random stream that draws settings.
 const DRAW_STREAM: u64 = 2 << 32;
+
+/// The most letters of a setting's name, which is the name of a folder and stands in a table.
+const LONGEST_NAME: usize = 40;
 
 /// What the runs of a row of the table have in common.
 #[derive(Clone, Debug)]
@@ -34,68 +41,96 @@ struct Setting {
 impl Setting {
     /// The options of `train`.
     fn words(&self) -> Vec<String> {
-        let mut words = vec![
-            "--model",
-            &self.model,
-            "--optimizer",
-            &name_of(self.optimizer),
-            "--batch-size",
-            &self.batch.to_string(),
-        ]
-        .into_iter()
-        .map(str::to_owned)
-        .collect::<Vec<_>>();
-        if let Some(rate) = self.rate {
-            words.extend(["--lr".to_owned(), rate.to_string()]);
+        let (optimizer, batch) = (name_of(self.optimizer), self.batch.to_string());
+        let mut words = vec!["--model", &self.model, "--optimizer", &optimizer, "--batch-size", &batch];
+        let rate = self.rate.map(|rate| rate.to_string());
+        if let Some(rate) = &rate {
+            words.extend(["--lr", rate]);
         }
-        words
+        words.into_iter().map(str::to_owned).collect()
     }
 
-    /// The name of its folder, and of its row: the options without their names.
+    /// The name of its folder, and of its row: the options without their names, a long model cut and told apart by a hash.
     fn name(&self) -> String {
         let values: Vec<String> = self.words().into_iter().skip(1).step_by(2).collect();
-        values.join("_").replace(|letter: char| !letter.is_alphanumeric() && !"._-".contains(letter), "-")
+        let rest = format!("_{}", values[1..].join("_"));
+        let letters: String = self.model.chars().map(|letter| if letter.is_alphanumeric() { letter } else { ' ' }).collect();
+        let model = letters.split_whitespace().collect::<Vec<_>>().join("-");
+        if model.chars().count() + rest.len() <= LONGEST_NAME {
+            return model + &rest;
+        }
+        let hash = &hex(&Sha256::digest(&self.model))[..6];
+        let room = LONGEST_NAME.saturating_sub(rest.len() + 1 + hash.len());
+        format!("{}-{hash}{rest}", model.chars().take(room).collect::<String>())
     }
+}
+
+/// A run of the sweep: a setting with a seed.
+struct Member {
+    /// The place of its setting.
+    setting: usize,
+    name: String,
+    folder: PathBuf,
+    command: Vec<String>,
+    args: TrainArgs,
 }
 
 pub(super) async fn run(args: &SweepArgs) -> Result<Verdict> {
     let settings = settings(args)?;
+    let members = members(args, &settings)?;
+    let Some(_lock) = Lock::try_take(&args.out.join("sweep.lock"))? else {
+        bail!("another sweep is running in {}; wait for it, or give another --out", args.out.display());
+    };
     let session = Session::open(&args.device, &args.data).await?.of_many_runs();
-    let count = settings.len() * args.seeds;
+    let mut done = Vec::new();
+    for member in &members {
+        done.push(load(&session, member)?);
+    }
     let mut runs: Vec<Vec<(String, RunReport)>> = vec![vec![]; settings.len()];
-    for seed in 0..args.seeds {
-        // Seed by seed, so that an unfinished sweep has tried every setting.
-        for (place, (setting, runs_of_setting)) in settings.iter().zip(&mut runs).enumerate() {
-            let number = seed * settings.len() + place + 1;
-            let name = format!("{}/seed-{seed}", setting.name());
-            note!("run {number}/{count}: {name}");
-            let Some(report) = run_of(args, &session, setting, seed, &args.out.join(&name)).await? else {
-                note!("interrupted; the same command goes on with this run");
+    let mut failures = Vec::new();
+    for (number, (member, report)) in members.iter().zip(done).enumerate() {
+        note!("run {}/{}: {}", number + 1, members.len(), member.name);
+        let result = match report {
+            Some(report) => Ok(Some(report)),
+            None => train_member(&session, member).await,
+        };
+        match result {
+            Ok(Some(report)) => runs[member.setting].push((member.name.clone(), report)),
+            Ok(None) => {
+                warning!("interrupted; the same command resumes with this run");
                 return Ok(Verdict::Interrupted);
-            };
-            runs_of_setting.push((name, report));
+            }
+            Err(error) => {
+                warning!("failed: {}: {error:#}", member.name);
+                failures.push((member.name.clone(), format!("{error:#}")));
+            }
         }
     }
-    let mut rows: Vec<Row> = settings.iter().zip(&runs).map(|(setting, runs)| Row::new(setting, runs)).collect();
-    rows.sort_by(|a, b| b.validation.0.total_cmp(&a.validation.0));
-    print(&rows);
-    let comparison = args.out.join("comparison.html");
-    write_atomically(&comparison, compare(&runs.concat())?.as_bytes())?;
-    out!("comparison {}", comparison.display());
-    Ok(Verdict::Passed)
+    let rows = settings.iter().zip(&runs).map(|(setting, runs)| Row::new(setting.name(), runs, args.seeds)).collect();
+    sweep_table::print(rows, &failures);
+    let runs = runs.concat();
+    if !runs.is_empty() {
+        let comparison = args.out.join("comparison.html");
+        write_atomically(&comparison, compare(&runs)?.as_bytes())?;
+        out!("comparison {}", comparison.display());
+    }
+    Ok(if failures.is_empty() { Verdict::Passed } else { Verdict::Failed })
 }
 
-/// The grid, or some of it, every model checked.
+/// The grid, or some of it: every model checked, each setting once however its numbers are written.
 fn settings(args: &SweepArgs) -> Result<Vec<Setting>> {
-    let mut settings = Vec::new();
     let rates: Vec<Option<f64>> =
         if args.lr.is_empty() { vec![None] } else { args.lr.iter().copied().map(Some).collect() };
-    for model in args.models.iter().map(|model| model.trim().to_owned()) {
-        model.parse::<Model>()?;
+    let mut seen = HashSet::new();
+    let mut settings = Vec::new();
+    for model in args.model.iter().map(|model| model.trim().to_owned()) {
+        let layers = model.parse::<Model>()?.to_string();
         for &optimizer in &args.optimizer {
             for &rate in &rates {
                 for &batch in &args.batch_size {
-                    settings.push(Setting { model: model.clone(), optimizer, rate, batch });
+                    if seen.insert((layers.clone(), name_of(optimizer), rate.map(f64::to_bits), batch)) {
+                        settings.push(Setting { model: model.clone(), optimizer, rate, batch });
+                    }
                 }
             }
         }
@@ -107,40 +142,87 @@ fn settings(args: &SweepArgs) -> Result<Vec<Setting>> {
     Ok(settings)
 }
 
-/// The report of a run, trained where its folder does not hold it yet; none where the user ended it.
-async fn run_of(
-    args: &SweepArgs,
-    session: &Session,
-    setting: &Setting,
-    seed: usize,
-    folder: &Path,
-) -> Result<Option<RunReport>> {
-    if folder.join(REPORT_FILE).exists() {
-        let report = RunReport::load(folder)?;
-        let there = &report.record.settings;
-        ensure!(
-            there.epochs == args.epochs && there.validation == args.validation && session.is_that_of(&report.record),
-            "{} holds a run of {} epochs with {} images held out on {} and {}; give another --out, or the same options",
-            folder.display(),
-            there.epochs,
-            there.validation,
-            report.record.data.name,
-            report.record.device
-        );
-        return Ok(Some(report));
+/// The runs, seed by seed, so that an unfinished sweep has tried every setting.
+fn members(args: &SweepArgs, settings: &[Setting]) -> Result<Vec<Member>> {
+    let mut members = Vec::new();
+    for seed in 0..args.seeds {
+        for (place, setting) in settings.iter().enumerate() {
+            let name = format!("{}/seed-{seed}", setting.name());
+            let folder = args.out.join(&name);
+            let command = command(args, setting, seed, &folder);
+            let Command::Train(train_args) = Cli::try_parse_from(&command)?.command else {
+                bail!("`{}` does not train", command.join(" "));
+            };
+            members.push(Member { setting: place, name, folder, command, args: train_args });
+        }
     }
+    Ok(members)
+}
+
+/// The report of a run that is there already; none where it is to be trained.
+///
+/// # Errors
+/// Where the folder holds a run of other settings, data or another commit.
+fn load(session: &Session, member: &Member) -> Result<Option<RunReport>> {
+    let folder = &member.folder;
+    if !folder.join(REPORT_FILE).exists() {
+        return Ok(None);
+    }
+    match RunReport::load(folder) {
+        Ok(report) => {
+            // What cannot be trained as asked has no record to compare with, and fails when it is trained.
+            let wanted = record_of(session, &member.args, member.command.clone())?;
+            if let Some(difference) = difference(&report.record, &wanted)? {
+                bail!(
+                    "{} holds another run: {difference}; give another --out, or remove that folder",
+                    folder.display()
+                );
+            }
+            Ok(Some(report))
+        }
+        Err(error) => {
+            let aside = (1..).map(|number| folder.with_extension(format!("damaged-{number}")));
+            let aside = aside.take(1000).find(|path| !path.exists()).context("too many damaged runs")?;
+            fs::rename(folder, &aside)
+                .with_context(|| format!("cannot move the damaged {} aside", folder.display()))?;
+            warning!("  note: {error:#}; it lies in {} now, and is trained again", aside.display());
+            Ok(None)
+        }
+    }
+}
+
+/// In what a run differs from the one that is wanted: anything by which its weights may differ.
+fn difference(found: &RunRecord, wanted: &RunRecord) -> Result<Option<String>> {
+    // On the CPU, the number of threads changes nothing.
+    let device = |record: &RunRecord| record.adapter.as_ref().map_or("the CPU".to_owned(), |_| record.device.clone());
+    let facts = |record: &RunRecord| -> Result<Vec<(String, String)>> {
+        let mut facts = vec![
+            ("commit".to_owned(), format!("{} {}", record.version, record.commit)),
+            ("model".to_owned(), record.model.clone()),
+            ("seed".to_owned(), record.seed.to_string()),
+            ("device".to_owned(), device(record)),
+            ("data".to_owned(), format!("{} ({})", record.data.name, record.data.sha256)),
+        ];
+        let settings = serde_json::to_value(&record.settings)?;
+        facts.extend(settings.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), value.to_string())));
+        Ok(facts)
+    };
+    let (found, wanted) = (facts(found)?, facts(wanted)?);
+    let differs = found.iter().zip(&wanted).find(|(found, wanted)| found != wanted);
+    Ok(differs.map(|((name, found), (_, wanted))| format!("its {} is {found}, not {wanted}", name.replace('_', " "))))
+}
+
+/// Trains a run and gives its report; none where the user ended it.
+async fn train_member(session: &Session, member: &Member) -> Result<Option<RunReport>> {
+    let folder = &member.folder;
     let mut partial = folder.as_os_str().to_owned();
     partial.push(".partial");
     let partial = PathBuf::from(partial);
     if partial.exists() {
         fs::remove_dir_all(&partial).with_context(|| format!("cannot remove the unfinished {}", partial.display()))?;
     }
-    let command = command(args, setting, seed, folder);
-    let Command::Train(mut train_args) = Cli::try_parse_from(&command)?.command else {
-        unreachable!("the second word is train")
-    };
-    train_args.out = Some(partial.clone());
-    let (verdict, report) = train(session, &train_args, command).await?;
+    let args = TrainArgs { out: Some(partial.clone()), ..member.args.clone() };
+    let (verdict, report) = train(session, &args, member.command.clone()).await?;
     if verdict == Verdict::Interrupted {
         return Ok(None);
     }
@@ -174,76 +256,21 @@ fn command(args: &SweepArgs, setting: &Setting, seed: usize, out: &Path) -> Vec<
     words
 }
 
-/// A row of the table.
-struct Row {
-    name: String,
-    runs: usize,
-    /// Mean, and half the width of its 95 % interval where there are several.
-    validation: (f64, Option<f64>),
-    test: (f64, Option<f64>),
-    seconds: f64,
-}
-
-impl Row {
-    fn new(setting: &Setting, runs: &[(String, RunReport)]) -> Self {
-        let last = |report: &RunReport| report.epochs.last().and_then(|epoch| epoch.validation_accuracy);
-        let validation: Vec<f64> = runs.iter().filter_map(|(_, report)| last(report)).collect();
-        let test: Vec<f64> = runs.iter().filter_map(|(_, report)| Some(report.evaluation.as_ref()?.accuracy)).collect();
-        let seconds: f64 = runs.iter().flat_map(|(_, report)| &report.epochs).map(|epoch| epoch.seconds).sum();
-        Self {
-            name: setting.name(),
-            runs: runs.len(),
-            validation: mean_and_interval(&validation),
-            test: mean_and_interval(&test),
-            seconds: seconds / runs.len() as f64,
-        }
-    }
-}
-
-fn print(rows: &[Row]) {
-    let mut table = table(&["setting", "runs", "validation %", "±", "test %", "±", "seconds"], 1);
-    for row in rows {
-        let interval = |(_, half): (f64, Option<f64>)| half.map_or_else(|| "-".to_owned(), percent);
-        table.add_row([
-            row.name.clone(),
-            row.runs.to_string(),
-            percent(row.validation.0),
-            interval(row.validation),
-            percent(row.test.0),
-            interval(row.test),
-            format!("{:.1}", row.seconds),
-        ]);
-    }
-    print_table(&table);
-    if let Some(best) = rows.first() {
-        out!("\nchosen by validation accuracy: {}", best.name);
-    }
-}
-
-/// Mean, and half the width of its 95 % interval by Student's t (Student, "The probable error of a mean", 1908).
-fn mean_and_interval(values: &[f64]) -> (f64, Option<f64>) {
-    /// 97.5 % quantiles of the t distribution with 1, 2, 3, ... degrees of freedom.
-    const T: [f64; 12] = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179];
-    let count = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / count;
-    if values.len() < 2 {
-        return (mean, None);
-    }
-    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
-    // With many degrees of freedom the quantile goes to that of the normal distribution; this is right to 0.005.
-    let quantile = T.get(values.len() - 2).copied().unwrap_or(1.96 + 2.55 / (count - 1.0));
-    (mean, Some(quantile * (variance / count).sqrt()))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::mean_and_interval;
+    use super::*;
+
+    fn setting(model: &str) -> Setting {
+        Setting { model: model.to_owned(), optimizer: OptimizerName::Nesterov, rate: Some(0.025), batch: 128 }
+    }
 
     #[test]
-    fn the_interval_of_a_mean_is_students() {
-        // scipy: t.interval(0.95, 2, loc=2, scale=sem([1, 2, 3])) is (-0.4841, 4.4841).
-        let (mean, half) = mean_and_interval(&[1.0, 2.0, 3.0]);
-        assert!(mean == 2.0 && (half.unwrap_or(0.0) - 2.4841).abs() < 1e-3, "{half:?}");
-        assert_eq!(mean_and_interval(&[0.5]), (0.5, None));
+    fn a_long_model_has_a_short_name_with_a_hash() {
+        assert_eq!(setting("flatten, dense 10").name(), "flatten-dense-10_nesterov_128_0.025");
+        let long = ["conv 8x3, relu, "; 40].concat();
+        let (one, other) = (format!("{long}flatten, dense 10"), format!("{long}pool 2, flatten, dense 10"));
+        let names = [setting(&one).name(), setting(&other).name()];
+        assert!(names.iter().all(|name| name.len() == LONGEST_NAME && name.starts_with("conv-8x3-")), "{names:?}");
+        assert_ne!(names[0], names[1]);
     }
 }

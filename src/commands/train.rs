@@ -113,6 +113,13 @@ pub(super) async fn train(session: &Session, args: &TrainArgs, command: Vec<Stri
     note_unfused(trainer.plan());
     let start_up = StartUp { executor_seconds: start.elapsed().as_secs_f64(), ..session.start_up };
     let folder = RunFolder::create(args.out.as_deref())?;
+    if let Some(out) = args.out.as_deref().filter(|out| *out != folder.path()) {
+        warning!(
+            "  note: {} holds a run that ended before its model was saved; this one is kept in {}",
+            out.display(),
+            folder.path().display()
+        );
+    }
     let mut record = record(command, device, &model, &parameters, dataset, &config);
     record.kernels = trainer.kernels();
     folder.write_record(&record)?;
@@ -120,6 +127,13 @@ pub(super) async fn train(session: &Session, args: &TrainArgs, command: Vec<Stri
     let run =
         Run { session, args, config, model, trainer: &mut trainer, folder, record, start_up, epochs, step_losses };
     run.train().await
+}
+
+/// The record of a run that would train as the arguments say, without its kernels.
+pub(super) fn record_of(session: &Session, args: &TrainArgs, command: Vec<String>) -> Result<RunRecord> {
+    let model: Model = args.model.parse()?;
+    let parameters = model.initial_parameters(args.seed);
+    Ok(record(command, &session.device, &model, &parameters, &session.dataset, &config(args)?))
 }
 
 /// The device with the kernels that `--tune` asks for.
