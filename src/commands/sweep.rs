@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use clap::{Parser as _, ValueEnum};
 use sha2::{Digest as _, Sha256};
 
@@ -54,7 +54,8 @@ impl Setting {
     fn name(&self) -> String {
         let values: Vec<String> = self.words().into_iter().skip(1).step_by(2).collect();
         let rest = format!("_{}", values[1..].join("_"));
-        let letters: String = self.model.chars().map(|letter| if letter.is_alphanumeric() { letter } else { ' ' }).collect();
+        let letters: String =
+            self.model.chars().map(|letter| if letter.is_alphanumeric() { letter } else { ' ' }).collect();
         let model = letters.split_whitespace().collect::<Vec<_>>().join("-");
         if model.chars().count() + rest.len() <= LONGEST_NAME {
             return model + &rest;
@@ -150,9 +151,11 @@ fn members(args: &SweepArgs, settings: &[Setting]) -> Result<Vec<Member>> {
             let name = format!("{}/seed-{seed}", setting.name());
             let folder = args.out.join(&name);
             let command = command(args, setting, seed, &folder);
-            let Command::Train(train_args) = Cli::try_parse_from(&command)?.command else {
+            let Command::Train(mut train_args) = Cli::try_parse_from(&command)?.command else {
                 bail!("`{}` does not train", command.join(" "));
             };
+            // Not every path is a word.
+            train_args.data = args.data.clone();
             members.push(Member { setting: place, name, folder, command, args: train_args });
         }
     }
@@ -209,7 +212,7 @@ fn difference(found: &RunRecord, wanted: &RunRecord) -> Result<Option<String>> {
     };
     let (found, wanted) = (facts(found)?, facts(wanted)?);
     let differs = found.iter().zip(&wanted).find(|(found, wanted)| found != wanted);
-    Ok(differs.map(|((name, found), (_, wanted))| format!("its {} is {found}, not {wanted}", name.replace('_', " "))))
+    Ok(differs.map(|((name, found), (_, wanted))| format!("`{name}` is {found}, not {wanted}")))
 }
 
 /// Trains a run and gives its report; none where the user ended it.

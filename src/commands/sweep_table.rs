@@ -46,7 +46,8 @@ pub(super) fn print(mut rows: Vec<Row>, failures: &[(String, String)]) {
     let mut table = table(&["setting", "runs", "validation %", "±", "test %", "±", "seconds"], 1);
     for row in &rows {
         let mean = |of: Option<(f64, Option<f64>)>| of.map_or_else(|| "-".to_owned(), |(mean, _)| percent(mean));
-        let interval = |of: Option<(f64, Option<f64>)>| of.and_then(|(_, half)| half).map_or_else(|| "-".to_owned(), percent);
+        let interval =
+            |of: Option<(f64, Option<f64>)>| of.and_then(|(_, half)| half).map_or_else(|| "-".to_owned(), percent);
         let runs = if row.runs == row.seeds { row.runs.to_string() } else { format!("{} of {}", row.runs, row.seeds) };
         let seconds = if row.runs == 0 { "-".to_owned() } else { format!("{:.1}", row.seconds) };
         let (validation, test) = (row.validation, row.test);
@@ -61,48 +62,6 @@ pub(super) fn print(mut rows: Vec<Row>, failures: &[(String, String)]) {
         out!("  {name}: {reason}");
     }
     if let Some(best) = rows.first().filter(|row| row.runs > 0) {
-        out!("\nchosen by validation accuracy: {}", best.name);
-    }
-}
-
-/// Mean, and half the width of its 95 % interval where there are several.
-    validation: (f64, Option<f64>),
-    test: (f64, Option<f64>),
-    seconds: f64,
-}
-
-impl Row {
-    fn new(setting: &Setting, runs: &[(String, RunReport)]) -> Self {
-        let last = |report: &RunReport| report.epochs.last().and_then(|epoch| epoch.validation_accuracy);
-        let validation: Vec<f64> = runs.iter().filter_map(|(_, report)| last(report)).collect();
-        let test: Vec<f64> = runs.iter().filter_map(|(_, report)| Some(report.evaluation.as_ref()?.accuracy)).collect();
-        let seconds: f64 = runs.iter().flat_map(|(_, report)| &report.epochs).map(|epoch| epoch.seconds).sum();
-        Self {
-            name: setting.name(),
-            runs: runs.len(),
-            validation: mean_and_interval(&validation),
-            test: mean_and_interval(&test),
-            seconds: seconds / runs.len() as f64,
-        }
-    }
-}
-
-fn print(rows: &[Row]) {
-    let mut table = table(&["setting", "runs", "validation %", "±", "test %", "±", "seconds"], 1);
-    for row in rows {
-        let interval = |(_, half): (f64, Option<f64>)| half.map_or_else(|| "-".to_owned(), percent);
-        table.add_row([
-            row.name.clone(),
-            row.runs.to_string(),
-            percent(row.validation.0),
-            interval(row.validation),
-            percent(row.test.0),
-            interval(row.test),
-            format!("{:.1}", row.seconds),
-        ]);
-    }
-    print_table(&table);
-    if let Some(best) = rows.first() {
         out!("\nchosen by validation accuracy: {}", best.name);
     }
 }

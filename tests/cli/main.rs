@@ -8,10 +8,12 @@ mod numerics;
 mod output;
 mod program;
 mod reports;
+mod stops;
+mod sweeps;
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use common::{adapter_name, gpus, without_adapter};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -57,7 +59,20 @@ fn main() {
         ("train_writes_a_report_that_stands_alone", reports::report),
         ("the_report_says_what_the_saved_predictions_say", reports::predictions),
         ("reports_of_several_runs_are_compared", reports::comparison),
-        ("sweep_goes_on_where_it_ended_and_chooses_by_validation", reports::sweep),
+        ("sweep_goes_on_where_it_ended_and_chooses_by_validation", sweeps::resumes),
+        ("a_setting_that_fails_does_not_end_a_sweep", sweeps::failures),
+        ("a_sweep_trains_a_setting_once_under_a_short_name", sweeps::names),
+        ("a_sweep_counts_no_run_of_other_settings", sweeps::identity),
+        #[cfg(unix)]
+        ("two_sweeps_in_one_folder_do_not_mix", sweeps::at_once),
+        #[cfg(unix)]
+        ("two_signals_within_a_second_are_one_wish", stops::two_signals),
+        ("a_run_goes_on_beside_one_without_a_model", stops::beside),
+        ("an_error_in_mid_run_does_not_block_the_next_run", stops::mid_run),
+        ("more_epochs_than_memory_are_refused_on_the_cpu", stops::too_many_epochs),
+        ("an_option_given_twice_counts_once", options_twice),
+        #[cfg(target_os = "linux")]
+        ("paths_that_are_no_words_are_paths", odd_paths),
         ("predict_draws_one_picture_and_takes_folders_and_standard_input", reports::predict_forms),
         ("completions_and_manual_pages_are_made", reports::shells),
         ("reports_that_cannot_be_compared_are_errors", wrong_reports),
@@ -74,7 +89,7 @@ fn main() {
         ("errors_are_in_colour_where_that_is_asked_for", output::colour),
         ("quiet_leaves_out_remarks_and_keeps_results", output::quiet),
         #[cfg(unix)]
-        ("ctrl_c_ends_training_after_the_step_and_keeps_what_was_trained", ctrl_c),
+        ("ctrl_c_ends_training_after_the_step_and_keeps_what_was_trained", stops::ctrl_c),
     ];
     let mut trials: Vec<Trial> =
         tests.iter().map(|&(name, test)| Trial::test(name, move || test(&Home::new()))).collect();
@@ -139,7 +154,7 @@ fn command_help(home: &Home) -> Result<(), Failed> {
         ("verify", &["--device", "--verbose", "--json", "--junit"]),
         ("devices", &["--json"]),
         ("report", &["--plots", "--comparison"]),
-        ("sweep", &["--models", "--lr", "--batch-size", "--optimizer", "--seeds", "--random", "--out"]),
+        ("sweep", &["--model", "--lr", "--batch-size", "--optimizer", "--seeds", "--random", "--out"]),
         ("plan", &["--model", "--batch-size"]),
         (
             "bench",
@@ -240,6 +255,30 @@ fn wrong_numbers(home: &Home) -> Result<(), Failed> {
     small(&[]).is_refused(&["--validation 5000", "50 training images"])?;
     small(&["--validation", "10"]).is_refused(&["--batch-size 128", "40 images"])?;
     check(!home.path("runs").exists() && !home.path("run").exists(), "a run folder was made")
+}
+
+/// So an alias with options of its own can be overruled.
+fn options_twice(home: &Home) -> Result<(), Failed> {
+    home.run(&["plan", "--batch-size", "7", "--batch-size", "9"]).exits_with(0)?.prints(&["batch 9"])?;
+    home.train(&["--seed", "1", "--seed", "5", "--tensorboard", "--tensorboard", "-q", "-q"]).exits_with(0)?;
+    let seed = home.json("run/run.json")?["seed"].clone();
+    check(seed == 5, format!("the seed is {seed}"))
+}
+
+#[cfg(target_os = "linux")]
+fn odd_paths(home: &Home) -> Result<(), Failed> {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+    let name = |bytes: &'static [u8]| OsStr::from_bytes(bytes);
+    let mut program = home.command(&["train", "--device", "cpu", "--data"]);
+    Run::new(&[], program.arg(name(b"d\xff")).output()?).is_refused(&["not a folder"])?;
+    let words = ["train", "--device", "cpu", "--dataset", "generated", "--generated-images", "200", "--epochs", "1"];
+    let words = [&words[..], &["--validation", "0"]].concat();
+    let mut program =
+        home.command(&[&words[..], &["--model", "flatten, dense 10", "--batch-size", "20", "--out"]].concat());
+    Run::new(&[], program.arg(name(b"r\xff")).output()?).exits_with(0)?;
+    let model = home.path("").join(name(b"r\xff")).join("model.safetensors");
+    check(model.exists(), "no model in a folder whose name is no word")
 }
 
 fn devices(home: &Home) -> Result<(), Failed> {
@@ -490,30 +529,6 @@ fn wrong_pictures(home: &Home) -> Result<(), Failed> {
     predict("text.png").is_refused(&["text.png", "PNG, JPEG or PGM"])?;
     write_picture(&home.path("blank.pgm"), 200, 200)?;
     predict("blank.pgm").is_refused(&["blank.pgm", "blank"])
-}
-
-#[cfg(unix)]
-fn ctrl_c(home: &Home) -> Result<(), Failed> {
-    let words =
-        ["train", "--device", "cpu", "--dataset", "generated", "--generated-images", "400", "--validation", "40"];
-    let words = [&words[..], &["--epochs", "1000000", "--model", "flatten, dense 10", "--out", "run"]].concat();
-    let mut program = home.command(&words);
-    let child = program.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    let metrics = home.path("run/metrics.jsonl");
-    let is_training = || fs::metadata(&metrics).is_ok_and(|metadata| metadata.len() > 0);
-    let start = std::time::Instant::now();
-    while !is_training() && start.elapsed().as_secs() < 60 {
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-    Command::new("kill").args(["-INT", &child.id().to_string()]).status()?;
-    let run = Run::new(&words, child.wait_with_output()?);
-    run.exits_with(130)?.prints(&["weights SHA-256", "run/model.safetensors"])?;
-    let record = home.json("run/run.json")?;
-    check(record["result"]["interrupted"] == true, record.to_string())?;
-    check(record["result"]["weights_sha256"] == run.hash()?, "run.json has another hash than is printed")?;
-    home.run(&["eval", "run", "--device", "cpu", "--dataset", "generated", "--generated-images", "300"])
-        .exits_with(0)?;
-    Ok(())
 }
 
 fn verify(home: &Home, device: &str) -> Result<(), Failed> {

@@ -101,49 +101,6 @@ pub(crate) fn comparison(home: &Home) -> Result<(), Failed> {
     home.run(&["report", "two"]).is_refused(&["two/report.json", "schema 99"])
 }
 
-/// A sweep trains each setting and seed once, goes on where it ended, and refuses runs of other settings.
-pub(crate) fn sweep(home: &Home) -> Result<(), Failed> {
-    let sweep = |more: &[&str]| -> Run {
-        let words =
-            ["sweep", "--device", "cpu", "--dataset", "generated", "--generated-images", "300", "--out", "runs"];
-        let grid = ["--models", "flatten, dense 10", "--lr", "0.01,0.001", "--batch-size", "20", "--seeds", "2"];
-        home.run(&[&words[..], &grid, &["--validation", "40"], more].concat())
-    };
-    let first = sweep(&["--epochs", "1"]);
-    first.exits_with(0)?.prints(&["validation %", "_0.01", "_0.001", "chosen by validation accuracy"])?;
-    check(first.stderr.contains("run 4/4"), &first.stderr[..])?;
-    let runs: Vec<_> = fs::read_dir(home.path("runs"))?.collect::<Result<_, _>>()?;
-    let folder = runs.iter().map(std::fs::DirEntry::path).find(|path| path.is_dir()).ok_or("no run")?;
-    check(home.path("runs/comparison.html").exists(), "no comparison")?;
-
-    // The command in a run's record repeats it.
-    let of_sweep = home.json(&folder.join("seed-1/run.json").display().to_string())?;
-    let command = of_sweep["command"].as_array().ok_or("no command")?;
-    let mut words: Vec<&str> = command.iter().skip(1).filter_map(Value::as_str).collect();
-    let out = words.iter().position(|&word| word == "--out").ok_or("no --out")?;
-    check(words[out + 1].ends_with("/seed-1"), words[out + 1])?;
-    words[out + 1] = "again";
-    home.run(&words).exits_with(0)?;
-    let hash = |record: &Value| record["result"]["weights_sha256"].clone();
-    check(hash(&home.json("again/run.json")?) == hash(&of_sweep), "the recorded command gives other weights")?;
-
-    // Two runs are gone, one of them half done.
-    fs::remove_dir_all(folder.join("seed-0"))?;
-    fs::rename(folder.join("seed-1"), folder.join("seed-1.partial"))?;
-    let again = sweep(&["--epochs", "1"]);
-    again.exits_with(0)?;
-    check(seconds_aside(&again.stdout) == seconds_aside(&first.stdout), again.stdout.clone())?;
-    check(again.stderr.matches("weights SHA-256").count() == 2, "not two runs were trained anew")?;
-    let drawn = sweep(&["--epochs", "1", "--random", "1"]);
-    check(drawn.exits_with(0)?.stderr.contains("run 2/2"), drawn.stderr.clone())?;
-    sweep(&["--epochs", "2"]).is_refused(&["1 epochs", "--out"])
-}
-
-/// A table without its last column.
-fn seconds_aside(table: &str) -> Vec<String> {
-    table.lines().map(|line| line.rsplit_once(' ').map_or(line, |(rest, _)| rest).trim_end().to_owned()).collect()
-}
-
 /// One picture drawn in the terminal, a folder as a table, standard input, and what cannot be used beside what can.
 pub(crate) fn predict_forms(home: &Home) -> Result<(), Failed> {
     home.train(&["--epochs", "20", "--generated-images", "2000"]).exits_with(0)?;

@@ -1,0 +1,78 @@
+//! Runs that end early: Ctrl-C, errors, and what the next run finds.
+
+use std::fs;
+#[cfg(unix)]
+use std::process::{Command, Stdio};
+
+use libtest_mimic::Failed;
+
+#[cfg(unix)]
+use crate::program::Run;
+use crate::program::{Home, check};
+
+/// A run of a million epochs that gets a number of signals at once as soon as it trains.
+#[cfg(unix)]
+fn interrupted(home: &Home, signals: usize) -> Result<Run, Failed> {
+    let words =
+        ["train", "--device", "cpu", "--dataset", "generated", "--generated-images", "300", "--validation", "40"];
+    let words = [&words[..], &["--epochs", "1000000", "--model", "flatten, dense 10", "--out", "run"]].concat();
+    let child = home.command(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let metrics = home.path("run/metrics.jsonl");
+    let is_training = || fs::metadata(&metrics).is_ok_and(|metadata| metadata.len() > 0);
+    let start = std::time::Instant::now();
+    while !is_training() && start.elapsed().as_secs() < 60 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let id = child.id().to_string();
+    for _ in 0..signals {
+        Command::new("kill").args(["-INT", &id]).status()?;
+    }
+    let run = Run::new(&words, child.wait_with_output()?);
+    run.exits_with(130)?.prints(&["weights SHA-256", "run/model.safetensors"])?;
+    Ok(run)
+}
+
+#[cfg(unix)]
+pub(crate) fn ctrl_c(home: &Home) -> Result<(), Failed> {
+    let run = interrupted(home, 1)?;
+    let record = home.json("run/run.json")?;
+    check(record["result"]["interrupted"] == true, record.to_string())?;
+    check(record["result"]["weights_sha256"] == run.hash()?, "run.json has another hash than is printed")?;
+    home.run(&["eval", "run", "--device", "cpu", "--dataset", "generated", "--generated-images", "300"])
+        .exits_with(0)?;
+    Ok(())
+}
+
+/// As `timeout -s INT` sends them, to the process and to its group.
+#[cfg(unix)]
+pub(crate) fn two_signals(home: &Home) -> Result<(), Failed> {
+    interrupted(home, 3)?;
+    check(home.path("run/model.safetensors").exists(), "the model is lost")
+}
+
+/// A folder without a model does not block the same command.
+pub(crate) fn beside(home: &Home) -> Result<(), Failed> {
+    home.train(&[]).exits_with(0)?;
+    fs::remove_file(home.path("run/model.safetensors"))?;
+    let record = fs::read(home.path("run/run.json"))?;
+    let again = home.train(&["--out", "run/"]);
+    again
+        .exits_with(0)?
+        .says(&["ended before its model was saved", "run-2"])?
+        .prints(&["saved run-2/model.safetensors"])?;
+    check(fs::read(home.path("run/run.json"))? == record, "the unfinished run has changed")?;
+    home.train(&["--out", "run-2"]).is_refused(&["run-2 holds a run already", "--out"])
+}
+
+pub(crate) fn mid_run(home: &Home) -> Result<(), Failed> {
+    let diverges = ["--optimizer", "adamw", "--weight-decay", "10", "--lr", "3e38", "--schedule", "constant"];
+    home.train(&diverges).exits_with(2)?.says(&["not finite"])?;
+    check(home.path("run/run.json").exists(), "what the run left is gone")?;
+    home.train(&[]).exits_with(0)?.prints(&["saved run-2/model.safetensors"])?;
+    Ok(())
+}
+
+pub(crate) fn too_many_epochs(home: &Home) -> Result<(), Failed> {
+    home.train(&["--epochs", "4000000000"]).is_refused(&["does not fit on the CPU", "`schedule`", "fewer epochs"])?;
+    check(!home.path("run").exists(), "a run folder was made")
+}
