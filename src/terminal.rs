@@ -3,7 +3,7 @@
 //! Nothing here panics. Control characters in a file's or a tensor's name are escaped, so that no name can steer a terminal.
 
 use std::borrow::Cow;
-use std::fmt::Arguments;
+use std::fmt::{self, Arguments};
 use std::io::{self, ErrorKind, Write as _};
 use std::process;
 use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::builder::Styles;
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 /// A line of results, on standard output.
 macro_rules! out {
@@ -124,12 +124,42 @@ fn try_write(bytes: &[u8]) -> io::Result<()> {
     }
 }
 
-/// A progress bar on standard error, hidden where that is no terminal and with `--quiet`.
+/// A progress bar on standard error, hidden where that is no terminal and with `--quiet`; `{left}` in its template is the time
+/// that is left, where it is known.
 pub(crate) fn bar(length: usize, template: &str) -> ProgressBar {
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style = style.with_key("left", |state: &ProgressState, text: &mut dyn fmt::Write| {
+        // A formatter of a string does not fail.
+        let _ = text.write_str(&time_left(state.pos(), state.eta()));
+    });
     let bar = BARS.add(ProgressBar::new(length as u64).with_style(style));
-    bar.enable_steady_tick(Duration::from_millis(200));
+    bar.enable_steady_tick(TICK);
     bar
+}
+
+/// How often bars and spinners move.
+const TICK: Duration = Duration::from_millis(200);
+
+/// A guess of the time left, such as `12s left`; none before anything is done, and none below a second.
+fn time_left(done: u64, eta: Duration) -> String {
+    if done == 0 || eta.as_secs() == 0 { String::new() } else { format!("{:#} left", HumanDuration(eta)) }
+}
+
+/// A line on standard error that says what takes a while, until it is dropped; hidden as bars are.
+pub(crate) struct Spinner(ProgressBar);
+
+impl Spinner {
+    pub(crate) fn new(doing: impl Into<String>) -> Self {
+        let bar = BARS.add(ProgressBar::new_spinner().with_message(doing.into()));
+        bar.enable_steady_tick(TICK);
+        Self(bar)
+    }
+}
+
+impl Drop for Spinner {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
 }
 
 /// A text whose control characters, but for the ends of lines, are written as escapes: those that move the cursor, set colours
@@ -160,6 +190,14 @@ pub(crate) fn one_line(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bar_never_says_that_no_time_is_left() {
+        assert_eq!(time_left(0, Duration::ZERO), "");
+        assert_eq!(time_left(5, Duration::from_millis(400)), "");
+        assert_eq!(time_left(5, Duration::from_secs(12)), "12s left");
+        assert_eq!(time_left(5, Duration::from_secs(130)), "2m left");
+    }
 
     #[test]
     fn control_characters_are_escaped_and_letters_are_not() {

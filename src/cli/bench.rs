@@ -28,10 +28,10 @@ pub struct BenchArgs {
     /// Images of a step
     #[arg(long, value_name = "N", default_value_t = DEFAULT.batch, value_parser = positive())]
     pub batch_size: usize,
-    /// Whether several layers share a kernel where the model allows it
+    /// Fuse conv, ReLU and pooling into one kernel where possible
     #[arg(long, value_enum, default_value_t = Switch::On)]
     pub fuse: Switch,
-    /// The floats in which activations and their gradients are kept; f16 goes with fused layers
+    /// Floats that hold activations and their gradients; f16 needs fused layers
     #[arg(long, value_enum, default_value_t)]
     pub precision: Precision,
     /// Samples of each kernel
@@ -71,10 +71,10 @@ pub struct BenchTrainArgs {
     /// Images of a step, several with commas between
     #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [1, 32, 128, 512, 2048], value_parser = positive())]
     pub batch_size: Vec<usize>,
-    /// Whether several layers share a kernel where the model allows it
+    /// Fuse conv, ReLU and pooling into one kernel where possible
     #[arg(long, value_enum, default_value_t = Switch::On)]
     pub fuse: Switch,
-    /// The floats in which activations and their gradients are kept; f16 goes with fused layers
+    /// Floats that hold activations and their gradients; f16 needs fused layers
     #[arg(long, value_enum, default_value_t)]
     pub precision: Precision,
     /// Samples of each step

@@ -1,6 +1,7 @@
 //! The command line: a struct for each subcommand, no logic.
 
 mod bench;
+mod examples;
 mod tune;
 
 use std::path::PathBuf;
@@ -19,14 +20,14 @@ pub use tune::{TuneArgs, TuneChoice};
 
 const DEFAULT: TrainConfig = TrainConfig::DEFAULT;
 
-/// Trains a convolutional network on MNIST with WGSL compute shaders, on any GPU, and proves every kernel against the CPU.
+/// Trains convolutional networks on MNIST with WGSL compute shaders on any GPU, and verifies every kernel against the CPU.
 #[derive(Debug, Parser)]
-#[command(version, arg_required_else_help = true, args_override_self = true)]
+#[command(version, arg_required_else_help = true, args_override_self = true, after_help = examples::PROGRAM)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-    /// Say no progress and no remarks: only results, warnings and errors
+    /// Print results, warnings and errors only: no progress, no remarks
     #[arg(long, short, global = true)]
     pub quiet: bool,
 }
@@ -35,28 +36,40 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Train a model and save it
+    #[command(after_help = examples::TRAIN)]
     Train(TrainArgs),
     /// Score a saved model on the test set
+    #[command(after_help = examples::EVAL)]
     Eval(EvalArgs),
     /// Recognise the digits in pictures
+    #[command(after_help = examples::PREDICT)]
     Predict(PredictArgs),
-    /// Check every kernel and whole training steps against the CPU
+    /// Verify every kernel and whole training steps against the CPU
+    #[command(after_help = examples::VERIFY)]
     Verify(VerifyArgs),
-    /// Time every kernel, and how far it is from what the adapter can do
+    /// Time every kernel and compare it with the adapter's limits
+    #[command(after_help = examples::BENCH)]
     Bench(BenchArgs),
-    /// Find the fastest right kernels for an adapter, and keep them for `train`
+    /// Find the fastest correct kernel for each op on this adapter; `train` then uses it
+    #[command(after_help = examples::TUNE)]
     Tune(TuneArgs),
     /// List the adapters of this machine
+    #[command(after_help = examples::DEVICES)]
     Devices(DevicesArgs),
-    /// Print a model's calls with shapes, FLOPs and bytes; needs no GPU
+    /// Print the ops of a model's training step with shapes, FLOPs and bytes; needs no GPU
+    #[command(after_help = examples::PLAN)]
     Plan(PlanArgs),
-    /// Draw the reports of runs anew, and compare them on one page
+    /// Redraw the reports of runs, and compare several on one page
+    #[command(after_help = examples::REPORT)]
     Report(ReportArgs),
-    /// Train a grid of settings, several seeds each, and compare them by what was held out
+    /// Train a grid of settings, several seeds each, and rank them by validation accuracy
+    #[command(after_help = examples::SWEEP)]
     Sweep(SweepArgs),
-    /// Print the completions of a shell: gpu-digits completions bash > gpu-digits.bash
+    /// Print the completion script of a shell
+    #[command(after_help = examples::COMPLETIONS)]
     Completions(CompletionsArgs),
     /// Write manual pages into a folder, one for each command
+    #[command(after_help = examples::MAN)]
     Man(ManArgs),
 }
 
@@ -115,7 +128,7 @@ pub struct DataArgs {
 pub enum OptimizerName {
     /// Stochastic gradient descent with momentum
     Sgd,
-    /// The same with Nesterov's look ahead
+    /// Stochastic gradient descent with Nesterov momentum
     Nesterov,
     /// Adam, with L2 weight decay
     Adam,
@@ -126,9 +139,9 @@ pub enum OptimizerName {
 /// On or off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Switch {
-    /// Do it
+    #[allow(missing_docs)]
     On,
-    /// Do not
+    #[allow(missing_docs)]
     Off,
 }
 
@@ -150,58 +163,58 @@ pub struct TrainArgs {
     /// Images of a step; those that do not fill an epoch's last batch come first in the next epoch
     #[arg(long, value_name = "N", default_value_t = DEFAULT.batch, value_parser = positive())]
     pub batch_size: usize,
-    /// How the weights are updated
+    /// Optimizer
     #[arg(long, value_enum, default_value_t = OptimizerName::Adam)]
     pub optimizer: OptimizerName,
     /// Highest learning rate [default: 0.01 with adam and adamw, 0.05 with sgd and nesterov]
     #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = positive_number)]
     pub lr: Option<f64>,
-    /// Share of the velocity that is kept, with sgd and nesterov [default: 0.9]
+    /// Momentum of sgd and nesterov [default: 0.9]
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = share)]
     pub momentum: Option<f64>,
     /// Weight decay
     #[arg(long, value_name = "FACTOR", default_value_t = 0.0, allow_negative_numbers = true, value_parser = not_negative)]
     pub weight_decay: f64,
-    /// How the learning rate moves over the run
+    /// Learning-rate schedule
     #[arg(long, value_enum, default_value_t = DEFAULT.schedule)]
     pub schedule: Schedule,
     /// Seed of weights, shuffling, dropout and what is held out
     #[arg(long, value_name = "N", default_value_t = DEFAULT.seed)]
     pub seed: u64,
-    /// Whether each epoch has an order of its own
+    /// Shuffle the training images before each epoch
     #[arg(long, value_enum, default_value_t = Switch::On)]
     pub shuffle: Switch,
     /// Training images to hold out for validation, drawn at random from each class
     #[arg(long, value_name = "N", default_value_t = DEFAULT.validation)]
     pub validation: usize,
-    /// Whether several layers share a kernel where the model allows it [default: on with a GPU, off with the CPU]
+    /// Fuse conv, ReLU and pooling into one kernel where possible [default: on with a GPU, off with the CPU]
     #[arg(long, value_enum)]
     pub fuse: Option<Switch>,
-    /// The floats in which activations and their gradients are kept; f16 goes with fused layers, and the test images are scored in f32
+    /// Floats that hold activations and their gradients; f16 needs fused layers, and the test images are scored in f32
     #[arg(long, value_enum, default_value_t = DEFAULT.precision)]
     pub precision: Precision,
-    /// Where the choice among an op's kernels comes from
+    /// Which kernel of each op to use
     #[arg(long, value_enum, default_value_t = TuneChoice::Auto)]
     pub tune: TuneChoice,
     /// Start from these weights
     #[arg(long, value_name = "FILE.safetensors")]
     pub init: Option<PathBuf>,
-    /// Folder for the run's files [default: runs/ and the time]
+    /// Folder for the run [default: runs/ and the time]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Write every N-th step's loss to metrics.jsonl
+    /// Write the loss of every N-th step to metrics.jsonl
     #[arg(long, value_name = "N", value_parser = positive())]
     pub log_steps: Option<usize>,
-    /// Write a timeline of some steps, which Perfetto and chrome://tracing show; they do not count as training
+    /// Write a timeline of a few extra steps for Perfetto or chrome://tracing, to standard output with `-`
     #[arg(long, value_name = "FILE.json")]
     pub trace: Option<Destination>,
-    /// Write the report's pictures as files too, into the run's folder
+    /// Also write the report's pictures as files into the run folder
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub plots: Option<PictureFormat>,
-    /// Write TensorBoard's event files too, into the run's folder
+    /// Also write TensorBoard event files into the run folder
     #[arg(long)]
     pub tensorboard: bool,
-    /// Exit with 1 where the test accuracy, in per cent, is below this
+    /// Exit with 1 if the test accuracy is below this many per cent
     #[arg(long, value_name = "PERCENT", allow_negative_numbers = true, value_parser = percent)]
     pub target_accuracy: Option<f64>,
 }
@@ -209,9 +222,9 @@ pub struct TrainArgs {
 /// The formats of pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum PictureFormat {
-    /// Lines and letters
+    /// Vector graphics
     Svg,
-    /// Pixels, two to a unit
+    /// Pixels, at twice the size
     Png,
 }
 
@@ -231,10 +244,10 @@ pub struct ReportArgs {
     /// Run folders
     #[arg(required = true, value_name = "DIR")]
     pub runs: Vec<PathBuf>,
-    /// Write the pictures as files too, into each run's folder
+    /// Also write the pictures as files into each run folder
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub plots: Option<PictureFormat>,
-    /// The page that compares several runs [default: comparison.html]
+    /// File for the page that compares several runs, or - for standard output [default: comparison.html]
     #[arg(long, value_name = "FILE")]
     pub comparison: Option<Destination>,
 }
@@ -257,7 +270,7 @@ pub struct SweepArgs {
     /// Seeds of each setting: 0, 1, 2, ...
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = positive())]
     pub seeds: usize,
-    /// Train this many settings only, drawn at random
+    /// Train only this many settings, drawn at random
     #[arg(long, value_name = "N", value_parser = positive())]
     pub random: Option<usize>,
     /// Passes over the training images
@@ -272,7 +285,7 @@ pub struct SweepArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub data: DataArgs,
-    /// Folder for the runs; runs that it holds already are not trained again
+    /// Folder for the runs; the runs already in it are not trained again
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
 }
@@ -287,7 +300,7 @@ pub struct CompletionsArgs {
 /// `gpu-digits man`.
 #[derive(Args, Clone, Debug)]
 pub struct ManArgs {
-    /// Folder for the pages; it is made where it is not there
+    /// Folder for the pages; it is created if needed
     pub folder: PathBuf,
 }
 
@@ -339,7 +352,7 @@ pub struct VerifyArgs {
     /// Write the results as JSON, to standard output with `-` or without a value
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     pub json: Option<Destination>,
-    /// Write the results as JUnit XML
+    /// Write the results as JUnit XML, to standard output with `-`
     #[arg(long, value_name = "FILE")]
     pub junit: Option<Destination>,
 }
@@ -364,10 +377,10 @@ pub struct PlanArgs {
     /// As for `train`
     #[arg(long, value_enum, default_value_t = OptimizerName::Adam)]
     pub optimizer: OptimizerName,
-    /// Whether several layers share a kernel where the model allows it
+    /// Fuse conv, ReLU and pooling into one kernel where possible
     #[arg(long, value_enum, default_value_t = Switch::On)]
     pub fuse: Switch,
-    /// The floats in which activations and their gradients are kept; f16 goes with fused layers
+    /// Floats that hold activations and their gradients; f16 needs fused layers
     #[arg(long, value_enum, default_value_t)]
     pub precision: Precision,
 }

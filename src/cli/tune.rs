@@ -6,14 +6,14 @@ use super::{DEFAULT, Switch, positive};
 use crate::bench::Effort;
 use crate::plan::Precision;
 
-/// Where the choice among an op's kernels comes from.
+/// Which kernel of each op to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum TuneChoice {
-    /// What `gpu-digits tune` has found for the adapter, and good defaults where it has not
+    /// What `gpu-digits tune` found for the adapter, else the default
     Auto,
-    /// The defaults
+    /// The default
     Off,
-    /// Find out first
+    /// Measure first
     Force,
 }
 
@@ -29,16 +29,16 @@ pub struct TuneArgs {
     /// Images of a step, several with commas between
     #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [DEFAULT.batch], value_parser = positive())]
     pub batch_size: Vec<usize>,
-    /// Whether several layers share a kernel where the model allows it
+    /// Fuse conv, ReLU and pooling into one kernel where possible
     #[arg(long, value_enum, default_value_t = Switch::On)]
     pub fuse: Switch,
-    /// The floats in which activations and their gradients are kept; f16 goes with fused layers
+    /// Floats that hold activations and their gradients; f16 needs fused layers
     #[arg(long, value_enum, default_value_t)]
     pub precision: Precision,
     /// Samples of each kernel
     #[arg(long, value_name = "N", default_value_t = Effort::DEFAULT.samples, value_parser = positive())]
     pub samples: usize,
-    /// Print what was found before, and find nothing
+    /// Print saved choices without measuring
     #[arg(long)]
     pub list: bool,
 }

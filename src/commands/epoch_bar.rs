@@ -44,7 +44,7 @@ pub(super) struct EpochBar<'a> {
 impl<'a> EpochBar<'a> {
     /// The bar of an epoch of `steps` steps.
     pub(super) fn new(title: String, steps: usize, batch: usize, stop: &Arc<AtomicBool>) -> Self {
-        let template = "epoch {prefix} {wide_bar} {human_pos}/{human_len} images  {per_sec} images/s  {msg}{eta} left";
+        let template = "epoch {prefix} {wide_bar} {human_pos}/{human_len} images  {per_sec} images/s  {msg}{left}";
         let bar = terminal::bar(steps * batch, template);
         bar.set_style(bar.style().with_key(
             "per_sec",
@@ -54,6 +54,7 @@ impl<'a> EpochBar<'a> {
             },
         ));
         bar.set_prefix(title);
+        bar.set_message("first step");
         Self { bar, batch, stop: Arc::clone(stop), start: Instant::now(), tell_first_step: None, first: None }
     }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::{Verdict, load_data, open_device, percent, print_table, table, thousands};
+use super::{Verdict, load_data, open_device, percent, print_table, scoring, table, thousands};
 use crate::cli::EvalArgs;
 use crate::data::CLASSES;
 use crate::files::Destination;
@@ -21,7 +21,9 @@ pub(super) async fn run(args: EvalArgs) -> Result<Verdict> {
     let saved = weights::load(&model_file(&args.model))?;
     let device = open_device(&args.device.device).await?;
     let dataset = load_data(&args.data)?;
+    let spinner = scoring(dataset.test.len());
     let probabilities = probabilities(&device, &saved.model, &saved.parameters, &dataset.test.images).await?;
+    drop(spinner);
     let evaluation = Evaluation::new(&probabilities, &dataset.test.labels);
     if let Some(output) = &args.json {
         output.write_json(&evaluation)?;

@@ -29,7 +29,7 @@ use crate::data::{self, Dataset, Folders};
 use crate::device::{Device, DeviceChoice};
 use crate::files::Destination;
 use crate::plan::Plan;
-use crate::terminal::{self, Mode};
+use crate::terminal::{self, Mode, Spinner};
 
 /// How a command that could be carried out has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,6 +201,16 @@ fn percent(share: f64) -> String {
 /// The progress of work on kernels.
 fn kernel_bar(kernels: usize) -> ProgressBar {
     terminal::bar(kernels, "{wide_bar} {pos}/{len} kernels  {msg:40!}")
+}
+
+/// Says that kernels are compiled, where they are.
+fn compiling(device: &Device) -> Option<Spinner> {
+    matches!(device, Device::Gpu(_)).then(|| Spinner::new("compiling kernels (first time only)"))
+}
+
+/// Says that images are scored.
+fn scoring(images: usize) -> Spinner {
+    Spinner::new(format!("scoring {} images", thousands(images)))
 }
 
 /// Seconds as people read them.

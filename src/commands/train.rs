@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use super::epoch_bar::{EpochBar, Pace};
 use super::session::Session;
 use super::tune::{refuse_without_gpu, tuned};
-use super::{Verdict, note_unfused, percent, thousands};
+use super::{Verdict, compiling, note_unfused, percent, scoring, thousands};
 use crate::cli::{OptimizerName, Switch, TrainArgs};
 use crate::data::Dataset;
 use crate::device::Device;
@@ -109,7 +109,9 @@ pub(super) async fn train(session: &Session, args: &TrainArgs, command: Vec<Stri
         note!("wrote {output}");
     }
     let start = Instant::now();
+    let spinner = compiling(device);
     let mut trainer = Trainer::new(device, &model, &parameters, dataset, config).await?;
+    drop(spinner);
     note_unfused(trainer.plan());
     let start_up = StartUp { executor_seconds: start.elapsed().as_secs_f64(), ..session.start_up };
     let folder = RunFolder::create(args.out.as_deref())?;
@@ -227,7 +229,12 @@ impl Run<'_> {
             let epoch = self.trainer.epoch(&mut bar).await?;
             let pace = bar.finish(epoch.step_losses.len());
             let held_out = self.trainer.splits().validation.clone();
-            let validation = if held_out.is_empty() { None } else { Some(self.trainer.evaluate(held_out).await?) };
+            let validation = if held_out.is_empty() {
+                None
+            } else {
+                let _spinner = scoring(held_out.len());
+                Some(self.trainer.evaluate(held_out).await?)
+            };
             self.log_steps(number, first_step, &epoch)?;
             self.report_epoch(number, &epoch, validation, pace).await?;
             self.step_losses.extend(&epoch.step_losses);
@@ -345,7 +352,9 @@ impl Run<'_> {
     /// Scores the test images and gives the accuracy.
     async fn test(&mut self, parameters: &[HostTensor], report: &mut RunReport) -> Result<f64> {
         let Session { device, dataset, .. } = self.session;
+        let spinner = scoring(dataset.test.len());
         let rows = probabilities(device, &self.model, parameters, &dataset.test.images).await?;
+        drop(spinner);
         self.folder.write_predictions(&dataset.test.labels, &rows)?;
         report.add_test(device, &self.model, parameters, &dataset.test, &rows).await?;
         let Evaluation { accuracy, loss, images, .. } = Evaluation::new(&rows, &dataset.test.labels);

@@ -148,7 +148,7 @@ pub(super) async fn open(device: &str, purpose: &str) -> Result<Vec<Gpu>> {
 }
 
 fn progress_bar(work: &Work, gpus: usize) -> ProgressBar {
-    terminal::bar(work.len() * gpus, "{wide_bar} {pos}/{len} checks, {eta} left  {msg:40!}")
+    terminal::bar(work.len() * gpus, "{wide_bar} {pos}/{len} checks, {left}  {msg:40!}")
 }
 
 const NAME_WIDTH: usize = 35;

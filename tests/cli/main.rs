@@ -162,7 +162,7 @@ fn command_help(home: &Home) -> Result<(), Failed> {
         ),
     ];
     for (command, options) in options {
-        home.run(&[command, "--help"]).exits_with(0)?.prints(options)?;
+        home.run(&[command, "--help"]).exits_with(0)?.prints(options)?.prints(&["Examples:", "--quiet"])?;
     }
     Ok(())
 }
