@@ -1,117 +1,303 @@
-//! Two reports side by side: which kernels and steps have become slower or faster, beyond their noise.
+//! What has become slower or faster: two reports, or pairs of reports measured in turn, judged beyond their noise.
+//!
+//! All cases are judged together: in a comparison of a program with itself none is named with a probability of 95 %
+//! (Student's quantiles with Bonferroni's correction).
 
+use super::matching::{Matching, Pair, Scope, match_reports};
 use super::report::Report;
-use crate::plan::Precision;
+use super::statistics::{mean_and_deviation, median, robust_sigma, sigma, student_limit};
 
-/// Two runs of the same kernel differ by this much although nothing has changed: what other programs do to a machine
-/// between the runs, which the spread within one does not show.
-const NOISE_BETWEEN_RUNS: f64 = 0.15;
+/// The probability with which a comparison of a program with itself may name anything.
+const FALSE_ALARM: f64 = 0.05;
 
-/// What a dispatch costs beside its kernel varies by this share of itself between runs.
-const NOISE_OF_A_DISPATCH: f64 = 0.5;
+/// Even on a quiet machine two runs of a kernel differ by this share, as a standard deviation of each: memory lies elsewhere.
+const SIGMA_OF_A_RUN: f64 = 0.02;
 
-/// What has become of one kernel or step.
+/// What a dispatch costs beside its kernel varies by this share of itself between runs, as a standard deviation.
+const SIGMA_OF_A_DISPATCH: f64 = 0.2;
+
+/// Degrees of freedom of what is known, not estimated from a few samples.
+const MANY: usize = 1000;
+
+/// So many kernels tell by their scatter how much two runs differ.
+const ENOUGH_FOR_SCATTER: usize = 10;
+
+/// What has become of one case.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change {
-    /// The adapter.
+    /// The adapter; empty where there is only one.
     pub adapter: String,
-    /// Variant and sizes, or the step.
+    /// Variant and sizes, the step, or all kernels.
     pub case: String,
-    /// Seconds before and now.
+    /// What that is.
+    pub scope: Scope,
+    /// Seconds before and now; of all kernels their sum.
     pub seconds: [f64; 2],
     /// Seconds now over seconds before.
     pub ratio: f64,
-    /// What the ratio may be off by without any change.
-    pub uncertainty: f64,
+    /// What the logarithm of the ratio may be off by without any change; none where a single sample tells nothing of it.
+    pub uncertainty: Option<f64>,
 }
 
 impl Change {
     /// Whether the ratio differs from 1 by more than its uncertainty, on a logarithmic scale: twice as slow one way round is
     /// twice as fast the other.
     pub fn is_real(&self) -> bool {
-        self.ratio.ln().abs() > self.uncertainty / self.ratio
+        self.uncertainty.is_some_and(|uncertainty| self.ratio.ln().abs() > uncertainty)
     }
 
     /// Whether it is slower by more than this share, and by more than its noise.
     pub fn is_slower_by(&self, share: f64) -> bool {
         self.is_real() && self.ratio > 1.0 + share
     }
-}
 
-/// A time with its relative uncertainty, and what it is the time of.
-///
-/// That is the whole spread of its samples and not the narrower interval of their median: what disturbs a machine lasts for
-/// many samples, so that two runs differ as two stretches of one run do.
-struct Entry {
-    adapter: String,
-    case: String,
-    seconds: f64,
-    uncertainty: f64,
-}
-
-fn entries(report: &Report) -> Vec<Entry> {
-    let mut entries = Vec::new();
-    for measured in &report.adapters {
-        // Driver versions are what one compares, so they do not tell adapters apart.
-        let adapter = format!("{} {}", measured.adapter.name, measured.adapter.backend.name());
-        let dispatch_seconds = measured.peaks.map_or(0.0, |peaks| peaks.dependent_dispatch_seconds);
-        entries.extend(measured.kernels.iter().map(|row| Entry {
-            adapter: adapter.clone(),
-            case: row.case.clone(),
-            seconds: row.timing.median_seconds,
-            uncertainty: row.timing.spread + NOISE_OF_A_DISPATCH * dispatch_seconds / row.timing.median_seconds,
-        }));
-        entries.extend(measured.steps.iter().map(|step| {
-            let precision = if step.precision == Precision::F16 { " in f16" } else { "" };
-            let case = format!("{:?} step{precision}, batch {}: {}", step.kind, step.batch_size, step.model);
-            let (seconds, uncertainty) = (step.step_seconds, step.spread);
-            Entry { adapter: adapter.clone(), case: case.to_lowercase(), seconds, uncertainty }
-        }));
+    /// The share by which a case must become slower before that can be told from noise.
+    pub fn noise(&self) -> Option<f64> {
+        self.uncertainty.map(|uncertainty| uncertainty.exp() - 1.0)
     }
-    entries
 }
 
-/// Each kernel and step that stands in both reports, the greatest change first.
-///
-/// Where each report has one adapter only, these are compared whatever they are.
-pub fn compare(before: &Report, now: &Report) -> Vec<Change> {
-    let across = before.adapters.len() == 1 && now.adapters.len() == 1;
-    let old = entries(before);
-    let mut changes = Vec::new();
-    for new in entries(now) {
-        let is_same = |old: &&Entry| old.case == new.case && (across || old.adapter == new.adapter);
-        let Some(old) = old.iter().find(is_same) else { continue };
-        let ratio = new.seconds / old.seconds;
-        let noise = [old.uncertainty, new.uncertainty, NOISE_BETWEEN_RUNS];
-        let relative = noise.iter().map(|part| part * part).sum::<f64>().sqrt();
-        changes.push(Change {
-            adapter: new.adapter,
-            case: new.case,
-            seconds: [old.seconds, new.seconds],
-            ratio,
-            uncertainty: ratio * relative,
-        });
+/// Two programs or adapters compared.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    /// Each kernel and step that both have, the greatest change first.
+    pub cases: Vec<Change>,
+    /// All kernels of each adapter together, where there are several.
+    pub wholes: Vec<Change>,
+    /// Cases that only the first has.
+    pub missing: Vec<String>,
+    /// Cases that only the second has.
+    pub added: Vec<String>,
+    /// Cases whose time cannot be: zero, negative or no number.
+    pub unusable: Vec<String>,
+    /// What differs beside the times.
+    pub warnings: Vec<String>,
+}
+
+/// What a threshold makes of a comparison.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// Nothing is slower by more than the threshold.
+    Passed,
+    /// Something is, or cannot be compared.
+    Failed(Vec<String>),
+    /// The measurements are too noisy for this threshold.
+    TooNoisy(String),
+}
+
+impl Comparison {
+    /// Holds a comparison against a threshold. Each case is judged, and so are each step and all kernels together, since many
+    /// small losses are one large one.
+    pub fn judge(&self, share: f64) -> Gate {
+        let percent = 100.0 * share;
+        let mut failures = Vec::new();
+        if !self.missing.is_empty() {
+            failures.push(format!("{} are missing in the second result", count(&self.missing)));
+        }
+        if !self.unusable.is_empty() {
+            failures.push(format!("{} have a time that cannot be", count(&self.unusable)));
+        }
+        let slower = self.cases.iter().filter(|change| change.is_slower_by(share)).count();
+        if slower > 0 {
+            let noun = if slower == 1 { "case is" } else { "cases are" };
+            failures.push(format!("{slower} {noun} slower by more than {percent:.0} %"));
+        }
+        for whole in self.wholes.iter().filter(|whole| whole.is_slower_by(share)) {
+            failures.push(format!("{} are slower by {:.1} %", whole.case, 100.0 * (whole.ratio - 1.0)));
+        }
+        if !failures.is_empty() {
+            return Gate::Failed(failures);
+        }
+        // A lone kernel is the whole.
+        let steps = self.cases.iter().filter(|change| self.wholes.is_empty() || change.scope == Scope::Step);
+        let noisiest =
+            self.wholes.iter().chain(steps).max_by(|a, b| noise_or_infinite(a).total_cmp(&noise_or_infinite(b)));
+        match noisiest.map(|change| (change, change.noise())) {
+            Some((change, None)) => Gate::TooNoisy(format!(
+                "{}: a single sample does not tell its noise; measure with --samples 5 or more",
+                change.case
+            )),
+            Some((change, Some(noise))) if noise > share => Gate::TooNoisy(format!(
+                "a change of {percent:.0} % cannot be told from noise in these results: {} may differ by {:.0} % without any \
+                 change; measure both in turn with `gpu-digits bench compare --run OTHER-BINARY`, or allow more",
+                change.case,
+                100.0 * noise
+            )),
+            _ => Gate::Passed,
+        }
     }
-    changes.sort_by(|a, b| b.ratio.ln().abs().total_cmp(&a.ratio.ln().abs()));
-    changes
+}
+
+fn noise_or_infinite(change: &Change) -> f64 {
+    change.noise().unwrap_or(f64::INFINITY)
+}
+
+fn count(cases: &[String]) -> String {
+    if cases.len() == 1 { "1 case".to_owned() } else { format!("{} cases", cases.len()) }
+}
+
+/// Compares two reports, measured one after the other.
+///
+/// What disturbed the machine in one of them and not in the other shows in three ways: in the spread of the samples, in the
+/// peaks, and in how far the ratios of the kernels lie apart.
+pub fn compare(before: &Report, now: &Report) -> Comparison {
+    let matching = match_reports(before, now);
+    let adapters = adapters(&matching.pairs);
+    let mut comparison = Comparison::of(&matching);
+    let scopes = Tests::of(&matching.pairs, adapters.len());
+    for adapter in adapters {
+        let pairs: Vec<&Pair> = matching.pairs.iter().filter(|pair| pair.adapter == adapter).collect();
+        let kernels: Vec<&Pair> = pairs.iter().copied().filter(|pair| pair.scope == Scope::Kernel).collect();
+        let logs: Vec<f64> = kernels.iter().map(|pair| log_ratio(pair)).collect();
+        let scatter = if logs.len() >= ENOUGH_FOR_SCATTER { robust_sigma(&logs) } else { 0.0 };
+        for pair in &pairs {
+            let scatter = if pair.scope == Scope::Kernel { scatter } else { 0.0 };
+            let uncertainty = uncertainty_of_two_runs(pair, scatter, scopes.of_scope(pair.scope));
+            comparison.cases.push(change(pair, log_ratio(pair), uncertainty));
+        }
+        if kernels.len() > 1 {
+            // What disturbs a machine disturbs all of its kernels, so their mean is no more certain than each of them.
+            let each: Option<Vec<f64>> =
+                kernels.iter().map(|pair| uncertainty_of_two_runs(pair, 0.0, scopes.wholes)).collect();
+            let uncertainty = each.map(|each| median(&each));
+            comparison.wholes.push(all_kernels(&kernels, mean_and_deviation(&logs).0, uncertainty));
+        }
+    }
+    comparison.sort();
+    comparison
+}
+
+/// Compares two programs by rounds in which both were measured, one right after the other.
+///
+/// The ratios of the rounds are judged, not the times: what slows down the machine for longer than a round cancels out.
+pub fn compare_rounds(rounds: &[(Report, Report)]) -> Comparison {
+    let matchings: Vec<Matching> = rounds.iter().map(|(before, now)| match_reports(before, now)).collect();
+    let Some(first) = matchings.first() else { return Comparison::of(&Matching::default()) };
+    let mut comparison = Comparison::of(first);
+    // A case counts where each round has it.
+    let of_rounds = |pair: &Pair| -> Option<Vec<&Pair>> {
+        let same = |other: &&Pair| other.adapter == pair.adapter && other.case == pair.case;
+        matchings.iter().map(|matching| matching.pairs.iter().find(same)).collect()
+    };
+    let cases: Vec<Vec<&Pair>> = first.pairs.iter().filter_map(of_rounds).collect();
+    for lost in first.pairs.iter().filter(|pair| of_rounds(pair).is_none()) {
+        comparison.unusable.push(lost.case.clone());
+    }
+    let adapters = adapters(&first.pairs);
+    let tests = Tests::of(&first.pairs, adapters.len());
+    for case in &cases {
+        let logs: Vec<f64> = case.iter().map(|pair| log_ratio(pair)).collect();
+        comparison.cases.push(of_paired_logs(case, &logs, tests.of_scope(case[0].scope)));
+    }
+    for adapter in adapters {
+        let of_adapter = |case: &&Vec<&Pair>| case[0].adapter == adapter && case[0].scope == Scope::Kernel;
+        let kernels: Vec<&Vec<&Pair>> = cases.iter().filter(of_adapter).collect();
+        if kernels.len() > 1 {
+            let mean_of_round = |round: usize| {
+                mean_and_deviation(&kernels.iter().map(|case| log_ratio(case[round])).collect::<Vec<_>>()).0
+            };
+            let logs: Vec<f64> = (0..rounds.len()).map(mean_of_round).collect();
+            let whole = of_paired_logs(kernels[0], &logs, tests.wholes);
+            let firsts: Vec<&Pair> = kernels.iter().map(|case| case[0]).collect();
+            comparison.wholes.push(all_kernels(&firsts, whole.ratio.ln(), whole.uncertainty));
+        }
+    }
+    comparison.sort();
+    comparison
+}
+
+impl Comparison {
+    fn of(matching: &Matching) -> Self {
+        let Matching { missing, added, unusable, warnings, .. } = matching.clone();
+        Self { cases: vec![], wholes: vec![], missing, added, unusable, warnings }
+    }
+
+    fn sort(&mut self) {
+        self.cases.sort_by(|a, b| b.ratio.ln().abs().total_cmp(&a.ratio.ln().abs()));
+    }
+}
+
+/// How many things are judged at once: kernels share one half of the probability of a false alarm, wholes the other.
+struct Tests {
+    kernels: usize,
+    wholes: usize,
+}
+
+impl Tests {
+    fn of(pairs: &[Pair], adapters: usize) -> Self {
+        let kernels = pairs.iter().filter(|pair| pair.scope == Scope::Kernel).count();
+        Self { kernels, wholes: pairs.len() - kernels + adapters }
+    }
+
+    fn of_scope(&self, scope: Scope) -> usize {
+        if scope == Scope::Kernel { self.kernels } else { self.wholes }
+    }
+}
+
+fn adapters(pairs: &[Pair]) -> Vec<String> {
+    let mut adapters: Vec<String> = Vec::new();
+    for pair in pairs {
+        if !adapters.contains(&pair.adapter) {
+            adapters.push(pair.adapter.clone());
+        }
+    }
+    adapters
+}
+
+fn log_ratio(pair: &Pair) -> f64 {
+    (pair.now.seconds / pair.before.seconds).ln()
+}
+
+/// What the logarithm of a ratio may be off by, judged by the samples of both runs and by what the machine did between them.
+fn uncertainty_of_two_runs(pair: &Pair, scatter: f64, tests: usize) -> Option<f64> {
+    let both = [&pair.before, &pair.now];
+    // The whole spread, and not the narrower one of the median: what disturbs a machine lasts for many samples.
+    let of_samples = both.map(|measured| measured.spread.map(sigma));
+    let of_samples = of_samples[0]?.hypot(of_samples[1]?);
+    let of_dispatch = both.map(|measured| SIGMA_OF_A_DISPATCH * measured.dispatch_seconds / measured.seconds);
+    let between_runs = (2.0 * SIGMA_OF_A_RUN.powi(2)).sqrt().hypot(of_dispatch[0]).hypot(of_dispatch[1]);
+    let freedom = (pair.before.samples + pair.now.samples).saturating_sub(2).max(1);
+    let limit = |freedom| student_limit(freedom, tests, FALSE_ALARM / 2.0);
+    let known = limit(MANY);
+    let noise = (limit(freedom) * of_samples).hypot(known * between_runs);
+    Some(noise.max(known * scatter) + pair.machine_shift)
+}
+
+/// A case by the logarithms of its ratios in several rounds.
+fn of_paired_logs(rounds: &[&Pair], logs: &[f64], tests: usize) -> Change {
+    let (mean, deviation) = mean_and_deviation(logs);
+    let uncertainty = deviation.map(|deviation| {
+        let limit = student_limit(logs.len() - 1, tests, FALSE_ALARM / 2.0);
+        limit * deviation / (logs.len() as f64).sqrt()
+    });
+    let middle = |seconds: fn(&Pair) -> f64| median(&rounds.iter().map(|pair| seconds(pair)).collect::<Vec<_>>());
+    let seconds = [middle(|pair| pair.before.seconds), middle(|pair| pair.now.seconds)];
+    Change { seconds, ..change(rounds[0], mean, uncertainty) }
+}
+
+fn change(pair: &Pair, log_ratio: f64, uncertainty: Option<f64>) -> Change {
+    Change {
+        adapter: pair.adapter.clone(),
+        case: pair.case.clone(),
+        scope: pair.scope,
+        seconds: pair.seconds(),
+        ratio: log_ratio.exp(),
+        uncertainty,
+    }
+}
+
+fn all_kernels(kernels: &[&Pair], log_ratio: f64, uncertainty: Option<f64>) -> Change {
+    let sum = |place: usize| kernels.iter().map(|pair| pair.seconds()[place]).sum();
+    let case = format!("all {} kernels (geometric mean)", kernels.len());
+    let seconds = [sum(0), sum(1)];
+    Change { case, scope: Scope::AllKernels, seconds, ..change(kernels[0], log_ratio, uncertainty) }
+}
+
+impl Pair {
+    fn seconds(&self) -> [f64; 2] {
+        [self.before.seconds, self.now.seconds]
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn change(ratio: f64) -> Change {
-        Change { adapter: String::new(), case: String::new(), seconds: [1.0, ratio], ratio, uncertainty: 0.1 * ratio }
-    }
-
-    #[test]
-    fn only_what_exceeds_its_noise_has_changed() {
-        assert!(!change(1.05).is_real() && !change(0.95).is_real());
-        assert!(change(1.2).is_real() && change(0.8).is_real());
-        let rough = |ratio: f64| Change { uncertainty: 0.5 * ratio, ..change(ratio) };
-        assert!(
-            !rough(1.6).is_real() && !rough(1.0 / 1.6).is_real() && rough(1.7).is_real() && rough(1.0 / 1.7).is_real()
-        );
-        assert!(change(1.2).is_slower_by(0.1) && !change(1.2).is_slower_by(0.3) && !change(0.5).is_slower_by(0.1));
-    }
-}
+mod tests;

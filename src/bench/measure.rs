@@ -3,6 +3,7 @@
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
+use super::statistics::{median_and_spread, median_uncertainty};
 use crate::gpu::{AdapterKind, Bound, Gpu, Lap, Stopwatch, bind_variant};
 use crate::op::{Variant, variant_label};
 use crate::ops::Case;
@@ -47,6 +48,16 @@ pub enum Clock {
     Wall,
 }
 
+impl Clock {
+    /// What people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gpu => "the device's timestamps",
+            Self::Wall => "the host's clock",
+        }
+    }
+}
+
 /// How long one dispatch takes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Timing {
@@ -56,11 +67,10 @@ pub struct Timing {
     pub median_seconds: f64,
     /// The fastest sample.
     pub min_seconds: f64,
-    /// Interquartile range, over the median.
-    pub spread: f64,
-    /// Half the width of the median's 95 % interval, over the median: 1.57 · spread / √samples (McGill, Tukey & Larsen,
-    /// "Variations of box plots", 1978).
-    pub uncertainty: f64,
+    /// Interquartile range of the samples, over the median; none for a single sample.
+    pub spread: Option<f64>,
+    /// Half the width of the median's 95 % interval, over the median; none for a single sample.
+    pub uncertainty: Option<f64>,
     /// Samples.
     pub samples: usize,
     /// Dispatches of each sample.
@@ -150,7 +160,7 @@ impl Subject {
             median_seconds: median,
             min_seconds: samples.first().copied().unwrap_or(f64::NAN),
             spread,
-            uncertainty: median_uncertainty(spread, samples.len()),
+            uncertainty: spread.map(|spread| median_uncertainty(spread, samples.len())),
             samples: samples.len(),
             repeats: self.repeats,
             warnings: doubts.warnings(),
@@ -161,7 +171,7 @@ impl Subject {
 /// What may make a figure doubtful.
 #[derive(Clone, Copy)]
 struct Doubts {
-    spread: f64,
+    spread: Option<f64>,
     sample_seconds: f64,
     clock: Clock,
     is_software: bool,
@@ -172,8 +182,9 @@ impl Doubts {
     fn warnings(&self) -> Vec<String> {
         let limit = 100.0 * LARGE_SPREAD;
         let doubts = [
+            (self.spread.is_none(), "a single sample, so that nothing is known of its noise".to_owned()),
             (
-                self.spread > LARGE_SPREAD,
+                self.spread.is_some_and(|spread| spread > LARGE_SPREAD),
                 format!("the samples spread by more than {limit:.0} %: the machine is not quiet"),
             ),
             (self.sample_seconds < SHORTEST_SAMPLE_SECONDS, "the kernel is too short to be timed well".to_owned()),
@@ -183,25 +194,6 @@ impl Doubts {
         ];
         doubts.into_iter().filter(|(holds, _)| *holds).map(|(_, warning)| warning).collect()
     }
-}
-
-/// Median of sorted samples, and their interquartile range over it.
-pub(super) fn median_and_spread(sorted: &[f64]) -> (f64, f64) {
-    let median = quantile(sorted, 0.5);
-    (median, (quantile(sorted, 0.75) - quantile(sorted, 0.25)) / median)
-}
-
-/// Half the width of the median's 95 % interval, over the median; see [`Timing::uncertainty`].
-pub(super) fn median_uncertainty(spread: f64, samples: usize) -> f64 {
-    1.57 * spread / (samples as f64).sqrt()
-}
-
-/// A quantile of sorted samples, interpolated between neighbours.
-fn quantile(sorted: &[f64], share: f64) -> f64 {
-    let place = share * sorted.len().saturating_sub(1) as f64;
-    let (low, high) = (place.floor() as usize, place.ceil() as usize);
-    let at = |index: usize| sorted.get(index).copied().unwrap_or(f64::NAN);
-    at(low) + (at(high) - at(low)) * place.fract()
 }
 
 /// Times one kernel.
@@ -221,22 +213,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantiles_are_interpolated() {
-        assert_eq!(quantile(&[1.0, 2.0, 4.0], 0.5), 2.0);
-        assert_eq!(quantile(&[1.0, 2.0, 4.0, 8.0], 0.5), 3.0);
-        assert_eq!(quantile(&[1.0, 3.0], 0.25), 1.5);
-    }
-
-    #[test]
     fn each_doubt_is_said_and_no_other() {
         let none =
-            Doubts { spread: 0.01, sample_seconds: 0.02, clock: Clock::Gpu, is_software: false, is_debug: false };
+            Doubts { spread: Some(0.01), sample_seconds: 0.02, clock: Clock::Gpu, is_software: false, is_debug: false };
         assert_eq!(none.warnings(), Vec::<String>::new());
         let said = |doubts: Doubts, word: &str| {
             let warnings = doubts.warnings();
             assert!(warnings.len() == 1 && warnings[0].contains(word), "{word}: {warnings:?}");
         };
-        said(Doubts { spread: 0.2, ..none }, "spread");
+        said(Doubts { spread: Some(0.2), ..none }, "spread");
+        said(Doubts { spread: None, ..none }, "a single sample");
         said(Doubts { sample_seconds: 1e-4, ..none }, "too short");
         said(Doubts { clock: Clock::Wall, ..none }, "host's clock");
         said(Doubts { is_software: true, ..none }, "software");

@@ -2,14 +2,17 @@
 
 mod compare;
 mod kernels;
+mod matching;
 mod measure;
 mod peaks;
 pub mod report;
 pub mod roofline;
+mod statistics;
 mod steps;
 
-pub use compare::{Change, compare};
+pub use compare::{Change, Comparison, Gate, compare, compare_rounds};
 pub use kernels::{Candidate, measure_kernels, of_cases, of_plan};
+pub use matching::Scope;
 pub use measure::{Clock, Effort, Subject, Timing, measure};
 pub use peaks::{Binding, Peaks};
 pub use steps::{Kind, StepTiming, measure_steps};

@@ -112,8 +112,22 @@ impl Report {
     pub fn load(path: &Path) -> Result<Self> {
         let name = path.display();
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the report {name}"))?;
-        json::parse_versioned(&text, SCHEMA, "measure again")
-            .with_context(|| format!("{name} is no report of `bench --json`"))
+        let mut report: Self = json::parse_versioned(&text, SCHEMA, "measure again")
+            .with_context(|| format!("{name} is no report of `bench --json`"))?;
+        report.forget_spreads_of_single_samples();
+        Ok(report)
+    }
+
+    /// Older versions wrote a spread of 0 for a single sample, which is none.
+    fn forget_spreads_of_single_samples(&mut self) {
+        for adapter in &mut self.adapters {
+            for row in adapter.kernels.iter_mut().filter(|row| row.timing.samples < 2) {
+                (row.timing.spread, row.timing.uncertainty) = (None, None);
+            }
+            for step in adapter.steps.iter_mut().filter(|step| step.samples < 2) {
+                step.spread = None;
+            }
+        }
     }
 }
 

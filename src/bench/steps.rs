@@ -5,7 +5,8 @@ use std::time::Instant;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use super::measure::{Effort, median_and_spread};
+use super::measure::Effort;
+use super::statistics::median_and_spread;
 use crate::executor::{Executor, Unobserved};
 use crate::gpu::{Gpu, GpuExecutor};
 use crate::model::Model;
@@ -57,8 +58,8 @@ pub struct StepTiming {
     pub images_per_second: f64,
     /// Median over the samples, each of several steps submitted as training does, by the host's clock.
     pub step_seconds: f64,
-    /// Interquartile range of the samples, over the median.
-    pub spread: f64,
+    /// Interquartile range of the samples, over the median; none for a single sample.
+    pub spread: Option<f64>,
     /// Samples.
     pub samples: usize,
     /// What the host needs to encode and submit a step: the sum of the next two.

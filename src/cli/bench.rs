@@ -104,12 +104,42 @@ pub struct ShowArgs {
 
 /// `gpu-digits bench compare`.
 #[derive(Args, Clone, Debug)]
+#[command(after_long_help = COMPARE_EXAMPLES)]
 pub struct CompareArgs {
     /// A file of `bench --json`
-    pub before: PathBuf,
+    #[arg(required_unless_present = "run")]
+    pub before: Option<PathBuf>,
     /// A later one
-    pub now: PathBuf,
-    /// Exit with 1 where something is slower by more than this, beyond its noise
+    #[arg(required_unless_present = "run")]
+    pub now: Option<PathBuf>,
+    /// Measure another gpu-digits and this one in turn, and compare them
+    #[arg(long, value_name = "OTHER-BINARY", conflicts_with_all = ["before", "now"])]
+    pub run: Option<PathBuf>,
+    /// Rounds of --run, in each of which both are measured
+    #[arg(long, value_name = "N", default_value_t = 6, requires = "run", value_parser = clap::value_parser!(u32).range(3..=1000))]
+    pub rounds: u32,
+    /// What --run measures: ops and options of `bench`, after --
+    #[arg(last = true, value_name = "OP or OPTION", requires = "run")]
+    pub bench: Vec<String>,
+    /// Exit with 1 where a case, a step or all kernels together are slower by more than this, beyond their noise, or where a
+    /// case is missing; exit with 2 where the noise is larger than this
     #[arg(long, value_name = "PERCENT", value_parser = percentage)]
     pub fail_above: Option<f64>,
 }
+
+const COMPARE_EXAMPLES: &str = "\
+How to measure a change:
+  Times of two runs differ although nothing has changed, since the machine does other things too. So measure the
+  old and the new program in turn (old, new, new, old, ...). This command does that, and compares the ratios:
+
+  new/gpu-digits bench compare --run old/gpu-digits
+  new/gpu-digits bench compare --run old/gpu-digits --rounds 10 -- conv2d_forward --samples 5
+
+  With old = new it names nothing in 19 of 20 tries. More rounds find smaller changes.
+
+Two files:
+  gpu-digits bench --json before.json
+  gpu-digits bench --json now.json
+  gpu-digits bench compare before.json now.json --fail-above 20%
+
+  The noise of two files is larger: all that the machine did between the two counts as noise.";

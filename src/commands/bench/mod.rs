@@ -1,17 +1,17 @@
 //! `gpu-digits bench`, `bench train` and `bench compare`.
 
+mod compare;
+
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
-use comfy_table::{CellAlignment, ColumnConstraint, Table, presets};
+use comfy_table::{ColumnConstraint, Table, presets};
 
 use super::verify::{Work, open};
 use super::{Verdict, duration, kernel_bar, note_unfused, percent, print_table, table, thousands};
 use crate::bench::report::{AdapterReport, KernelRow, Report};
-use crate::bench::{
-    Effort, Kind, Peaks, StepTiming, compare, measure_kernels, measure_steps, of_cases, of_plan, roofline,
-};
-use crate::cli::{BenchArgs, BenchCommand, BenchTrainArgs, CompareArgs, ShowArgs, Switch};
+use crate::bench::{Effort, Kind, Peaks, StepTiming, measure_kernels, measure_steps, of_cases, of_plan, roofline};
+use crate::cli::{BenchArgs, BenchCommand, BenchTrainArgs, ShowArgs, Switch};
 use crate::files::Destination;
 use crate::gpu::Gpu;
 use crate::model::Model;
@@ -21,7 +21,7 @@ use crate::train::TrainConfig;
 pub(super) async fn run(args: BenchArgs) -> Result<Verdict> {
     match args.command {
         Some(BenchCommand::Train(args)) => bench_train(&args).await,
-        Some(BenchCommand::Compare(args)) => bench_compare(&args),
+        Some(BenchCommand::Compare(args)) => compare::run(&args),
         Some(BenchCommand::Show(args)) => bench_show(&args),
         None => bench_kernels(&args).await,
     }
@@ -105,6 +105,11 @@ fn bench_show(args: &ShowArgs) -> Result<Verdict> {
     Ok(Verdict::Passed)
 }
 
+/// A relative noise in per cent; a dash where a single sample does not tell it.
+fn noise(share: Option<f64>) -> String {
+    share.map_or_else(|| "-".to_owned(), |share| format!("{:.0} %", 100.0 * share))
+}
+
 fn write_json(report: &Report, output: Option<&Destination>) -> Result<()> {
     output.map_or(Ok(()), |output| output.write_json(report))
 }
@@ -144,7 +149,7 @@ fn print_adapter(measured: &AdapterReport, markdown: bool) {
             row.name().to_owned(),
             row.layers.join(" "),
             duration(seconds),
-            format!("{:.0} %", 100.0 * row.timing.uncertainty),
+            noise(row.timing.uncertainty),
             format!("{:.2}", row.flops as f64 / seconds / 1e9),
             format!("{:.2}", row.bytes as f64 / seconds / 1e9),
             format!("{:.1}", 100.0 * row.bound_share),
@@ -273,11 +278,11 @@ async fn bench_train(args: &BenchTrainArgs) -> Result<Verdict> {
                 };
                 let optional = |seconds: Option<f64>| seconds.map_or_else(|| "-".to_owned(), duration);
                 out!(
-                    "{:>6}  {batch:>5}  {:>11}  {:>10}  {:>2.0} %  {:>9}  {:>8}  {:>9}  {:>10}  {:>9.1}  {:>10}",
+                    "{:>6}  {batch:>5}  {:>11}  {:>10}  {:>4}  {:>9}  {:>8}  {:>9}  {:>10}  {:>9.1}  {:>10}",
                     format!("{kind:?}").to_lowercase(),
                     thousands(timing.images_per_second as usize),
                     duration(timing.step_seconds),
-                    100.0 * timing.spread,
+                    noise(timing.spread),
                     optional(timing.device_seconds),
                     optional(timing.encode_seconds),
                     optional(timing.submit_seconds),
@@ -295,47 +300,5 @@ async fn bench_train(args: &BenchTrainArgs) -> Result<Verdict> {
         "nothing could be measured: see the table"
     );
     write_json(&report, args.json.as_ref())?;
-    Ok(Verdict::Passed)
-}
-
-fn bench_compare(args: &CompareArgs) -> Result<Verdict> {
-    let (before, now) = (Report::load(&args.before)?, Report::load(&args.now)?);
-    let changes = compare(&before, &now);
-    anyhow::ensure!(
-        !changes.is_empty(),
-        "{} and {} have no kernel and no step in common; measure the same model, batch size and adapter",
-        args.before.display(),
-        args.now.display()
-    );
-    for (name, report) in [("before", &before), ("now", &now)] {
-        out!("{name}: gpu-digits {} ({}), {}", report.version, report.commit, report.date);
-    }
-    let mut table = table(&["before", "now", "ratio", "±", "", "case"], 0);
-    if let Some(column) = table.column_mut(5) {
-        column.set_cell_alignment(CellAlignment::Left);
-    }
-    for change in &changes {
-        let verdict = match (change.is_real(), change.ratio > 1.0) {
-            (false, _) => "",
-            (true, true) => "slower",
-            (true, false) => "faster",
-        };
-        table.add_row([
-            duration(change.seconds[0]),
-            duration(change.seconds[1]),
-            format!("{:.3}", change.ratio),
-            format!("{:.3}", change.uncertainty),
-            verdict.to_owned(),
-            change.case.clone(),
-        ]);
-    }
-    print_table(&table);
-    let count = |is: fn(&crate::bench::Change) -> bool| changes.iter().filter(|change| is(change)).count();
-    out!("\n{} of {} cases have changed beyond their noise", count(|change| change.is_real()), changes.len());
-    let slower = args.fail_above.map_or(0, |share| changes.iter().filter(|change| change.is_slower_by(share)).count());
-    if slower > 0 {
-        warning!("failed: {slower} cases are slower by more than {:.0} %", 100.0 * args.fail_above.unwrap_or_default());
-        return Ok(Verdict::Failed);
-    }
     Ok(Verdict::Passed)
 }

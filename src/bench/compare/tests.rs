@@ -1,0 +1,191 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+/// A report of 12 kernels and a training step on each adapter, whose times are those of the first times a factor.
+fn report(factors: &[f64]) -> Report {
+    let adapters: Vec<Value> = factors.iter().enumerate().map(|(index, &factor)| adapter(index, factor)).collect();
+    serde_json::from_value(json!({
+        "schema": 1, "version": "0", "commit": "c", "wgpu": "30", "date": "", "platform": "linux", "command": [],
+        "adapters": adapters,
+    }))
+    .expect("a report")
+}
+
+fn adapter(index: usize, factor: f64) -> Value {
+    let kernel = |number: usize| {
+        json!({
+            "op": "relu_forward", "case": format!("relu_forward:length={number}"), "variant": "plain", "layers": [],
+            "is_chosen": true, "flops": 1, "bytes": 1, "bound_share": 0.5, "binding": "memory",
+            "timing": {
+                "clock": "gpu", "median_seconds": factor * 1e-3 * number as f64, "min_seconds": 1e-3, "spread": 0.0,
+                "uncertainty": 0.0, "samples": 15, "repeats": 1, "warnings": [],
+            },
+        })
+    };
+    json!({
+        "adapter": {
+            "index": index, "name": "card", "backend": "vulkan", "kind": "discrete", "driver": "d", "driver_version": "1",
+            "subgroup_size": null, "f16": false, "timestamps": true, "max_storage_buffers": 8, "max_tensor_bytes": 1,
+            "workgroup_memory_bytes": 1, "max_workgroup_size": 256, "unusable": null,
+        },
+        "peaks": {
+            "flops_per_second": 1e12, "f16_flops_per_second": null, "bytes_per_second": 1e11, "dispatch_seconds": 1e-7,
+            "dependent_dispatch_seconds": 1e-7, "submit_seconds": 1e-5,
+        },
+        "kernels": (1..=12).map(kernel).collect::<Vec<_>>(),
+        "steps": [{
+            "kind": "train", "model": "dense 10", "batch_size": 1, "images_per_second": 1.0, "step_seconds": factor,
+            "spread": 0.0, "samples": 15, "host_seconds": 1e-3, "first_step_seconds": 1.0, "memory_bytes": 1, "dispatches": 1,
+        }],
+    })
+}
+
+/// Numbers between -1 and 1 that look random.
+fn noise(seed: usize) -> f64 {
+    ((seed as f64 * 12.9898).sin() * 43758.5453).fract()
+}
+
+fn named(comparison: &Comparison) -> usize {
+    comparison.cases.iter().chain(&comparison.wholes).filter(|change| change.is_real()).count()
+}
+
+fn is_failed(gate: &Gate, words: &str) -> bool {
+    matches!(gate, Gate::Failed(reasons) if reasons.iter().any(|reason| reason.contains(words)))
+}
+
+#[test]
+fn a_report_is_equal_to_itself() {
+    for cards in [&[1.0][..], &[1.0, 3.0]] {
+        let comparison = compare(&report(cards), &report(cards));
+        assert_eq!(comparison.cases.len(), 13 * cards.len());
+        assert_eq!((named(&comparison), comparison.judge(0.1)), (0, Gate::Passed));
+        assert!(comparison.warnings.is_empty() && comparison.missing.is_empty(), "{comparison:?}");
+    }
+}
+
+#[test]
+fn a_slower_second_card_of_the_same_name_does_not_pass() {
+    let gate = compare(&report(&[1.0, 1.0]), &report(&[1.0, 3.0])).judge(0.1);
+    assert!(is_failed(&gate, "13 cases are slower"), "{gate:?}");
+}
+
+#[test]
+fn cases_that_are_missing_fail_and_are_named() {
+    let (before, mut now) = (report(&[1.0]), report(&[1.0]));
+    now.adapters[0].kernels.truncate(2);
+    let comparison = compare(&before, &now);
+    assert_eq!(comparison.missing.len(), 10);
+    assert!(comparison.missing.contains(&"relu_forward:length=12".to_owned()), "{comparison:?}");
+    assert!(is_failed(&comparison.judge(0.1), "10 cases are missing"));
+    // What is new is told and no failure.
+    let comparison = compare(&now, &before);
+    assert_eq!((comparison.added.len(), comparison.judge(0.1)), (10, Gate::Passed));
+    // A card that is missing is 13 cases.
+    let comparison = compare(&report(&[1.0, 1.0]), &report(&[1.0]));
+    assert!(is_failed(&comparison.judge(0.1), "13 cases are missing"), "{comparison:?}");
+}
+
+#[test]
+fn a_time_of_zero_fails() {
+    for wrong in [0.0, -1.0, f64::NAN] {
+        let mut now = report(&[1.0]);
+        now.adapters[0].kernels[4].timing.median_seconds = wrong;
+        now.adapters[0].steps[0].step_seconds = wrong;
+        let comparison = compare(&report(&[1.0]), &now);
+        assert_eq!(comparison.unusable.len(), 2);
+        assert!(is_failed(&comparison.judge(0.1), "2 cases have a time that cannot be"));
+    }
+}
+
+#[test]
+fn the_whole_is_judged_where_each_kernel_is_a_little_slower() {
+    let comparison = compare(&report(&[1.0]), &report(&[1.15]));
+    assert!(is_failed(&comparison.judge(0.05), "all 12 kernels"), "{comparison:?}");
+    assert!(is_failed(&comparison.judge(0.12), "all 12 kernels"), "{comparison:?}");
+    assert_eq!(comparison.judge(0.2), Gate::Passed);
+}
+
+#[test]
+fn a_threshold_below_the_noise_is_no_pass() {
+    let mut noisy = report(&[1.0]);
+    for row in &mut noisy.adapters[0].kernels {
+        row.timing.spread = Some(0.1);
+    }
+    let comparison = compare(&noisy, &noisy);
+    assert!(matches!(comparison.judge(0.05), Gate::TooNoisy(why) if why.contains("5 %") && why.contains("--run")));
+    assert_eq!(comparison.judge(0.8), Gate::Passed);
+}
+
+#[test]
+fn a_single_sample_is_not_taken_for_exact() {
+    let mut single = report(&[1.0]);
+    for row in &mut single.adapters[0].kernels {
+        row.timing.spread = None;
+    }
+    let mut slower = single.clone();
+    slower.adapters[0].kernels[0].timing.median_seconds *= 1.5;
+    let comparison = compare(&single, &slower);
+    assert_eq!(named(&comparison), 0);
+    assert!(matches!(comparison.judge(0.1), Gate::TooNoisy(why) if why.contains("--samples")));
+}
+
+#[test]
+fn a_machine_that_was_slower_in_one_run_is_told_by_its_peaks() {
+    let mut now = report(&[1.3]);
+    let peaks = now.adapters[0].peaks.as_mut().expect("peaks");
+    peaks.flops_per_second /= 1.3;
+    assert_eq!(named(&compare(&report(&[1.0]), &now)), 0);
+    assert!(named(&compare(&report(&[1.0]), &report(&[1.3]))) > 0);
+}
+
+#[test]
+fn other_adapters_and_drivers_are_told() {
+    let mut now = report(&[1.0]);
+    now.adapters[0].adapter.name = "other card".to_owned();
+    now.adapters[0].adapter.driver_version = "2".to_owned();
+    let warnings = compare(&report(&[1.0]), &now).warnings.join("\n");
+    assert!(warnings.contains("card, then other card") && warnings.contains("d 1, then d 2"), "{warnings}");
+}
+
+/// Pairs of reports in which everything is noisy, and the first kernel of the second `factor` times as slow.
+fn rounds(seed: usize, factor: f64) -> Vec<(Report, Report)> {
+    let of = |seed: usize, round: usize, factor: f64| {
+        let mut report = report(&[1.0]);
+        for (number, row) in report.adapters[0].kernels.iter_mut().enumerate() {
+            let sum: f64 = (0..4).map(|part| noise(seed * 10_007 + round * 997 + number * 31 + part)).sum();
+            row.timing.median_seconds *= (0.05 * sum).exp() * if number == 0 { factor } else { 1.0 };
+        }
+        report
+    };
+    (0..6).map(|round| (of(2 * seed, round, 1.0), of(2 * seed + 1, round, factor))).collect()
+}
+
+#[test]
+fn a_program_compared_with_itself_in_rounds_is_named_in_one_of_twenty_tries_at_most() {
+    let alarms = (0..200).filter(|&seed| named(&compare_rounds(&rounds(seed, 1.0))) > 0).count();
+    assert!(alarms <= 20, "{alarms} of 200");
+}
+
+#[test]
+fn rounds_find_a_slower_kernel_among_noise_and_only_that() {
+    let comparison = compare_rounds(&rounds(3, 2.0));
+    let slower: Vec<&str> =
+        comparison.cases.iter().filter(|change| change.is_real()).map(|change| change.case.as_str()).collect();
+    assert_eq!(slower, ["relu_forward:length=1"]);
+    assert!(is_failed(&comparison.judge(0.2), "1 case is slower"));
+}
+
+#[test]
+fn a_slow_hour_cancels_out_in_rounds() {
+    let slow = |factor: f64| (report(&[factor]), report(&[factor]));
+    let comparison = compare_rounds(&[slow(1.0), slow(3.0), slow(1.5)]);
+    assert_eq!((named(&comparison), comparison.judge(0.01)), (0, Gate::Passed));
+}
+
+#[test]
+fn a_case_that_a_round_lacks_cannot_be_compared() {
+    let mut rounds = rounds(5, 1.0);
+    rounds[3].1.adapters[0].kernels.pop();
+    assert!(is_failed(&compare_rounds(&rounds).judge(1.0), "have a time that cannot be"));
+}

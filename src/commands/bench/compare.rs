@@ -1,0 +1,150 @@
+//! `gpu-digits bench compare`: two results, or this program and another one measured in turn.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+use comfy_table::CellAlignment;
+
+use super::super::{Verdict, duration, print_table, table};
+use crate::bench::report::Report;
+use crate::bench::{Change, Comparison, Gate, compare, compare_rounds};
+use crate::cli::CompareArgs;
+
+/// Cases of a kind that are printed by name; the others are counted.
+const MOST_NAMED: usize = 12;
+
+pub(super) fn run(args: &CompareArgs) -> Result<Verdict> {
+    let comparison = match (&args.run, &args.before, &args.now) {
+        (Some(other), ..) => {
+            let rounds = measure_in_turn(other, args)?;
+            print_heading(&rounds[0].0, &rounds[0].1);
+            out!("{} rounds; the ratios of the rounds are judged\n", rounds.len());
+            compare_rounds(&rounds)
+        }
+        (None, Some(before), Some(now)) => {
+            let (before, now) = (Report::load(before)?, Report::load(now)?);
+            print_heading(&before, &now);
+            out!("");
+            compare(&before, &now)
+        }
+        _ => bail!("compare needs two files of `bench --json`, or --run OTHER-BINARY"),
+    };
+    ensure!(
+        !comparison.cases.is_empty() || !comparison.unusable.is_empty(),
+        "the two results have no kernel and no step in common; measure the same model, batch size and adapter"
+    );
+    print(&comparison);
+    args.fail_above.map_or(Ok(Verdict::Passed), |share| judge(&comparison, share))
+}
+
+fn judge(comparison: &Comparison, share: f64) -> Result<Verdict> {
+    match comparison.judge(share) {
+        Gate::Passed => Ok(Verdict::Passed),
+        Gate::Failed(reasons) => {
+            warning!("failed: {}", reasons.join("; "));
+            Ok(Verdict::Failed)
+        }
+        Gate::TooNoisy(why) => bail!("{why}"),
+    }
+}
+
+/// The two programs and what they ran on.
+fn print_heading(before: &Report, now: &Report) {
+    for (name, report) in [("before", before), ("now", now)] {
+        out!("{name:<6}  gpu-digits {} ({:.12}), {}", report.version, report.commit, report.date);
+        for measured in &report.adapters {
+            out!("        {}", measured.adapter);
+        }
+    }
+}
+
+fn print(comparison: &Comparison) {
+    let mut table = table(&["before", "now", "ratio", "noise", "", "case"], 0);
+    if let Some(column) = table.column_mut(5) {
+        column.set_cell_alignment(CellAlignment::Left);
+    }
+    for change in comparison.wholes.iter().chain(&comparison.cases) {
+        let verdict = match (change.is_real(), change.ratio > 1.0) {
+            (false, _) => "",
+            (true, true) => "slower",
+            (true, false) => "faster",
+        };
+        table.add_row([
+            duration(change.seconds[0]),
+            duration(change.seconds[1]),
+            format!("{:.3}", change.ratio),
+            change.noise().map_or_else(|| "-".to_owned(), |noise| format!("±{:.0} %", 100.0 * noise)),
+            verdict.to_owned(),
+            if change.adapter.is_empty() {
+                change.case.clone()
+            } else {
+                format!("{} ({})", change.case, change.adapter)
+            },
+        ]);
+    }
+    print_table(&table);
+    out!("");
+    let count = |is: fn(&Change) -> bool| comparison.cases.iter().filter(|change| is(change)).count();
+    out!("{} of {} cases have changed beyond their noise", count(Change::is_real), comparison.cases.len());
+    for whole in comparison.wholes.iter().filter(|whole| whole.is_real()) {
+        out!("{} have changed beyond their noise: {:+.1} %", whole.case, 100.0 * (whole.ratio - 1.0));
+    }
+    print_cases("missing in the second result", &comparison.missing);
+    print_cases("only in the second result", &comparison.added);
+    print_cases("not compared, since a time is zero, negative or no number", &comparison.unusable);
+    for warning in &comparison.warnings {
+        warning!("warning: {warning}");
+    }
+}
+
+fn print_cases(what: &str, cases: &[String]) {
+    if cases.is_empty() {
+        return;
+    }
+    out!("{} {what}:", cases.len());
+    cases.iter().take(MOST_NAMED).for_each(|case| out!("  {case}"));
+    if cases.len() > MOST_NAMED {
+        out!("  and {} others", cases.len() - MOST_NAMED);
+    }
+}
+
+/// Runs `bench` of the other program and of this one in turn: other, this, this, other, and so on, so that what slows the
+/// machine down for a while, or more and more, meets both alike.
+fn measure_in_turn(other: &Path, args: &CompareArgs) -> Result<Vec<(Report, Report)>> {
+    let this = std::env::current_exe().context("cannot find this program's own file")?;
+    let folder = tempfile::tempdir().context("cannot make a folder for the results")?;
+    let mut rounds = Vec::new();
+    for round in 1..=args.rounds {
+        let measure = |program: &Path, name: &str| {
+            note!("round {round} of {}: {name}", args.rounds);
+            run_bench(program, &args.bench, folder.path().join(format!("{name}-{round}.json")))
+        };
+        rounds.push(if round % 2 == 1 {
+            let before = measure(other, "other")?;
+            (before, measure(&this, "this")?)
+        } else {
+            let now = measure(&this, "this")?;
+            (measure(other, "other")?, now)
+        });
+    }
+    Ok(rounds)
+}
+
+fn run_bench(program: &Path, words: &[String], result: PathBuf) -> Result<Report> {
+    let mut command = Command::new(program);
+    command.arg("bench").args(words).arg("--json").arg(&result);
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("cannot start {}; --run takes the path of another gpu-digits", program.display()))?;
+    ensure!(
+        output.status.success(),
+        "`{} bench {}` has failed ({}):\n{}",
+        program.display(),
+        words.join(" "),
+        output.status,
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    Report::load(&result)
+}
