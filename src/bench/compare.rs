@@ -72,6 +72,8 @@ pub struct Comparison {
     pub unusable: Vec<String>,
     /// What differs beside the times.
     pub warnings: Vec<String>,
+    /// Whether both were measured in turn.
+    pub is_in_turn: bool,
 }
 
 /// What a threshold makes of a comparison.
@@ -92,10 +94,12 @@ impl Comparison {
         let percent = 100.0 * share;
         let mut failures = Vec::new();
         if !self.missing.is_empty() {
-            failures.push(format!("{} are missing in the second result", count(&self.missing)));
+            let (count, verb) = count(&self.missing, "is", "are");
+            failures.push(format!("{count} {verb} missing in the second result"));
         }
         if !self.unusable.is_empty() {
-            failures.push(format!("{} have a time that cannot be", count(&self.unusable)));
+            let (count, verb) = count(&self.unusable, "has", "have");
+            failures.push(format!("{count} {verb} a time that cannot be"));
         }
         let slower = self.cases.iter().filter(|change| change.is_slower_by(share)).count();
         if slower > 0 {
@@ -117,12 +121,20 @@ impl Comparison {
                 "{}: a single sample does not tell its noise; measure with --samples 5 or more",
                 change.case
             )),
-            Some((change, Some(noise))) if noise > share => Gate::TooNoisy(format!(
-                "a change of {percent:.0} % cannot be told from noise in these results: {} may differ by {:.0} % without any \
-                 change; measure both in turn with `gpu-digits bench compare --run OTHER-BINARY`, or allow more",
-                change.case,
-                100.0 * noise
-            )),
+            // What is faster beyond doubt is not slower, however noisy.
+            Some((change, Some(noise))) if noise > share && change.ratio * (1.0 + noise) > 1.0 + share => {
+                let way_out = if self.is_in_turn {
+                    "measure more --rounds"
+                } else {
+                    "measure both in turn with `gpu-digits bench compare --run OTHER-BINARY`"
+                };
+                Gate::TooNoisy(format!(
+                    "a change of {percent:.0} % cannot be told from noise in these results: {} may differ by {:.0} % \
+                     without any change; {way_out}, or allow more",
+                    change.case,
+                    100.0 * noise
+                ))
+            }
             _ => Gate::Passed,
         }
     }
@@ -132,8 +144,9 @@ fn noise_or_infinite(change: &Change) -> f64 {
     change.noise().unwrap_or(f64::INFINITY)
 }
 
-fn count(cases: &[String]) -> String {
-    if cases.len() == 1 { "1 case".to_owned() } else { format!("{} cases", cases.len()) }
+/// How many cases, and the verb that goes with so many.
+fn count<'a>(cases: &[String], one: &'a str, many: &'a str) -> (String, &'a str) {
+    if cases.len() == 1 { ("1 case".to_owned(), one) } else { (format!("{} cases", cases.len()), many) }
 }
 
 /// Compares two reports, measured one after the other.
@@ -173,7 +186,7 @@ pub fn compare(before: &Report, now: &Report) -> Comparison {
 pub fn compare_rounds(rounds: &[(Report, Report)]) -> Comparison {
     let matchings: Vec<Matching> = rounds.iter().map(|(before, now)| match_reports(before, now)).collect();
     let Some(first) = matchings.first() else { return Comparison::of(&Matching::default()) };
-    let mut comparison = Comparison::of(first);
+    let mut comparison = Comparison { is_in_turn: true, ..Comparison::of(first) };
     // A case counts where each round has it.
     let of_rounds = |pair: &Pair| -> Option<Vec<&Pair>> {
         let same = |other: &&Pair| other.adapter == pair.adapter && other.case == pair.case;
@@ -209,7 +222,7 @@ pub fn compare_rounds(rounds: &[(Report, Report)]) -> Comparison {
 impl Comparison {
     fn of(matching: &Matching) -> Self {
         let Matching { missing, added, unusable, warnings, .. } = matching.clone();
-        Self { cases: vec![], wholes: vec![], missing, added, unusable, warnings }
+        Self { cases: vec![], wholes: vec![], missing, added, unusable, warnings, is_in_turn: false }
     }
 
     fn sort(&mut self) {

@@ -89,6 +89,8 @@ fn main() {
         ("errors_are_in_colour_where_that_is_asked_for", output::colour),
         ("quiet_leaves_out_remarks_and_keeps_results", output::quiet),
         #[cfg(unix)]
+        ("bench_compare_runs_two_programs_in_turn", bench_compare_run),
+        #[cfg(unix)]
         ("ctrl_c_ends_training_after_the_step_and_keeps_what_was_trained", stops::ctrl_c),
     ];
     let mut trials: Vec<Trial> =
@@ -615,7 +617,43 @@ fn bench(home: &Home, device: &str) -> Result<(), Failed> {
         .prints(&["1 of 2 cases have changed", "slower"])?
         .says(&["slower by more than 10 %"])?;
     home.run(&compare[..4]).exits_with(0)?;
-    Ok(())
+
+    // A kernel that is missing, or whose time is 0, is no success.
+    timing(&mut report, 0, 0.0);
+    if let Some(kernels) = report["adapters"][0]["kernels"].as_array_mut() {
+        kernels.pop();
+    }
+    report["adapters"][0]["adapter"]["driver_version"] = "another".into();
+    fs::write(home.path("b.json"), report.to_string())?;
+    home.run(&compare)
+        .exits_with(1)?
+        .prints(&["1 missing in the second result", "dense_forward:batch=3", "1 not compared"])?
+        .says(&["1 case is missing", "the drivers differ"])
+        .map(|_| ())
+}
+
+/// The other program is a script that hands out results, so that the test does not depend on how quiet the machine is.
+#[cfg(unix)]
+fn bench_compare_run(home: &Home) -> Result<(), Failed> {
+    use std::os::unix::fs::PermissionsExt;
+    let ops = ["relu_forward:length=65", "--samples", "1"];
+    let own = home.run(&[&["bench", "--json", "own.json"], &ops[..]].concat());
+    if own.code == Some(2) && own.stderr.contains("there is no GPU") {
+        return Ok(());
+    }
+    own.exits_with(0)?;
+    let mut report = home.json("own.json")?;
+    report["adapters"][0]["kernels"][0]["timing"]["median_seconds"] = 1e3.into();
+    fs::write(home.path("other.json"), report.to_string())?;
+    let script = home.path("other");
+    fs::write(&script, "#!/bin/sh\nfor result; do :; done\ncp other.json \"$result\"\n")?;
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
+    let compare = ["bench", "compare", "--run", "./other", "--rounds", "3", "--"];
+    let run = home.run(&[&compare[..], &ops].concat());
+    run.exits_with(0)?.prints(&["3 rounds", "faster", "1 of 1 cases have changed"])?.says(&["round 3 of 3: this"])?;
+    home.run(&[&["bench", "compare", "--run", "./nothing", "--"], &ops[..]].concat())
+        .is_refused(&["cannot start ./nothing"])?;
+    home.run(&["bench", "compare", "own.json"]).is_refused(&["<NOW>"])
 }
 
 fn tune(home: &Home, device: &str) -> Result<(), Failed> {
