@@ -54,16 +54,20 @@ impl Prediction {
 }
 
 pub(super) async fn run(args: PredictArgs) -> Result<Verdict> {
+    ensure_no_picture(args.json.as_ref())?;
     let saved = weights::load(&model_file(&args.model))?;
     let names = pictures(&args.images)?;
     let mut usable = Vec::new();
+    let bar = terminal::bar(names.len(), "{wide_bar} {pos}/{len} pictures  {left}");
     for name in &names {
+        bar.inc(1);
         match load(name) {
             Ok(prepared) => usable.push((name.display().to_string(), prepared)),
             Err(error) if names.len() == 1 => return Err(error),
             Err(error) => terminal::error(&format!("{error:#}")),
         }
     }
+    bar.finish_and_clear();
     ensure!(!usable.is_empty(), "none of the {} pictures can be used", names.len());
     let device = open_device(&args.device.device).await?;
     let pixels: Vec<u8> = usable.iter().flat_map(|(_, prepared)| prepared.pixels).collect();
@@ -88,6 +92,23 @@ pub(super) async fn run(args: PredictArgs) -> Result<Verdict> {
     Ok(Verdict::Passed)
 }
 
+/// Refuses to write JSON over a picture, as in `predict run --json a.png b.png`.
+fn ensure_no_picture(json: Option<&Destination>) -> Result<()> {
+    if let Some(Destination::File(path)) = json {
+        let name = path.display();
+        ensure!(
+            !has_picture_ending(path),
+            "--json {name} would write the results into a picture's file; for standard output give `--json -`"
+        );
+    }
+    Ok(())
+}
+
+fn has_picture_ending(path: &Path) -> bool {
+    let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+    ending.is_some_and(|ending| ENDINGS.contains(&&*ending))
+}
+
 /// The pictures that are meant: files as they are, folders by the pictures in them.
 fn pictures(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut pictures = Vec::new();
@@ -101,8 +122,7 @@ fn pictures(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
         let mut inside = Vec::new();
         for entry in entries {
             let path = entry.with_context(|| format!("cannot read the folder {name}"))?.path();
-            let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
-            if ending.is_some_and(|ending| ENDINGS.contains(&&*ending)) {
+            if has_picture_ending(&path) {
                 inside.push(path);
             }
         }
@@ -145,18 +165,19 @@ fn print_one(prediction: &Prediction) {
     }
 }
 
+/// A line for each picture: the two most probable digits.
 fn print_several(predictions: &[Prediction]) {
-    let digits: Vec<String> = (0..CLASSES).map(|digit| format!("{digit} %")).collect();
-    let header: Vec<&str> =
-        ["image", "digit"].into_iter().chain(digits.iter().map(String::as_str)).chain(["remark"]).collect();
-    let mut table = table(&header, 1);
-    if let Some(column) = table.column_mut(header.len() - 1) {
-        column.set_cell_alignment(comfy_table::CellAlignment::Left);
-    }
-    for Prediction { image, digit, probabilities, remark, .. } in predictions {
-        let shares = probabilities.iter().map(|&probability| percent(f64::from(probability)));
-        let known = [one_line(image), digit.to_string()].into_iter();
-        table.add_row(known.chain(shares).chain([remark.clone().unwrap_or_default()]));
+    let mut table = table(&["image", "digit", "%", "next", "%"], 1);
+    for Prediction { image, digit, probabilities, .. } in predictions {
+        let others = (0..CLASSES).filter(|other| other != digit);
+        let next = others.max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b])).unwrap_or_default();
+        let share = |digit: usize| percent(f64::from(probabilities[digit]));
+        table.add_row([one_line(image), digit.to_string(), share(*digit), next.to_string(), share(next)]);
     }
     print_table(&table);
+    for Prediction { image, remark, .. } in predictions {
+        if let Some(remark) = remark {
+            out!("note: {}: {remark}", one_line(image));
+        }
+    }
 }

@@ -26,7 +26,7 @@ use crate::run_folder::RunRecord;
 const DRAW_STREAM: u64 = 2 << 32;
 
 /// The most letters of a setting's name, which is the name of a folder and stands in a table.
-const LONGEST_NAME: usize = 40;
+const LONGEST_NAME: usize = 36;
 
 /// What the runs of a row of the table have in common.
 #[derive(Clone, Debug)]

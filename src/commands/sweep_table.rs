@@ -43,16 +43,11 @@ pub(super) fn print(mut rows: Vec<Row>, failures: &[(String, String)]) {
         let ((a_whole, a_score), (b_whole, b_score)) = (a.rank(), b.rank());
         b_whole.cmp(&a_whole).then(b_score.total_cmp(&a_score))
     });
-    let mut table = table(&["setting", "runs", "validation %", "±", "test %", "±", "seconds"], 1);
+    let mut table = table(&["setting", "runs", "validation %", "test %", "seconds"], 1);
     for row in &rows {
-        let mean = |of: Option<(f64, Option<f64>)>| of.map_or_else(|| "-".to_owned(), |(mean, _)| percent(mean));
-        let interval =
-            |of: Option<(f64, Option<f64>)>| of.and_then(|(_, half)| half).map_or_else(|| "-".to_owned(), percent);
         let runs = if row.runs == row.seeds { row.runs.to_string() } else { format!("{} of {}", row.runs, row.seeds) };
         let seconds = if row.runs == 0 { "-".to_owned() } else { format!("{:.1}", row.seconds) };
-        let (validation, test) = (row.validation, row.test);
-        let cells = [mean(validation), interval(validation), mean(test), interval(test), seconds];
-        table.add_row([row.name.clone(), runs].into_iter().chain(cells));
+        table.add_row([row.name.clone(), runs, with_interval(row.validation), with_interval(row.test), seconds]);
     }
     print_table(&table);
     if !failures.is_empty() {
@@ -63,6 +58,15 @@ pub(super) fn print(mut rows: Vec<Row>, failures: &[(String, String)]) {
     }
     if let Some(best) = rows.first().filter(|row| row.runs > 0) {
         out!("\nchosen by validation accuracy: {}", best.name);
+    }
+}
+
+/// A mean with its interval: `97.50 ± 0.32`.
+fn with_interval(mean: Option<(f64, Option<f64>)>) -> String {
+    match mean {
+        None => "-".to_owned(),
+        Some((mean, None)) => percent(mean),
+        Some((mean, Some(half))) => format!("{} ± {}", percent(mean), percent(half)),
     }
 }
 

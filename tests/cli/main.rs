@@ -452,9 +452,10 @@ fn closed_output(home: &Home) -> Result<(), Failed> {
         .command(&["train", "--device", "cpu", "--dataset", "generated", "--generated-images", "200"])
         .args(["--model", "flatten, dense 10", "--batch-size", "20", "--validation", "0", "--out", "run"])
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()?;
-    drop(child.stdout.take());
+    // As `2>&1 | head -0` closes both.
+    drop((child.stdout.take(), child.stderr.take()));
     check(child.wait()?.success(), "training ended with its reader")?;
     check(home.path("run/report.html").exists(), "no report was written")
 }
@@ -511,7 +512,7 @@ fn predict(home: &Home) -> Result<(), Failed> {
     write_picture(&home.path("dark.pgm"), 20, 240)?;
     write_picture(&home.path("light.pgm"), 250, 10)?;
     let run = home.run(&["predict", "run", "dark.pgm", "light.pgm", "--device", "cpu"]);
-    run.exits_with(0)?.prints(&["image", "digit", "9 %", "dark.pgm", "light.pgm"])?;
+    run.exits_with(0)?.prints(&["image", "digit", "next", "dark.pgm", "light.pgm"])?;
     let rows = home.run(&["predict", "run", "dark.pgm", "light.pgm", "--device", "cpu", "--json"]).json()?;
     check(rows.as_array().map_or(0, Vec::len) == 2, rows.to_string())?;
     for row in rows.as_array().into_iter().flatten() {
@@ -526,6 +527,7 @@ fn predict(home: &Home) -> Result<(), Failed> {
 fn wrong_pictures(home: &Home) -> Result<(), Failed> {
     home.train(&[]).exits_with(0)?;
     let predict = |picture: &str| home.run(&["predict", "run", picture, "--device", "cpu"]);
+    home.run(&["predict", "run", "--json", "a.png", "b.png"]).is_refused(&["--json a.png", "--json -"])?;
     predict("nowhere.png").is_refused(&["cannot read the picture nowhere.png"])?;
     fs::write(home.path("text.png"), "no picture")?;
     predict("text.png").is_refused(&["text.png", "PNG, JPEG or PGM"])?;
