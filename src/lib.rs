@@ -75,3 +75,4 @@ pub mod train;
 pub mod tune;
 pub mod verify;
 pub mod weights;
+pub mod words;

@@ -20,6 +20,7 @@ use crate::op::{MAX_ITERATIONS, Op};
 use crate::ops::Case;
 use crate::tensor::{DType, HostTensor, Shape};
 use builder::Builder;
+pub(crate) use builder::{PIXEL_DEVIATION, PIXEL_MEAN};
 
 /// An optimizer and its numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -13,23 +13,21 @@ use std::time::SystemTime;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::data::CLASSES;
+use crate::data::{CLASSES, DataRecord};
 use crate::files::write_atomically;
 use crate::gpu::AdapterInfo;
 use crate::metrics::prediction;
 use crate::model::Model;
 use crate::plan::Precision;
 use crate::tensor::HostTensor;
-use crate::weights;
-
-/// The name of a saved model in its run folder.
-pub const MODEL_FILE: &str = "model.safetensors";
+use crate::weights::{self, MODEL_FILE, Origin};
+use crate::words::Word;
 
 /// What is needed to repeat a run, and its result.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunRecord {
-    /// The words of the command.
-    pub command: Vec<String>,
+    /// The command that repeats the run: every option with its value, defaults filled in, but for the run's folder.
+    pub command: Vec<Word>,
     /// Version of gpu-digits.
     pub version: String,
     /// The commit it was built from, where it was built from one.
@@ -57,6 +55,23 @@ pub struct RunRecord {
     pub result: Option<RunResult>,
 }
 
+impl RunRecord {
+    /// The record of a run, from its folder; none where there is no `run.json`.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn load(folder: &Path) -> Result<Option<Self>> {
+        let path = folder.join("run.json");
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+        };
+        let record = crate::json::parse(&text);
+        record.map(Some).with_context(|| format!("{} is damaged; remove it, or train again", path.display()))
+    }
+}
+
 /// The settings of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
@@ -75,25 +90,10 @@ pub struct Settings {
     pub schedule: String,
     /// Whether each epoch has an order of its own.
     pub shuffle: bool,
-    /// Images held out.
+    /// Training images held out for validation: drawn with the seed, from each class in proportion.
     pub validation: usize,
     /// SHA-256 of the initial weights.
     pub initial_weights_sha256: String,
-}
-
-/// The data of a run.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct DataRecord {
-    /// `MNIST`, `generated digits` or the folder.
-    pub name: String,
-    /// The folder, or the generator's seed.
-    pub origin: String,
-    /// SHA-256 of the four unpacked files one after the other.
-    pub sha256: String,
-    /// Training images, with those held out.
-    pub train_images: usize,
-    /// Test images.
-    pub test_images: usize,
 }
 
 /// What came of a run.
@@ -364,9 +364,9 @@ impl RunFolder {
     ///
     /// # Errors
     /// Where it cannot be written.
-    pub fn save_model(&self, model: &Model, parameters: &[HostTensor], seed: u64) -> Result<PathBuf> {
+    pub fn save_model(&self, model: &Model, parameters: &[HostTensor], record: &RunRecord) -> Result<PathBuf> {
         let path = self.path.join(MODEL_FILE);
-        weights::save(&path, model, parameters, seed)?;
+        weights::save(&path, model, parameters, Origin { seed: record.seed, data: Some(&record.data) })?;
         Ok(path)
     }
 }

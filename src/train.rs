@@ -43,6 +43,9 @@ pub struct TrainConfig {
 }
 
 impl TrainConfig {
+    /// Training images of MNIST, which [`Self::DEFAULT`] is made for.
+    pub const MNIST_IMAGES: usize = 60_000;
+
     /// What `gpu-digits train` does without options: the default model reaches 99.1 % of MNIST's test images with it.
     pub const DEFAULT: Self = Self {
         epochs: 5,
@@ -59,6 +62,28 @@ impl TrainConfig {
 }
 
 impl TrainConfig {
+    /// [`Self::DEFAULT`] as it suits a training set of so many images: a twelfth of them is held out, and small sets have
+    /// smaller batches.
+    pub fn for_images(images: usize) -> Self {
+        Self::holding_out(images / 12, images)
+    }
+
+    /// The same with another number of images held out.
+    ///
+    /// A batch is a sixteenth of what is trained on, lest an epoch have too few steps to learn anything. The learning rate
+    /// goes with the root of the batch, as the noise of a gradient does (Krizhevsky, "One weird trick", 2014).
+    pub fn holding_out(validation: usize, images: usize) -> Self {
+        const SMALLEST_BATCH: usize = 8;
+        let trained_on = images.saturating_sub(validation).max(1);
+        let sixteenth = 1 << (trained_on / 16).max(1).ilog2();
+        let batch = sixteenth.clamp(SMALLEST_BATCH, Self::DEFAULT.batch).min(trained_on);
+        let rate = Self::DEFAULT.rate * (batch as f64 / Self::DEFAULT.batch as f64).sqrt();
+        // To two digits, as people write rates.
+        let scale = 10f64.powi(1 - rate.log10().floor() as i32);
+        let rate = (rate * scale).round() / scale;
+        Self { validation, batch, rate, ..Self::DEFAULT }
+    }
+
     /// Whether training on a device takes fused ops, which half precision needs.
     pub fn fuses(&self, device: &Device) -> bool {
         self.fuse.unwrap_or_else(|| device.prefers_fused() || self.precision == Precision::F16)
@@ -352,4 +377,23 @@ pub(crate) fn write_order(executor: &mut dyn Executor, order: &[u32], step: usiz
     words.resize(executor.plan().tensor(place).shape.len(), NO_SAMPLE);
     executor.write(place, &words);
     executor.write(clock, &[step as u32, 0, seed as u32 ^ (seed >> 32) as u32]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TrainConfig;
+
+    #[test]
+    fn defaults_suit_the_size_of_the_set() {
+        let defaults = |images| {
+            let TrainConfig { validation, batch, rate, .. } = TrainConfig::for_images(images);
+            (validation, batch, rate)
+        };
+        assert_eq!(defaults(60_000), (5_000, 128, 0.01));
+        assert_eq!(defaults(12_000), (1_000, 128, 0.01));
+        assert_eq!(defaults(1_000), (83, 32, 0.005));
+        assert_eq!(defaults(160), (13, 8, 0.0025));
+        assert_eq!(defaults(1), (0, 1, 0.00088));
+        assert_eq!(TrainConfig::holding_out(155, 160).batch, 5, "never more than is trained on");
+    }
 }

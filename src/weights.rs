@@ -2,15 +2,20 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use sha2::{Digest, Sha256};
 
+use crate::data::{CLASSES, DataRecord};
 use crate::files::{hex, write_atomically};
 use crate::model::Model;
+use crate::plan::{PIXEL_DEVIATION, PIXEL_MEAN};
 use crate::tensor::HostTensor;
+
+/// The name of a saved model in its run folder.
+pub const MODEL_FILE: &str = "model.safetensors";
 
 /// A model and its parameters, in the order of [`Model::parameters`].
 pub struct SavedModel {
@@ -20,19 +25,42 @@ pub struct SavedModel {
     pub parameters: Vec<HostTensor>,
     /// The seed that it was trained with, where the file says.
     pub seed: Option<String>,
+    /// The data that it was trained on, where the file says.
+    pub data: Option<DataRecord>,
 }
 
-/// Saves a model. The metadata holds `model` (the text form), `seed`, `version` and `format` (`pt`, as PyTorch's own).
+/// What a model was trained with.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    /// The seed.
+    pub seed: u64,
+    /// The data, where they are known.
+    pub data: Option<&'a DataRecord>,
+}
+
+/// Saves a model. The metadata explain the file, so that others can use it: `model` (the text form), `input`,
+/// `normalization`, `classes`, `seed`, `data`, `version` and `format` (`pt`, as PyTorch's own). `docs/MODEL_FILE.md` says
+/// how to read them.
 ///
 /// # Errors
 /// Where the file cannot be written; an older one is then left as it was.
-pub fn save(path: &Path, model: &Model, parameters: &[HostTensor], seed: u64) -> Result<()> {
-    let metadata = HashMap::from([
-        ("model".to_owned(), model.to_string()),
-        ("seed".to_owned(), seed.to_string()),
-        ("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-        ("format".to_owned(), "pt".to_owned()),
+pub fn save(path: &Path, model: &Model, parameters: &[HostTensor], origin: Origin) -> Result<()> {
+    let classes: Vec<String> = (0..CLASSES).map(|class| class.to_string()).collect();
+    let mut metadata = HashMap::from([
+        ("model", model.to_string()),
+        ("input", "[n, 1, 28, 28], bytes x from 0 (background) to 255 (ink)".to_owned()),
+        ("normalization", format!("(x / 255 - {PIXEL_MEAN}) / {PIXEL_DEVIATION}")),
+        ("classes", classes.join(",")),
+        ("seed", origin.seed.to_string()),
+        ("version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("format", "pt".to_owned()),
     ]);
+    if let Some(data) = origin.data {
+        // The path is of no use elsewhere, where this file may go.
+        let data = DataRecord { folder: None, ..data.clone() };
+        metadata.insert("data", serde_json::to_string(&data)?);
+    }
+    let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     let mut views = Vec::new();
     for ((name, shape), tensor) in model.parameters().into_iter().zip(parameters) {
         let bytes = bytemuck::cast_slice(tensor.words());
@@ -42,29 +70,54 @@ pub fn save(path: &Path, model: &Model, parameters: &[HostTensor], seed: u64) ->
     write_atomically(path, &bytes)
 }
 
-/// Loads a model that was saved with its text form.
+/// The file of a saved model, which may be named by its run folder.
+///
+/// # Errors
+/// Where a folder holds no model.
+pub fn model_file(path: &Path) -> Result<PathBuf> {
+    if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    let file = path.join(MODEL_FILE);
+    ensure!(file.exists(), "the folder {} holds no {MODEL_FILE}; give that of a run that has ended", path.display());
+    Ok(file)
+}
+
+fn read(path: &Path) -> Result<(PathBuf, Vec<u8>)> {
+    let path = model_file(path)?;
+    let bytes = fs::read(&path).with_context(|| format!("cannot read the model {}", path.display()))?;
+    Ok((path, bytes))
+}
+
+/// Loads a model that was saved with its text form, from its file or its run folder.
 ///
 /// # Errors
 /// Where the file cannot be read, is no safetensors file, does not say what model it holds, or lacks a tensor.
 pub fn load(path: &Path) -> Result<SavedModel> {
-    let bytes = fs::read(path).with_context(|| format!("cannot read the model {}", path.display()))?;
-    let (_, header) = SafeTensors::read_metadata(&bytes).with_context(|| not_safetensors(path))?;
+    let (path, bytes) = &read(path)?;
+    let (_, header) = SafeTensors::read_metadata(bytes).with_context(|| not_safetensors(path))?;
     let metadata = header.metadata().clone().unwrap_or_default();
     let text = metadata.get("model").with_context(|| {
-        format!("{} does not say in its metadata what model it holds; was it saved by gpu-digits?", path.display())
+        format!(
+            "{} does not say in its metadata what model it holds, as files of gpu-digits do; for `train --init`, say it \
+             with --model",
+            path.display()
+        )
     })?;
     let model: Model = text.parse().with_context(|| format!("{} holds a model that cannot be", path.display()))?;
-    let parameters = parameters_of(&bytes, &model, path)?;
-    Ok(SavedModel { model, parameters, seed: metadata.get("seed").cloned() })
+    let parameters = parameters_of(bytes, &model, path)?;
+    // What another program wrote there is no record of ours.
+    let data = metadata.get("data").and_then(|data| serde_json::from_str(data).ok());
+    Ok(SavedModel { model, parameters, seed: metadata.get("seed").cloned(), data })
 }
 
-/// Loads the parameters of a model from a safetensors file of any origin, such as PyTorch.
+/// Loads the parameters of a model from a run folder, or from a safetensors file of any origin, such as PyTorch.
 ///
 /// # Errors
 /// Where the file cannot be read, or its tensors are not those of the model.
 pub fn load_parameters(path: &Path, model: &Model) -> Result<Vec<HostTensor>> {
-    let bytes = fs::read(path).with_context(|| format!("cannot read the weights {}", path.display()))?;
-    parameters_of(&bytes, model, path)
+    let (path, bytes) = &read(path)?;
+    parameters_of(bytes, model, path)
 }
 
 fn parameters_of(bytes: &[u8], model: &Model, path: &Path) -> Result<Vec<HostTensor>> {
@@ -122,11 +175,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.safetensors");
         let parameters = model().initial_parameters(5);
-        save(&path, &model(), &parameters, 5).unwrap();
+        let data = DataRecord {
+            name: "MNIST".to_owned(),
+            origin: "here".to_owned(),
+            sha256: "00".to_owned(),
+            train_images: 3,
+            test_images: 2,
+            folder: None,
+        };
+        save(&path, &model(), &parameters, Origin { seed: 5, data: Some(&data) }).unwrap();
         let loaded = load(&path).unwrap();
         assert_eq!(loaded.model.to_string(), model().to_string());
         assert_eq!(loaded.parameters, parameters);
-        assert_eq!(loaded.seed.as_deref(), Some("5"));
+        assert_eq!((loaded.seed.as_deref(), loaded.data), (Some("5"), Some(data)));
+        assert_eq!(load(folder.path()).unwrap().parameters, parameters, "the folder stands for its model");
         assert_eq!(hash(&loaded.parameters), hash(&parameters));
     }
 
@@ -134,12 +196,37 @@ mod tests {
     fn weights_of_another_model_are_refused_with_names_and_shapes() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.safetensors");
-        save(&path, &model(), &model().initial_parameters(0), 0).unwrap();
+        save(&path, &model(), &model().initial_parameters(0), Origin { seed: 0, data: None }).unwrap();
         let other: Model = "conv 3x3, relu, pool 2, flatten, dense 10".parse().unwrap();
         let error = format!("{:#}", load_parameters(&path, &other).unwrap_err());
         assert!(error.contains("conv1.weight") && error.contains("[2, 1, 3, 3]") && error.contains("[3, 1, 3, 3]"));
         let other: Model = "flatten, dense 10".parse().unwrap();
         assert!(format!("{:#}", load_parameters(&path, &other).unwrap_err()).contains("`conv1."));
+    }
+
+    #[test]
+    fn the_file_explains_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(MODEL_FILE);
+        save(&path, &model(), &model().initial_parameters(0), Origin { seed: 3, data: None }).unwrap();
+        let bytes = fs::read(&path).unwrap();
+        let metadata = SafeTensors::read_metadata(&bytes).unwrap().1.metadata().clone().unwrap();
+        for (key, value) in [
+            ("model", "conv 2x3, relu, pool 2, flatten, dense 10"),
+            ("normalization", "(x / 255 - 0.1307) / 0.3081"),
+            ("classes", "0,1,2,3,4,5,6,7,8,9"),
+            ("version", env!("CARGO_PKG_VERSION")),
+            ("seed", "3"),
+        ] {
+            assert_eq!(metadata[key], value, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_folder_without_a_model_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = format!("{:#}", load(folder.path()).err().unwrap());
+        assert!(error.contains("holds no model.safetensors"), "{error}");
     }
 
     #[test]

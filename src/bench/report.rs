@@ -13,6 +13,7 @@ use super::steps::StepTiming;
 use crate::gpu::AdapterInfo;
 use crate::json;
 use crate::run_folder::now;
+use crate::words::Word;
 
 /// Version of the schema.
 pub const SCHEMA: u32 = 1;
@@ -33,7 +34,7 @@ pub struct Report {
     /// Operating system and processor architecture.
     pub platform: String,
     /// The words of the command.
-    pub command: Vec<String>,
+    pub command: Vec<Word>,
     /// What was measured on each adapter.
     pub adapters: Vec<AdapterReport>,
 }
@@ -100,7 +101,7 @@ impl Report {
             wgpu: env!("GPU_DIGITS_WGPU").to_owned(),
             date: now(),
             platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-            command: std::env::args().collect(),
+            command: std::env::args_os().map(Word::from).collect(),
             adapters: vec![],
         }
     }

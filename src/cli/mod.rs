@@ -115,12 +115,12 @@ pub struct DataArgs {
     /// Folder of four IDX files, gzipped or not [default: $GPU_DIGITS_DATA, else the cache folder, else a download]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Which digits
-    #[arg(long, value_enum, default_value_t = Choice::Auto)]
-    pub dataset: Choice,
-    /// Training images to generate, where digits are generated; a sixth as many test images
-    #[arg(long, value_name = "N", default_value_t = 12_000, value_parser = positive())]
-    pub generated_images: usize,
+    /// Which digits [default: auto, in `eval` those that the model was trained on]
+    #[arg(long, value_enum)]
+    pub dataset: Option<Choice>,
+    /// Training images to generate, where digits are generated; a sixth as many test images [default: 12000]
+    #[arg(long, value_name = "N", value_parser = positive())]
+    pub generated_images: Option<usize>,
 }
 
 /// The optimizers by name.
@@ -148,9 +148,10 @@ pub enum Switch {
 /// `gpu-digits train`.
 #[derive(Args, Clone, Debug)]
 pub struct TrainArgs {
-    /// convnet, lenet5, speedrun, mlp, or layers: "conv 32x3, relu, pool 2, flatten, dense 10"
-    #[arg(long, default_value = "convnet")]
-    pub model: String,
+    /// convnet, lenet5, speedrun, mlp, or layers: "conv 32x3, relu, pool 2, flatten, dense 10" [default: that of --init,
+    /// else convnet]
+    #[arg(long)]
+    pub model: Option<String>,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub device: DeviceArgs,
@@ -160,13 +161,14 @@ pub struct TrainArgs {
     /// Passes over the training images
     #[arg(long, value_name = "N", default_value_t = DEFAULT.epochs, value_parser = positive())]
     pub epochs: usize,
-    /// Images of a step; those that do not fill an epoch's last batch come first in the next epoch
-    #[arg(long, value_name = "N", default_value_t = DEFAULT.batch, value_parser = positive())]
-    pub batch_size: usize,
+    /// Images of a step; those that do not fill an epoch's last batch come first in the next epoch [default: 128, fewer for
+    /// small sets]
+    #[arg(long, value_name = "N", value_parser = positive())]
+    pub batch_size: Option<usize>,
     /// Optimizer
     #[arg(long, value_enum, default_value_t = OptimizerName::Adam)]
     pub optimizer: OptimizerName,
-    /// Highest learning rate [default: 0.01 with adam and adamw, 0.05 with sgd and nesterov]
+    /// Highest learning rate [default: 0.01 with adam and adamw, 0.05 with sgd and nesterov, less for small sets]
     #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = positive_number)]
     pub lr: Option<f64>,
     /// Momentum of sgd and nesterov [default: 0.9]
@@ -184,9 +186,9 @@ pub struct TrainArgs {
     /// Shuffle the training images before each epoch
     #[arg(long, value_enum, default_value_t = Switch::On)]
     pub shuffle: Switch,
-    /// Training images to hold out for validation, drawn at random from each class
-    #[arg(long, value_name = "N", default_value_t = DEFAULT.validation)]
-    pub validation: usize,
+    /// Training images to hold out for validation, drawn at random from each class [default: a twelfth]
+    #[arg(long, value_name = "N")]
+    pub validation: Option<usize>,
     /// Fuse conv, ReLU and pooling into one kernel where possible [default: on with a GPU, off with the CPU]
     #[arg(long, value_enum)]
     pub fuse: Option<Switch>,
@@ -196,8 +198,8 @@ pub struct TrainArgs {
     /// Which kernel of each op to use
     #[arg(long, value_enum, default_value_t = TuneChoice::Auto)]
     pub tune: TuneChoice,
-    /// Start from these weights
-    #[arg(long, value_name = "FILE.safetensors")]
+    /// Start from the weights of a run folder or a safetensors file
+    #[arg(long, value_name = "RUN")]
     pub init: Option<PathBuf>,
     /// Folder for the run [default: runs/ and the time]
     #[arg(long, value_name = "DIR")]
@@ -261,8 +263,8 @@ pub struct SweepArgs {
     /// Highest learning rates, separated by commas [default: that of each optimizer]
     #[arg(long, value_name = "RATE,...", value_delimiter = ',', value_parser = positive_number)]
     pub lr: Vec<f64>,
-    /// Images of a step, separated by commas
-    #[arg(long, value_name = "N,...", value_delimiter = ',', default_values_t = [DEFAULT.batch], value_parser = positive())]
+    /// Images of a step, separated by commas [default: 128, fewer for small sets]
+    #[arg(long, value_name = "N,...", value_delimiter = ',', value_parser = positive())]
     pub batch_size: Vec<usize>,
     /// Optimizers, separated by commas
     #[arg(long, value_enum, value_name = "NAME,...", value_delimiter = ',', default_values_t = [OptimizerName::Adam])]
@@ -276,9 +278,9 @@ pub struct SweepArgs {
     /// Passes over the training images
     #[arg(long, value_name = "N", default_value_t = DEFAULT.epochs, value_parser = positive())]
     pub epochs: usize,
-    /// Training images to hold out for validation, by which settings are chosen
-    #[arg(long, value_name = "N", default_value_t = DEFAULT.validation, value_parser = positive())]
-    pub validation: usize,
+    /// Training images to hold out for validation, by which settings are chosen [default: a twelfth]
+    #[arg(long, value_name = "N", value_parser = positive())]
+    pub validation: Option<usize>,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub device: DeviceArgs,

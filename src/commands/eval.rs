@@ -1,42 +1,102 @@
 //! `gpu-digits eval`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use serde::Serialize;
 
-use super::{Verdict, load_data, open_device, percent, print_table, scoring, table, thousands};
-use crate::cli::EvalArgs;
-use crate::data::CLASSES;
+use super::{Verdict, load_data, open_device, percent, print_table, say, say_data, scoring, table, thousands};
+use crate::cli::{DataArgs, EvalArgs};
+use crate::data::{CLASSES, Choice, DataRecord, Dataset, Folders, Request};
 use crate::files::Destination;
 use crate::inference::probabilities;
 use crate::metrics::Evaluation;
-use crate::weights;
+use crate::run_folder::RunRecord;
+use crate::weights::{self, MODEL_FILE, SavedModel};
 
-/// The file of a saved model, which may be named by its run folder.
-pub(super) fn model_file(path: &Path) -> PathBuf {
-    if path.is_dir() { path.join(crate::run_folder::MODEL_FILE) } else { path.to_owned() }
+/// What is printed as JSON.
+#[derive(Serialize)]
+struct Scored<'a> {
+    data: ScoredData,
+    #[serde(flatten)]
+    evaluation: &'a Evaluation,
+}
+
+/// The data that a model is scored on.
+#[derive(Serialize)]
+struct ScoredData {
+    name: String,
+    origin: String,
+    sha256: String,
+    images: usize,
+    /// Whether the model was trained on the same data set; none where it does not say on which.
+    is_that_of_training: Option<bool>,
 }
 
 pub(super) async fn run(args: EvalArgs) -> Result<Verdict> {
-    let saved = weights::load(&model_file(&args.model))?;
+    let saved = weights::load(&args.model)?;
+    let trained_on = trained_on(&args.model, &saved)?;
+    let dataset = data(&args.data, trained_on.as_ref())?;
     let device = open_device(&args.device.device).await?;
-    let dataset = load_data(&args.data)?;
     let spinner = scoring(dataset.test.len());
     let probabilities = probabilities(&device, &saved.model, &saved.parameters, &dataset.test.images).await?;
     drop(spinner);
     let evaluation = Evaluation::new(&probabilities, &dataset.test.labels);
     if let Some(output) = &args.json {
-        output.write_json(&evaluation)?;
+        let data = ScoredData {
+            name: dataset.name.clone(),
+            origin: dataset.origin,
+            is_that_of_training: trained_on.map(|data| data.sha256 == dataset.sha256),
+            sha256: dataset.sha256,
+            images: dataset.test.len(),
+        };
+        output.write_json(&Scored { data, evaluation: &evaluation })?;
     }
     if args.json != Some(Destination::StandardOutput) {
-        print(&evaluation);
+        print(&evaluation, &dataset.name);
     }
     Ok(Verdict::Passed)
 }
 
-fn print(evaluation: &Evaluation) {
+/// The data that a model was trained on: as its run's record says, else as its file does.
+fn trained_on(path: &Path, saved: &SavedModel) -> Result<Option<DataRecord>> {
+    let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
+    let is_of_a_run = path.is_dir() || path.file_name().is_some_and(|name| name == MODEL_FILE);
+    let record = if is_of_a_run { RunRecord::load(folder)? } else { None };
+    Ok(record.map(|record| record.data).or_else(|| saved.data.clone()))
+}
+
+/// The data that the arguments name, else those that the model was trained on: never others in their place.
+fn data(args: &DataArgs, trained_on: Option<&DataRecord>) -> Result<Dataset> {
+    let dataset = match (args.dataset, args.generated_images) {
+        (None, Some(_)) if args.data.is_none() => Some(Choice::Generated),
+        (dataset, _) => dataset,
+    };
+    let args = &DataArgs { dataset, ..args.clone() };
+    let Some(trained_on) = trained_on else {
+        return load_data(&DataArgs { dataset: dataset.or(Some(Choice::Mnist)), ..args.clone() });
+    };
+    if args.data.is_none() && dataset.is_none() {
+        let request = Request::new(Folders::from_environment(None));
+        let dataset = trained_on.load(&request, &mut say).context(
+            "cannot score the model on the data that it was trained on; to score it on others, name them with --data or \
+             --dataset",
+        )?;
+        say_data(&dataset);
+        return Ok(dataset);
+    }
+    let dataset = load_data(args)?;
+    if dataset.sha256 == trained_on.sha256 {
+        note!("  note: the same data as the model was trained on");
+    } else {
+        warning!("WARNING: other data than the model was trained on, which were {}", trained_on.title());
+    }
+    Ok(dataset)
+}
+
+fn print(evaluation: &Evaluation, data: &str) {
     let Evaluation { images, accuracy, loss, .. } = evaluation;
-    out!("accuracy {} % of {} images, loss {loss:.4}\n", percent(*accuracy), thousands(*images));
+    out!("accuracy {} % of {} images ({data}), loss {loss:.4}\n", percent(*accuracy), thousands(*images));
     let mut scores = table(&["digit", "precision %", "recall %", "F1 %", "images"], 0);
     for score in &evaluation.classes {
         scores.add_row([

@@ -6,6 +6,7 @@ mod epoch_bar;
 mod eval;
 mod plan;
 mod predict;
+mod repeat;
 mod report;
 mod session;
 mod shell;
@@ -137,20 +138,31 @@ async fn open_device(choice: &DeviceChoice) -> Result<Device> {
 
 /// Loads the data and says on stderr what it is.
 fn load_data(args: &DataArgs) -> Result<Dataset> {
+    let choice = args.dataset.unwrap_or_default();
     ensure!(
-        args.dataset != data::Choice::Generated || args.data.is_none(),
+        choice != data::Choice::Generated || args.data.is_none(),
         "--data names a folder of digits and --dataset generated needs none; give one of them"
     );
+    let generated_train = args.generated_images.unwrap_or(12_000);
     let request = data::Request {
-        choice: args.dataset,
-        generated_train: args.generated_images,
-        generated_test: args.generated_images.div_ceil(6),
+        choice,
+        generated_train,
+        generated_test: generated_train.div_ceil(6),
         ..data::Request::new(Folders::from_environment(args.data.clone()))
     };
-    let dataset = data::load(&request, &mut |line| note!("{line}"))?;
+    let dataset = data::load(&request, &mut say)?;
+    say_data(&dataset);
+    Ok(dataset)
+}
+
+/// Says what loading data has to say; `--quiet` leaves out all but warnings.
+fn say(line: &str) {
+    if line.starts_with("WARNING") { warning!("{line}") } else { note!("{line}") }
+}
+
+fn say_data(dataset: &Dataset) {
     let (train, test) = (thousands(dataset.train.len()), thousands(dataset.test.len()));
     note!("data: {} ({}), {train} training and {test} test images", dataset.name, dataset.origin);
-    Ok(dataset)
 }
 
 /// Says on stderr where fused ops were asked for and the model does not allow them.

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
 
-use super::eval::model_file;
 use super::{Verdict, open_device, percent, print_table, table};
 use crate::cli::PredictArgs;
 use crate::data::{CLASSES, IMAGE_BYTES, IMAGE_SIDE};
@@ -55,7 +54,7 @@ impl Prediction {
 
 pub(super) async fn run(args: PredictArgs) -> Result<Verdict> {
     ensure_no_picture(args.json.as_ref())?;
-    let saved = weights::load(&model_file(&args.model))?;
+    let saved = weights::load(&args.model)?;
     let names = pictures(&args.images)?;
     let mut usable = Vec::new();
     let bar = terminal::bar(names.len(), "{wide_bar} {pos}/{len} pictures  {left}");

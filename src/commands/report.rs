@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use super::Verdict;
 use crate::cli::{PictureFormat, ReportArgs};
 use crate::files::{Destination, write_atomically};
-use crate::report::{RunReport, compare, figures, page};
+use crate::report::{RunReport, compare, different_data, figures, page};
 
 /// The name of a run's page in its folder.
 pub(super) const PAGE_FILE: &str = "report.html";
@@ -29,6 +29,9 @@ pub(super) fn run(args: &ReportArgs) -> Result<Verdict> {
             write_plots(&folder.join("plots"), report, format)?;
             out!("wrote {}", folder.join("plots").display());
         }
+    }
+    if let Some(warning) = different_data(&runs) {
+        warning!("WARNING: {warning}");
     }
     if runs.len() > 1 {
         let page = args.comparison.clone().unwrap_or(Destination::File("comparison.html".into()));

@@ -5,12 +5,13 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use clap::{Parser as _, ValueEnum};
+use clap::Parser as _;
 use sha2::{Digest as _, Sha256};
 
+use super::repeat::name_of;
 use super::session::Session;
 use super::sweep_table::Row;
 use super::train::{record_of, train};
@@ -35,15 +36,19 @@ struct Setting {
     optimizer: OptimizerName,
     /// None for the optimizer's default.
     rate: Option<f64>,
-    batch: usize,
+    /// None for what suits the data.
+    batch: Option<usize>,
 }
 
 impl Setting {
     /// The options of `train`.
     fn words(&self) -> Vec<String> {
-        let (optimizer, batch) = (name_of(self.optimizer), self.batch.to_string());
-        let mut words = vec!["--model", &self.model, "--optimizer", &optimizer, "--batch-size", &batch];
-        let rate = self.rate.map(|rate| rate.to_string());
+        let optimizer = name_of(self.optimizer);
+        let mut words = vec!["--model", &self.model, "--optimizer", &optimizer];
+        let (batch, rate) = (self.batch.map(|batch| batch.to_string()), self.rate.map(|rate| rate.to_string()));
+        if let Some(batch) = &batch {
+            words.extend(["--batch-size", batch]);
+        }
         if let Some(rate) = &rate {
             words.extend(["--lr", rate]);
         }
@@ -72,7 +77,6 @@ struct Member {
     setting: usize,
     name: String,
     folder: PathBuf,
-    command: Vec<String>,
     args: TrainArgs,
 }
 
@@ -122,13 +126,15 @@ pub(super) async fn run(args: &SweepArgs) -> Result<Verdict> {
 fn settings(args: &SweepArgs) -> Result<Vec<Setting>> {
     let rates: Vec<Option<f64>> =
         if args.lr.is_empty() { vec![None] } else { args.lr.iter().copied().map(Some).collect() };
+    let batches: Vec<Option<usize>> =
+        if args.batch_size.is_empty() { vec![None] } else { args.batch_size.iter().copied().map(Some).collect() };
     let mut seen = HashSet::new();
     let mut settings = Vec::new();
     for model in args.model.iter().map(|model| model.trim().to_owned()) {
         let layers = model.parse::<Model>()?.to_string();
         for &optimizer in &args.optimizer {
             for &rate in &rates {
-                for &batch in &args.batch_size {
+                for &batch in &batches {
                     if seen.insert((layers.clone(), name_of(optimizer), rate.map(f64::to_bits), batch)) {
                         settings.push(Setting { model: model.clone(), optimizer, rate, batch });
                     }
@@ -150,13 +156,7 @@ fn members(args: &SweepArgs, settings: &[Setting]) -> Result<Vec<Member>> {
         for (place, setting) in settings.iter().enumerate() {
             let name = format!("{}/seed-{seed}", setting.name());
             let folder = args.out.join(&name);
-            let command = command(args, setting, seed, &folder);
-            let Command::Train(mut train_args) = Cli::try_parse_from(&command)?.command else {
-                bail!("`{}` does not train", command.join(" "));
-            };
-            // Not every path is a word.
-            train_args.data = args.data.clone();
-            members.push(Member { setting: place, name, folder, command, args: train_args });
+            members.push(Member { setting: place, name, folder, args: train_args(args, setting, seed)? });
         }
     }
     Ok(members)
@@ -174,7 +174,7 @@ fn load(session: &Session, member: &Member) -> Result<Option<RunReport>> {
     match RunReport::load(folder) {
         Ok(report) => {
             // What cannot be trained as asked has no record to compare with, and fails when it is trained.
-            let wanted = record_of(session, &member.args, member.command.clone())?;
+            let wanted = record_of(session, &member.args)?;
             if let Some(difference) = difference(&report.record, &wanted)? {
                 bail!(
                     "{} holds another run: {difference}; give another --out, or remove that folder",
@@ -225,7 +225,7 @@ async fn train_member(session: &Session, member: &Member) -> Result<Option<RunRe
         fs::remove_dir_all(&partial).with_context(|| format!("cannot remove the unfinished {}", partial.display()))?;
     }
     let args = TrainArgs { out: Some(partial.clone()), ..member.args.clone() };
-    let (verdict, report) = train(session, &args, member.command.clone()).await?;
+    let (verdict, report) = train(session, &args).await?;
     if verdict == Verdict::Interrupted {
         return Ok(None);
     }
@@ -234,29 +234,18 @@ async fn train_member(session: &Session, member: &Member) -> Result<Option<RunRe
     Ok(Some(report))
 }
 
-/// The name of a value on the command line.
-fn name_of(value: impl ValueEnum) -> String {
-    value.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
-}
-
-/// The command line that repeats a run.
-fn command(args: &SweepArgs, setting: &Setting, seed: usize, out: &Path) -> Vec<String> {
-    let mut words = vec![env!("CARGO_PKG_NAME").to_owned(), "train".to_owned()];
-    words.extend(setting.words());
-    let options = [
-        ("--epochs", args.epochs.to_string()),
-        ("--validation", args.validation.to_string()),
-        ("--seed", seed.to_string()),
-        ("--device", args.device.device.to_string()),
-        ("--dataset", name_of(args.data.dataset)),
-        ("--generated-images", args.data.generated_images.to_string()),
-        ("--out", out.display().to_string()),
-    ];
-    words.extend(options.into_iter().flat_map(|(name, value)| [name.to_owned(), value]));
-    if let Some(folder) = &args.data.data {
-        words.extend(["--data".to_owned(), folder.display().to_string()]);
-    }
-    words
+/// The arguments of `train` for a run, but for its folder.
+fn train_args(args: &SweepArgs, setting: &Setting, seed: usize) -> Result<TrainArgs> {
+    let words = [env!("CARGO_PKG_NAME").to_owned(), "train".to_owned()].into_iter().chain(setting.words());
+    let Command::Train(train) = Cli::try_parse_from(words)?.command else { bail!("a setting does not train") };
+    Ok(TrainArgs {
+        epochs: args.epochs,
+        validation: args.validation,
+        seed: seed as u64,
+        device: args.device.clone(),
+        data: args.data.clone(),
+        ..train
+    })
 }
 
 #[cfg(test)]
@@ -264,7 +253,7 @@ mod tests {
     use super::*;
 
     fn setting(model: &str) -> Setting {
-        Setting { model: model.to_owned(), optimizer: OptimizerName::Nesterov, rate: Some(0.025), batch: 128 }
+        Setting { model: model.to_owned(), optimizer: OptimizerName::Nesterov, rate: Some(0.025), batch: Some(128) }
     }
 
     #[test]

@@ -6,11 +6,12 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::epoch_bar::{EpochBar, Pace};
+use super::repeat::{command, resolved};
 use super::session::Session;
 use super::tune::{refuse_without_gpu, tuned};
 use super::{Verdict, compiling, note_unfused, percent, scoring, thousands};
 use crate::cli::{OptimizerName, Switch, TrainArgs};
-use crate::data::Dataset;
+use crate::data::{DataRecord, Dataset};
 use crate::device::Device;
 use crate::inference::probabilities;
 use crate::metrics::Evaluation;
@@ -18,7 +19,7 @@ use crate::model::Model;
 use crate::plan::{Optimizer, Plan, PlanConfig, Precision};
 use crate::report::{RunReport, kernel_shares, tensorboard, thin_curve};
 use crate::run_folder::{
-    DataRecord, EpochRow, MetricsRow, Norms, RunFolder, RunRecord, RunResult, Settings, StartUp, StepRow, TestRow, now,
+    EpochRow, MetricsRow, Norms, RunFolder, RunRecord, RunResult, Settings, StartUp, StepRow, TestRow, now,
 };
 use crate::tensor::HostTensor;
 use crate::trace;
@@ -46,60 +47,74 @@ pub(super) fn optimizer(name: OptimizerName, momentum: Option<f64>, weight_decay
     })
 }
 
-fn config(args: &TrainArgs) -> Result<TrainConfig> {
+/// The settings for a training set of so many images.
+fn config(args: &TrainArgs, images: usize) -> Result<TrainConfig> {
     let optimizer = optimizer(args.optimizer, args.momentum, args.weight_decay)?;
-    let default_rate = if matches!(optimizer, Optimizer::Adam { .. }) { TrainConfig::DEFAULT.rate } else { 0.05 };
+    let suited = match args.validation {
+        Some(validation) => TrainConfig::holding_out(validation, images),
+        None => TrainConfig::for_images(images),
+    };
+    // Adam's steps are as long as the rate says, those of SGD as the gradient is, which is small.
+    let default_rate = if matches!(optimizer, Optimizer::Adam { .. }) { suited.rate } else { 5.0 * suited.rate };
     Ok(TrainConfig {
         epochs: args.epochs,
-        batch: args.batch_size,
+        batch: args.batch_size.unwrap_or(suited.batch),
         optimizer,
         rate: args.lr.unwrap_or(default_rate),
         schedule: args.schedule,
         seed: args.seed,
         shuffle: args.shuffle == Switch::On,
-        validation: args.validation,
+        validation: suited.validation,
         fuse: args.fuse.map(|fuse| fuse == Switch::On),
         precision: args.precision,
     })
 }
 
+/// The model and its initial parameters, those of `--init` where it is given.
+fn initial(args: &TrainArgs) -> Result<(Model, Vec<HostTensor>)> {
+    match (&args.model, &args.init) {
+        (None, Some(init)) => {
+            let saved = weights::load(init)?;
+            Ok((saved.model, saved.parameters))
+        }
+        (Some(text), Some(init)) => {
+            let model: Model = text.parse()?;
+            let parameters = weights::load_parameters(init, &model)?;
+            Ok((model, parameters))
+        }
+        (text, None) => {
+            let model: Model = text.as_deref().unwrap_or("convnet").parse()?;
+            let parameters = model.initial_parameters(args.seed);
+            Ok((model, parameters))
+        }
+    }
+}
+
 pub(super) async fn run(args: TrainArgs) -> Result<Verdict> {
     // What is wrong with the arguments shows before any work.
-    let model: Model = args.model.parse()?;
-    let TrainConfig { batch, optimizer, fuse, precision, .. } = config(&args)?;
+    let (model, _) = initial(&args)?;
+    let TrainConfig { batch, optimizer, fuse, precision, .. } = config(&args, TrainConfig::MNIST_IMAGES)?;
     if precision == Precision::F16 {
         let mnist = PlanConfig::for_mnist(batch, Some(optimizer));
         Plan::new(&model, PlanConfig { fuse: fuse.unwrap_or(true), precision, ..mnist })?;
-    }
-    if let Some(file) = &args.init {
-        weights::load_parameters(file, &model)?;
     }
     if let Some(folder) = &args.out {
         RunFolder::ensure_free(folder)?;
     }
     let session = Session::open(&args.device, &args.data).await?;
-    let (verdict, _) = train(&session, &args, words_of_this_command()).await?;
+    let (verdict, _) = train(&session, &args).await?;
     Ok(verdict)
 }
 
-/// The command line as text: JSON has no words that are not Unicode.
-fn words_of_this_command() -> Vec<String> {
-    std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect()
-}
-
 /// Trains as the arguments say, writes the run folder, and gives what its report shows.
-///
-/// `command` is what repeats it.
-pub(super) async fn train(session: &Session, args: &TrainArgs, command: Vec<String>) -> Result<(Verdict, RunReport)> {
+pub(super) async fn train(session: &Session, args: &TrainArgs) -> Result<(Verdict, RunReport)> {
     let Session { dataset, .. } = session;
-    let model: Model = args.model.parse()?;
-    let config = config(args)?;
+    let (model, parameters) = initial(args)?;
+    let config = config(args, dataset.train.len())?;
     let device = &tuned_device(&session.device, args, &model, &config).await?;
-    let parameters = match &args.init {
-        Some(file) => weights::load_parameters(file, &model)?,
-        None => model.initial_parameters(args.seed),
-    };
     note!("model: {model} ({} parameters)", thousands(model.parameter_count()));
+    let held_out = thousands(config.validation);
+    note!("settings: batches of {}, learning rate {}, {held_out} images held out", config.batch, config.rate);
     if let Some(output) = &args.trace {
         // By a trainer of its own, so that the run is the same to the bit with and without.
         let mut traced = Trainer::new(device, &model, &parameters, dataset, config).await?;
@@ -122,7 +137,7 @@ pub(super) async fn train(session: &Session, args: &TrainArgs, command: Vec<Stri
             folder.path().display()
         );
     }
-    let mut record = record(command, device, &model, &parameters, dataset, &config);
+    let mut record = record(args, device, &model, &parameters, dataset, &config);
     record.kernels = trainer.kernels();
     folder.write_record(&record)?;
     let (epochs, step_losses) = (vec![], vec![]);
@@ -132,10 +147,10 @@ pub(super) async fn train(session: &Session, args: &TrainArgs, command: Vec<Stri
 }
 
 /// The record of a run that would train as the arguments say, without its kernels.
-pub(super) fn record_of(session: &Session, args: &TrainArgs, command: Vec<String>) -> Result<RunRecord> {
-    let model: Model = args.model.parse()?;
-    let parameters = model.initial_parameters(args.seed);
-    Ok(record(command, &session.device, &model, &parameters, &session.dataset, &config(args)?))
+pub(super) fn record_of(session: &Session, args: &TrainArgs) -> Result<RunRecord> {
+    let Session { device, dataset, .. } = session;
+    let (model, parameters) = initial(args)?;
+    Ok(record(args, device, &model, &parameters, dataset, &config(args, dataset.train.len())?))
 }
 
 /// The device with the kernels that `--tune` asks for.
@@ -152,7 +167,7 @@ async fn tuned_device(device: &Device, args: &TrainArgs, model: &Model, config: 
 }
 
 fn record(
-    command: Vec<String>,
+    args: &TrainArgs,
     device: &Device,
     model: &Model,
     parameters: &[HostTensor],
@@ -163,8 +178,9 @@ fn record(
         Device::Cpu => None,
         Device::Gpu(gpu) => Some(gpu.info().clone()),
     };
+    let data = DataRecord::from(dataset);
     RunRecord {
-        command,
+        command: command(&resolved(args, device, model, config, &data)),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         commit: env!("GPU_DIGITS_COMMIT").to_owned(),
         started: now(),
@@ -185,13 +201,7 @@ fn record(
             validation: config.validation,
             initial_weights_sha256: weights::hash(parameters),
         },
-        data: DataRecord {
-            name: dataset.name.clone(),
-            origin: dataset.origin.clone(),
-            sha256: dataset.sha256.clone(),
-            train_images: dataset.train.len(),
-            test_images: dataset.test.len(),
-        },
+        data,
         result: None,
     }
 }
@@ -316,7 +326,7 @@ impl Run<'_> {
     /// Saves the model first, then scores it and draws its report.
     async fn finish(mut self, interrupted: bool) -> Result<(Verdict, RunReport)> {
         let parameters = self.trainer.parameters().await?;
-        let path = self.folder.save_model(&self.model, &parameters, self.config.seed)?;
+        let path = self.folder.save_model(&self.model, &parameters, &self.record)?;
         self.folder.write_epochs(&self.epochs)?;
         let hash = weights::hash(&parameters);
         let steps = self.trainer.steps_done();

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::download::Downloader;
 use super::idx::IdxFile;
-use super::{Dataset, IMAGE_BYTES, Request, Samples};
+use super::{Dataset, IMAGE_BYTES, MNIST, Request, Samples};
 
 /// The four files, in the order in which they are listed, loaded and hashed everywhere.
 pub(super) const NAMES: [&str; 4] =
@@ -49,8 +49,9 @@ pub(super) fn from_named_folder(folder: &Path, source: &Source, say: &mut dyn Fn
     let read = |index| IdxFile::read(&find(folder, NAMES[index])?);
     let files = [read(0)?, read(1)?, read(2)?, read(3)?];
     let is_mnist = files.iter().zip(&source.sha256).all(|(file, sha256)| file.sha256() == *sha256);
-    let name = if is_mnist { "MNIST".to_owned() } else { format!("IDX files in {}", folder.display()) };
-    let dataset = dataset(files, name, folder)?;
+    let name = if is_mnist { MNIST.to_owned() } else { format!("IDX files in {}", folder.display()) };
+    let mut dataset = dataset(files, name, folder)?;
+    dataset.folder = Some(std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned()));
     if !is_mnist {
         say(&format!("NOTE: {} holds another set than MNIST", folder.display()));
     }
@@ -73,7 +74,7 @@ pub(super) fn from_cache(request: &Request, say: &mut dyn FnMut(&str)) -> Result
         }
     };
     let files = [get(0)?, get(1)?, get(2)?, get(3)?];
-    dataset(files, "MNIST".to_owned(), folder)
+    dataset(files, MNIST.to_owned(), folder)
 }
 
 /// The file `name` from the cache folder if it is there and right; says so where it is there and wrong.

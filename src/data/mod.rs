@@ -4,6 +4,7 @@ mod download;
 mod generated;
 mod idx;
 mod mnist;
+mod record;
 mod splits;
 
 use std::env;
@@ -17,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 use crate::files::hex;
 pub use generated::digits;
 pub use mnist::Source;
+pub use record::DataRecord;
 pub use splits::Splits;
 
 /// Height and width of an image, in pixels.
@@ -25,6 +27,11 @@ pub const IMAGE_SIDE: usize = 28;
 pub const IMAGE_BYTES: usize = IMAGE_SIDE * IMAGE_SIDE;
 /// Labels are 0 up to, but not including, this.
 pub const CLASSES: usize = 10;
+
+/// The name of the data set MNIST.
+pub const MNIST: &str = "MNIST";
+/// The name of generated digits.
+pub const GENERATED: &str = "generated digits";
 
 /// Grey images with a label each.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +101,8 @@ pub struct Dataset {
     pub name: String,
     /// The folder of the files, or the seed of the generator.
     pub origin: String,
+    /// The absolute path of the folder, where the user named one.
+    pub folder: Option<PathBuf>,
     /// SHA-256 in hex of the four unpacked IDX files one after the other (training images and labels, test images and
     /// labels), computed from the samples, so that generated digits have one too.
     pub sha256: String,
@@ -126,7 +135,7 @@ impl Dataset {
         let mut hash = Sha256::new();
         train.hash_into(&mut hash);
         test.hash_into(&mut hash);
-        Self { train, test, name, origin, sha256: hex(&hash.finalize()) }
+        Self { train, test, name, origin, folder: None, sha256: hex(&hash.finalize()) }
     }
 }
 
@@ -243,7 +252,7 @@ fn generate(request: &Request) -> Result<Dataset> {
     let test_seed = request.seed ^ u64::from_be_bytes(*b"test set");
     let train = digits(request.generated_train, request.seed);
     let test = digits(request.generated_test, test_seed);
-    Ok(Dataset::new(train, test, "generated digits".to_owned(), format!("seed {}", request.seed)))
+    Ok(Dataset::new(train, test, GENERATED.to_owned(), format!("seed {}", request.seed)))
 }
 
 #[cfg(test)]

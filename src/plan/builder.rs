@@ -21,9 +21,9 @@ use crate::tensor::DType::F32;
 use crate::tensor::Shape;
 
 /// Mean of MNIST's training pixels, from 0 to 1.
-const PIXEL_MEAN: f64 = 0.1307;
+pub(crate) const PIXEL_MEAN: f64 = 0.1307;
 /// Standard deviation of MNIST's training pixels.
-const PIXEL_DEVIATION: f64 = 0.3081;
+pub(crate) const PIXEL_DEVIATION: f64 = 0.3081;
 
 /// Builds a plan, tensor by tensor and call by call.
 pub(super) struct Builder<'a> {

@@ -45,6 +45,9 @@ pub fn compare(runs: &[(String, RunReport)]) -> Result<String> {
     let title = format!("gpu-digits: {} runs", runs.len());
     let body = html! {
         h1 { (title) }
+        @if let Some(warning) = different_data(runs) {
+            p role="alert" { strong { (warning) } }
+        }
         div class="wide" { (table(&overview(runs))) }
         h2 { "How they learned" }
         (figure_grid(&figures))
@@ -52,10 +55,25 @@ pub fn compare(runs: &[(String, RunReport)]) -> Result<String> {
     Ok(document(&title, &body))
 }
 
+/// A warning where runs were not trained and scored on the same data, told by their hashes.
+pub fn different_data(runs: &[(String, RunReport)]) -> Option<String> {
+    let mut sets = Vec::<&crate::data::DataRecord>::new();
+    for (_, report) in runs {
+        let data = &report.record.data;
+        if sets.iter().all(|other| other.sha256 != data.sha256) {
+            sets.push(data);
+        }
+    }
+    let titles: Vec<String> = sets.iter().map(|data| data.title()).collect();
+    (sets.len() > 1)
+        .then(|| format!("These runs have different data, so their scores do not compare: {}.", titles.join(", ")))
+}
+
 fn overview(runs: &[(String, RunReport)]) -> Table {
     let mut table = Table::new(&[
         "run",
         "model",
+        "data",
         "device",
         "batch",
         "learning rate",
@@ -78,6 +96,7 @@ fn overview(runs: &[(String, RunReport)]) -> Table {
         table.row([
             name.clone(),
             report.name(),
+            record.data.title(),
             record.device.clone(),
             record.settings.batch_size.to_string(),
             record.settings.learning_rate.to_string(),

@@ -43,8 +43,7 @@ svg [stroke='#0072B2'] { stroke: var(--blue) } svg circle[fill='#0072B2'] { fill
 pub fn page(report: &RunReport) -> Result<String> {
     let figures = figures(report)?;
     let record = &report.record;
-    let words = record.command.iter().map(String::as_str);
-    let command = shlex::try_join(words).unwrap_or_else(|_| record.command.join(" "));
+    let command = crate::words::join(&record.command);
     let body = html! {
         h1 { "gpu-digits: " (report.name()) }
         p { "Started " (record.started) ", gpu-digits " (record.version) " (" (record.commit.chars().take(7).collect::<String>()) ")." }

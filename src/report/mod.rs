@@ -13,7 +13,7 @@ mod sample;
 mod sheet;
 pub mod tensorboard;
 
-pub use comparison::compare;
+pub use comparison::{compare, different_data};
 pub use data::{Activations, CurvePoint, Digit, KernelShare, REPORT_FILE, RunReport, kernel_shares, thin_curve};
 pub use figures::{Figure, Table, figures};
 pub use html::page;

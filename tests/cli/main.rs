@@ -4,6 +4,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod data;
 mod numerics;
 mod output;
 mod program;
@@ -53,6 +54,13 @@ fn main() {
         ("a_run_is_not_overwritten", not_overwritten),
         ("a_run_folder_that_cannot_be_made_is_an_error", unwritable_folder),
         ("eval_scores_a_saved_model_as_text_and_json", eval),
+        ("eval_scores_the_data_that_the_run_names_or_fails", data::eval_takes_the_data_of_the_run),
+        ("eval_finds_the_folder_of_the_run_again_from_anywhere", data::eval_finds_the_folder_again),
+        ("the_command_in_run_json_gives_the_same_weights_elsewhere", data::the_recorded_command_repeats_a_run),
+        ("defaults_suit_a_set_of_160_images_sorted_by_class", data::defaults_suit_small_sets),
+        ("init_takes_a_run_folder_and_its_model", data::init_takes_a_run),
+        #[cfg(target_os = "linux")]
+        ("a_data_folder_may_have_any_name", data::a_folder_may_have_any_name),
         ("a_file_that_is_no_model_is_an_error", no_model),
         ("predict_recognises_pictures_as_text_and_json", predict),
         ("pictures_that_cannot_be_used_are_errors", wrong_pictures),
@@ -254,8 +262,8 @@ fn wrong_numbers(home: &Home) -> Result<(), Failed> {
     let small = |more: &[&str]| {
         home.run(&[&["train", "--device", "cpu", "--dataset", "generated", "--generated-images", "50"], more].concat())
     };
-    small(&[]).is_refused(&["--validation 5000", "50 training images"])?;
-    small(&["--validation", "10"]).is_refused(&["--batch-size 128", "40 images"])?;
+    small(&["--validation", "5000"]).is_refused(&["--validation 5000", "50 training images"])?;
+    small(&["--validation", "10", "--batch-size", "128"]).is_refused(&["--batch-size 128", "40 images"])?;
     check(!home.path("runs").exists() && !home.path("run").exists(), "a run folder was made")
 }
 
@@ -297,7 +305,7 @@ fn devices(home: &Home) -> Result<(), Failed> {
 }
 
 fn missing_devices(home: &Home) -> Result<(), Failed> {
-    for (device, part) in [("99", "number 99"), ("geforce 9999", "geforce 9999")] {
+    for (device, part) in [("99", "no device 99"), ("geforce 9999", "geforce 9999")] {
         home.run(&["train", "--device", device]).is_refused(&[part, "found"])?;
         home.run_without_drivers(&["train", "--device", device]).is_refused(&[
             part,

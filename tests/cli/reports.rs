@@ -81,6 +81,13 @@ pub(crate) fn comparison(home: &Home) -> Result<(), Failed> {
     let page = fs::read_to_string(home.path("both.html"))?;
     check(page.contains("one") && page.contains("two") && page.contains("validation accuracy"), "a run is missing")?;
     check(image::open(home.path("one/plots/loss.png"))?.width() == 1120, "the picture has another size")?;
+    let data = home.json("one/run.json")?["data"]["sha256"].as_str().unwrap_or_default()[..8].to_owned();
+    check(page.contains(&format!("generated digits ({data})")), "no data set")?;
+    check(!page.contains("different data"), "a warning although both have the same data")?;
+    home.train(&["--generated-images", "320", "--out", "other"]).exits_with(0)?;
+    let run = home.run(&["report", "one", "other", "--comparison", "other.html"]);
+    run.exits_with(0)?.says(&["WARNING", "different data", &data])?;
+    check(fs::read_to_string(home.path("other.html"))?.contains("different data"), "no warning on the page")?;
     home.run(&["report", "one", "--comparison", "alone.html"]).is_refused(&["--comparison", "several"])?;
     home.run(&["report", "nowhere"]).is_refused(&["nowhere", "train"])?;
     let report = home.json("one/report.json")?;

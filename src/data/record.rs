@@ -1,0 +1,86 @@
+//! What is written down of a data set, by which it is found again and told from others.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
+
+use super::{Choice, Dataset, Folders, GENERATED, MNIST, Request, load};
+use crate::words::Word;
+
+/// The data of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataRecord {
+    /// `MNIST`, `generated digits`, `arrays`, or `IDX files in` the folder.
+    pub name: String,
+    /// The folder as it was named, or the generator's seed.
+    pub origin: String,
+    /// SHA-256 of the four unpacked files one after the other.
+    pub sha256: String,
+    /// Training images, with those held out.
+    pub train_images: usize,
+    /// Test images.
+    pub test_images: usize,
+    /// The absolute path of the folder, where the user named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<Word>,
+}
+
+impl From<&Dataset> for DataRecord {
+    fn from(dataset: &Dataset) -> Self {
+        Self {
+            name: dataset.name.clone(),
+            origin: dataset.origin.clone(),
+            sha256: dataset.sha256.clone(),
+            train_images: dataset.train.len(),
+            test_images: dataset.test.len(),
+            folder: dataset.folder.clone().map(Word::from),
+        }
+    }
+}
+
+impl DataRecord {
+    /// Its name and the beginning of its hash, which tells sets of one name apart.
+    pub fn title(&self) -> String {
+        format!("{} ({})", self.name, self.sha256.get(..8).unwrap_or(&self.sha256))
+    }
+
+    /// Loads the same data again: from its folder, by the generator, or as `request` finds MNIST.
+    ///
+    /// # Errors
+    /// Where the data are not to be had any more, or are others, told by their hash.
+    pub fn load(&self, request: &Request, say: &mut dyn FnMut(&str)) -> Result<Dataset> {
+        let mut found = self.find(request, say).with_context(|| format!("cannot load {} again", self.title()))?;
+        ensure!(
+            found.sha256 == self.sha256,
+            "what is there now as {} ({}) is other data than {}",
+            found.name,
+            found.origin,
+            self.title()
+        );
+        // The folder may be found under another name, by an absolute path.
+        (found.name, found.origin) = (self.name.clone(), self.origin.clone());
+        Ok(found)
+    }
+
+    fn find(&self, request: &Request, say: &mut dyn FnMut(&str)) -> Result<Dataset> {
+        if self.name == GENERATED {
+            let (generated_train, generated_test) = (self.train_images, self.test_images);
+            let request = Request { choice: Choice::Generated, generated_train, generated_test, ..request.clone() };
+            return load(&request, say);
+        }
+        // Records of older versions have the folder in `origin` alone.
+        let folder = self.folder.as_ref().map_or(Path::new(&self.origin), Word::as_path);
+        let from = |folders: Folders, say: &mut dyn FnMut(&str)| {
+            load(&Request { choice: Choice::Mnist, folders, ..request.clone() }, say)
+        };
+        let in_folder =
+            folder.is_dir().then(|| from(Folders { named: Some(folder.to_owned()), ..request.folders.clone() }, say));
+        match in_folder {
+            Some(Ok(dataset)) if dataset.sha256 == self.sha256 => Ok(dataset),
+            _ if self.name == MNIST => from(request.folders.clone(), say),
+            Some(found) => found,
+            None => bail!("the folder {} is not there any more", folder.display()),
+        }
+    }
+}
