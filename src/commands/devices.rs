@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{Verdict, print_table, table};
+use super::{Verdict, print_table_with, table};
 use crate::cli::DevicesArgs;
 use crate::files::Destination;
 use crate::gpu::{AdapterInfo, AdapterKind, adapters};
@@ -15,26 +15,13 @@ pub(super) async fn run(args: &DevicesArgs) -> Result<Verdict> {
     if args.json == Some(Destination::StandardOutput) {
         return Ok(Verdict::Passed);
     }
-    let header = [
-        "#",
-        "device",
-        "backend",
-        "kind",
-        "driver",
-        "subgroup",
-        "f16",
-        "matrices",
-        "timing",
-        "buffers",
-        "tensor MiB",
-        "workgroup",
-    ];
-    let mut table = table(&header, 5);
+    let mut table = table(&["#", "device", "backend", "kind"], 4);
     for info in &infos {
-        table.add_row(row(info));
+        let kind = format!("{:?}", info.kind).to_lowercase();
+        table.add_row([info.index.to_string(), info.name.clone(), info.backend.name().to_owned(), kind]);
     }
-    table.add_row(["cpu", "the CPU executor", "", "", "", "", "", "", "", "", "", ""]);
-    print_table(&table);
+    table.add_row(["cpu", "the CPU executor", "", ""]);
+    print_table_with(&table, |row| infos.get(row).map_or_else(Vec::new, details));
     for info in &infos {
         if let Some(reason) = &info.unusable {
             out!("{} cannot be used: {reason}", info.index);
@@ -42,33 +29,33 @@ pub(super) async fn run(args: &DevicesArgs) -> Result<Verdict> {
     }
     if infos.iter().all(|info| info.kind == AdapterKind::Software) {
         out!(
-            "\nNo hardware GPU was found. Where there is one, install its vendor's driver; wgpu also hides adapters whose \
-             first queue family cannot do graphics, as those of compute-only cards."
+            "\nNo hardware GPU was found. If this machine has one, install its vendor's driver.\nwgpu also hides adapters whose \
+             first queue family has no graphics, such as\ncompute-only cards."
         );
     }
     Ok(Verdict::Passed)
 }
 
-fn row(info: &AdapterInfo) -> Vec<String> {
-    let yes_no = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
-    let subgroup = match info.subgroup_size {
-        None => "no".to_owned(),
-        Some([least, most]) if least == most => least.to_string(),
-        Some([least, most]) => format!("{least}-{most}"),
+/// What an adapter can do, below its row.
+fn details(info: &AdapterInfo) -> Vec<String> {
+    let has = |what: &str, yes: bool| format!("{}{what}", if yes { "" } else { "no " });
+    let subgroups = match info.subgroup_size {
+        None => "no subgroups".to_owned(),
+        Some([least, most]) if least == most => format!("subgroups of {least}"),
+        Some([least, most]) => format!("subgroups of {least} to {most}"),
     };
-    let matrices: Vec<String> = info.cooperative_matrices.iter().map(|size| format!("{size}x{size}")).collect();
+    let sizes: Vec<String> = info.cooperative_matrices.iter().map(|size| format!("{size}x{size}")).collect();
+    let matrices = if sizes.is_empty() { "no matrices".to_owned() } else { format!("matrices {}", sizes.join(" ")) };
+    let features = [subgroups, has("f16", info.f16), matrices, has("timing", info.timestamps)];
     vec![
-        info.index.to_string(),
-        info.name.clone(),
-        info.backend.name().to_owned(),
-        format!("{:?}", info.kind).to_lowercase(),
-        format!("{} {}", info.driver, info.driver_version).trim().to_owned(),
-        subgroup,
-        yes_no(info.f16),
-        if matrices.is_empty() { "no".to_owned() } else { matrices.join(" ") },
-        yes_no(info.timestamps),
-        info.max_storage_buffers.to_string(),
-        (info.max_tensor_bytes >> 20).to_string(),
-        format!("{} / {} KiB", info.max_workgroup_size, info.workgroup_memory_bytes >> 10),
+        format!("driver {} {}", info.driver, info.driver_version).trim().to_owned(),
+        features.join(", "),
+        format!(
+            "{} buffers a kernel, {} MiB a tensor, workgroups of {} with {} KiB",
+            info.max_storage_buffers,
+            info.max_tensor_bytes >> 20,
+            info.max_workgroup_size,
+            info.workgroup_memory_bytes >> 10
+        ),
     ]
 }

@@ -187,8 +187,17 @@ fn table(header: &[&str], left: usize) -> Table {
 
 /// Prints a table without blanks at the ends of lines.
 fn print_table(table: &Table) {
-    for line in table.lines() {
-        out!("{}", line.trim_end());
+    print_table_with(table, |_| vec![]);
+}
+
+/// Prints a table with the lines of `below` under each of its rows, which are counted from 0.
+fn print_table_with(table: &Table, below: impl Fn(usize) -> Vec<String>) {
+    // The first line is the header.
+    for (line, text) in table.lines().enumerate() {
+        out!("{}", text.trim_end());
+        for text in line.checked_sub(1).map_or_else(Vec::new, &below) {
+            out!("     {text}");
+        }
     }
 }
 

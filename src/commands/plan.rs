@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{Verdict, note_unfused, print_table, table, thousands};
+use super::{Verdict, note_unfused, print_table_with, table, thousands};
 use crate::cli::{PlanArgs, Switch};
 use crate::commands::train::optimizer;
 use crate::model::Model;
@@ -28,7 +28,7 @@ pub(super) fn run(args: &PlanArgs) -> Result<Verdict> {
 }
 
 fn print_phase(plan: &Plan, model: &Model, phase: Phase, title: &str) {
-    let mut table = table(&["#", "layer", "op", "shapes", "parameters", "MFLOP", "MB"], 4);
+    let mut table = table(&["#", "layer", "op", "parameters", "MFLOP", "MB"], 3);
     let calls = plan.calls(phase);
     for (index, call) in calls.iter().enumerate() {
         table.add_row(row(plan, model, index, call));
@@ -36,15 +36,10 @@ fn print_phase(plan: &Plan, model: &Model, phase: Phase, title: &str) {
     let total = |of: fn(&Call) -> u64| calls.iter().map(of).sum::<u64>() as f64 / 1e6;
     let (flops, bytes) = (total(|call| call.op.cost().flops), total(|call| call.op.cost().bytes));
     out!("{title}, batch {}: {} calls, {flops:.1} MFLOP, {bytes:.1} MB", plan.batch, calls.len());
-    print_table(&table);
+    print_table_with(&table, |index| shapes(&calls[index]));
 }
 
-fn row(plan: &Plan, model: &Model, index: usize, call: &Call) -> [String; 7] {
-    let operands = call.op.operands();
-    let shapes = |written: bool| {
-        let operands = operands.iter().filter(|operand| operand.is_written() == written);
-        operands.map(|operand| operand.shape.to_string()).collect::<Vec<_>>().join(" ")
-    };
+fn row(plan: &Plan, model: &Model, index: usize, call: &Call) -> [String; 6] {
     // In half precision the weights that a layer reads are rounded copies of the model's.
     let is_of = |id: TensorId, name: &str| plan.tensor(id).name.trim_end_matches(".f16") == name;
     let is_forward = call.op.name().trim_end_matches("_f16").ends_with("_forward");
@@ -59,9 +54,30 @@ fn row(plan: &Plan, model: &Model, index: usize, call: &Call) -> [String; 7] {
         index.to_string(),
         call.layer.clone(),
         call.op.name().to_owned(),
-        format!("{} -> {}", shapes(false), shapes(true)).trim().to_owned(),
         if owned > 0 { thousands(owned) } else { String::new() },
         format!("{:.2}", cost.flops as f64 / 1e6),
         format!("{:.2}", cost.bytes as f64 / 1e6),
     ]
+}
+
+/// The shapes of what a call reads and writes, in lines of less than 80 letters.
+fn shapes(call: &Call) -> Vec<String> {
+    const WIDTH: usize = 74;
+    let operands = call.op.operands();
+    let of = |written: bool| {
+        let operands = operands.iter().filter(move |operand| operand.is_written() == written);
+        operands.map(|operand| operand.shape.to_string())
+    };
+    let mut lines = vec![String::new()];
+    for word in of(false).chain(["->".to_owned()]).chain(of(true)) {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(&word),
+            Some(line) if line.len() + 1 + word.len() <= WIDTH => {
+                line.push(' ');
+                line.push_str(&word);
+            }
+            _ => lines.push(format!("  {word}")),
+        }
+    }
+    lines
 }

@@ -95,6 +95,7 @@ fn main() {
         ("a_closed_pipe_ends_quietly", output::closed_pipe),
         ("names_do_not_steer_the_terminal", output::escapes),
         ("errors_are_in_colour_where_that_is_asked_for", output::colour),
+        ("tables_fit_80_columns", output::tables),
         ("quiet_leaves_out_remarks_and_keeps_results", output::quiet),
         #[cfg(unix)]
         ("bench_compare_runs_two_programs_in_turn", bench_compare_run),

@@ -142,3 +142,25 @@ pub(crate) fn quiet(home: &Home) -> Result<(), Failed> {
     check(run.stderr.is_empty(), run.stderr)?;
     home.run(&["--quiet", "eval", "nowhere"]).is_refused(&["error: cannot read the model"])
 }
+
+pub(crate) fn tables(home: &Home) -> Result<(), Failed> {
+    home.train(&[]).exits_with(0)?;
+    for name in ["a.pgm", "b.pgm"] {
+        write_picture(&home.path(name), 20, 240)?;
+    }
+    let commands: [&[&str]; 7] = [
+        &["plan"],
+        &["plan", "--model", "speedrun", "--fuse", "off"],
+        &["plan", "--model", "lenet5", "--batch-size", "1024", "--precision", "f16"],
+        &["devices"],
+        &["predict", "run", "a.pgm", "--device", "cpu"],
+        &["predict", "run", "a.pgm", "b.pgm", "--device", "cpu"],
+        &["eval", "run", "--device", "cpu", "--dataset", "generated", "--generated-images", "300"],
+    ];
+    for words in commands {
+        let run = home.run(words);
+        let wide = run.exits_with(0)?.stdout.lines().find(|line| line.chars().count() > 80);
+        check(wide.is_none(), format!("{words:?} prints a wide line: {}", wide.unwrap_or_default()))?;
+    }
+    Ok(())
+}
