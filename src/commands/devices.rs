@@ -48,7 +48,7 @@ fn details(info: &AdapterInfo) -> Vec<String> {
     let matrices = if sizes.is_empty() { "no matrices".to_owned() } else { format!("matrices {}", sizes.join(" ")) };
     let features = [subgroups, has("f16", info.f16), matrices, has("timing", info.timestamps)];
     vec![
-        format!("driver {} {}", info.driver, info.driver_version).trim().to_owned(),
+        format!("driver {}", format!("{} {}", info.driver, info.driver_version).trim()),
         features.join(", "),
         format!(
             "{} buffers a kernel, {} MiB a tensor, workgroups of {} with {} KiB",
