@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::bench::{Effort, Subject};
-use crate::files::write_atomically;
+use crate::files::{Lock, write_atomically};
 use crate::gpu::{AdapterInfo, Gpu};
 use crate::json;
 use crate::op::Variant;
@@ -32,7 +32,7 @@ pub struct Tuning {
     schema: u32,
     /// The version and the commit of this crate, whose shaders were timed.
     version: String,
-    /// The adapter, its driver and version.
+    /// The adapter's identity, its name, and its driver with its version.
     adapter: String,
     /// By the op's label.
     pub choices: BTreeMap<String, Choice>,
@@ -63,7 +63,7 @@ impl Tuning {
     /// Nothing found yet.
     pub fn new(info: &AdapterInfo) -> Self {
         let version = concat!(env!("CARGO_PKG_VERSION"), " ", env!("GPU_DIGITS_COMMIT")).to_owned();
-        Self { schema: SCHEMA, version, adapter: info.to_string(), choices: BTreeMap::new() }
+        Self { schema: SCHEMA, version, adapter: identity(info), choices: BTreeMap::new() }
     }
 
     /// What a file holds for an adapter; nothing where there is none, with the reason where it is damaged or foreign.
@@ -71,7 +71,7 @@ impl Tuning {
         let empty = Self::new(info);
         let Ok(text) = fs::read_to_string(file) else { return (empty, None) };
         let ignored =
-            |why: String| Some(format!("{} is ignored: {why}; `gpu-digits tune` writes it anew", file.display()));
+            |why: String| Some(format!("{} is ignored: {why}; `gpu-digits tune` replaces it", file.display()));
         match json::parse::<Self>(&text) {
             Ok(found) if (found.schema, &found.version, &found.adapter) == (SCHEMA, &empty.version, &empty.adapter) => {
                 (found, None)
@@ -84,15 +84,20 @@ impl Tuning {
         }
     }
 
-    /// Keeps it in a file.
+    /// Adds a choice to what a file holds, and gives back all that it holds then.
+    ///
+    /// Reading, changing and writing happen under a lock, so that several processes can tune at once.
     ///
     /// # Errors
     /// Where the folder cannot be made or written to.
-    pub fn save(&self, file: &Path) -> Result<()> {
-        if let Some(folder) = file.parent() {
-            fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-        }
-        write_atomically(file, format!("{}\n", serde_json::to_string_pretty(self)?).as_bytes())
+    pub fn keep(file: &Path, info: &AdapterInfo, label: String, choice: Choice) -> Result<Self> {
+        let folder = file.parent().context("a tuning file lies in a folder")?;
+        fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        let _lock = Lock::wait(&folder.with_extension("lock"))?;
+        let (mut tuning, _) = Self::load(file, info);
+        tuning.choices.insert(label, choice);
+        write_atomically(file, format!("{}\n", serde_json::to_string_pretty(&tuning)?).as_bytes())?;
+        Ok(tuning)
     }
 
     /// The GPU with these choices made.
@@ -101,16 +106,21 @@ impl Tuning {
     }
 }
 
+/// What choices hold for: the card, also beside another one of the same name, and its driver.
+fn identity(info: &AdapterInfo) -> String {
+    format!("{} {} {} {}", info.id, info.name, info.driver, info.driver_version).trim().to_owned()
+}
+
 /// The file for an adapter in the user's cache folder; none where the user has no such folder.
 pub fn file(info: &AdapterInfo) -> Option<PathBuf> {
     let user = etcetera::choose_base_strategy().ok()?;
     let plain = |letter: char| if letter.is_ascii_alphanumeric() || letter == '.' { letter } else { '-' };
-    let name: String = info.to_string().chars().map(plain).collect();
+    let name: String = identity(info).chars().map(plain).collect();
     let folder = etcetera::BaseStrategy::cache_dir(&user).join("gpu-digits").join("tuned");
     Some(folder.join(format!("{name}.json")))
 }
 
-/// Finds the fastest right variant of a case; none where there is nothing to choose from.
+/// Finds the fastest correct variant of a case; none where there is nothing to choose from.
 ///
 /// # Errors
 /// Where the device fails while timing.
@@ -155,6 +165,7 @@ fn decide(candidates: Vec<Tried>) -> Option<Choice> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gpu::AdapterKind;
 
     fn candidate(variant: &str, seconds: Option<f64>) -> Tried {
         let wrong = seconds.is_none().then(|| "it computes something else".to_owned());
@@ -170,6 +181,33 @@ mod tests {
         let times = crate::json::tests::HARD.into_iter().filter(|seconds| seconds.is_finite());
         let tried = times.map(|seconds| candidate("plain", Some(seconds))).collect();
         crate::json::tests::comes_back(&Choice { variant: "plain".to_owned(), tried });
+    }
+
+    #[test]
+    fn choices_that_are_kept_at_once_are_all_kept() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("tuned").join("card.json");
+        let info = AdapterInfo::example("card", AdapterKind::Discrete);
+        let keep = |name: String| {
+            let choice = decide(vec![candidate("plain", Some(1.0))]).expect("a choice");
+            Tuning::keep(&file, &info, name, choice).expect("kept")
+        };
+        let keep = &keep;
+        std::thread::scope(|scope| {
+            for process in 0..8 {
+                scope.spawn(move || (0..10).for_each(|number| drop(keep(format!("{process} {number}")))));
+            }
+        });
+        assert_eq!(Tuning::load(&file, &info).0.choices.len(), 80);
+    }
+
+    #[test]
+    fn cards_of_one_name_have_files_of_their_own() {
+        let first = AdapterInfo::example("card", AdapterKind::Discrete);
+        let second = AdapterInfo { id: format!("{}#2", first.id), index: 1, ..first.clone() };
+        assert_ne!(file(&first), file(&second));
+        // Their number is no identity: it changes where another card is added.
+        assert_eq!(file(&first), file(&AdapterInfo { index: 5, shares_name: true, ..first.clone() }));
     }
 
     #[test]

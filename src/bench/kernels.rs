@@ -71,7 +71,7 @@ fn runnable(gpu: &Gpu, case: &Case, layers: &[String]) -> Vec<Candidate> {
     gpu.runnable(case.as_ref()).into_iter().map(candidate).collect()
 }
 
-/// Times kernels; `tell` hears of each before it is prepared.
+/// Times kernels; `tell` hears of each before it is prepared, and of none when all of some are timed in turn.
 ///
 /// # Errors
 /// Where a kernel is wrong, which gets no time, or the device fails.
@@ -80,18 +80,23 @@ pub async fn measure_kernels(
     peaks: &Peaks,
     candidates: &[Candidate],
     effort: Effort,
-    mut tell: impl FnMut(&Candidate),
+    mut tell: impl FnMut(Option<&Candidate>),
 ) -> Result<Vec<KernelRow>> {
     let mut rows = Vec::new();
     for candidates in candidates.chunks(AT_ONCE) {
         let mut subjects = Vec::new();
         for candidate in candidates {
-            tell(candidate);
+            tell(Some(candidate));
             subjects.push(candidate.subject(gpu, effort).await?);
         }
-        for _ in 0..effort.samples {
-            for subject in &mut subjects {
+        tell(None);
+        // In turn, and short kernels go on when others have enough.
+        let mut are_all_done = false;
+        while !are_all_done {
+            are_all_done = true;
+            for subject in subjects.iter_mut().filter(|subject| subject.wants_more(effort)) {
                 subject.sample().await?;
+                are_all_done = false;
             }
         }
         rows.extend(candidates.iter().zip(&subjects).map(|(candidate, subject)| row(peaks, candidate, subject)));

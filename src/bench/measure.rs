@@ -21,6 +21,12 @@ const MOST_REPEATS: f64 = 4096.0;
 /// A sample shorter than this is mostly the cost of taking it.
 const SHORTEST_SAMPLE_SECONDS: f64 = 1e-3;
 
+/// A short kernel whose median is known less well than this gets more samples.
+const WANTED_UNCERTAINTY: f64 = 0.01;
+
+/// The most samples of a short kernel, over those of others.
+const MORE_SAMPLES: usize = 4;
+
 /// A spread above this is worth a warning.
 const LARGE_SPREAD: f64 = 0.1;
 
@@ -85,6 +91,7 @@ pub struct Subject {
     kernels: Vec<Bound>,
     repeats: usize,
     laps: Vec<Lap>,
+    has_timestamps: bool,
     is_software: bool,
 }
 
@@ -118,7 +125,8 @@ impl Subject {
             repeats *= 4;
         };
         let is_software = gpu.info().kind == AdapterKind::Software;
-        Ok(Self { stopwatch, kernels, repeats, laps: vec![], is_software })
+        let has_timestamps = gpu.info().timestamps;
+        Ok(Self { stopwatch, kernels, repeats, laps: vec![], has_timestamps, is_software })
     }
 
     /// Takes one sample.
@@ -128,6 +136,12 @@ impl Subject {
     pub async fn sample(&mut self) -> Result<()> {
         self.laps.push(self.stopwatch.time(&self.kernels, self.repeats).await?);
         Ok(())
+    }
+
+    /// Whether it should get another sample.
+    pub(super) fn wants_more(&self, effort: Effort) -> bool {
+        let taken = self.laps.len();
+        taken < effort.samples || (taken > 1 && is_worth_more(&self.timing(), effort))
     }
 
     /// Seconds of `repeats` dispatches.
@@ -152,6 +166,7 @@ impl Subject {
             spread,
             sample_seconds: median * self.repeats as f64,
             clock,
+            has_timestamps: self.has_timestamps,
             is_software: self.is_software,
             is_debug: cfg!(debug_assertions),
         };
@@ -168,12 +183,19 @@ impl Subject {
     }
 }
 
+/// Whether more samples would tell more, and cost little: those of kernels so short that a sample holds several dispatches.
+fn is_worth_more(timing: &Timing, effort: Effort) -> bool {
+    let is_uncertain = timing.uncertainty.is_some_and(|uncertainty| uncertainty > WANTED_UNCERTAINTY);
+    is_uncertain && timing.repeats > 1 && timing.samples < MORE_SAMPLES * effort.samples
+}
+
 /// What may make a figure doubtful.
 #[derive(Clone, Copy)]
 struct Doubts {
     spread: Option<f64>,
     sample_seconds: f64,
     clock: Clock,
+    has_timestamps: bool,
     is_software: bool,
     is_debug: bool,
 }
@@ -188,6 +210,11 @@ impl Doubts {
                 format!("the samples spread by more than {limit:.0} %: the machine is not quiet"),
             ),
             (self.sample_seconds < SHORTEST_SAMPLE_SECONDS, "the kernel is too short to be timed well".to_owned()),
+            (
+                self.clock == Clock::Wall && self.has_timestamps,
+                "the device's timestamps are not believed: they stand still, run back, or tell more than the host has waited"
+                    .to_owned(),
+            ),
             (self.clock == Clock::Wall, "timed by the host's clock, with the cost of submitting".to_owned()),
             (self.is_software, "a software adapter".to_owned()),
             (self.is_debug, "a debug build".to_owned()),
@@ -213,9 +240,34 @@ mod tests {
     use super::*;
 
     #[test]
+    fn short_kernels_that_are_uncertain_get_more_samples() {
+        let timing = Timing {
+            clock: Clock::Gpu,
+            median_seconds: 1e-5,
+            min_seconds: 1e-5,
+            spread: Some(0.2),
+            uncertainty: Some(0.08),
+            samples: 15,
+            repeats: 2000,
+            warnings: vec![],
+        };
+        let is_worth_more = |timing: Timing| is_worth_more(&timing, Effort::DEFAULT);
+        assert!(is_worth_more(timing.clone()));
+        assert!(!is_worth_more(Timing { uncertainty: Some(0.005), ..timing.clone() }), "certain");
+        assert!(!is_worth_more(Timing { repeats: 1, ..timing.clone() }), "long");
+        assert!(!is_worth_more(Timing { samples: 60, ..timing }), "enough");
+    }
+
+    #[test]
     fn each_doubt_is_said_and_no_other() {
-        let none =
-            Doubts { spread: Some(0.01), sample_seconds: 0.02, clock: Clock::Gpu, is_software: false, is_debug: false };
+        let none = Doubts {
+            spread: Some(0.01),
+            sample_seconds: 0.02,
+            clock: Clock::Gpu,
+            has_timestamps: false,
+            is_software: false,
+            is_debug: false,
+        };
         assert_eq!(none.warnings(), Vec::<String>::new());
         let said = |doubts: Doubts, word: &str| {
             let warnings = doubts.warnings();
@@ -225,6 +277,8 @@ mod tests {
         said(Doubts { spread: None, ..none }, "a single sample");
         said(Doubts { sample_seconds: 1e-4, ..none }, "too short");
         said(Doubts { clock: Clock::Wall, ..none }, "host's clock");
+        let wrong = Doubts { clock: Clock::Wall, has_timestamps: true, ..none }.warnings();
+        assert!(wrong.len() == 2 && wrong[0].contains("not believed"), "{wrong:?}");
         said(Doubts { is_software: true, ..none }, "software");
         said(Doubts { is_debug: true, ..none }, "debug build");
     }

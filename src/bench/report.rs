@@ -155,7 +155,7 @@ mod tests {
         .unwrap();
         for value in HARD {
             row.timing.median_seconds = value;
-            row.timing.spread = Some(1.0 / value);
+            row.timing.spread = value.is_finite().then_some(value);
             row.bound_share = value / 3.0;
             comes_back(&row);
         }

@@ -7,18 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::measure::Effort;
 use super::statistics::median_and_spread;
-use crate::executor::{Executor, Unobserved};
-use crate::gpu::{Gpu, GpuExecutor};
+use crate::executor::Executor as _;
+use crate::gpu::{Gpu, GpuExecutor, Lap, Stopwatch};
 use crate::model::Model;
 use crate::plan::{Phase, Plan, PlanConfig, Precision};
-use crate::trace::{Span, Track};
 use crate::train::{TrainConfig, write_parameters};
 
 /// Steps of an epoch of the measured plan, and so of the longest sample.
 const STEPS: usize = 256;
-
-/// Steps over which the device's time is averaged.
-const TRACED_STEPS: usize = 5;
 
 /// Images of the resident data set: few, for what they are changes no time.
 const IMAGES: usize = 1024;
@@ -70,8 +66,9 @@ pub struct StepTiming {
     /// What handing a step to the driver takes, which may let the host wait for an earlier one; none as before.
     #[serde(default)]
     pub submit_seconds: Option<f64>,
-    /// What the device needs of it, by its timestamps: from the beginning of the first kernel to the end of the last; none
-    /// where the device has no timestamps.
+    /// What the device needs of it, by its timestamps around the same steps, so that it is at most `step_seconds`; none where
+    /// the device has no timestamps, or none that can be believed. In results of before 2026-11-28 it was measured apart, each
+    /// kernel between timestamps of its own, and could be longer than a step.
     #[serde(default)]
     pub device_seconds: Option<f64>,
     /// From nothing to the end of the first step: buffers, pipelines, the driver's compilation.
@@ -104,33 +101,22 @@ pub async fn measure_steps(
     let mut executor = GpuExecutor::new(gpu, plan).await?;
     let host = executor.plan().host.clone();
     write_parameters(&mut executor, &model.initial_parameters(0));
-    let mut seconds_of = async |steps: usize| -> Result<f64> {
+    let stopwatch = Stopwatch::new(gpu);
+    let mut time = async |steps: usize| -> Result<Lap> {
         executor.write(host.clock, &[0, 0, 0]);
-        let start = Instant::now();
-        executor.run(kind.phase(), steps, &mut Unobserved).await?;
-        Ok(start.elapsed().as_secs_f64() / steps as f64)
+        executor.time_steps(&stopwatch, kind.phase(), steps).await
     };
-    seconds_of(1).await?;
+    time(1).await?;
     let first_step_seconds = start.elapsed().as_secs_f64();
 
-    let estimate = seconds_of(2).await?;
+    let estimate = time(2).await?.wall_seconds / 2.0;
     // Ten times the sample of a kernel: a step is as long as many kernels.
     let steps = (10.0 * effort.sample_seconds / estimate).clamp(1.0, STEPS as f64) as usize;
-    let mut samples = Vec::new();
+    let mut laps = Vec::new();
     for _ in 0..effort.samples {
-        samples.push(seconds_of(steps).await?);
+        laps.push(time(steps).await?);
     }
-    samples.sort_by(f64::total_cmp);
-    let (median, spread) = median_and_spread(&samples);
-    let counters = executor.counters();
-    let [encode_seconds, submit_seconds] =
-        [counters.encode_seconds, counters.submit_seconds].map(|seconds| seconds / counters.steps as f64);
-    let device_seconds = if gpu.info().timestamps {
-        executor.write(host.clock, &[0, 0, 0]);
-        Some(device_seconds(&executor.trace(kind.phase(), TRACED_STEPS).await?))
-    } else {
-        None
-    };
+    let Summary { median, spread, device_seconds, encode_seconds, submit_seconds } = Summary::of(&laps, steps);
     Ok(StepTiming {
         kind,
         model: model.to_string(),
@@ -139,7 +125,7 @@ pub async fn measure_steps(
         images_per_second: batch as f64 / median,
         step_seconds: median,
         spread,
-        samples: samples.len(),
+        samples: laps.len(),
         host_seconds: encode_seconds + submit_seconds,
         encode_seconds: Some(encode_seconds),
         submit_seconds: Some(submit_seconds),
@@ -150,16 +136,57 @@ pub async fn measure_steps(
     })
 }
 
-/// Seconds of a step of a timeline, from the first kernel's beginning to the last one's end: the median.
-fn device_seconds(spans: &[Span]) -> f64 {
-    let kernels: Vec<&Span> = spans.iter().filter(|span| span.track == Track::Device).collect();
-    let steps = kernels.chunks(kernels.len() / TRACED_STEPS);
-    let mut seconds: Vec<f64> = steps
-        .map(|step| {
-            let end = step.iter().map(|span| span.start_seconds + span.seconds).fold(0.0, f64::max);
-            end - step.iter().map(|span| span.start_seconds).fold(f64::INFINITY, f64::min)
-        })
-        .collect();
-    seconds.sort_by(f64::total_cmp);
-    median_and_spread(&seconds).0
+/// What samples of several steps say of one step, in seconds.
+#[derive(Debug, PartialEq)]
+struct Summary {
+    median: f64,
+    spread: Option<f64>,
+    device_seconds: Option<f64>,
+    encode_seconds: f64,
+    submit_seconds: f64,
+}
+
+impl Summary {
+    fn of(laps: &[Lap], steps: usize) -> Self {
+        let median_of = |seconds: &dyn Fn(&Lap) -> f64| {
+            let mut samples: Vec<f64> = laps.iter().map(|lap| seconds(lap) / steps as f64).collect();
+            samples.sort_by(f64::total_cmp);
+            median_and_spread(&samples)
+        };
+        let (median, spread) = median_of(&|lap| lap.wall_seconds);
+        // The two clocks may differ by a little; a device has not worked for longer than the host has waited.
+        let device = |lap: &Lap| lap.gpu_seconds.map_or(f64::NAN, |seconds| seconds.min(lap.wall_seconds));
+        Self {
+            median,
+            spread,
+            device_seconds: laps.iter().all(|lap| lap.gpu_seconds.is_some()).then(|| median_of(&device).0),
+            encode_seconds: median_of(&|lap| lap.encode_seconds).0,
+            submit_seconds: median_of(&|lap| lap.submit_seconds).0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lap(wall_seconds: f64, gpu_seconds: Option<f64>) -> Lap {
+        Lap { wall_seconds, gpu_seconds, encode_seconds: 0.1, submit_seconds: 0.1 }
+    }
+
+    #[test]
+    fn the_device_takes_at_most_the_step() {
+        // Of each sample it takes at most the whole, by a clock that runs 3 % fast too, so of the medians as well.
+        let laps = [(4.0, 4.12), (2.0, 1.9), (9.0, 3.0)].map(|(wall, gpu)| lap(wall, Some(gpu)));
+        let summary = Summary::of(&laps, 2);
+        assert_eq!((summary.median, summary.device_seconds), (2.0, Some(1.5)));
+        let fast = Summary::of(&[lap(4.0, Some(4.12))], 1);
+        assert_eq!((fast.median, fast.device_seconds, fast.spread), (4.0, Some(4.0), None));
+    }
+
+    #[test]
+    fn a_clock_that_is_not_believed_once_gives_no_time_of_the_device() {
+        let laps = [lap(1.0, Some(0.9)), lap(1.0, None)];
+        assert_eq!(Summary::of(&laps, 1).device_seconds, None);
+    }
 }

@@ -11,18 +11,18 @@ use crate::plan::Precision;
 
 /// `gpu-digits bench`.
 #[derive(Args, Clone, Debug)]
-#[command(args_conflicts_with_subcommands = true, subcommand_precedence_over_arg = true)]
+#[command(args_conflicts_with_subcommands = true, subcommand_precedence_over_arg = true, after_long_help = EXAMPLES)]
 pub struct BenchArgs {
-    /// Whole steps, or two results side by side
+    /// Time whole steps, or compare and print results
     #[command(subcommand)]
     pub command: Option<BenchCommand>,
-    /// Ops, or labels of single cases as they are printed [default: those of the model's training step]
+    /// Ops, or single cases as they are printed [default: the ops of the model's training step]
     #[arg(value_name = "OP")]
     pub ops: Vec<String>,
-    /// all, or as for `train`
+    /// Adapter to measure, as for `train`, or `all`
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: String,
-    /// As for `train`
+    /// Model, as for `train`
     #[arg(long, default_value = "convnet")]
     pub model: String,
     /// Images of a step
@@ -34,7 +34,7 @@ pub struct BenchArgs {
     /// Floats that hold activations and their gradients; f16 needs fused layers
     #[arg(long, value_enum, default_value_t)]
     pub precision: Precision,
-    /// Samples of each kernel
+    /// Samples of each kernel; short ones get up to four times as many where their times vary
     #[arg(long, value_name = "N", default_value_t = Effort::DEFAULT.samples, value_parser = positive())]
     pub samples: usize,
     /// Write the results as JSON, to standard output with `-` or without a value
@@ -43,32 +43,60 @@ pub struct BenchArgs {
     /// Print tables as Markdown
     #[arg(long)]
     pub markdown: bool,
-    /// Draw each kernel under the adapter's roofs
+    /// Draw a roofline: each kernel below the peaks of the adapter
     #[arg(long, value_name = "FILE.svg|png", value_parser = picture())]
     pub roofline: Option<Destination>,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  gpu-digits bench                                   every kernel of convnet's training step
+  gpu-digits bench conv2d_forward --samples 30       all cases of one op
+  gpu-digits bench --device all --json all.json      adapters side by side, and a file of the results
+  gpu-digits bench --roofline roofline.svg           a picture of how far each kernel is from the peaks
+  gpu-digits bench train --batch-size 32,128         images/s of training and inference
+  gpu-digits bench compare --run old/gpu-digits      this program and another one, measured in turn
+
+A kernel is compared with its CPU reference before it is timed. `±` is the 95 % interval of the median. `% of bound`
+is the least time that the adapter's peaks allow, over the measured time.";
+
+const TRAIN_EXAMPLES: &str = "\
+Examples:
+  gpu-digits bench train
+  gpu-digits bench train --model lenet5 --batch-size 64 --samples 15 --json steps.json
+
+`step` is the time of a step by the host's clock, over many steps submitted together. `device` is the part of it in
+which the device worked, by its timestamps; `encode` and `submit` are what the host does for a step. `±` is the
+interquartile range of the samples.";
+
+const SHOW_EXAMPLES: &str = "\
+Examples:
+  gpu-digits bench show kernels.json
+  gpu-digits bench show before.json now.json         side by side; `1 / 0` is the second time over the first
+  gpu-digits bench show --summary --markdown benches/results/*.json";
 
 /// The subcommands of `bench`.
 #[derive(Clone, Debug, Subcommand)]
 pub enum BenchCommand {
     /// Time whole training steps and inferences
     Train(BenchTrainArgs),
-    /// Compare two results, sorted by what has changed most
+    /// Compare two results, or two programs measured in turn; the greatest change first
     Compare(CompareArgs),
-    /// Print saved results again
+    /// Print saved results, several side by side
     Show(ShowArgs),
 }
 
 /// `gpu-digits bench train`.
 #[derive(Args, Clone, Debug)]
+#[command(after_long_help = TRAIN_EXAMPLES)]
 pub struct BenchTrainArgs {
-    /// all, or as for `train`
+    /// Adapter to measure, as for `train`, or `all`
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: String,
-    /// As for `train`
+    /// Model, as for `train`
     #[arg(long, default_value = "convnet")]
     pub model: String,
-    /// Images of a step, several with commas between
+    /// Images of a step; several with commas between
     #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [1, 32, 128, 512, 2048], value_parser = positive())]
     pub batch_size: Vec<usize>,
     /// Fuse conv, ReLU and pooling into one kernel where possible
@@ -87,17 +115,18 @@ pub struct BenchTrainArgs {
 
 /// `gpu-digits bench show`.
 #[derive(Args, Clone, Debug)]
+#[command(after_long_help = SHOW_EXAMPLES)]
 pub struct ShowArgs {
     /// Files of `bench --json`
     #[arg(required = true)]
     pub reports: Vec<PathBuf>,
-    /// Print a line for each adapter only
+    /// Print one line for each adapter and batch size
     #[arg(long)]
     pub summary: bool,
     /// Print tables as Markdown
     #[arg(long)]
     pub markdown: bool,
-    /// Draw each kernel under the adapters' roofs
+    /// Draw a roofline for each adapter
     #[arg(long, value_name = "FILE.svg|png", value_parser = picture())]
     pub roofline: Option<Destination>,
 }

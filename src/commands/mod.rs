@@ -4,6 +4,7 @@ mod bench;
 mod devices;
 mod epoch_bar;
 mod eval;
+mod grouped;
 mod plan;
 mod predict;
 mod repeat;

@@ -2,8 +2,9 @@
 
 use anyhow::{Context, Result, bail};
 
+use super::grouped::Grouped;
 use super::verify::open;
-use super::{Verdict, duration, kernel_bar, print_table, table};
+use super::{Verdict, duration, kernel_bar};
 use crate::bench::Effort;
 use crate::cli::{Switch, TuneArgs, TuneChoice};
 use crate::gpu::Gpu;
@@ -57,8 +58,7 @@ async fn search(gpu: &Gpu, cases: &[Case], effort: Effort) -> Result<Tuning> {
                 let why = tried.wrong.as_deref().unwrap_or_default();
                 warning!("  note: {}.{} is left out: {why}", case.name(), tried.variant);
             }
-            tuning.choices.insert(case.label(), choice);
-            tuning.save(&file)?;
+            tuning = Tuning::keep(&file, gpu.info(), case.label(), choice)?;
         }
         bar.inc(1);
     }
@@ -86,17 +86,22 @@ fn print_choices(tuning: &Tuning, cases: &[Case]) {
         out!("nothing is known of these sizes; `gpu-digits tune` without --list finds out");
         return;
     }
-    let mut table = table(&["case", "chosen", "others, by how much slower", "time"], 3);
+    let mut table = Grouped::new("case", ["variant", "time", "times the chosen", ""], 1);
     for (case, choice) in chosen {
         let time = |variant: &str| choice.tried.iter().find(|tried| tried.variant == variant)?.seconds;
-        let best = time(&choice.variant).unwrap_or(f64::NAN);
-        let others = choice.tried.iter().filter(|tried| tried.variant != choice.variant).map(|tried| {
-            let slower = tried.seconds.map_or("wrong".to_owned(), |seconds| format!("{:.2}", seconds / best));
-            format!("{} {slower}", tried.variant)
-        });
-        table.add_row([case.label(), choice.variant.clone(), others.collect::<Vec<_>>().join(", "), duration(best)]);
+        let chosen_seconds = time(&choice.variant).unwrap_or(f64::NAN);
+        for tried in &choice.tried {
+            let text = |of: &dyn Fn(f64) -> String| tried.seconds.map_or_else(|| "-".to_owned(), of);
+            let remark = match (tried.variant == choice.variant, &tried.wrong) {
+                (true, _) => "chosen",
+                (false, Some(_)) => "wrong",
+                (false, None) => "",
+            };
+            let ratio = text(&|seconds| format!("{:.2}", seconds / chosen_seconds));
+            table.row(case.label(), [tried.variant.clone(), text(&duration), ratio, remark.to_owned()]);
+        }
     }
-    print_table(&table);
+    table.print(false);
 }
 
 /// Refuses what a device without kernels cannot do.

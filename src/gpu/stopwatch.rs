@@ -4,9 +4,10 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use super::kernel::encode;
+use super::kernel::{Dispatch, encode};
 use super::timestamps::Timestamps;
-use super::{Bound, Gpu};
+use super::{Bound, Gpu, GpuExecutor};
+use crate::plan::Phase;
 
 /// What one submission took.
 #[derive(Clone, Copy, Debug)]
@@ -16,12 +17,16 @@ pub struct Lap {
     /// By the device's timestamps around the kernels; none where it has none, or none that can be believed: they must
     /// have moved, and by no more than the host has waited.
     pub gpu_seconds: Option<f64>,
+    /// What the host took to encode the commands.
+    pub encode_seconds: f64,
+    /// What the host took to hand them to the driver.
+    pub submit_seconds: f64,
 }
 
 impl Lap {
     fn new(wall_seconds: f64, gpu_seconds: Option<f64>) -> Self {
         let is_sane = |seconds: &f64| *seconds > 0.0 && *seconds <= 1.05 * wall_seconds;
-        Self { wall_seconds, gpu_seconds: gpu_seconds.filter(is_sane) }
+        Self { wall_seconds, gpu_seconds: gpu_seconds.filter(is_sane), encode_seconds: 0.0, submit_seconds: 0.0 }
     }
 }
 
@@ -42,20 +47,44 @@ impl Stopwatch {
     /// # Errors
     /// Where the device fails.
     pub async fn time(&self, kernels: &[Bound], repeats: usize) -> Result<Lap> {
+        self.lap(kernels.iter().map(|Bound(dispatch)| dispatch).cycle().take(repeats)).await
+    }
+
+    /// Submits dispatches and waits for them.
+    async fn lap<'a>(&self, dispatches: impl Iterator<Item = &'a Dispatch> + Clone) -> Result<Lap> {
         let start = Instant::now();
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        let dispatches = kernels.iter().map(|Bound(dispatch)| dispatch).cycle().take(repeats);
-        let Some(timestamps) = &self.timestamps else {
+        if let Some(timestamps) = &self.timestamps {
+            timestamps.encode(&mut encoder, 0, dispatches);
+            timestamps.resolve(&mut encoder);
+        } else {
             encode(&mut encoder, dispatches);
-            let submission = self.gpu.queue.submit([encoder.finish()]);
+        }
+        let commands = encoder.finish();
+        let encode_seconds = start.elapsed().as_secs_f64();
+        let submission = self.gpu.queue.submit([commands]);
+        let submit_seconds = start.elapsed().as_secs_f64() - encode_seconds;
+        let gpu_seconds = if let Some(timestamps) = &self.timestamps {
+            Some(timestamps.read(&self.gpu, submission).await?[0][1])
+        } else {
             self.gpu.wait(Some(submission), &self.gpu.done()).await?;
-            return Ok(Lap::new(start.elapsed().as_secs_f64(), None));
+            None
         };
-        timestamps.encode(&mut encoder, 0, dispatches);
-        timestamps.resolve(&mut encoder);
-        let submission = self.gpu.queue.submit([encoder.finish()]);
-        let spans = timestamps.read(&self.gpu, submission).await?;
-        Ok(Lap::new(start.elapsed().as_secs_f64(), Some(spans[0][1])))
+        Ok(Lap { encode_seconds, submit_seconds, ..Lap::new(start.elapsed().as_secs_f64(), gpu_seconds) })
+    }
+}
+
+impl GpuExecutor {
+    /// Runs steps in one submission and tells what they took together.
+    ///
+    /// # Errors
+    /// Where the device fails.
+    pub async fn time_steps(&mut self, stopwatch: &Stopwatch, phase: Phase, steps: usize) -> Result<Lap> {
+        let calls = self.phase(phase);
+        let lap = stopwatch.lap(calls.iter().cycle().take(calls.len() * steps)).await?;
+        self.counters.steps += steps as u64;
+        self.counters.submissions += 1;
+        Ok(lap)
     }
 }
 

@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::gpu::{AdapterInfo, AdapterKind};
 
 /// A report of 12 kernels and a training step on each adapter, whose times are those of the first times a factor.
 fn report(factors: &[f64]) -> Report {
@@ -13,6 +14,8 @@ fn report(factors: &[f64]) -> Report {
 }
 
 fn adapter(index: usize, factor: f64) -> Value {
+    let card = AdapterInfo::example("card", AdapterKind::Discrete);
+    let info = AdapterInfo { index, id: format!("{}-{index}", card.id), driver_version: "1".to_owned(), ..card };
     let kernel = |number: usize| {
         json!({
             "op": "relu_forward", "case": format!("relu_forward:length={number}"), "variant": "plain", "layers": [],
@@ -24,11 +27,7 @@ fn adapter(index: usize, factor: f64) -> Value {
         })
     };
     json!({
-        "adapter": {
-            "index": index, "name": "card", "backend": "vulkan", "kind": "discrete", "driver": "d", "driver_version": "1",
-            "subgroup_size": null, "f16": false, "timestamps": true, "max_storage_buffers": 8, "max_tensor_bytes": 1,
-            "workgroup_memory_bytes": 1, "max_workgroup_size": 256, "unusable": null,
-        },
+        "adapter": info,
         "peaks": {
             "flops_per_second": 1e12, "f16_flops_per_second": null, "bytes_per_second": 1e11, "dispatch_seconds": 1e-7,
             "dependent_dispatch_seconds": 1e-7, "submit_seconds": 1e-5,
@@ -68,6 +67,18 @@ fn a_report_is_equal_to_itself() {
 fn a_slower_second_card_of_the_same_name_does_not_pass() {
     let gate = compare(&report(&[1.0, 1.0]), &report(&[1.0, 3.0])).judge(0.1);
     assert!(is_failed(&gate, "13 cases are slower"), "{gate:?}");
+}
+
+#[test]
+fn cards_are_told_apart_by_their_identity_and_in_old_files_by_their_order() {
+    let (before, mut now) = (report(&[1.0, 3.0]), report(&[1.0, 3.0]));
+    // Another card before them moves their numbers.
+    now.adapters.swap(0, 1);
+    assert_eq!(named(&compare(&before, &now)), 0);
+    let mut old = before.clone();
+    old.adapters.iter_mut().for_each(|measured| measured.adapter.id.clear());
+    assert_eq!(named(&compare(&old, &before)), 0);
+    assert!(named(&compare(&old, &report(&[3.0, 1.0]))) > 0);
 }
 
 #[test]
@@ -145,7 +156,7 @@ fn other_adapters_and_drivers_are_told() {
     now.adapters[0].adapter.name = "other card".to_owned();
     now.adapters[0].adapter.driver_version = "2".to_owned();
     let warnings = compare(&report(&[1.0]), &now).warnings.join("\n");
-    assert!(warnings.contains("card, then other card") && warnings.contains("d 1, then d 2"), "{warnings}");
+    assert!(warnings.contains("card, then other card") && warnings.contains("1, then 2"), "{warnings}");
 }
 
 /// Pairs of reports in which everything is noisy, and the first kernel of the second `factor` times as slow.
@@ -187,5 +198,5 @@ fn a_slow_hour_cancels_out_in_rounds() {
 fn a_case_that_a_round_lacks_cannot_be_compared() {
     let mut rounds = rounds(5, 1.0);
     rounds[3].1.adapters[0].kernels.pop();
-    assert!(is_failed(&compare_rounds(&rounds).judge(1.0), "have a time that cannot be"));
+    assert!(is_failed(&compare_rounds(&rounds).judge(1.0), "1 case has a time that cannot be"));
 }

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
-use comfy_table::CellAlignment;
 
-use super::super::{Verdict, duration, print_table, table};
+use super::super::grouped::Grouped;
+use super::super::{Verdict, duration};
 use crate::bench::report::Report;
 use crate::bench::{Change, Comparison, Gate, compare, compare_rounds};
 use crate::cli::CompareArgs;
@@ -60,30 +60,30 @@ fn print_heading(before: &Report, now: &Report) {
 }
 
 fn print(comparison: &Comparison) {
-    let mut table = table(&["before", "now", "ratio", "noise", "", "case"], 0);
-    if let Some(column) = table.column_mut(5) {
-        column.set_cell_alignment(CellAlignment::Left);
-    }
+    let mut table = Grouped::new("case", ["before", "now", "ratio", "noise", ""], 0);
     for change in comparison.wholes.iter().chain(&comparison.cases) {
         let verdict = match (change.is_real(), change.ratio > 1.0) {
             (false, _) => "",
             (true, true) => "slower",
             (true, false) => "faster",
         };
-        table.add_row([
-            duration(change.seconds[0]),
-            duration(change.seconds[1]),
-            format!("{:.3}", change.ratio),
-            change.noise().map_or_else(|| "-".to_owned(), |noise| format!("±{:.0} %", 100.0 * noise)),
-            verdict.to_owned(),
-            if change.adapter.is_empty() {
-                change.case.clone()
-            } else {
-                format!("{} ({})", change.case, change.adapter)
-            },
-        ]);
+        let case = if change.adapter.is_empty() {
+            change.case.clone()
+        } else {
+            format!("{} ({})", change.case, change.adapter)
+        };
+        table.row(
+            case,
+            [
+                duration(change.seconds[0]),
+                duration(change.seconds[1]),
+                format!("{:.3}", change.ratio),
+                change.noise().map_or_else(|| "-".to_owned(), |noise| format!("±{:.0} %", 100.0 * noise)),
+                verdict.to_owned(),
+            ],
+        );
     }
-    print_table(&table);
+    table.print(false);
     out!("");
     let count = |is: fn(&Change) -> bool| comparison.cases.iter().filter(|change| is(change)).count();
     out!("{} of {} cases have changed beyond their noise", count(Change::is_real), comparison.cases.len());
