@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{DEFAULT, Switch, percentage, picture, positive};
+use super::{DEFAULT, Switch, examples, percentage, picture, positive};
 use crate::bench::Effort;
 use crate::files::Destination;
 use crate::plan::Precision;
 
 /// `gpu-digits bench`.
 #[derive(Args, Clone, Debug)]
-#[command(args_conflicts_with_subcommands = true, subcommand_precedence_over_arg = true, after_long_help = EXAMPLES)]
+#[command(args_conflicts_with_subcommands = true, subcommand_precedence_over_arg = true)]
 pub struct BenchArgs {
     /// Time whole steps, or compare and print results
     #[command(subcommand)]
@@ -48,47 +48,22 @@ pub struct BenchArgs {
     pub roofline: Option<Destination>,
 }
 
-const EXAMPLES: &str = "\
-Examples:
-  gpu-digits bench                                   every kernel of convnet's training step
-  gpu-digits bench conv2d_forward --samples 30       all cases of one op
-  gpu-digits bench --device all --json all.json      adapters side by side, and a file of the results
-  gpu-digits bench --roofline roofline.svg           a picture of how far each kernel is from the peaks
-  gpu-digits bench train --batch-size 32,128         images/s of training and inference
-  gpu-digits bench compare --run old/gpu-digits      this program and another one, measured in turn
-
-A kernel is compared with its CPU reference before it is timed. `±` is the 95 % interval of the median. `% of bound`
-is the least time that the adapter's peaks allow, over the measured time.";
-
-const TRAIN_EXAMPLES: &str = "\
-Examples:
-  gpu-digits bench train
-  gpu-digits bench train --model lenet5 --batch-size 64 --samples 15 --json steps.json
-
-`step` is the time of a step by the host's clock, over many steps submitted together. `device` is the part of it in
-which the device worked, by its timestamps; `encode` and `submit` are what the host does for a step. `±` is the
-interquartile range of the samples.";
-
-const SHOW_EXAMPLES: &str = "\
-Examples:
-  gpu-digits bench show kernels.json
-  gpu-digits bench show before.json now.json         side by side; `1 / 0` is the second time over the first
-  gpu-digits bench show --summary --markdown benches/results/*.json";
-
 /// The subcommands of `bench`.
 #[derive(Clone, Debug, Subcommand)]
 pub enum BenchCommand {
     /// Time whole training steps and inferences
+    #[command(after_help = examples::BENCH_TRAIN)]
     Train(BenchTrainArgs),
     /// Compare two results, or two programs measured in turn; the greatest change first
+    #[command(after_help = examples::BENCH_COMPARE)]
     Compare(CompareArgs),
     /// Print saved results, several side by side
+    #[command(after_help = examples::BENCH_SHOW)]
     Show(ShowArgs),
 }
 
 /// `gpu-digits bench train`.
 #[derive(Args, Clone, Debug)]
-#[command(after_long_help = TRAIN_EXAMPLES)]
 pub struct BenchTrainArgs {
     /// Adapter to measure, as for `train`, or `all`
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
@@ -115,7 +90,6 @@ pub struct BenchTrainArgs {
 
 /// `gpu-digits bench show`.
 #[derive(Args, Clone, Debug)]
-#[command(after_long_help = SHOW_EXAMPLES)]
 pub struct ShowArgs {
     /// Files of `bench --json`
     #[arg(required = true)]
@@ -133,7 +107,6 @@ pub struct ShowArgs {
 
 /// `gpu-digits bench compare`.
 #[derive(Args, Clone, Debug)]
-#[command(after_long_help = COMPARE_EXAMPLES)]
 pub struct CompareArgs {
     /// A file of `bench --json`
     #[arg(required_unless_present = "run")]
@@ -155,20 +128,3 @@ pub struct CompareArgs {
     #[arg(long, value_name = "PERCENT", value_parser = percentage)]
     pub fail_above: Option<f64>,
 }
-
-const COMPARE_EXAMPLES: &str = "\
-How to measure a change:
-  Times of two runs differ although nothing has changed, since the machine does other things too. So measure the
-  old and the new program in turn (old, new, new, old, ...). This command does that, and compares the ratios:
-
-  new/gpu-digits bench compare --run old/gpu-digits
-  new/gpu-digits bench compare --run old/gpu-digits --rounds 10 -- conv2d_forward --samples 5
-
-  With old = new it names nothing in 19 of 20 tries. More rounds find smaller changes.
-
-Two files:
-  gpu-digits bench --json before.json
-  gpu-digits bench --json now.json
-  gpu-digits bench compare before.json now.json --fail-above 20%
-
-  The noise of two files is larger: all that the machine did between the two counts as noise.";

@@ -39,16 +39,56 @@ Examples:
 
 pub(super) const BENCH: &str = "\
 Examples:
-  gpu-digits bench --json now.json --roofline roofline.svg
-  gpu-digits bench conv2d_forward --device vulkan
-  gpu-digits bench train --batch-size 128,1024
-  gpu-digits bench compare before.json now.json --fail-above 20";
+  gpu-digits bench                                   every kernel of convnet's training step
+  gpu-digits bench conv2d_forward --samples 30       all cases of one op
+  gpu-digits bench --device all --json all.json      adapters side by side, and a file of the results
+  gpu-digits bench --roofline roofline.svg           a picture of how far each kernel is from the peaks
+  gpu-digits bench train --batch-size 32,128         images/s of training and inference
+  gpu-digits bench compare --run old/gpu-digits      this program and another one, measured in turn
+
+A kernel is compared with its CPU reference before it is timed. `±` is the 95 % interval of the median. `% of bound`
+is the least time that the adapter's peaks allow, over the measured time.";
+
+pub(super) const BENCH_TRAIN: &str = "\
+Examples:
+  gpu-digits bench train
+  gpu-digits bench train --model lenet5 --batch-size 64 --samples 15 --json steps.json
+
+`step` is the time of a step by the host's clock, over many steps submitted together. `device` is the part of it in
+which the device worked, by its timestamps; `encode` and `submit` are what the host does for a step. `±` is the
+interquartile range of the samples.";
+
+pub(super) const BENCH_COMPARE: &str = "\
+How to measure a change:
+  Times of two runs differ although nothing has changed, since the machine does other things too. So measure the
+  old and the new program in turn (old, new, new, old, ...). This command does that, and compares the ratios:
+
+  new/gpu-digits bench compare --run old/gpu-digits
+  new/gpu-digits bench compare --run old/gpu-digits --rounds 10 -- conv2d_forward --samples 5
+
+  With old = new it names nothing in 19 of 20 tries. More rounds find smaller changes.
+
+Two files:
+  gpu-digits bench --json before.json
+  gpu-digits bench --json now.json
+  gpu-digits bench compare before.json now.json --fail-above 20%
+
+  The noise of two files is larger: all that the machine did between the two counts as noise.";
+
+pub(super) const BENCH_SHOW: &str = "\
+Examples:
+  gpu-digits bench show kernels.json
+  gpu-digits bench show before.json now.json         side by side; `1 / 0` is the second time over the first
+  gpu-digits bench show --summary --markdown benches/results/*.json";
 
 pub(super) const TUNE: &str = "\
 Examples:
-  gpu-digits tune
-  gpu-digits tune --model lenet5 --batch-size 64,128
-  gpu-digits tune --list";
+  gpu-digits tune                                    the kernels of convnet's training step at batch 128
+  gpu-digits tune --model lenet5 --batch-size 32,64
+  gpu-digits tune --list                             what is known so far
+
+Every variant of an op is compared with its CPU reference and timed at the sizes of the model; the fastest correct one
+is kept in the user's cache folder, for this adapter, its driver and this version. `train` uses it from then on.";
 
 pub(super) const DEVICES: &str = "\
 Examples:

@@ -17,18 +17,8 @@ pub enum TuneChoice {
     Force,
 }
 
-const EXAMPLES: &str = "\
-Examples:
-  gpu-digits tune                                    the kernels of convnet's training step at batch 128
-  gpu-digits tune --model lenet5 --batch-size 32,64
-  gpu-digits tune --list                             what is known so far
-
-Every variant of an op is compared with its CPU reference and timed at the sizes of the model; the fastest correct one
-is kept in the user's cache folder, for this adapter, its driver and this version. `train` uses it from then on.";
-
 /// `gpu-digits tune`.
 #[derive(Args, Clone, Debug)]
-#[command(after_long_help = EXAMPLES)]
 pub struct TuneArgs {
     /// Adapter to measure, as for `train`, or `all`
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
