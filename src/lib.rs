@@ -61,6 +61,7 @@ pub mod inference;
 mod json;
 pub mod metrics;
 pub mod model;
+mod numbers;
 pub mod op;
 pub mod ops;
 pub mod picture;

@@ -179,6 +179,9 @@ pub struct EpochRow {
     pub validation_loss: Option<f64>,
     /// Share of them recognised.
     pub validation_accuracy: Option<f64>,
+    /// Seconds from the start of the run to the epoch's last step; none in runs of older versions.
+    #[serde(default)]
+    pub elapsed_seconds: Option<f64>,
     /// Seconds of training; in the run's first epoch those after the first step, which is reported separately.
     pub seconds: f64,
     /// Images trained on a second in that time.

@@ -1,23 +1,32 @@
 //! The roofline picture: each kernel's rate over its arithmetic intensity, under what the adapter can do
 //! (Williams, Waterman & Patterson, "Roofline: an insightful visual performance model", 2009).
 
-use anyhow::{Result, ensure};
-use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
+use anyhow::{Context as _, Result, ensure};
 
 use super::peaks::Peaks;
 use super::report::{AdapterReport, KernelRow};
 use crate::files::Destination;
-use crate::picture::{Area, COLORS, Drawn, GRID, Picture};
+use crate::numbers::significant;
+use crate::picture::axis::Axis;
+use crate::picture::color::{BLACK, COLORS, Color};
+use crate::picture::frame::Frame;
+use crate::picture::text::{Style, width};
+use crate::picture::{Mark, Picture, Place, Stroke};
 
-/// Width of a panel's diagram, and of the list beside it, in pixels.
-const WIDTH: [u32; 2] = [760, 440];
+/// Width of a picture.
+const WIDTH: f64 = 800.0;
 
-/// Height of a panel without list.
-const HEIGHT: u32 = 620;
+/// Height of a diagram between its axes' ends.
+const HEIGHT: f64 = 460.0;
 
-/// Height of a line of the list.
-const LINE: i32 = 17;
+/// Height of the letters.
+const TEXT: f64 = 13.0;
+
+/// Room at the edges.
+const EDGE: f64 = 12.0;
+
+/// Points of the roof that numbers keep away from.
+const ROOF_POINTS: u32 = 200;
 
 /// A kernel as a point of the diagram.
 struct Point {
@@ -25,8 +34,8 @@ struct Point {
     label: String,
     /// FLOP per byte.
     intensity: f64,
-    flops_per_second: f64,
-    color: RGBColor,
+    gigaflops: f64,
+    color: Color,
     is_chosen: bool,
 }
 
@@ -35,25 +44,20 @@ struct Point {
 /// # Errors
 /// Where the file has another ending or cannot be written.
 pub fn draw(adapters: &[AdapterReport], output: &Destination) -> Result<()> {
-    let panels: Vec<(&AdapterReport, &Peaks, Vec<Point>)> = adapters
-        .iter()
-        .filter_map(|measured| Some((measured, measured.peaks.as_ref()?, points(&measured.kernels))))
-        .collect();
+    let mut picture = Picture::new(WIDTH);
+    for measured in adapters {
+        let Some(peaks) = &measured.peaks else { continue };
+        let points = points(&measured.kernels);
+        let panel = panel(&measured.adapter.to_string(), peaks, &points).with_context(|| {
+            format!("the peaks of {} are no positive numbers, so there is no roofline", measured.adapter)
+        })?;
+        let top = picture.height();
+        picture.place(&panel, (0.0, top));
+    }
     ensure!(
-        !panels.is_empty(),
+        picture.height() > 0.0,
         "these results hold no kernels to draw; `gpu-digits bench`, not `bench train`, times them"
     );
-    let height = |points: &[Point]| HEIGHT.max((80 + LINE * points.len() as i32) as u32);
-    let total: u32 = panels.iter().map(|(_, _, points)| height(points)).sum();
-    let picture = Picture::draw((WIDTH[0] + WIDTH[1], total), |area| {
-        let mut rest = area.clone();
-        for (measured, peaks, points) in &panels {
-            let (panel, below) = rest.split_vertically(height(points));
-            draw_panel(&panel, measured, peaks, points)?;
-            rest = below;
-        }
-        Ok(())
-    })?;
     picture.write(output)
 }
 
@@ -61,118 +65,109 @@ pub fn draw(adapters: &[AdapterReport], output: &Destination) -> Result<()> {
 fn points(rows: &[KernelRow]) -> Vec<Point> {
     let mut rows: Vec<&KernelRow> = rows.iter().filter(|row| row.flops > 0).collect();
     rows.sort_by(|a, b| b.step_seconds().total_cmp(&a.step_seconds()));
-    let point = |(place, row): (usize, &KernelRow)| {
-        let rate = row.flops as f64 / row.timing.median_seconds;
-        Point {
-            number: place + 1,
-            label: format!("{} {}", row.name(), row.layers.join(" ")),
-            intensity: row.flops as f64 / row.bytes as f64,
-            flops_per_second: rate,
-            // The first colour for what arithmetic binds, the second for memory.
-            color: COLORS[row.binding as usize],
-            is_chosen: row.is_chosen,
-        }
+    let point = |(place, row): (usize, &KernelRow)| Point {
+        number: place + 1,
+        label: format!("{} {}", row.name(), row.layers.join(" ")),
+        intensity: row.flops as f64 / row.bytes as f64,
+        gigaflops: row.flops as f64 / row.timing.median_seconds / 1e9,
+        // The first colour for what arithmetic binds, the second for memory.
+        color: COLORS[row.binding as usize],
+        is_chosen: row.is_chosen,
     };
     rows.into_iter().enumerate().map(point).collect()
 }
 
-fn draw_panel(panel: &Area<'_>, measured: &AdapterReport, peaks: &Peaks, points: &[Point]) -> Drawn {
-    let bounds = |value: fn(&Point) -> f64, also: [f64; 2]| {
-        let values = points.iter().map(value).chain(also);
-        values.fold((f64::INFINITY, 0.0f64), |(least, most), value| (least.min(value), most.max(value)))
-    };
-    let ridge = peaks.flops_per_second / peaks.bytes_per_second;
-    let (least_x, most_x) = bounds(|point| point.intensity, [ridge / 4.0, ridge * 4.0]);
-    let (least_y, most_y) = bounds(|point| point.flops_per_second, [peaks.flops_per_second; 2]);
-    let (x_range, y_range) = (least_x / 2.0..most_x * 2.0, least_y / 2.0..most_y * 2.0);
+/// The diagram of an adapter and below it the list of its kernels; none without peaks to draw.
+fn panel(adapter: &str, peaks: &Peaks, points: &[Point]) -> Option<Picture> {
+    let (peak, bandwidth) = (peaks.flops_per_second / 1e9, peaks.bytes_per_second / 1e9);
+    let ridge = peak / bandwidth;
+    let around = [ridge / 4.0, ridge * 4.0];
+    let horizontal = Axis::logarithmic(points.iter().map(|point| point.intensity).chain(around), 9)?;
+    let vertical = Axis::logarithmic(points.iter().map(|point| point.gigaflops).chain([peak, peak * 1.5]), 9)?;
+    let axes = [&horizontal, &vertical];
 
-    let (diagram, list) = panel.split_horizontally(WIDTH[0]);
-    let mut chart = ChartBuilder::on(&diagram)
-        .margin(14)
-        .caption(measured.adapter.to_string(), ("sans-serif", 15))
-        .x_label_area_size(44)
-        .y_label_area_size(64)
-        .build_cartesian_2d(x_range.clone().log_scale(), y_range.clone().log_scale())?;
-    chart
-        .configure_mesh()
-        .x_desc("arithmetic intensity, FLOP per byte")
-        .y_desc("GFLOP/s")
-        .x_label_formatter(&|value| format!("{value}"))
-        .y_label_formatter(&|value| format!("{}", value / 1e9))
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(GRID)
-        .draw()?;
-    let roof = |x: f64| (x * peaks.bytes_per_second).min(peaks.flops_per_second);
-    let corners = [x_range.start, ridge, x_range.end].map(|x| (x, roof(x).max(y_range.start)));
-    chart.draw_series(LineSeries::new(corners, BLACK.stroke_width(2)))?;
-    let roof_name = format!("{:.1} GFLOP/s", peaks.flops_per_second / 1e9);
-    let style = ("sans-serif", 13).into_font().color(&BLACK);
-    let above = style.clone().pos(Pos::new(HPos::Right, VPos::Bottom));
-    chart.draw_series([Text::new(roof_name, (x_range.end, peaks.flops_per_second), above)])?;
-    let slope_x = (x_range.start * ridge).sqrt();
-    let slope_name = format!("{:.1} GB/s ", peaks.bytes_per_second / 1e9);
-    let beside = style.clone().pos(Pos::new(HPos::Right, VPos::Bottom));
-    chart.draw_series([Text::new(slope_name, (slope_x, roof(slope_x)), beside)])?;
+    let mut picture = Picture::new(WIDTH);
+    let room = WIDTH - 2.0 * EDGE;
+    let y = picture.paragraph((EDGE, 18.0), room, Style::new(TEXT + 2.0), adapter) + 4.0;
+    picture.text((EDGE, y), Style::new(TEXT), "GFLOP/s");
+    let left = EDGE + vertical.ticks.iter().map(|tick| width(&tick.text, TEXT)).fold(0.0, f64::max) + 8.0;
+    let frame = Frame { left, right: WIDTH - EDGE, top: y + 18.0, bottom: y + 18.0 + HEIGHT, letters: TEXT };
+    frame.draw_grid(&mut picture, &horizontal, &vertical, "arithmetic intensity, FLOP per byte");
 
-    let origin = diagram.get_base_pixel();
-    let place = |x: f64, y: f64| {
-        let (x, y) = chart.backend_coord(&(x, y));
-        (x - origin.0, y - origin.1)
-    };
-    let places: Vec<(i32, i32)> = points.iter().map(|point| place(point.intensity, point.flops_per_second)).collect();
-    let on_roof = |share: f64| x_range.start * (x_range.end / x_range.start).powf(share);
-    let roof_places: Vec<(i32, i32)> =
-        (0..=200).map(|step| on_roof(f64::from(step) / 200.0)).map(|x| place(x, roof(x).max(y_range.start))).collect();
-    for ((point, &place), label) in points.iter().zip(&places).zip(label_places(&places, &roof_places)) {
+    let roof = |intensity: f64| (intensity * bandwidth).min(peak);
+    let along = |share: f64| horizontal.start() * (horizontal.end() / horizontal.start()).powf(share);
+    let roof_places: Vec<Place> = (0..=ROOF_POINTS)
+        .map(|step| along(f64::from(step) / f64::from(ROOF_POINTS)))
+        .filter_map(|intensity| frame.place(axes, (intensity, roof(intensity))))
+        .collect();
+    picture.line(&roof_places, Stroke::new(BLACK, 2.0));
+    let ends = (roof_places.first().copied()?, roof_places.last().copied()?);
+    let flat = format!("{} GFLOP/s", significant(peak, 4));
+    picture.text((ends.1.0, ends.1.1 - 12.0), Style::new(TEXT).to_the_left(), &flat);
+    // Right of the slope, where it never meets the axis.
+    let slope = format!("{} GB/s", significant(bandwidth, 4));
+    picture.text((ends.0.0 + 16.0, ends.0.1), Style::new(TEXT), &slope);
+
+    let drawn: Vec<(&Point, Place)> = points
+        .iter()
+        .filter_map(|point| Some((point, frame.place(axes, (point.intensity, point.gigaflops))?)))
+        .collect();
+    let places: Vec<Place> = drawn.iter().map(|(_, place)| *place).collect();
+    for ((point, place), label) in drawn.iter().zip(label_places(&places, &roof_places)) {
         // The line ends before the number.
-        let end = (place.0 + (label.0 - place.0) / 2, place.1 + (label.1 - place.1) / 2);
-        diagram.draw(&PathElement::new([place, end], point.color.mix(0.5)))?;
-        let style = if point.is_chosen { point.color.filled() } else { point.color.stroke_width(1) };
-        diagram.draw(&Circle::new(place, 4, style))?;
-        let style = ("sans-serif", 12).into_font().color(&point.color).pos(Pos::new(HPos::Center, VPos::Center));
-        diagram.draw(&Text::new(point.number.to_string(), label, style))?;
+        let end = (place.0 + (label.0 - place.0) / 2.0, place.1 + (label.1 - place.1) / 2.0);
+        picture.line(&[*place, end], Stroke::new(point.color, 0.7));
+        let mark = if point.is_chosen { Mark::Circle } else { Mark::Ring };
+        picture.mark(mark, *place, 4.0, point.color);
+        picture.text(label, Style::new(12.0).centered().colored(point.color), &point.number.to_string());
     }
-    draw_list(&list, points)
+    let below = list(&mut picture, frame.bottom + 60.0, points);
+    picture.reach(below + EDGE);
+    Some(picture)
 }
 
-/// The kernels by their numbers, the largest share of the step first.
-fn draw_list(list: &Area<'_>, points: &[Point]) -> Drawn {
-    let heading = ("sans-serif", 12).into_font().color(&BLACK);
-    list.draw(&Text::new("bound by arithmetic", (4, 24), heading.color(&COLORS[0])))?;
-    list.draw(&Text::new("bound by memory", (140, 24), heading.color(&COLORS[1])))?;
-    list.draw(&Text::new("hollow: training takes another variant", (248, 24), heading))?;
-    for (line, point) in points.iter().enumerate() {
-        let y = 48 + LINE * line as i32;
-        let style = ("sans-serif", 12).into_font().color(&point.color);
-        let right = style.clone().pos(Pos::new(HPos::Right, VPos::Top));
-        list.draw(&Text::new(point.number.to_string(), (20, y), right))?;
-        list.draw(&Text::new(point.label.clone(), (28, y), style))?;
-        let rate = format!("{:.2} GFLOP/s", point.flops_per_second / 1e9);
-        list.draw(&Text::new(
-            rate,
-            (WIDTH[1] as i32 - 12, y),
-            ("sans-serif", 12).into_font().color(&point.color).pos(Pos::new(HPos::Right, VPos::Top)),
-        ))?;
+/// The kernels by their numbers, the largest share of the step first, each in as many lines as its name takes; gives the
+/// height of what follows.
+fn list(picture: &mut Picture, top: f64, points: &[Point]) -> f64 {
+    const NUMBER: f64 = 36.0;
+    const RATE: f64 = 150.0;
+    let words = [(Mark::Circle, 0, "bound by arithmetic"), (Mark::Circle, 1, "bound by memory")];
+    let keys = words.map(|(mark, color, words)| (mark, COLORS[color], words));
+    let mut x = EDGE + 4.0;
+    for (mark, color, words) in keys.into_iter().chain([(Mark::Ring, BLACK, "training takes another variant")]) {
+        picture.mark(mark, (x, top), 4.0, color);
+        picture.text((x + 12.0, top), Style::new(TEXT), words);
+        x += 12.0 + width(words, TEXT) + 24.0;
     }
-    Ok(())
+    let mut y = top + 28.0;
+    for point in points {
+        let style = Style::new(TEXT).colored(point.color);
+        picture.text((NUMBER - 8.0, y), style.to_the_left(), &point.number.to_string());
+        let rate = format!("{} GFLOP/s", significant(point.gigaflops, 3));
+        picture.text((WIDTH - EDGE, y), style.to_the_left(), &rate);
+        y = picture.paragraph((NUMBER, y), WIDTH - EDGE - RATE - NUMBER, style, &point.label);
+    }
+    y
 }
 
 /// Where the numbers stand: on rings around their points, at the first place that is far enough from every point and
 /// every number before, and from the line.
-fn label_places(points: &[(i32, i32)], line: &[(i32, i32)]) -> Vec<(i32, i32)> {
-    const DIRECTIONS: [(i32, i32); 8] = [(0, -10), (7, -7), (10, 0), (7, 7), (0, 10), (-7, 7), (-10, 0), (-7, -7)];
-    let mut labels: Vec<(i32, i32)> = Vec::new();
-    let is_near = |a: (i32, i32), b: (i32, i32), x: i32, y: i32| (a.0 - b.0).abs() < x && (a.1 - b.1).abs() < y;
+fn label_places(points: &[Place], line: &[Place]) -> Vec<Place> {
+    const DIRECTIONS: [(f64, f64); 8] =
+        [(0.0, -1.0), (0.7, -0.7), (1.0, 0.0), (0.7, 0.7), (0.0, 1.0), (-0.7, 0.7), (-1.0, 0.0), (-0.7, -0.7)];
+    let mut labels: Vec<Place> = Vec::new();
+    let is_near = |a: Place, b: Place, x: f64, y: f64| (a.0 - b.0).abs() < x && (a.1 - b.1).abs() < y;
     for &(x, y) in points {
-        let rings = (14..60)
+        let mut rings = (14..60)
             .step_by(5)
-            .flat_map(|radius| DIRECTIONS.map(|(dx, dy)| (x + dx * radius / 10, y + dy * radius / 10)));
-        let is_free = |place: &(i32, i32)| {
-            points.iter().all(|&point| !is_near(point, *place, 10, 9))
-                && line.iter().all(|&point| !is_near(point, *place, 9, 8))
-                && labels.iter().all(|&label| !is_near(label, *place, 18, 13))
+            .flat_map(|radius| DIRECTIONS.map(|(dx, dy)| (x + dx * f64::from(radius), y + dy * f64::from(radius))));
+        let is_free = |place: &Place| {
+            (EDGE..WIDTH - EDGE).contains(&place.0)
+                && points.iter().all(|&point| !is_near(point, *place, 10.0, 9.0))
+                && line.iter().all(|&point| !is_near(point, *place, 9.0, 8.0))
+                && labels.iter().all(|&label| !is_near(label, *place, 18.0, 13.0))
         };
-        let place = rings.clone().find(is_free).unwrap_or((x, y - 14));
+        let place = rings.find(is_free).unwrap_or((x, y - 14.0));
         labels.push(place);
     }
     labels
@@ -184,13 +179,61 @@ mod tests {
 
     #[test]
     fn numbers_of_points_that_lie_close_do_not_overlap() {
-        let points = [(100, 100), (102, 101), (104, 99), (101, 103), (99, 98), (300, 300)];
-        let labels = label_places(&points, &[(100, 90)]);
+        let points = [(100.0, 100.0), (102.0, 101.0), (104.0, 99.0), (101.0, 103.0), (99.0, 98.0), (300.0, 300.0)];
+        let labels = label_places(&points, &[(100.0, 90.0)]);
         for (i, a) in labels.iter().enumerate() {
-            assert!((a.0 - 100).abs() >= 9 || (a.1 - 90).abs() >= 8, "{a:?} lies on the line");
+            assert!((a.0 - 100.0).abs() >= 9.0 || (a.1 - 90.0).abs() >= 8.0, "{a:?} lies on the line");
             for b in &labels[i + 1..] {
-                assert!((a.0 - b.0).abs() >= 18 || (a.1 - b.1).abs() >= 13, "{a:?} and {b:?}");
+                assert!((a.0 - b.0).abs() >= 18.0 || (a.1 - b.1).abs() >= 13.0, "{a:?} and {b:?}");
             }
         }
+    }
+
+    /// Texts with their place, from the pictures that this program draws.
+    fn texts(svg: &str) -> Vec<(f64, f64, bool, String)> {
+        let attribute = |element: &str, name: &str| -> f64 {
+            element.split(&format!(" {name}=\"")).nth(1).unwrap().split('"').next().unwrap().parse().unwrap()
+        };
+        let text = |element: &str| {
+            let words = element.split_once('>').unwrap().1.split('<').next().unwrap().to_owned();
+            (attribute(element, "x"), attribute(element, "y"), element.contains("\"end\""), words)
+        };
+        svg.split("<text").skip(1).map(text).collect()
+    }
+
+    #[test]
+    fn names_of_any_length_stay_within_the_picture_and_beside_the_rates() {
+        let name = "conv2d_relu_max_pool_backward_weight.winograd_3x3:256x64x28x28,128x3x3,pool2 ".repeat(4);
+        let points: Vec<Point> = (1..=41)
+            .map(|number| Point {
+                number,
+                label: name.clone(),
+                intensity: number as f64,
+                gigaflops: 0.001 * number as f64,
+                color: COLORS[0],
+                is_chosen: number % 2 == 0,
+            })
+            .collect();
+        let peaks = Peaks {
+            flops_per_second: 1e13,
+            f16_flops_per_second: None,
+            matrix_flops_per_second: None,
+            bytes_per_second: 1e12,
+            dispatch_seconds: 1e-6,
+            dependent_dispatch_seconds: 1e-6,
+            submit_seconds: 1e-5,
+        };
+        let picture = panel(&name, &peaks, &points).unwrap();
+        let texts = texts(&picture.svg());
+        for (x, y, is_to_the_left, words) in &texts {
+            let end = if *is_to_the_left { *x } else { x + width(words, TEXT) };
+            // Numbers of points stand around their middle.
+            assert!(end <= WIDTH + 10.0 && *y < picture.height(), "`{words}` ends at {end}");
+        }
+        let in_list: String = texts.iter().map(|(_, _, _, words)| words.replace(' ', "")).collect();
+        assert!(in_list.matches("pool2").count() >= 41 * 4, "a name is cut");
+        let rate = texts.iter().find(|text| text.3.ends_with("GFLOP/s") && text.2 && text.1 > HEIGHT + 60.0).unwrap();
+        let beside = texts.iter().filter(|text| !text.2 && text.1 == rate.1);
+        assert!(beside.into_iter().all(|text| text.0 + width(&text.3, TEXT) < rate.0 - width(&rate.3, TEXT)));
     }
 }

@@ -8,6 +8,7 @@ use std::time::Instant;
 use indicatif::ProgressBar;
 
 use crate::executor::Observer;
+use crate::numbers::loss;
 use crate::terminal;
 
 /// How fast an epoch went.
@@ -86,7 +87,8 @@ impl Observer for EpochBar<'_> {
             // The mean of the last steps, since one batch's loss jumps.
             let recent = &history[2 * steps.saturating_sub(20)..2 * steps];
             let sum: f32 = recent.iter().step_by(2).sum();
-            self.bar.set_message(format!("loss {:.4}  ", 2.0 * sum / (recent.len() * self.batch) as f32));
+            let mean = 2.0 * sum / (recent.len() * self.batch) as f32;
+            self.bar.set_message(format!("loss {}  ", loss(f64::from(mean))));
         }
         if self.stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }

@@ -11,6 +11,7 @@ use crate::data::{CLASSES, Choice, DataRecord, Dataset, Folders, Request};
 use crate::files::Destination;
 use crate::inference::probabilities;
 use crate::metrics::Evaluation;
+use crate::numbers;
 use crate::run_folder::RunRecord;
 use crate::weights::{self, MODEL_FILE, SavedModel};
 
@@ -96,7 +97,8 @@ fn data(args: &DataArgs, trained_on: Option<&DataRecord>) -> Result<Dataset> {
 
 fn print(evaluation: &Evaluation, data: &str) {
     let Evaluation { images, accuracy, loss, .. } = evaluation;
-    out!("accuracy {} % of {} images ({data}), loss {loss:.4}\n", percent(*accuracy), thousands(*images));
+    let (share, images, loss) = (percent(*accuracy), thousands(*images), numbers::loss(*loss));
+    out!("accuracy {share} % of {images} images ({data}), loss {loss}\n");
     let mut scores = table(&["digit", "precision %", "recall %", "F1 %", "images"], 0);
     for score in &evaluation.classes {
         scores.add_row([

@@ -30,6 +30,7 @@ use crate::cli::{Cli, Command, DataArgs};
 use crate::data::{self, Dataset, Folders};
 use crate::device::{Device, DeviceChoice};
 use crate::files::Destination;
+use crate::numbers::{duration, thousands};
 use crate::plan::Plan;
 use crate::terminal::{self, Mode, Spinner};
 
@@ -202,19 +203,6 @@ fn print_table_with(table: &Table, below: impl Fn(usize) -> Vec<String>) {
     }
 }
 
-/// A number with commas between the thousands.
-fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// A share from 0 to 1 in per cent, with two decimals.
 fn percent(share: f64) -> String {
     format!("{:.2}", 100.0 * share)
@@ -233,24 +221,4 @@ fn compiling(device: &Device) -> Option<Spinner> {
 /// Says that images are scored.
 fn scoring(images: usize) -> Spinner {
     Spinner::new(format!("scoring {} images", thousands(images)))
-}
-
-/// Seconds as people read them.
-fn duration(seconds: f64) -> String {
-    match seconds {
-        seconds if seconds >= 1.0 => format!("{seconds:.2} s"),
-        seconds if seconds >= 1e-3 => format!("{:.2} ms", 1e3 * seconds),
-        seconds => format!("{:.1} µs", 1e6 * seconds),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn thousands_are_set_apart() {
-        assert_eq!(
-            [0, 999, 1000, 60_000, 1_234_567].map(super::thousands),
-            ["0", "999", "1,000", "60,000", "1,234,567"]
-        );
-    }
 }

@@ -16,6 +16,7 @@ use crate::device::Device;
 use crate::inference::probabilities;
 use crate::metrics::Evaluation;
 use crate::model::Model;
+use crate::numbers;
 use crate::plan::{Optimizer, Plan, PlanConfig, Precision};
 use crate::report::{RunReport, kernel_shares, tensorboard, thin_curve};
 use crate::run_folder::{
@@ -140,9 +141,19 @@ pub(super) async fn train(session: &Session, args: &TrainArgs) -> Result<(Verdic
     let mut record = record(args, device, &model, &parameters, dataset, &config);
     record.kernels = trainer.kernels();
     folder.write_record(&record)?;
-    let (epochs, step_losses) = (vec![], vec![]);
-    let run =
-        Run { session, args, config, model, trainer: &mut trainer, folder, record, start_up, epochs, step_losses };
+    let run = Run {
+        session,
+        args,
+        config,
+        model,
+        trainer: &mut trainer,
+        folder,
+        record,
+        start: Instant::now(),
+        start_up,
+        epochs: vec![],
+        step_losses: vec![],
+    };
     run.train().await
 }
 
@@ -215,6 +226,7 @@ struct Run<'a> {
     trainer: &'a mut Trainer,
     folder: RunFolder,
     record: RunRecord,
+    start: Instant,
     start_up: StartUp,
     epochs: Vec<EpochRow>,
     step_losses: Vec<f64>,
@@ -233,11 +245,12 @@ impl Run<'_> {
                 bar.on_first_step(move |seconds| {
                     start_up.first_step_seconds = seconds;
                     note!("{start_up}");
-                    session.say("epoch    loss  train %  validation %  seconds  images/s");
+                    session.say("epoch       loss  train %  validation %  seconds  images/s");
                 });
             }
             let epoch = self.trainer.epoch(&mut bar).await?;
             let pace = bar.finish(epoch.step_losses.len());
+            let elapsed = self.start.elapsed().as_secs_f64();
             let held_out = self.trainer.splits().validation.clone();
             let validation = if held_out.is_empty() {
                 None
@@ -246,7 +259,7 @@ impl Run<'_> {
                 Some(self.trainer.evaluate(held_out).await?)
             };
             self.log_steps(number, first_step, &epoch)?;
-            self.report_epoch(number, &epoch, validation, pace).await?;
+            self.report_epoch(number, &epoch, validation, pace, elapsed).await?;
             self.step_losses.extend(&epoch.step_losses);
             let is_stopped = self.session.stop.load(Ordering::Relaxed);
             interrupted = epoch.interrupted || (is_stopped && number < self.config.epochs);
@@ -277,6 +290,7 @@ impl Run<'_> {
         epoch: &Epoch,
         validation: Option<Score>,
         pace: Pace,
+        elapsed: f64,
     ) -> Result<()> {
         let norms = self.norms().await?;
         if let Some(diverged) = norms.iter().find(|norms| !norms.value.is_finite()) {
@@ -287,8 +301,9 @@ impl Run<'_> {
         let Pace { seconds, images_per_second } = pace;
         let validation_accuracy = validation.map_or_else(|| "-".to_owned(), |score| percent(score.accuracy));
         self.session.say(&format!(
-            "{:>5}  {loss:>6.4}  {:>7}  {validation_accuracy:>12}  {seconds:>7.1}  {:>8}",
+            "{:>5}  {:>9}  {:>7}  {validation_accuracy:>12}  {seconds:>7.1}  {:>8}",
             format!("{number}/{}", self.config.epochs),
+            numbers::loss(loss),
             percent(accuracy),
             thousands(images_per_second as usize),
         ));
@@ -300,6 +315,7 @@ impl Run<'_> {
             accuracy,
             validation_loss: validation.map(|score| score.loss),
             validation_accuracy: validation.map(|score| score.accuracy),
+            elapsed_seconds: Some(elapsed),
             seconds,
             images_per_second,
             learning_rate: self.trainer.rate(step.max(1) - 1),
@@ -370,8 +386,11 @@ impl Run<'_> {
         let Evaluation { accuracy, loss, images, .. } = Evaluation::new(&rows, &dataset.test.labels);
         self.folder.append_metrics(&MetricsRow::Test(TestRow { loss, accuracy, images }))?;
         let (share, images) = (percent(accuracy), thousands(images));
-        self.session
-            .say(&format!("test accuracy {share} % of {images} images ({}), loss {loss:.4}", self.record.data.name));
+        self.session.say(&format!(
+            "test accuracy {share} % of {images} images ({}), loss {}",
+            self.record.data.name,
+            numbers::loss(loss)
+        ));
         Ok(accuracy)
     }
 

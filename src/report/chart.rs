@@ -2,222 +2,273 @@
 
 use std::ops::Range;
 
-use anyhow::Result;
-use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
+use crate::picture::axis::Axis;
+use crate::picture::color::{COLORS, Color, GREY};
+use crate::picture::frame::Frame;
+use crate::picture::text::{self, Style};
+use crate::picture::{Mark, Picture, Place, Stroke};
 
-use crate::picture::{Area, COLORS, Drawn, GRID, Picture};
+/// Width of a diagram: as wide as a telephone, so that its letters can be read there.
+pub(super) const WIDTH: f64 = 400.0;
 
-/// Width and height of a diagram; narrow enough to be read on a telephone.
-pub(super) const SIZE: (u32, u32) = (560, 360);
+/// Height of all letters but those of captions; a telephone of 390 px shows them 11 px high and more.
+pub(super) const TEXT: f64 = 13.0;
+pub(super) const CAPTION: f64 = 15.0;
 
-/// Height of a caption's letters and of all others.
-pub(super) const CAPTION: i32 = 16;
-pub(super) const TEXT: i32 = 13;
+/// Room at the edges of a picture.
+pub(super) const EDGE: f64 = 6.0;
 
-// Macros, since charts with linear and with logarithmic axes are of different types.
+/// Height of a diagram between its axes' ends.
+const PLOT_HEIGHT: f64 = 210.0;
 
-macro_rules! mesh {
-    ($chart:expr, $axes:expr) => {
-        $chart
-            .configure_mesh()
-            .x_desc($axes.x)
-            .y_desc($axes.y)
-            .axis_desc_style(("sans-serif", TEXT))
-            .label_style(("sans-serif", TEXT))
-            .x_labels(7)
-            .y_labels(6)
-            .x_label_formatter(&|x| if $axes.x == "epoch" && x.fract() != 0.0 { String::new() } else { number(*x) })
-            .y_label_formatter(&|y| ($axes.y_text)(*y))
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(GRID)
-            .draw()?
-    };
-}
-macro_rules! series {
-    ($chart:expr, $lines:expr) => {
-        for line in $lines {
-            let points = || line.points.iter().copied();
-            let color = line.color();
-            match line.look {
-                Look::Marked => {
-                    $chart.draw_series(LineSeries::new(points(), color.stroke_width(2)))?;
-                    $chart.draw_series(points().map(|point| Circle::new(point, 3, color.filled())))?;
-                }
-                Look::Faint => {
-                    $chart.draw_series(LineSeries::new(points(), color.mix(0.6).stroke_width(1)))?;
-                }
-                Look::Dashed => {
-                    $chart.draw_series(DashedLineSeries::new(points(), 5, 4, color.stroke_width(2)))?;
-                }
-            }
-        }
-    };
-}
-/// A line of a diagram, and its name.
+/// Points of a line beyond which they have no marks.
+const MOST_MARKS: usize = 40;
+
+/// A line of a diagram.
 pub(super) struct Line {
+    /// What the legend calls it; nothing where it is not in the legend.
     pub(super) name: String,
     pub(super) points: Vec<(f64, f64)>,
-    /// Its place in [`COLORS`].
-    pub(super) color: usize,
     pub(super) look: Look,
 }
 
 /// How a line is drawn.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Look {
-    /// With a mark at each point.
-    Marked,
-    /// Many points, and less important than others.
-    Faint,
-    /// Dashed, and not in the legend: it belongs to a marked one of the same colour.
-    Dashed,
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Look {
+    pub(super) color: Color,
+    /// The mark at each point, where it has one.
+    pub(super) mark: Option<Mark>,
+    pub(super) width: f64,
+    pub(super) dashes: &'static str,
 }
 
-impl Line {
-    pub(super) fn new(name: impl Into<String>, color: usize, points: Vec<(f64, f64)>) -> Self {
-        Self { name: name.into(), points, color, look: Look::Marked }
+impl Look {
+    /// The look of the `index`-th thing among things of different kinds: a colour, a mark and dashes.
+    pub(super) fn of(index: usize) -> Self {
+        const DASHES: [&str; 3] = ["", "6 3", "2 3"];
+        Self {
+            color: COLORS[index % COLORS.len()],
+            mark: Some(Mark::FILLED[index % Mark::FILLED.len()]),
+            width: 2.0,
+            dashes: DASHES[index / 6 % DASHES.len()],
+        }
     }
 
-    pub(super) fn with(self, look: Look) -> Self {
-        Self { look, ..self }
+    /// Thin and grey, for what matters less than others.
+    pub(super) const FAINT: Self = Self { color: GREY, mark: None, width: 1.0, dashes: "" };
+
+    /// A thin line without marks.
+    pub(super) fn thin(self) -> Self {
+        Self { mark: None, width: 1.3, ..self }
     }
 
-    fn color(&self) -> RGBColor {
-        COLORS[self.color % COLORS.len()]
+    fn stroke(&self) -> Stroke {
+        Stroke { color: self.color, width: self.width, dashes: self.dashes }
     }
 }
 
 /// The axes of a diagram of lines.
 pub(super) struct Axes<'a> {
     pub(super) caption: &'a str,
-    pub(super) x: &'a str,
+    pub(super) x: Across<'a>,
     pub(super) y: &'a str,
-    pub(super) is_logarithmic: bool,
-    /// Bounds of the y axis, where they are not those of the points.
-    pub(super) y_range: Option<Range<f64>>,
-    /// Writes a number of the y axis.
-    pub(super) y_text: fn(f64) -> String,
+    pub(super) scale: Scale,
 }
 
-/// Letters that stand somewhere.
-pub(super) fn text(size: i32, color: &RGBColor, x: HPos, y: VPos) -> TextStyle<'static> {
-    ("sans-serif", size).into_font().color(color).pos(Pos::new(x, y))
+/// What the lower axis counts or measures.
+pub(super) enum Across<'a> {
+    /// Whole numbers of something.
+    Counts(&'a str),
+    /// Shares from 0 to 1.
+    Shares(&'a str),
 }
 
-/// A diagram of lines, with a legend between caption and diagram.
-pub(super) fn lines(axes: &Axes<'_>, lines: &[Line]) -> Result<Picture> {
+/// The scale of the axis at the left.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Scale {
+    /// Over all values.
+    Linear,
+    /// Over the positive values.
+    Logarithmic,
+    /// Over all values, but not beyond these bounds.
+    Within(Range<f64>),
+    /// From one bound to the other.
+    Fixed(Range<f64>),
+}
+
+/// A diagram of lines with a legend below; none where no point can be drawn.
+///
+/// A point that is not finite, or has no logarithm where it needs one, leaves a gap.
+pub(super) fn lines(axes: &Axes<'_>, lines: &[Line]) -> Option<Picture> {
     let points = || lines.iter().flat_map(|line| &line.points);
-    let x_range = range(points().map(|point| point.0));
-    let y_range = axes.y_range.clone().unwrap_or_else(|| range(points().map(|point| point.1)));
-    Picture::draw(SIZE, |area| {
-        let below = head(area, axes.caption, lines)?;
-        let diagram = area.margin(below, 8, 8, 16);
-        let mut builder = ChartBuilder::on(&diagram);
-        builder.x_label_area_size(40).y_label_area_size(62);
-        // Within a decade a logarithmic axis has no room for numbers.
-        if axes.is_logarithmic && y_range.end > 10.0 * y_range.start {
-            let y_range = (y_range.start.max(1e-9) / 1.3..y_range.end * 1.3).log_scale();
-            let mut chart = builder.build_cartesian_2d(x_range, y_range)?;
-            mesh!(chart, axes);
-            series!(chart, lines);
-        } else {
-            let margin = if axes.y_range.is_some() { 0.0 } else { 0.06 * (y_range.end - y_range.start) };
-            let mut chart = builder.build_cartesian_2d(x_range, y_range.start - margin..y_range.end + margin)?;
-            mesh!(chart, axes);
-            series!(chart, lines);
+    let heights = || points().filter(|point| point.0.is_finite()).map(|point| point.1);
+    let vertical = match &axes.scale {
+        Scale::Linear => Axis::over(heights(), 6)?,
+        Scale::Logarithmic => Axis::logarithmic(heights(), 7)?,
+        Scale::Within(bounds) => {
+            let free = Axis::over(heights(), 6)?;
+            Axis::between(free.start().max(bounds.start), free.end().min(bounds.end), 6)
         }
-        Ok(())
-    })
+        Scale::Fixed(bounds) => {
+            heights().find(|height| height.is_finite()).map(|_| Axis::between(bounds.start, bounds.end, 6))?
+        }
+    };
+    let (title, across): (&str, &dyn Fn(usize) -> Option<Axis>) = match axes.x {
+        Across::Counts(title) => (title, &|most| Axis::over_counts(points().map(|point| point.0), most)),
+        Across::Shares(title) => (title, &|most| Some(Axis::between(0.0, 1.0, most))),
+    };
+    let tick_width = |axis: &Axis| axis.ticks.iter().map(|tick| text::width(&tick.text, TEXT)).fold(0.0, f64::max);
+
+    let mut picture = Picture::new(WIDTH);
+    let y = caption(&mut picture, axes.caption);
+    picture.text((EDGE, y), Style::new(TEXT), axes.y);
+    let left = EDGE + tick_width(&vertical) + 8.0;
+    let frame = Frame { left, right: WIDTH - 14.0, top: y + 18.0, bottom: y + 18.0 + PLOT_HEIGHT, letters: TEXT };
+    // As many numbers as stand beside each other.
+    let fits = |axis: &Axis| axis.ticks.len() as f64 * (tick_width(axis) + 14.0) <= frame.right - frame.left;
+    let horizontal = (2..=7).rev().filter_map(across).find(fits).or_else(|| across(1))?;
+    frame.draw_grid(&mut picture, &horizontal, &vertical, title);
+    for line in lines {
+        draw_line(&mut picture, &frame, [&horizontal, &vertical], line);
+    }
+    let mut below = legend(&mut picture, frame.bottom + 54.0, lines);
+    if vertical.left_out > 0 {
+        let values = if vertical.left_out == 1 { "value" } else { "values" };
+        let note = format!("{} {values} far below the others: left out", vertical.left_out);
+        below = picture.paragraph((EDGE, below), WIDTH - 2.0 * EDGE, Style::new(TEXT), &note);
+    }
+    picture.reach(below - 4.0);
+    Some(picture)
 }
 
-/// Draws caption and legend, and tells how much height they take.
-fn head(area: &Area<'_>, caption: &str, lines: &[Line]) -> Result<i32, Box<dyn std::error::Error + Send + Sync>> {
-    title(area, caption)?;
-    let named: Vec<&Line> = lines.iter().filter(|line| line.look != Look::Dashed).collect();
+/// Draws a line, interrupted where a point has no place.
+fn draw_line(picture: &mut Picture, frame: &Frame, axes: [&Axis; 2], line: &Line) {
+    let places: Vec<Option<Place>> = line.points.iter().map(|&point| frame.place(axes, point)).collect();
+    let has_marks = line.look.mark.is_some() && places.len() <= MOST_MARKS;
+    for run in places.split(Option::is_none) {
+        let run: Vec<Place> = run.iter().copied().flatten().collect();
+        if run.len() > 1 {
+            picture.line(&run, line.look.stroke());
+        }
+        // A point without neighbours shows only as a mark.
+        if has_marks || run.len() == 1 {
+            for &place in &run {
+                picture.mark(line.look.mark.unwrap_or(Mark::Circle), place, 3.0, line.look.color);
+            }
+        }
+    }
+}
+
+/// Draws the names of lines, where there are several, as many rows as it takes; gives the height of what follows.
+fn legend(picture: &mut Picture, top: f64, lines: &[Line]) -> f64 {
+    const SAMPLE: f64 = 24.0;
+    let named: Vec<&Line> = lines.iter().filter(|line| !line.name.is_empty()).collect();
     if named.len() < 2 {
-        return Ok(38);
+        return top - 8.0;
     }
-    let (mut x, mut y) = (20, 42);
+    let (mut x, mut y) = (EDGE, top);
     for line in named {
-        // Letters are about 0.58 of their height wide.
-        let width = 34 + (0.58 * f64::from(TEXT) * line.name.chars().count() as f64) as i32;
-        if x + width > SIZE.0 as i32 {
-            (x, y) = (20, y + 18);
+        let needed = SAMPLE + 6.0 + text::width(&line.name, TEXT) + 14.0;
+        if x > EDGE && x + needed > WIDTH {
+            (x, y) = (EDGE, y + 19.0);
         }
-        area.draw(&PathElement::new([(x, y), (x + 16, y)], line.color().stroke_width(3)))?;
-        area.draw(&Text::new(line.name.clone(), (x + 21, y), text(TEXT, &BLACK, HPos::Left, VPos::Center)))?;
-        x += width;
+        picture.line(&[(x, y), (x + SAMPLE, y)], Stroke { width: line.look.width.max(1.5), ..line.look.stroke() });
+        if let Some(mark) = line.look.mark {
+            picture.mark(mark, (x + SAMPLE / 2.0, y), 3.5, line.look.color);
+        }
+        let room = WIDTH - EDGE - x - SAMPLE - 6.0;
+        let next = picture.paragraph((x + SAMPLE + 6.0, y), room, Style::new(TEXT), &line.name);
+        if x + needed > WIDTH {
+            (x, y) = (EDGE, next);
+        } else {
+            x += needed;
+        }
     }
-    Ok(y + 16)
+    if x > EDGE { y + 19.0 } else { y }
 }
 
-/// Draws a caption.
-pub(super) fn title(area: &Area<'_>, caption: &str) -> Drawn {
-    area.draw(&Text::new(caption.to_owned(), (20, 10), text(CAPTION, &BLACK, HPos::Left, VPos::Top)))?;
-    Ok(())
+/// Draws a caption in as many lines as it takes, and gives the height of what follows.
+pub(super) fn caption(picture: &mut Picture, words: &str) -> f64 {
+    picture.paragraph((EDGE, 14.0), WIDTH - 2.0 * EDGE, Style::new(CAPTION), words) + 4.0
 }
 
-/// A bar of a diagram: its name, its share of the longest, and what is written behind it.
+/// A bar of a diagram: its name, its length, and what is written behind it.
 pub(super) struct Bar {
     pub(super) name: String,
     pub(super) value: f64,
     pub(super) text: String,
 }
 
-/// Bars from left to right, one below the other.
-pub(super) fn bars(caption: &str, bars: &[Bar]) -> Result<Picture> {
-    const LINE: i32 = 24;
-    const NAME_WIDTH: i32 = 250;
-    let height = 50 + LINE * bars.len() as i32;
+/// Bars one below the other, each under its name.
+pub(super) fn bars(words: &str, bars: &[Bar]) -> Picture {
     let longest = bars.iter().map(|bar| bar.value).fold(f64::MIN_POSITIVE, f64::max);
-    Picture::draw((SIZE.0, height as u32), |area| {
-        title(area, caption)?;
-        for (line, bar) in bars.iter().enumerate() {
-            let middle = 50 + LINE * line as i32;
-            let end = NAME_WIDTH + (f64::from(SIZE.0 as i32 - NAME_WIDTH - 70) * bar.value / longest) as i32;
-            area.draw(&Text::new(
-                bar.name.clone(),
-                (NAME_WIDTH - 8, middle),
-                text(TEXT, &BLACK, HPos::Right, VPos::Center),
-            ))?;
-            area.draw(&Rectangle::new(
-                [(NAME_WIDTH, middle - 8), (end.max(NAME_WIDTH + 1), middle + 8)],
-                COLORS[0].filled(),
-            ))?;
-            area.draw(&Text::new(bar.text.clone(), (end + 6, middle), text(TEXT, &BLACK, HPos::Left, VPos::Center)))?;
-        }
-        Ok(())
-    })
-}
-
-/// From the least to the most; widened where that is no range.
-fn range(values: impl Iterator<Item = f64>) -> Range<f64> {
-    let (least, most) = values
-        .filter(|value| value.is_finite())
-        .fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), value| (least.min(value), most.max(value)));
-    if least < most {
-        least..most
-    } else if least == most {
-        least - 0.5..most + 0.5
-    } else {
-        0.0..1.0
+    let behind = bars.iter().map(|bar| text::width(&bar.text, TEXT)).fold(0.0, f64::max) + 6.0;
+    let room = WIDTH - 2.0 * EDGE;
+    let mut picture = Picture::new(WIDTH);
+    let mut y = caption(&mut picture, words);
+    for bar in bars {
+        y = picture.paragraph((EDGE, y), room, Style::new(TEXT), &bar.name);
+        let length = ((room - behind) * bar.value / longest).max(1.0);
+        picture.rectangle((EDGE, y - 8.0), length, 12.0, COLORS[0]);
+        picture.text((EDGE + length + 6.0, y - 2.0), Style::new(TEXT), &bar.text);
+        y += 20.0;
     }
+    picture.reach(y);
+    picture
 }
 
-/// A number without needless digits.
-pub(super) fn number(value: f64) -> String {
-    if value == 0.0 {
-        "0".to_owned()
-    } else if value.abs() >= 1e5 || value.abs() < 1e-3 {
-        format!("{value:.0e}")
-    } else {
-        let text = format!("{value:.4}");
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn axes(scale: Scale) -> Axes<'static> {
+        Axes { caption: "loss", x: Across::Counts("step"), y: "nats", scale }
     }
-}
 
-/// A share in per cent.
-pub(super) fn percent(share: f64) -> String {
-    format!("{} %", number((1e4 * share).round() / 100.0))
+    fn line(name: &str, points: &[(f64, f64)]) -> Line {
+        Line { name: name.to_owned(), points: points.to_vec(), look: Look::of(0) }
+    }
+
+    #[test]
+    fn nothing_to_draw_makes_no_diagram() {
+        assert!(lines(&axes(Scale::Linear), &[line("a", &[])]).is_none());
+        assert!(lines(&axes(Scale::Linear), &[line("a", &[(1.0, f64::NAN)])]).is_none());
+        assert!(lines(&axes(Scale::Logarithmic), &[line("a", &[(1.0, 0.0), (2.0, 0.0)])]).is_none());
+    }
+
+    #[test]
+    fn a_point_without_a_place_leaves_a_gap() {
+        let points = [(1.0, 1.0), (2.0, 2.0), (3.0, 0.0), (4.0, 3.0), (5.0, f64::NAN), (6.0, 2.0), (7.0, 1.0)];
+        let drawn = |scale| lines(&axes(scale), &[line("a", &points)]).unwrap().svg();
+        let blue = format!("stroke=\"{}\"", COLORS[0]);
+        // Two lines and, between the gaps, a single point; six marks in all.
+        let logarithmic = drawn(Scale::Logarithmic);
+        assert_eq!((logarithmic.matches(&blue).count(), logarithmic.matches("<circle").count()), (2, 5));
+        assert_eq!(drawn(Scale::Linear).matches(&blue).count(), 2);
+        assert!(!logarithmic.contains("NaN"));
+    }
+
+    #[test]
+    fn a_legend_of_any_length_stays_within_the_picture_and_grows_it() {
+        let long = "conv 8x5, relu, pool 2, conv 16x3, relu, pool 2, flatten, dense 64, relu, dense 10, seed 12";
+        let height = |count: usize| {
+            let drawn: Vec<Line> =
+                (0..count).map(|number| line(&format!("{number} {long}"), &[(1.0, 1.0), (2.0, 2.0)])).collect();
+            let picture = lines(&axes(Scale::Linear), &drawn).unwrap();
+            let svg = picture.svg();
+            assert_eq!(svg.matches("seed 12").count(), count, "a name is cut");
+            for (index, _) in svg.match_indices(" y=\"") {
+                let y: f64 = svg[index + 4..].split('"').next().unwrap().parse().unwrap();
+                assert!(y < picture.height());
+            }
+            picture.height()
+        };
+        assert!(height(16) >= height(4) + 12.0 * 36.0);
+    }
+
+    #[test]
+    fn sixteen_looks_have_sixteen_colours() {
+        let colors: Vec<Color> = (0..16).map(|index| Look::of(index).color).collect();
+        assert!(colors.iter().enumerate().all(|(index, color)| !colors[..index].contains(color)));
+    }
 }

@@ -241,12 +241,6 @@ impl RunReport {
         ensure!(self.kernels.iter().all(|kernel| is_share(kernel.share)), "a kernel's share is not from 0 to 1");
         Ok(())
     }
-
-    /// A short name for it: the model's named form or its layers, and the seed.
-    pub fn name(&self) -> String {
-        let model = crate::model::NAMED_MODELS.iter().find(|(_, text)| *text == self.record.model);
-        format!("{}, seed {}", model.map_or(&self.record.model[..], |(name, _)| name), self.record.seed)
-    }
 }
 
 /// Thins out the losses of a run's steps to a curve.

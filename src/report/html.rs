@@ -1,61 +1,76 @@
-//! The page: one file that needs no network and no script, is read on paper and on a telephone, by day and by night.
+//! The page: one file that needs no network and no script, and can be read in print, on a telephone and in dark mode.
+
+use std::collections::BTreeSet;
 
 use anyhow::Result;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::data::RunReport;
-use super::figures::{Figure, Table, figures};
+use super::figures::{Figure, Table, sections};
+use super::in_words;
 use crate::metrics::Evaluation;
+use crate::numbers::{NONE, duration, loss, percent, thousands};
+use crate::picture::color::{BLACK, Color, GRID, WHITE};
 
-/// Black and white are the page's own colours, also inside the pictures; blue is lighter by night.
+/// Black and white are the page's own colours, also inside the pictures.
 const STYLE: &str = "
-:root { color-scheme: light dark; --paper: #ffffff; --ink: #1a1a1a; --faint: #666666; --grid: #e1e1e1; --blue: #0072b2 }
+:root { color-scheme: light dark; --paper: #ffffff; --ink: #1a1a1a; --faint: #666666; --grid: #e1e1e1; --warn: #fff3d6 }
 @media (prefers-color-scheme: dark) {
-  :root { --paper: #16181b; --ink: #e6e6e6; --faint: #a0a0a0; --grid: #3a3d42; --blue: #4aa8e0 }
+  :root { --paper: #16181b; --ink: #e6e6e6; --faint: #a0a0a0; --grid: #3a3d42; --warn: #4a3a12 }
 }
-@media print { :root { --paper: #ffffff; --ink: #000000; --faint: #444444; --grid: #e1e1e1; --blue: #0072b2 } }
+@media print { :root { --paper: #ffffff; --ink: #000000; --faint: #444444; --grid: #e1e1e1; --warn: #fff3d6 } }
 * { box-sizing: border-box }
 body { margin: 0 auto; padding: 1rem; max-width: 76rem; background: var(--paper); color: var(--ink);
   font: 16px/1.5 system-ui, sans-serif }
-h1 { font-size: 1.6rem; margin: .5rem 0 } h2 { font-size: 1.2rem; margin: 2rem 0 .5rem }
+h1 { font-size: 1.6rem; line-height: 1.25; margin: .5rem 0; overflow-wrap: anywhere }
+h2 { font-size: 1.2rem; margin: 2rem 0 .5rem } p { margin: .4rem 0; overflow-wrap: anywhere }
 .headline { display: grid; grid-template-columns: repeat(auto-fit, minmax(10rem, 1fr)); gap: .75rem; margin: 1rem 0 }
 .headline div { border: 1px solid var(--grid); border-radius: .5rem; padding: .6rem .8rem }
 .headline b { display: block; font-size: 1.35rem } .headline span { color: var(--faint); font-size: .85rem }
+.warning { background: var(--warn); border-radius: .5rem; padding: .6rem .8rem }
 pre { overflow-x: auto; border: 1px solid var(--grid); border-radius: .5rem; padding: .6rem .8rem; font-size: .85rem }
-.figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 30rem), 1fr)); gap: 1.5rem;
+.figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 22rem), 1fr)); gap: 1.5rem;
   align-items: start }
-figure { margin: 0; break-inside: avoid } figure svg { width: 100%; height: auto; display: block }
+figure { margin: 0; max-width: 34rem; min-width: 0; break-inside: avoid }
+figure svg { width: 100%; height: auto; display: block }
 details, .wide { font-size: .85rem; overflow-x: auto } summary { color: var(--faint); cursor: pointer }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { text-align: right; padding: .15rem .6rem; border-bottom: 1px solid var(--grid); white-space: nowrap }
 th:first-child, td:first-child { text-align: left }
+.facts td { text-align: left; white-space: normal; overflow-wrap: anywhere; vertical-align: top }
+.facts td:first-child { white-space: nowrap; color: var(--faint) }
 svg [fill='#FFFFFF'] { fill: none } svg [fill='#000000'] { fill: var(--ink) } svg [stroke='#000000'] { stroke: var(--ink) }
-svg [fill='#E1E1E1'] { fill: var(--grid) } svg [stroke='#E1E1E1'] { stroke: var(--grid) }
-svg [stroke='#0072B2'] { stroke: var(--blue) } svg circle[fill='#0072B2'] { fill: var(--blue) }
+svg [stroke='#E1E1E1'] { stroke: var(--grid) }
 @media print { details { display: none } body { max-width: none; font-size: 11pt } .figures { display: block }
-  figure { max-width: 14cm; margin-bottom: .6cm } }
+  figure { max-width: 12cm; margin-bottom: .6cm } }
 ";
 
-/// The page of one run.
+/// The page of one run: its results, how it learned, how to repeat it, and the device.
 ///
 /// # Errors
 /// Where a picture cannot be drawn.
 pub fn page(report: &RunReport) -> Result<String> {
-    let figures = figures(report)?;
     let record = &report.record;
+    let settings = &record.settings;
     let command = crate::words::join(&record.command);
+    let title = format!("{} on {}", in_words::model(record), record.data.name);
     let body = html! {
-        h1 { "gpu-digits: " (report.name()) }
-        p { "Started " (record.started) ", gpu-digits " (record.version) " (" (record.commit.chars().take(7).collect::<String>()) ")." }
+        h1 { (title) }
+        p {
+            (in_words::optimizer(settings)) ", " (in_words::learning_rate(settings)) ", batch size " (settings.batch_size)
+            ", seed " (record.seed)
+        }
         (headline(report))
-        h2 { "To repeat it" }
+        @for (heading, figures) in sections(report)? {
+            h2 { (heading) }
+            (figure_grid(&figures))
+        }
+        h2 { "Repeat this run" }
         pre { (command) }
-        h2 { "How it learned, and how well it does" }
-        (figure_grid(&figures))
-        h2 { "What it ran on, and with" }
-        div class="wide" { (table(&facts(report))) }
+        h2 { "Settings, data and device" }
+        div class="wide facts" { (table(&facts(report))) }
     };
-    Ok(document(&format!("gpu-digits: {}", report.name()), &body))
+    Ok(document(&format!("gpu-digits: {title}, seed {}", record.seed), &body))
 }
 
 /// A whole page around its content.
@@ -67,7 +82,7 @@ pub(super) fn document(title: &str, body: &Markup) -> String {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 title { (title) }
-                style { (PreEscaped(STYLE)) }
+                style { (PreEscaped(STYLE)) (PreEscaped(dark_mode(&body.0))) }
             }
             body { (body) }
         }
@@ -75,73 +90,96 @@ pub(super) fn document(title: &str, body: &Markup) -> String {
     page.into_string()
 }
 
+/// Lightens the colours of lines and marks that would not stand out in dark mode.
+fn dark_mode(body: &str) -> String {
+    let strokes = body.split("stroke=\"").skip(1).filter_map(|rest| Color::parse(rest.split('"').next()?));
+    let marks = ["<circle ", "<polygon "].iter().flat_map(|mark| body.split(mark).skip(1)).filter_map(|rest| {
+        let element = rest.split('>').next()?;
+        Color::parse(element.split("fill=\"").nth(1)?.split('"').next()?)
+    });
+    let colors: BTreeSet<String> = strokes
+        .chain(marks)
+        .filter(|color| ![BLACK, WHITE, GRID].contains(color) && color.in_dark_mode() != *color)
+        .map(|color| {
+            let lighter = color.in_dark_mode();
+            format!(
+                "  svg [stroke='{color}'] {{ stroke: {lighter} }} svg :is(circle, polygon)[fill='{color}'] {{ fill: {lighter} }}\n"
+            )
+        })
+        .collect();
+    let rules: String = colors.into_iter().collect();
+    if rules.is_empty() { rules } else { format!("@media screen and (prefers-color-scheme: dark) {{\n{rules}}}\n") }
+}
+
 fn headline(report: &RunReport) -> Markup {
-    let result = report.record.result.as_ref();
-    let seconds = result.map_or(0.0, |result| result.training_seconds);
+    let seconds: f64 = report.epochs.iter().map(|epoch| epoch.seconds).sum();
     let images: f64 = report.epochs.iter().map(|epoch| epoch.images_per_second * epoch.seconds).sum();
+    let data = &report.record.data.name;
+    let rate = images / seconds;
     html! {
         div class="headline" {
             @if let Some(evaluation) = &report.evaluation {
-                div { b { (share(evaluation.accuracy)) } span { "test accuracy, 95 % interval " (interval(evaluation)) } }
-                div { b { (format!("{:.4}", evaluation.loss)) } span { "test loss, nats" } }
+                div {
+                    b { (share(evaluation.accuracy)) }
+                    span {
+                        "test accuracy on " (thousands(evaluation.images)) " images of " (data) ", 95 % interval "
+                        (interval(evaluation))
+                    }
+                }
+                div { b { (loss(evaluation.loss)) } span { "test loss, nats" } }
             } @else {
-                div { b { "interrupted" } span { "what was trained is kept" } }
+                div { b { "interrupted" } span { "the model trained so far is kept; it has not been scored" } }
             }
-            div { b { (format!("{seconds:.1} s")) } span { (report.epochs.len()) " epochs of training" } }
-            div { b { (format!("{:.0}", images / seconds.max(f64::MIN_POSITIVE))) } span { "images/s" } }
-            div { b { (adapter_name(report)) } span { (backend(report)) } }
+            @if let Some(validation) = report.epochs.last().and_then(|epoch| epoch.validation_accuracy) {
+                div { b { (share(validation)) } span { "validation accuracy, last epoch" } }
+            }
+            div {
+                b { (duration(seconds)) }
+                span { (report.epochs.len()) @if report.epochs.len() == 1 { " epoch" } @else { " epochs" } " of training" }
+            }
+            div {
+                b { @if rate.is_finite() { (thousands(rate as usize)) } @else { (NONE) } }
+                span { "images/s" }
+            }
         }
     }
 }
 
-fn adapter_name(report: &RunReport) -> String {
-    report.record.adapter.as_ref().map_or_else(|| "CPU".to_owned(), |adapter| adapter.name.clone())
-}
-
-fn backend(report: &RunReport) -> String {
-    report.record.adapter.as_ref().map_or_else(
-        || report.record.platform.clone(),
-        |adapter| format!("{}, {} {}", adapter.backend.name(), adapter.driver, adapter.driver_version),
-    )
-}
-
-/// A share in per cent with two decimals.
+/// A share in per cent.
 pub(super) fn share(share: f64) -> String {
-    format!("{:.2} %", 100.0 * share)
+    format!("{} %", percent(share))
 }
 
 /// The bounds of the accuracy's interval.
 pub(super) fn interval(evaluation: &Evaluation) -> String {
-    let [low, high] = evaluation.accuracy_interval.map(|bound| 100.0 * bound);
-    format!("{low:.2} to {high:.2} %")
+    let [low, high] = evaluation.accuracy_interval.map(percent);
+    format!("{low} to {high} %")
 }
 
+/// What the run was told, what it ran on, and what its files are known by; the device last.
 fn facts(report: &RunReport) -> Table {
     let record = &report.record;
     let settings = &record.settings;
+    let data = &record.data;
     let mut table = Table::new(&["", ""]);
     let mut fact = |name: &str, value: String| table.row([name.to_owned(), value]);
-    fact("device", record.device.clone());
-    fact("platform", record.platform.clone());
     fact("model", record.model.clone());
-    fact(
-        "data",
-        format!(
-            "{}, {} training and {} test images",
-            record.data.name, record.data.train_images, record.data.test_images
-        ),
-    );
-    fact("data's SHA-256", record.data.sha256.clone());
+    fact("optimizer", format!("{}, {}", in_words::optimizer(settings), in_words::learning_rate(settings)));
     fact("batch size", settings.batch_size.to_string());
     fact("precision", settings.precision.to_string());
-    fact("optimizer", settings.optimizer.clone());
-    fact("learning rate", format!("{} ({})", settings.learning_rate, settings.schedule));
-    fact("held out for validation", settings.validation.to_string());
     fact("seed", record.seed.to_string());
+    let (train, test) = (thousands(data.train_images), thousands(data.test_images));
+    fact("data", format!("{}, {train} training and {test} test images", data.name));
+    fact("validation", format!("{} of the training images", thousands(settings.validation)));
+    fact("SHA-256 of the data", data.sha256.clone());
     if let Some(result) = &record.result {
-        fact("steps", result.steps.to_string());
-        fact("weights' SHA-256", result.weights_sha256.clone());
+        fact("steps", thousands(result.steps));
+        fact("SHA-256 of the weights", result.weights_sha256.clone());
     }
+    fact("started", record.started.clone());
+    fact("gpu-digits", format!("{} ({})", record.version, record.commit.chars().take(7).collect::<String>()));
+    fact("platform", record.platform.clone());
+    fact("device", record.device.clone());
     table
 }
 
@@ -151,7 +189,7 @@ pub(super) fn figure_grid(figures: &[Figure]) -> Markup {
         div class="figures" {
             @for figure in figures {
                 figure id=(figure.name) {
-                    // The picture is drawn by us, its texts escaped by plotters.
+                    // The picture is drawn by us, its texts are escaped.
                     (PreEscaped(with_role(figure)))
                     @if !figure.table.rows.is_empty() {
                         details { summary { "the numbers" } (table(&figure.table)) }
@@ -177,5 +215,125 @@ pub(super) fn table(table: &Table) -> Markup {
             }
             tbody { @for row in &table.rows { tr { @for cell in row { td { (cell) } } } } }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{RunReport, sample};
+
+    /// A report with everything that a page can show.
+    fn full() -> RunReport {
+        let mut report = sample::report(5, |step| 3.0 / step as f64);
+        let class = |class: usize| serde_json::json!({"class": class, "precision": 0.99, "recall": 0.98, "f1": 0.985, "support": 1_000});
+        let bin = serde_json::json!({"images": 100, "confidence": 0.9, "accuracy": 0.91});
+        let evaluation = serde_json::json!({"images": 10_000, "accuracy": 0.991, "accuracy_interval": [0.989, 0.993],
+            "loss": 0.00012, "calibration_error": 0.002, "calibration": vec![bin; 15],
+            "classes": (0..10).map(class).collect::<Vec<_>>(), "confusion": vec![vec![1_000; 10]; 10]});
+        report.evaluation = serde_json::from_value(evaluation).unwrap();
+        report
+    }
+
+    fn position(page: &str, part: &str) -> usize {
+        page.find(part).unwrap_or_else(|| panic!("no `{part}` on the page"))
+    }
+
+    #[test]
+    fn results_come_first_and_the_device_last() {
+        let page = page(&full()).unwrap();
+        let order =
+            ["<h1>flatten, dense 10 on MNIST</h1>", "99.10 %", "id=\"confusion\"", "id=\"loss\"", "<td>device</td>"];
+        let places = order.map(|part| position(&page, part));
+        assert!(places.is_sorted(), "{places:?}");
+        assert!(page.contains("Adam, learning rate up to 0.01, one-cycle, batch size 100, seed 0"));
+        assert!(page.contains("10,000 images of MNIST") && page.contains(">0.00012<"));
+    }
+
+    #[test]
+    fn letters_are_eleven_pixels_high_on_a_telephone() {
+        const TELEPHONE: f64 = 390.0 - 32.0;
+        let page = page(&full()).unwrap();
+        let number = |rest: &str| -> f64 { rest.split('"').next().unwrap().parse().unwrap() };
+        let widths: Vec<f64> =
+            page.split("viewBox=\"0 0 ").skip(1).map(|rest| rest.split(' ').next().unwrap().parse().unwrap()).collect();
+        let letters: Vec<f64> = page.split("font-size=\"").skip(1).map(number).collect();
+        let widest = widths.into_iter().fold(0.0, f64::max);
+        let smallest = letters.into_iter().fold(f64::MAX, f64::min);
+        assert!(smallest * TELEPHONE / widest >= 11.0, "{smallest} in {widest}");
+    }
+
+    #[test]
+    fn no_text_runs_over_the_edge_of_its_picture() {
+        let mut report = full();
+        let long = "conv2d_relu_max_pool_backward_weight.winograd_3x3 conv1-with-a-long-name";
+        report.kernels = vec![crate::report::KernelShare { kernel: long.to_owned(), seconds: 1e-9, share: 1.0 }];
+        let page = page(&report).unwrap();
+        for element in page.split("<text ").skip(1) {
+            let attribute =
+                |name: &str| element.split(&format!("{name}=\"")).nth(1).unwrap().split('"').next().unwrap();
+            let (x, size): (f64, f64) = (attribute("x").parse().unwrap(), attribute("font-size").parse().unwrap());
+            let words = element.split_once('>').unwrap().1.split('<').next().unwrap();
+            let width = crate::picture::text::width(words, size);
+            let start = x - match attribute("text-anchor") {
+                "end" => width,
+                "middle" => width / 2.0,
+                _ => 0.0,
+            };
+            assert!(start >= -2.0 && start + width <= 402.0, "`{words}` reaches from {start} to {}", start + width);
+        }
+    }
+
+    #[test]
+    fn a_page_holds_no_number_that_is_none() {
+        let mut report = full();
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let epoch = &mut report.epochs[1];
+            (epoch.loss, epoch.accuracy, epoch.seconds, epoch.images_per_second) = (value, value, value, value);
+            (epoch.validation_loss, epoch.norms[0].value, epoch.norms[0].gradient) = (Some(value), value, 0.0);
+            report.curve[3].loss = value;
+            let evaluation = report.evaluation.as_mut().unwrap();
+            (evaluation.loss, evaluation.calibration_error, evaluation.calibration[3].accuracy) = (value, value, value);
+            let page = page(&report).unwrap();
+            for none in ["NaN", ">inf", " inf", "-inf"] {
+                assert!(!page.contains(none), "{none}: {}", &page[position(&page, none) - 200..][..300]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_run_without_validation_or_with_zero_gradients_has_no_empty_figure() {
+        let mut report = sample::report(3, |_| 1.0);
+        for epoch in &mut report.epochs {
+            (epoch.validation_loss, epoch.validation_accuracy, epoch.norms[0].gradient) = (None, None, 0.0);
+        }
+        let page = page(&report).unwrap();
+        assert!(!page.contains("id=\"gradient-norms\"") && page.contains("id=\"norms\""));
+        assert!(!page.contains(">validation, at the end of the epoch<"));
+    }
+
+    #[test]
+    fn forty_layers_have_forty_names_and_colours() {
+        let mut report = sample::report(3, |_| 1.0);
+        for epoch in &mut report.epochs {
+            let norms = epoch.norms[0].clone();
+            epoch.norms = (1..=40)
+                .map(|layer| crate::run_folder::Norms { parameter: format!("dense{layer}.weight"), ..norms.clone() })
+                .collect();
+        }
+        let page = page(&report).unwrap();
+        let figure = &page[position(&page, "<figure id=\"norms\"")..];
+        let figure = &figure[..position(figure, "</svg>")];
+        assert!((1..=40).all(|layer| figure.contains(&format!(">dense{layer}.weight</text>"))));
+        let colors: BTreeSet<&str> = figure.split("stroke=\"").skip(1).map(|rest| &rest[..7]).collect();
+        assert!(colors.len() >= 40, "{}", colors.len());
+    }
+
+    #[test]
+    fn dark_mode_lightens_what_would_not_stand_out() {
+        let page = page(&full()).unwrap();
+        let blue = crate::picture::color::COLORS[0];
+        assert!(page.contains(&format!("svg [stroke='{blue}'] {{ stroke: {} }}", blue.in_dark_mode())));
+        assert!(page.contains("@media screen and (prefers-color-scheme: dark)"));
     }
 }

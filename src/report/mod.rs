@@ -1,13 +1,14 @@
 //! How a run went, for people: figures with a table behind each, an HTML page, a comparison of runs, TensorBoard's files.
 //!
-//! [`RunReport`] holds everything that a page shows. `train` saves it as `report.json` beside the model, and `report` draws
-//! the page anew from that file alone.
+//! [`RunReport`] holds everything that a page shows. `train` saves it as `report.json` beside the model, and `report` redraws
+//! the page from that file alone.
 
 mod chart;
 mod comparison;
 mod data;
 mod figures;
 mod html;
+mod in_words;
 #[cfg(test)]
 mod sample;
 mod sheet;

@@ -10,7 +10,7 @@ use crate::tensor::HostTensor;
 const MOST_TILES: usize = 64;
 
 /// Tiles of a row: one of these, whichever shows them larger.
-const COLUMNS: [usize; 3] = [8, 16, 32];
+const COLUMNS: [usize; 5] = [4, 5, 8, 16, 32];
 
 /// The most that a pixel is repeated.
 const MOST_SCALE: u32 = 14;

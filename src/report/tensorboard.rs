@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, Result};
 use prost::Message;
@@ -42,20 +42,69 @@ struct Value {
 /// Writes a run's curves into a folder as a file that TensorBoard finds: `tensorboard --logdir DIR`.
 ///
 /// # Errors
-/// Where the folder cannot be made or written to.
+/// Where the folder cannot be made or written to, or the run's start is no date.
 pub fn write(folder: &Path, report: &RunReport) -> Result<()> {
     let name = folder.display();
+    let started = &report.record.started;
+    let time =
+        humantime::parse_rfc3339(started).with_context(|| format!("the run's start, `{started}`, is no date"))?;
+    let start = time.duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64());
     fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {name} for TensorBoard's files"))?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64());
+    let file = folder.join(format!("events.out.tfevents.{start:.0}.gpu-digits"));
     let mut bytes = Vec::new();
-    let version = Event { wall_time: now, step: 0, file_version: Some("brain.Event:2".to_owned()), summary: None };
-    append(&mut bytes, &version);
-    for (step, values) in scalars(report) {
-        let value = values.into_iter().map(|(tag, value)| Value { tag, simple_value: value as f32 }).collect();
-        let summary = Some(Summary { value });
-        append(&mut bytes, &Event { wall_time: now, step: step as i64, file_version: None, summary });
+    for event in events(start, report) {
+        append(&mut bytes, &event);
     }
-    write_atomically(&folder.join(format!("events.out.tfevents.{now:.0}.gpu-digits")), &bytes)
+    write_atomically(&file, &bytes)
+}
+
+/// The file's version and the named values of the curve's steps, the epochs and the test, in the order of steps, each at
+/// its time.
+fn events(start: f64, report: &RunReport) -> Vec<Event> {
+    let clock = Clock::new(report);
+    let version = Event { wall_time: start, step: 0, file_version: Some("brain.Event:2".to_owned()), summary: None };
+    let event = |(step, values): Scalars| {
+        let value = values.into_iter().map(|(tag, value)| Value { tag, simple_value: value as f32 }).collect();
+        let wall_time = start + clock.seconds_at(step);
+        Event { wall_time, step: step as i64, file_version: None, summary: Some(Summary { value }) }
+    };
+    std::iter::once(version).chain(scalars(report).into_iter().map(event)).collect()
+}
+
+/// When each step of a run was done, in seconds from its start.
+struct Clock {
+    /// The steps done at the beginning and the end of each epoch's training, and the seconds then.
+    marks: Vec<(f64, f64)>,
+}
+
+impl Clock {
+    fn new(report: &RunReport) -> Self {
+        let (mut marks, mut last) = (Vec::new(), (0.0, 0.0));
+        for epoch in &report.epochs {
+            // Runs of older versions kept the seconds of training alone.
+            let end = epoch.elapsed_seconds.unwrap_or(last.1 + epoch.seconds);
+            let begin = (end - epoch.seconds).max(last.1);
+            if begin.is_finite() && end.is_finite() {
+                marks.push((last.0, begin));
+                last = (epoch.step as f64, end);
+                marks.push(last);
+            }
+        }
+        Self { marks }
+    }
+
+    /// Between the marks, steps follow each other evenly.
+    fn seconds_at(&self, step: usize) -> f64 {
+        let step = step as f64;
+        let after = self.marks.iter().position(|mark| mark.0 >= step && mark.0 > 0.0);
+        match after.map(|place| (self.marks.get(place.wrapping_sub(1)), self.marks[place])) {
+            Some((Some(before), after)) if after.0 > before.0 => {
+                before.1 + (after.1 - before.1) * (step - before.0) / (after.0 - before.0)
+            }
+            Some((_, after)) => after.1,
+            None => self.marks.last().map_or(0.0, |mark| mark.1),
+        }
+    }
 }
 
 /// A step and its named values.
@@ -104,4 +153,39 @@ fn append(bytes: &mut Vec<u8>, event: &Event) {
 /// A checksum of data that holds checksums is weak, so the format turns and shifts it.
 fn masked(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn each_step_and_epoch_has_its_own_time() {
+        let mut report = sample::report(2, |_| 1.0);
+        // Two seconds of training end 3 and 7 seconds after the start: between them lies an evaluation.
+        for (epoch, elapsed) in report.epochs.iter_mut().zip([3.0, 7.0]) {
+            epoch.elapsed_seconds = Some(elapsed);
+        }
+        let events = events(1000.0, &report);
+        let at = |step: i64, tag: &str| {
+            let has =
+                |event: &&Event| event.summary.iter().any(|summary| summary.value.iter().any(|value| value.tag == tag));
+            events.iter().filter(has).find(|event| event.step == step).unwrap().wall_time
+        };
+        assert_eq!(
+            [10, 50, 100, 110, 150, 200].map(|step| at(step, "train/step_loss")),
+            [1001.2, 1002.0, 1003.0, 1005.2, 1006.0, 1007.0]
+        );
+        assert_eq!([100, 200].map(|step| at(step, "validation/loss")), [1003.0, 1007.0]);
+        assert!(events.iter().skip(2).zip(&events[1..]).all(|(next, event)| next.wall_time >= event.wall_time));
+    }
+
+    #[test]
+    fn runs_of_older_versions_have_times_too() {
+        let report = sample::report(2, |_| 1.0);
+        let clock = Clock::new(&report);
+        assert_eq!([50, 100, 150, 200, 999].map(|step| clock.seconds_at(step)), [1.0, 2.0, 3.0, 4.0, 4.0]);
+        assert_eq!(Clock { marks: vec![] }.seconds_at(5), 0.0);
+    }
 }

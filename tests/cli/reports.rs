@@ -80,7 +80,7 @@ pub(crate) fn comparison(home: &Home) -> Result<(), Failed> {
     home.run(&words).exits_with(0)?.prints(&["one/report.html", "two/plots", "both.html"])?;
     let page = fs::read_to_string(home.path("both.html"))?;
     check(page.contains("one") && page.contains("two") && page.contains("validation accuracy"), "a run is missing")?;
-    check(image::open(home.path("one/plots/loss.png"))?.width() == 1120, "the picture has another size")?;
+    check(image::open(home.path("one/plots/loss.png"))?.width() == 1200, "the picture has another size")?;
     let data = home.json("one/run.json")?["data"]["sha256"].as_str().unwrap_or_default()[..8].to_owned();
     check(page.contains(&format!("generated digits ({data})")), "no data set")?;
     check(!page.contains("different data"), "a warning although both have the same data")?;

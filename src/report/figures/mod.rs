@@ -47,31 +47,42 @@ impl Table {
 /// All figures that a run has something for, in the order of the page.
 ///
 /// # Errors
-/// Where a picture cannot be drawn.
+/// Where an image cannot be encoded.
 pub fn figures(report: &RunReport) -> Result<Vec<Figure>> {
-    let mut figures = Vec::new();
-    if !report.epochs.is_empty() {
-        figures.extend([loss(report)?, accuracy(report)?, learning_rate(report)?, norms(report)?]);
-    }
+    Ok(sections(report)?.into_iter().flat_map(|(_, figures)| figures).collect())
+}
+
+/// The figures under their headings: how well the model does, how it learned, what it sees, and where the time went.
+pub(super) fn sections(report: &RunReport) -> Result<Vec<(&'static str, Vec<Figure>)>> {
+    let mut results = Vec::new();
     if let Some(evaluation) = &report.evaluation {
-        figures.extend([confusion(evaluation)?, classes(evaluation)?, calibration(evaluation)?]);
+        results.push(confusion(evaluation));
+        results.extend([classes(evaluation), calibration(evaluation)].into_iter().flatten());
     }
     if !report.mistakes.is_empty() {
-        let caption = "the worst mistakes: label → prediction, its probability";
-        figures.push(gallery("mistakes", caption, &report.mistakes)?);
+        let caption = "the worst mistakes: label → prediction and its probability";
+        results.push(gallery("mistakes", caption, &report.mistakes)?);
     }
     if !report.uncertain.is_empty() {
-        let caption = "the most uncertain: label → prediction, its probability";
-        figures.push(gallery("uncertain", caption, &report.uncertain)?);
+        let caption = "the most uncertain: label → prediction and its probability";
+        results.push(gallery("uncertain", caption, &report.uncertain)?);
     }
+    let mut learning: Vec<Figure> =
+        [loss(report), accuracy(report), learning_rate(report)].into_iter().flatten().collect();
+    learning.extend(norms(report));
+    let mut seen = Vec::new();
     if let Some(filters) = &report.filters {
-        figures.push(filter_sheet(filters)?);
+        seen.push(filter_sheet(filters)?);
     }
     for (number, activations) in report.activations.iter().enumerate() {
-        figures.push(layers(number, &activations.digit, &activations.layers)?);
+        seen.push(layers(number, &activations.digit, &activations.layers)?);
     }
-    if !report.kernels.is_empty() {
-        figures.push(kernels(report)?);
-    }
-    Ok(figures)
+    let time = if report.kernels.is_empty() { vec![] } else { vec![kernels(report)] };
+    let sections = [
+        ("Results on the test images", results),
+        ("How it learned", learning),
+        ("What its layers see", seen),
+        ("Where the time goes", time),
+    ];
+    Ok(sections.into_iter().filter(|(_, figures)| !figures.is_empty()).collect())
 }

@@ -1,62 +1,53 @@
 //! How well a model does on the test images.
 
-use anyhow::Result;
-use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, VPos};
-
-use super::super::chart::{Axes, Line, Look, SIZE, TEXT, lines, number, percent, text, title};
+use super::super::chart::{Across, Axes, EDGE, Line, Look, Scale, TEXT, WIDTH, caption, lines};
 use super::{Figure, Table};
 use crate::data::CLASSES;
 use crate::metrics::{BINS, ClassScore, Evaluation, wilson_interval};
-use crate::picture::{COLORS, GRID, Picture};
+use crate::numbers::{NONE, percent, thousands};
+use crate::picture::axis::Axis;
+use crate::picture::color::{COLORS, Color, GREY, GRID};
+use crate::picture::frame::Frame;
+use crate::picture::text::Style;
+use crate::picture::{Mark, Picture, Stroke};
 
-pub(super) fn confusion(evaluation: &Evaluation) -> Result<Figure> {
-    const CELL: i32 = 47;
-    const LEFT: i32 = 70;
-    const TOP: i32 = 78;
+pub(super) fn confusion(evaluation: &Evaluation) -> Figure {
+    const CELL: f64 = 36.0;
+    const LEFT: f64 = 34.0;
     // Not the black and white that a dark page exchanges: they stand on colours of their own.
-    let (dark, light) = (RGBColor(1, 1, 1), RGBColor(254, 254, 254));
+    let (dark, light) = (Color(1, 1, 1), Color(254, 254, 254));
     let support = |label: usize| evaluation.confusion[label].iter().sum::<u64>().max(1) as f64;
-    let height = TOP + CELL * CLASSES as i32 + 14;
-    let picture = Picture::draw((SIZE.0, height as u32), |area| {
-        title(area, "confusion: images, and their share of the label's in %")?;
-        let centre = |x: i32, y: i32| (x + CELL / 2, y + CELL / 2);
-        let axis = text(TEXT, &BLACK, HPos::Center, VPos::Center);
-        area.draw(&Text::new("prediction", (LEFT + CELL * 5, TOP - 34), axis.clone()))?;
-        area.draw(&Text::new("label", (28, TOP + CELL * 5), axis.clone()))?;
-        for digit in 0..CLASSES {
-            let offset = CELL * digit as i32 + CELL / 2;
-            area.draw(&Text::new(digit.to_string(), (LEFT + offset, TOP - 13), axis.clone()))?;
-            area.draw(&Text::new(digit.to_string(), (LEFT - 14, TOP + offset), axis.clone()))?;
-        }
-        for (label, row) in evaluation.confusion.iter().enumerate() {
-            for (prediction, &count) in row.iter().enumerate() {
-                let (x, y) = (LEFT + CELL * prediction as i32, TOP + CELL * label as i32);
-                let corners = [(x, y), (x + CELL - 2, y + CELL - 2)];
-                if count == 0 {
-                    area.draw(&Rectangle::new(corners, GRID.stroke_width(1)))?;
-                    continue;
-                }
-                let share = count as f64 / support(label);
-                // Shares below a thousandth are the faintest, since mistakes are rare and must be seen.
-                let strength = (1.0 + share.log10() / 3.0).clamp(0.0, 1.0) * 0.85 + 0.15;
-                let color = if label == prediction { COLORS[0] } else { COLORS[1] };
-                let fill = blend(color, strength);
-                area.draw(&Rectangle::new(corners, fill.filled()))?;
-                let letters = if strength > 0.6 { light } else { dark };
-                let (x, y) = centre(x, y);
-                let style = text(TEXT, &letters, HPos::Center, VPos::Center);
-                area.draw(&Text::new(count.to_string(), (x - 1, y - 7), style))?;
-                let style = text(10, &letters, HPos::Center, VPos::Center);
-                area.draw(&Text::new(format!("{:.1}", 100.0 * share), (x - 1, y + 9), style))?;
+    let mut picture = Picture::new(WIDTH);
+    let top = caption(&mut picture, "confusion: images by label and prediction") + 20.0;
+    let axis = Style::new(TEXT).centered();
+    picture.text((LEFT + CELL * 5.0, top - 26.0), axis, "prediction");
+    picture.text((EDGE, top - 10.0), Style::new(TEXT), "label");
+    for digit in 0..CLASSES {
+        let middle = CELL * (digit as f64 + 0.5);
+        picture.text((LEFT + middle, top - 10.0), axis, &digit.to_string());
+        picture.text((LEFT - 14.0, top + middle), axis, &digit.to_string());
+    }
+    for (label, row) in evaluation.confusion.iter().enumerate() {
+        for (prediction, &count) in row.iter().enumerate() {
+            let (x, y) = (LEFT + CELL * prediction as f64, top + CELL * label as f64);
+            if count == 0 {
+                picture.frame((x, y), CELL - 2.0, CELL - 2.0, Stroke::new(GRID, 1.0));
+                continue;
             }
+            let share = count as f64 / support(label);
+            // Shares below a thousandth are the faintest, since mistakes are rare and must be seen.
+            let strength = (1.0 + share.log10() / 3.0).clamp(0.0, 1.0) * 0.85 + 0.15;
+            let fill = light.mixed(if label == prediction { COLORS[0] } else { COLORS[1] }, strength);
+            picture.rectangle((x, y), CELL - 2.0, CELL - 2.0, fill);
+            let letters = Style::new(TEXT).centered().colored(if strength > 0.6 { light } else { dark });
+            picture.text((x + CELL / 2.0 - 1.0, y + CELL / 2.0 - 1.0), letters, &short_count(count));
         }
-        Ok(())
-    })?;
+    }
+    picture.reach(top + CELL * CLASSES as f64 + 4.0);
     let digits: Vec<String> = (0..CLASSES).map(|digit| format!("as {digit}")).collect();
     let mut table = Table::new(&[&["label"], &digits.iter().map(String::as_str).collect::<Vec<_>>()[..]].concat());
     for (label, row) in evaluation.confusion.iter().enumerate() {
-        let cell = |&count: &u64| format!("{count} ({:.1} %)", 100.0 * count as f64 / support(label));
+        let cell = |&count: &u64| format!("{count} ({} %)", percent(count as f64 / support(label)));
         table.row(std::iter::once(label.to_string()).chain(row.iter().map(cell)));
     }
     let right: u64 = (0..CLASSES).map(|digit| evaluation.confusion[digit][digit]).sum();
@@ -65,126 +56,130 @@ pub(super) fn confusion(evaluation: &Evaluation) -> Result<Figure> {
         "Confusion matrix of {} test images: {right} lie on the diagonal, {wrong} beside it.",
         evaluation.images
     );
-    Ok(Figure { name: "confusion".to_owned(), alt, picture, table })
+    Figure { name: "confusion".to_owned(), alt, picture, table }
 }
 
-fn blend(color: RGBColor, strength: f64) -> RGBColor {
-    let mix = |channel: u8| (254.0 + (f64::from(channel) - 254.0) * strength).round() as u8;
-    RGBColor(mix(color.0), mix(color.1), mix(color.2))
+/// A count that fits a cell: thousands as `12k` where there are five digits.
+fn short_count(count: u64) -> String {
+    match count {
+        0..10_000 => count.to_string(),
+        10_000..1_000_000 => format!("{}k", count / 1_000),
+        _ => format!("{}M", count / 1_000_000),
+    }
 }
 
-pub(super) fn classes(evaluation: &Evaluation) -> Result<Figure> {
-    let scores = |of: fn(&ClassScore) -> f64| -> Vec<(f64, f64)> {
-        evaluation.classes.iter().map(|score| (score.class as f64, 100.0 * of(score))).collect()
-    };
+/// Precision, recall or F1 of each class that has it, in per cent.
+fn scores(evaluation: &Evaluation, of: fn(&ClassScore) -> Option<f64>) -> Vec<(f64, f64)> {
+    let point = |score: &ClassScore| Some((score.class as f64, 100.0 * of(score)?));
+    evaluation.classes.iter().filter_map(point).filter(|point| point.1.is_finite()).collect()
+}
+
+pub(super) fn classes(evaluation: &Evaluation) -> Option<Figure> {
     let drawn = [
-        Line::new("precision", 0, scores(|score| score.precision)),
-        Line::new("recall", 1, scores(|score| score.recall)),
-        Line::new("F1", 2, scores(|score| score.f1)),
+        ("precision", scores(evaluation, |score| score.precision.into())),
+        ("recall", scores(evaluation, |score| score.recall.into())),
+        ("F1", scores(evaluation, |score| score.f1.into())),
     ];
-    let mut table = Table::new(&["digit", "precision", "recall", "F1", "images"]);
+    let mut table = Table::new(&["digit", "precision, %", "recall, %", "F1, %", "images"]);
     for score in &evaluation.classes {
-        let shares = [score.precision, score.recall, score.f1].map(percent);
+        let shares: [Option<f64>; 3] = [score.precision.into(), score.recall.into(), score.f1.into()];
+        let shares = shares.map(|share| share.map_or_else(|| NONE.to_owned(), percent));
         table.row(std::iter::once(score.class.to_string()).chain(shares).chain([score.support.to_string()]));
     }
-    let least = drawn.iter().flat_map(|line| &line.points).map(|point| point.1).fold(99.9, f64::min);
-    // As many round steps as fit.
-    let step = [0.1, 0.2, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0].into_iter().find(|step| (100.0 - least) / step <= 5.0);
-    let step = step.unwrap_or(20.0);
-    let worst = evaluation.classes.iter().min_by(|a, b| a.f1.total_cmp(&b.f1));
-    let alt = worst.map_or_else(String::new, |worst| {
+    let worst = drawn[2].1.iter().min_by(|a, b| a.1.total_cmp(&b.1));
+    let alt = worst.map_or_else(String::new, |&(class, f1)| {
         format!(
-            "Precision, recall and F1 of each digit; the weakest is {} with an F1 of {}.",
-            worst.class,
-            percent(worst.f1)
+            "Precision, recall and F1 of each digit; the weakest is {class} with an F1 of {} %.",
+            percent(f1 / 100.0)
         )
     });
-    Ok(Figure {
-        name: "classes".to_owned(),
-        alt,
-        picture: dots("precision, recall and F1 of each digit, %", &drawn, step)?,
-        table,
-    })
+    Some(Figure { name: "classes".to_owned(), alt, picture: dots(&drawn)?, table })
 }
 
-/// Marks over the digits, side by side.
-fn dots(caption: &str, drawn: &[Line], step: f64) -> Result<Picture> {
-    const LEFT: f64 = 62.0;
-    let (top, bottom) = (66.0, f64::from(SIZE.1) - 46.0);
-    let x = |class: f64| LEFT + (class + 0.5) * (f64::from(SIZE.0) - LEFT - 12.0) / CLASSES as f64;
-    let least = drawn.iter().flat_map(|line| &line.points).map(|point| point.1).fold(100.0 - step, f64::min);
-    let steps = ((100.0 - least) / step).ceil();
-    let y = |value: f64| top + (100.0 - value) / (steps * step) * (bottom - top);
-    Picture::draw(SIZE, |area| {
-        title(area, caption)?;
-        let label = |anchor| text(TEXT, &BLACK, anchor, VPos::Center);
-        for (number, line) in drawn.iter().enumerate() {
-            let place = (30 + 100 * number as i32, 44);
-            area.draw(&Circle::new(place, 5, COLORS[line.color].filled()))?;
-            area.draw(&Text::new(line.name.clone(), (place.0 + 11, 44), label(HPos::Left)))?;
+/// Marks over the digits, side by side; none where no class has a score.
+fn dots(drawn: &[(&str, Vec<(f64, f64)>)]) -> Option<Picture> {
+    let points = || drawn.iter().flat_map(|(_, points)| points);
+    let free = Axis::over(points().map(|point| point.1).chain([100.0]), 6)?;
+    points().next()?;
+    let (vertical, horizontal) =
+        (Axis::between(free.start().max(0.0), 100.0, 6), Axis::between(-0.5, CLASSES as f64 - 0.5, CLASSES));
+    let mut picture = Picture::new(WIDTH);
+    let y = caption(&mut picture, "precision, recall and F1 of each digit");
+    picture.text((EDGE, y), Style::new(TEXT), "%");
+    for (number, (name, _)) in drawn.iter().enumerate() {
+        let x = EDGE + 50.0 + 110.0 * number as f64;
+        let look = Look::of(number);
+        picture.mark(look.mark.unwrap_or(Mark::Circle), (x, y), 4.0, look.color);
+        picture.text((x + 11.0, y), Style::new(TEXT), name);
+    }
+    let frame = Frame { left: 52.0, right: WIDTH - EDGE, top: y + 22.0, bottom: y + 232.0, letters: TEXT };
+    let axes = [&horizontal, &vertical];
+    frame.draw_grid(&mut picture, &horizontal, &vertical, "digit");
+    for class in 0..CLASSES {
+        let class = class as f64;
+        let values: Vec<f64> = points().filter(|point| point.0 == class).map(|point| point.1).collect();
+        let ends = [f64::min, f64::max].map(|end| values.iter().copied().reduce(end));
+        if let [Some(least), Some(most)] = ends {
+            let ends: Vec<_> = [least, most].iter().filter_map(|&end| frame.place(axes, (class, end))).collect();
+            picture.line(&ends, Stroke::new(GREY, 1.0));
         }
-        for line in 0..=steps as usize {
-            let value = 100.0 - line as f64 * step;
-            let height = y(value) as i32;
-            area.draw(&PathElement::new([(LEFT as i32, height), (SIZE.0 as i32 - 12, height)], GRID.stroke_width(1)))?;
-            area.draw(&Text::new(number(value), (LEFT as i32 - 8, height), label(HPos::Right)))?;
-        }
-        for class in 0..CLASSES {
-            area.draw(&Text::new(
-                class.to_string(),
-                (x(class as f64) as i32, bottom as i32 + 16),
-                label(HPos::Center),
-            ))?;
-            let values = drawn.iter().map(|line| line.points[class].1);
-            let (least, most) = values.fold((f64::MAX, 0.0f64), |(a, b), value| (a.min(value), b.max(value)));
-            let ends = [least, most].map(|value| (x(class as f64) as i32, y(value) as i32));
-            area.draw(&PathElement::new(ends, COLORS[6].stroke_width(1)))?;
-            for (number, line) in drawn.iter().enumerate() {
-                let place = (x(class as f64) as i32 + 9 * (number as i32 - 1), y(line.points[class].1) as i32);
-                area.draw(&Circle::new(place, 4, COLORS[line.color].filled()))?;
+        for (number, (_, points)) in drawn.iter().enumerate() {
+            let look = Look::of(number);
+            for &point in points.iter().filter(|point| point.0 == class) {
+                let Some((x, y)) = frame.place(axes, point) else { continue };
+                let beside = 8.0 * (number as f64 - 1.0);
+                picture.mark(look.mark.unwrap_or(Mark::Circle), (x + beside, y), 3.5, look.color);
             }
         }
-        area.draw(&Text::new("digit", (SIZE.0 as i32 / 2 + 30, SIZE.1 as i32 - 12), label(HPos::Center)))?;
-        Ok(())
-    })
+    }
+    Some(picture)
 }
 
-pub(super) fn calibration(evaluation: &Evaluation) -> Result<Figure> {
-    let mut table = Table::new(&["probability of the prediction", "images", "mean probability", "share right"]);
+pub(super) fn calibration(evaluation: &Evaluation) -> Option<Figure> {
+    let mut table = Table::new(&["probability of the prediction", "images", "mean probability, %", "right, %"]);
     let (mut points, mut intervals) = (Vec::new(), Vec::new());
     for (number, bin) in evaluation.calibration.iter().enumerate().filter(|(_, bin)| bin.images > 0) {
         let [low, high] = [number, number + 1].map(|edge| edge as f64 / BINS as f64);
         table.row([
             format!("{low:.3} to {high:.3}"),
-            bin.images.to_string(),
+            thousands(bin.images),
             percent(bin.confidence),
             percent(bin.accuracy),
         ]);
         points.push((bin.confidence, bin.accuracy));
         let right = (bin.accuracy * bin.images as f64).round() as u64;
         let ends = wilson_interval(right, bin.images as u64).map(|bound| (bin.confidence, bound));
-        intervals.push(Line::new("", 0, ends.to_vec()).with(Look::Dashed));
+        intervals.push(Line { name: String::new(), points: ends.to_vec(), look: Look::of(0).thin() });
     }
-    let error = 100.0 * evaluation.calibration_error;
-    let caption = format!("calibration: expected error {error:.2} %; dashed: 95 % intervals");
+    let error = percent(evaluation.calibration_error);
+    let caption = format!("calibration: expected error {error} %, with 95 % intervals");
     let axes = Axes {
         caption: &caption,
-        x: "mean probability of the prediction",
+        x: Across::Shares("mean probability of the prediction"),
         y: "share that is right",
-        is_logarithmic: false,
-        y_range: Some(0.0..1.03),
-        y_text: number,
+        scale: Scale::Fixed(0.0..1.03),
     };
-    let ideal = Line::new("perfectly calibrated", 6, vec![(0.0, 0.0), (1.0, 1.0)]).with(Look::Faint);
-    let mut drawn = vec![ideal, Line::new("the model", 0, points)];
+    let ideal = vec![(0.0, 0.0), (1.0, 1.0)];
+    let mut drawn = vec![
+        Line { name: "perfectly calibrated".to_owned(), points: ideal, look: Look::FAINT },
+        Line { name: "the model".to_owned(), points, look: Look::of(0) },
+    ];
     drawn.extend(intervals);
-    Ok(Figure {
+    Some(Figure {
         name: "calibration".to_owned(),
-        alt: format!(
-            "Reliability curve over {BINS} bins; the expected calibration error is {:.2} %.",
-            100.0 * evaluation.calibration_error
-        ),
+        alt: format!("Reliability curve over {BINS} bins; the expected calibration error is {error} %."),
         picture: lines(&axes, &drawn)?,
         table,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_fit_their_cells() {
+        let width = |count| crate::picture::text::width(&short_count(count), TEXT);
+        assert!([0, 9, 1_135, 9_999, 60_000, 999_999, 5_000_000].into_iter().all(|count| width(count) <= 34.0));
+    }
 }
