@@ -131,15 +131,22 @@ impl Executor for CpuExecutor {
         })
     }
 
-    fn run_collecting(&mut self, phase: Phase, steps: usize, tensor: TensorId) -> Pending<'_, Result<Vec<u32>>> {
+    fn run_collecting<'a>(
+        &'a mut self,
+        phase: Phase,
+        steps: usize,
+        tensors: &'a [TensorId],
+    ) -> Pending<'a, Result<Vec<Vec<u32>>>> {
         Box::pin(async move {
-            self.counters.reads += 1;
-            let mut words = Vec::new();
+            self.counters.reads += tensors.len() as u64;
+            let mut collected = vec![vec![]; tensors.len()];
             for _ in 0..steps {
                 self.step(phase);
-                words.extend_from_slice(self.tensors[tensor.0].words());
+                for (words, tensor) in collected.iter_mut().zip(tensors) {
+                    words.extend_from_slice(self.tensors[tensor.0].words());
+                }
             }
-            Ok(words)
+            Ok(collected)
         })
     }
 

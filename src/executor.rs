@@ -69,9 +69,14 @@ pub trait Executor {
     /// Runs `steps` steps and gives the number run, fewer only where the observer ended it.
     fn run<'a>(&'a mut self, phase: Phase, steps: usize, observer: &'a mut dyn Observer) -> Pending<'a, Result<usize>>;
 
-    /// Runs `steps` steps and gives the words of a tensor as each of them left it, one after the other; they are read
-    /// once, after the last.
-    fn run_collecting(&mut self, phase: Phase, steps: usize, tensor: TensorId) -> Pending<'_, Result<Vec<u32>>>;
+    /// Runs `steps` steps and gives the words of each of some tensors as every step left them, one after the other; they are
+    /// read once, after the last step.
+    fn run_collecting<'a>(
+        &'a mut self,
+        phase: Phase,
+        steps: usize,
+        tensors: &'a [TensorId],
+    ) -> Pending<'a, Result<Vec<Vec<u32>>>>;
 
     /// Runs one call of a phase alone.
     fn run_call(&mut self, phase: Phase, index: usize) -> Pending<'_, Result<()>>;

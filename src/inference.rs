@@ -1,39 +1,73 @@
-//! A trained model at work: probabilities of images, and what the layers make of them.
+//! Inference: probabilities and losses of images, and what the layers make of them.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::data::{CLASSES, image_count};
+use crate::data::{CLASSES, Samples, image_count};
 use crate::device::Device;
 use crate::executor::{Executor, Unobserved};
+use crate::finite::ensure_finite;
 use crate::model::Model;
 use crate::plan::{Phase, Plan, PlanConfig, Precision};
+use crate::resident::{ResidentData, write_order, write_parameters};
 use crate::tensor::HostTensor;
-use crate::train::{ResidentData, write_order, write_parameters};
+
+/// What a model makes of labelled images, in their order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scored {
+    /// The ten probabilities of each image.
+    pub probabilities: Vec<[f32; CLASSES]>,
+    /// The cross-entropy of each image, in nats. It is that of the logits: the probability of a label may be too small for a
+    /// float, its logarithm is not.
+    pub losses: Vec<f32>,
+}
 
 /// The ten probabilities of each image, in order, by a model with these parameters.
 ///
 /// # Errors
-/// Where the images are not whole, or the device cannot run the plan or fails.
+/// Where the images are not whole, the model overflows, or the device cannot run the plan or fails.
 pub async fn probabilities(
     device: &Device,
     model: &Model,
     parameters: &[HostTensor],
     images: &[u8],
 ) -> Result<Vec<[f32; CLASSES]>> {
+    let samples = Samples { images: images.to_vec(), labels: vec![0; image_count(images)?] };
+    Ok(score(device, model, parameters, &samples).await?.probabilities)
+}
+
+/// The probabilities and losses of labelled images by a model with these parameters.
+///
+/// # Errors
+/// Where an image has no label, the model overflows, naming the first tensor, or the device cannot run the plan or fails.
+pub async fn score(device: &Device, model: &Model, parameters: &[HostTensor], samples: &Samples) -> Result<Scored> {
     const MOST_AT_ONCE: usize = 256;
-    let count = image_count(images)?;
+    samples.check("scored")?;
+    let count = samples.len();
     if count == 0 {
-        return Ok(vec![]);
+        return Ok(Scored { probabilities: vec![], losses: vec![] });
     }
+    let diverged = "the model overflows, as of a run that diverged; train again with a smaller --lr";
+    ensure_finite(model, parameters, &samples.images, Precision::F32).await.context(diverged)?;
     // Batches as even as can be, so that hardly any work is done for places without an image.
     let batches = count.div_ceil(MOST_AT_ONCE);
     let batch = count.div_ceil(batches);
     let fuse = device.prefers_fused();
-    let mut executor = evaluator(device, model, parameters, images, batch, fuse).await?;
+    let mut executor = evaluator(device, model, parameters, samples, batch, fuse).await?;
     write_order(executor.as_mut(), &(0..count as u32).collect::<Vec<_>>(), 0, 0);
-    let place = executor.plan().host.probability;
-    let words = executor.run_collecting(Phase::Evaluate, batches, place).await?;
-    Ok(bytemuck::cast_slice(&words).as_chunks().0[..count].to_vec())
+    let collected = [executor.plan().host.probability, executor.plan().host.loss];
+    let words = executor.run_collecting(Phase::Evaluate, batches, &collected).await?;
+    let probabilities = bytemuck::cast_slice(&words[0]).as_chunks().0[..count].to_vec();
+    let losses: Vec<f32> = bytemuck::cast_slice(&words[1])[..count].to_vec();
+    let rows = probabilities.iter().zip(&losses);
+    if let Some(image) = rows
+        .clone()
+        .position(|(row, loss): (&[f32; CLASSES], _)| !loss.is_finite() || !row.iter().all(|share| share.is_finite()))
+    {
+        bail!(
+            "`probability` or `loss` of image {image} is not finite on {device}, although no activation overflows; does `gpu-digits verify` pass there?"
+        );
+    }
+    Ok(Scored { probabilities, losses })
 }
 
 /// What each layer gives for some images, in the model's order: its name and a tensor of `[images, ...]`.
@@ -49,7 +83,8 @@ pub async fn activations(
     let count = image_count(images)?;
     ensure!(count > 0, "there is no image whose activations could be computed; give at least one");
     // Fused ops keep to themselves what the layers between them give.
-    let mut executor = evaluator(device, model, parameters, images, count, false).await?;
+    let samples = Samples { images: images.to_vec(), labels: vec![0; count] };
+    let mut executor = evaluator(device, model, parameters, &samples, count, false).await?;
     write_order(executor.as_mut(), &(0..count as u32).collect::<Vec<_>>(), 0, 0);
     executor.run(Phase::Evaluate, 1, &mut Unobserved).await?;
     let mut outputs = Vec::new();
@@ -69,16 +104,16 @@ async fn evaluator(
     device: &Device,
     model: &Model,
     parameters: &[HostTensor],
-    images: &[u8],
+    samples: &Samples,
     batch: usize,
     fuse: bool,
 ) -> Result<Box<dyn Executor>> {
-    let count = image_count(images)?;
+    let count = samples.len();
     let batches = count.div_ceil(batch);
     let config =
         PlanConfig { batch, images: count, batches, steps: 1, optimizer: None, fuse, precision: Precision::F32 };
     let mut executor = device.executor(Plan::new(model, config)?).await?;
-    ResidentData::pack(&[(images, &vec![0; count])]).upload(executor.as_mut());
+    ResidentData::pack(&[(&samples.images, &samples.labels)]).upload(executor.as_mut());
     write_parameters(executor.as_mut(), parameters);
     Ok(executor)
 }

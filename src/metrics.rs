@@ -10,12 +10,12 @@ use crate::data::CLASSES;
 pub struct ClassScore {
     /// The digit.
     pub class: usize,
-    /// Of the images predicted to be it, the share that is; 0 where none was predicted.
-    pub precision: f64,
-    /// Of the images that are it, the share predicted so; 0 where there is none.
-    pub recall: f64,
-    /// Harmonic mean of both.
-    pub f1: f64,
+    /// Of the images predicted to be it, the share that is; none where none was predicted, and without images of the class.
+    pub precision: Option<f64>,
+    /// Of the images that are it, the share predicted so; none without images of the class.
+    pub recall: Option<f64>,
+    /// Harmonic mean of both, 0 where nothing is right; none without images of the class.
+    pub f1: Option<f64>,
     /// Images that are it.
     pub support: u64,
 }
@@ -73,17 +73,33 @@ pub fn prediction(probabilities: &[f32; CLASSES]) -> usize {
     (1..CLASSES).fold(0, |best, class| if probabilities[class] > probabilities[best] { class } else { best })
 }
 
+/// Whether `right` of `images` are at least a share in per cent, exactly: 422 of 500 are 84.4 %.
+///
+/// The share is compared as it is written in decimal, for the nearest `f64` may lie above it.
+pub fn reaches(right: u64, images: u64, percent: f64) -> bool {
+    let text = percent.to_string();
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    let scaled =
+        format!("{whole}{fraction}").parse::<u128>().ok().and_then(|digits| digits.checked_mul(u128::from(images)));
+    let scale = 10u128.checked_pow(fraction.len() as u32 + 2).and_then(|scale| scale.checked_mul(u128::from(right)));
+    match (scale, scaled) {
+        (Some(right), Some(wanted)) => right >= wanted,
+        // A share of so many decimals lies next to 0.
+        _ => right as f64 * 100.0 >= percent * images as f64,
+    }
+}
+
 impl Evaluation {
-    /// Scores probabilities against labels.
-    pub fn new(probabilities: &[[f32; CLASSES]], labels: &[u8]) -> Self {
+    /// Scores probabilities, and the cross-entropy of each image, against labels.
+    ///
+    /// The losses are not made of the probabilities, of which those below 1e-45 are 0.
+    pub fn new(probabilities: &[[f32; CLASSES]], losses: &[f32], labels: &[u8]) -> Self {
         let mut confusion = [[0; CLASSES]; CLASSES];
-        let mut loss = 0.0;
         for (probabilities, &label) in probabilities.iter().zip(labels) {
             confusion[usize::from(label)][prediction(probabilities)] += 1;
-            // A probability that has underflown to 0 counts as the smallest float.
-            loss -= f64::from(probabilities[usize::from(label)].max(f32::MIN_POSITIVE)).ln();
         }
-        let right: u64 = (0..CLASSES).map(|class| confusion[class][class]).sum();
+        let loss: f64 = losses.iter().map(|&loss| f64::from(loss)).sum();
+        let right = right(&confusion);
         let count = labels.len().max(1) as f64;
         let calibration = calibration(probabilities, labels);
         let distance = |bin: &CalibrationBin| bin.images as f64 * (bin.confidence - bin.accuracy).abs();
@@ -98,6 +114,15 @@ impl Evaluation {
             confusion,
         }
     }
+
+    /// Images predicted right.
+    pub fn right(&self) -> u64 {
+        right(&self.confusion)
+    }
+}
+
+fn right(confusion: &[[u64; CLASSES]; CLASSES]) -> u64 {
+    (0..CLASSES).map(|class| confusion[class][class]).sum()
 }
 
 fn calibration(probabilities: &[[f32; CLASSES]], labels: &[u8]) -> Vec<CalibrationBin> {
@@ -121,10 +146,11 @@ fn class_score(confusion: &[[u64; CLASSES]; CLASSES], class: usize) -> ClassScor
     let right = confusion[class][class];
     let support: u64 = confusion[class].iter().sum();
     let predicted: u64 = confusion.iter().map(|row| row[class]).sum();
-    let share = |of: u64| if of == 0 { 0.0 } else { right as f64 / of as f64 };
-    // 2 · precision · recall / (precision + recall), without a division by zero where nothing is right.
-    let f1 = if right == 0 { 0.0 } else { 2.0 * right as f64 / (support + predicted) as f64 };
-    ClassScore { class, precision: share(predicted), recall: share(support), f1, support }
+    // F1 is 2 · precision · recall / (precision + recall), without a division by zero where nothing is right.
+    let share = |part: u64, of: u64| (support > 0 && of > 0).then(|| part as f64 / of as f64);
+    let (precision, recall, f1) =
+        (share(right, predicted), share(right, support), share(2 * right, support + predicted));
+    ClassScore { class, precision, recall, f1, support }
 }
 
 #[cfg(test)]
@@ -141,21 +167,46 @@ mod tests {
     fn scores_of_five_images_worked_out_by_hand() {
         // Labels 0 0 1 1 2, predictions 0 1 1 1 0.
         let probabilities = [0, 1, 1, 1, 0].map(sure_of);
-        let evaluation = Evaluation::new(&probabilities, &[0, 0, 1, 1, 2]);
+        let evaluation = Evaluation::new(&probabilities, &[0.0; 5], &[0, 0, 1, 1, 2]);
         assert_eq!(evaluation.accuracy, 0.6);
         assert_eq!(evaluation.confusion[0][..3], [1, 1, 0]);
         let [zero, one, two] = [0, 1, 2].map(|class| evaluation.classes[class]);
-        assert_eq!((zero.precision, zero.recall, zero.f1, zero.support), (0.5, 0.5, 0.5, 2));
-        assert_eq!((one.precision, one.recall, one.f1), (2.0 / 3.0, 1.0, 0.8));
-        assert_eq!((two.precision, two.recall, two.f1, two.support), (0.0, 0.0, 0.0, 1));
+        assert_eq!((zero.precision, zero.recall, zero.f1, zero.support), (Some(0.5), Some(0.5), Some(0.5), 2));
+        assert_eq!((one.precision, one.recall, one.f1), (Some(2.0 / 3.0), Some(1.0), Some(0.8)));
+        // Never predicted, so that no precision is known.
+        assert_eq!((two.precision, two.recall, two.f1, two.support), (None, Some(0.0), Some(0.0), 1));
+        assert_eq!(evaluation.right(), 3);
     }
 
     #[test]
-    fn the_loss_is_the_mean_negative_logarithm() {
-        let mut probabilities = [0.0; CLASSES];
-        (probabilities[3], probabilities[4]) = (0.25, 0.75);
-        let evaluation = Evaluation::new(&[probabilities, probabilities], &[3, 4]);
-        assert!((evaluation.loss + (0.25f64.ln() + 0.75f64.ln()) / 2.0).abs() < 1e-12);
+    fn a_class_without_images_has_no_scores() {
+        // No five; one three is taken for one.
+        let evaluation = Evaluation::new(&[sure_of(3), sure_of(5)], &[0.0; 2], &[3, 3]);
+        let ClassScore { precision, recall, f1, support, .. } = evaluation.classes[5];
+        assert_eq!((precision, recall, f1, support), (None, None, None, 0));
+        let json = serde_json::to_value(&evaluation).unwrap();
+        assert_eq!(json["classes"][5]["f1"], serde_json::Value::Null);
+        assert_eq!(json["classes"][3]["recall"], 0.5);
+        assert_eq!(serde_json::from_value::<Evaluation>(json).unwrap(), evaluation);
+    }
+
+    #[test]
+    fn the_loss_is_the_mean_of_the_images_and_is_not_cut() {
+        let evaluation = Evaluation::new(&[sure_of(3); 2], &[0.25, 5e13], &[3, 4]);
+        assert_eq!(evaluation.loss, (0.25 + f64::from(5e13f32)) / 2.0);
+    }
+
+    #[test]
+    fn each_of_the_10_001_scores_of_mnist_reaches_itself_and_no_more() {
+        for right in 0..=10_000u64 {
+            let typed: f64 = format!("{}.{:02}", right / 100, right % 100).parse().unwrap();
+            assert!(reaches(right, 10_000, typed), "{right} of 10,000 are {typed} %");
+            assert!(right == 0 || !reaches(right - 1, 10_000, typed), "{} of 10,000 are not {typed} %", right - 1);
+        }
+        assert!(reaches(422, 500, 84.4) && !reaches(421, 500, 84.4));
+        assert!(!reaches(39_999, 40_000, 100.0) && reaches(40_000, 40_000, 100.0));
+        assert!(!reaches(0, 10, 1e-300) && reaches(1, 10, 1e-300) && reaches(0, 10, 0.0));
+        assert!(!reaches(422, 500, 84.400_000_000_1));
     }
 
     #[test]
@@ -176,7 +227,7 @@ mod tests {
         };
         // Three at 0.9, of which two are right, and one right at 0.5.
         let probabilities = [sure(1, 0.9), sure(1, 0.9), sure(2, 0.9), sure(3, 0.5)];
-        let evaluation = Evaluation::new(&probabilities, &[1, 1, 1, 3]);
+        let evaluation = Evaluation::new(&probabilities, &[0.0; 4], &[1, 1, 1, 3]);
         let wanted = (3.0 * (0.9f64 - 2.0 / 3.0) + (1.0 - 0.5)) / 4.0;
         assert!((evaluation.calibration_error - wanted).abs() < 1e-6, "{}", evaluation.calibration_error);
         assert_eq!(evaluation.calibration[13].images, 3);
@@ -202,11 +253,13 @@ mod tests {
             probabilities.push(weights.map(|weight| (weight / sum) as f32));
             labels.push(label as u8);
         }
-        let evaluation = Evaluation::new(&probabilities, &labels);
+        let rows = probabilities.iter().zip(&labels);
+        let losses: Vec<f32> = rows.map(|(row, &label)| -row[usize::from(label)].ln()).collect();
+        let evaluation = Evaluation::new(&probabilities, &losses, &labels);
         let close =
             |value: f64, wanted: f64| assert!((value - wanted).abs() < 1e-8, "{value}, scikit-learn has {wanted}");
         close(evaluation.accuracy, 0.794);
-        close(evaluation.loss, 1.245_061_693_987_374_9);
+        assert!((evaluation.loss - 1.245_061_693_987_374_9).abs() < 1e-6, "{}", evaluation.loss);
         close(evaluation.calibration_error, 0.445_843_344_986_438_8);
         let precision = [
             0.728813559,
@@ -245,9 +298,9 @@ mod tests {
             0.864864865,
         ];
         for (class, score) in evaluation.classes.iter().enumerate() {
-            close(score.precision, precision[class]);
-            close(score.recall, recall[class]);
-            close(score.f1, f1[class]);
+            close(score.precision.unwrap(), precision[class]);
+            close(score.recall.unwrap(), recall[class]);
+            close(score.f1.unwrap(), f1[class]);
         }
         let support = evaluation.classes.iter().map(|score| score.support);
         assert!(support.eq([55, 42, 50, 51, 44, 60, 49, 50, 42, 57]));

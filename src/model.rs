@@ -6,6 +6,7 @@ use std::str::FromStr;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::data::{CLASSES, IMAGE_SIDE};
+use crate::names::did_you_mean;
 use crate::random::Random;
 use crate::tensor::{HostTensor, Shape};
 
@@ -22,6 +23,9 @@ pub const NAMED_MODELS: &[(&str, &str)] = &[
     ("speedrun", "conv 24x5, pool 2, relu, conv 32x3, pool 2, relu, flatten, dense 256, relu, dense 10"),
     ("mlp", "flatten, dense 128, relu, dropout 0.2, dense 10"),
 ];
+
+/// Each layer as it is written.
+const LAYERS: [&str; 7] = ["conv 32x3", "conv 32x3 same", "relu", "pool 2", "flatten", "dense 10", "dropout 0.2"];
 
 /// One layer.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -128,7 +132,9 @@ impl FromStr for Layer {
             ensure!((1..=65_536).contains(&number), "`{word}` must be from 1 to 65536");
             Ok(number)
         };
-        let words: Vec<&str> = text.split_whitespace().collect();
+        // As people write it: `Conv 32×3`.
+        let lower = text.to_lowercase().replace('×', "x");
+        let words: Vec<&str> = lower.split_whitespace().collect();
         Ok(match words[..] {
             ["conv", size] | ["conv", size, "same"] => {
                 let (channels, kernel) =
@@ -144,9 +150,16 @@ impl FromStr for Layer {
                 ensure!((0.0..1.0).contains(&number), "the rate `{rate}` must be at least 0 and below 1");
                 Self::Dropout { rate: number }
             }
-            _ => bail!(
-                "there are `conv 32x3`, `conv 32x3 same`, `relu`, `pool 2`, `flatten`, `dense 10` and `dropout 0.2`"
-            ),
+            [] => bail!("there is nothing between two commas; take one of them out"),
+            [word, ..] => {
+                let known = LAYERS.iter().map(|form| form.split(' ').next().unwrap_or(form));
+                let meant = if known.clone().any(|layer| layer == word) {
+                    "; its size is missing, or a word too many".to_owned()
+                } else {
+                    did_you_mean(word, known)
+                };
+                bail!("there is no such layer{meant}\nlayers are `{}`", LAYERS.join("`, `"))
+            }
         })
     }
 }
@@ -278,15 +291,19 @@ impl fmt::Display for Model {
 impl FromStr for Model {
     type Err = anyhow::Error;
 
-    /// Reads a name of [`NAMED_MODELS`] or a text form such as `conv 32x3, relu, pool 2, flatten, dense 10`.
+    /// Reads a name of [`NAMED_MODELS`] or a text form such as `conv 32x3, relu, pool 2, flatten, dense 10`, in small letters or
+    /// capitals; a comma may stand at the end.
     fn from_str(text: &str) -> Result<Self> {
-        let named = NAMED_MODELS.iter().find(|(name, _)| *name == text.trim());
+        let text = text.trim();
+        let text = text.strip_suffix(',').unwrap_or(text).trim_end();
+        let named = NAMED_MODELS.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
         let text = named.map_or(text, |(_, form)| form);
         if !text.contains([' ', ',']) {
-            let names: Vec<&str> = NAMED_MODELS.iter().map(|(name, _)| *name).collect();
+            let names = NAMED_MODELS.iter().map(|(name, _)| *name);
+            let meant = did_you_mean(text, names.clone());
             bail!(
-                "there is no model `{text}`; give one of {} or layers such as `conv 32x3, relu, pool 2, flatten, dense 10`",
-                names.join(", ")
+                "there is no model `{text}`{meant}\ngive one of {} or layers such as `conv 32x3, relu, pool 2, flatten, dense 10`",
+                names.collect::<Vec<_>>().join(", ")
             );
         }
         let layers =
@@ -316,6 +333,35 @@ mod tests {
         for (name, text) in NAMED_MODELS {
             assert_eq!(name.parse::<Model>().unwrap().to_string(), *text);
         }
+    }
+
+    #[test]
+    fn models_are_read_as_people_write_them() {
+        for text in [
+            "Conv 32X3, ReLU, Pool 2, Flatten, Dense 10",
+            "conv 32×3, relu, pool 2, flatten, dense 10,",
+            "  CONV  32x3 ,relu,\tpool 2,flatten,dense 10 , ",
+        ] {
+            let model: Model = text.parse().unwrap();
+            assert_eq!(model.to_string(), "conv 32x3, relu, pool 2, flatten, dense 10");
+        }
+        assert_eq!(
+            "LeNet5".parse::<Model>().unwrap().layers().len(),
+            "lenet5".parse::<Model>().unwrap().layers().len()
+        );
+    }
+
+    #[test]
+    fn what_a_misspelt_layer_or_model_may_have_meant_is_said() {
+        assert!(error("convnt").contains("there is no model `convnt`; did you mean `convnet`?"));
+        assert!(
+            error("flatten, dens 10")
+                .contains("cannot read layer `dens 10`: there is no such layer; did you mean `dense`?")
+        );
+        assert!(error("flaten, dense 10").contains("did you mean `flatten`?"));
+        assert!(error("flatten, dense").contains("its size is missing"));
+        assert!(error("flatten,, dense 10").contains("nothing between two commas"));
+        assert!(!error("wibble 7, dense 10").contains("did you mean"));
     }
 
     #[test]

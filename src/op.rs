@@ -257,6 +257,15 @@ pub trait Op: Debug + Send + Sync {
     /// floats may be off by [`F16_TOLERANCE`] besides.
     fn tolerance(&self) -> f64;
 
+    /// The allowed error of a float output beside that, whatever its size.
+    ///
+    /// Only logarithms, and differences of numbers near 1, need one: their right value may be 0, and that of a kernel as far
+    /// from it as its logarithm or exponential is from theirs. All other ops scale with their inputs, as sums and products do,
+    /// or round once; a floor would hide that gradients and moments of 1e-9 are wrong.
+    fn absolute_tolerance(&self, _output: &str) -> f64 {
+        0.0
+    }
+
     /// Whether its integers tell which of several floats is the largest, so that a rounding error may turn a near tie.
     ///
     /// Its `test_inputs` are then such that sums are exact. In a lockstep, where they are not, one in a thousand may differ.
@@ -305,12 +314,26 @@ fn label(name: &str, sizes: &[(&str, f64)]) -> String {
 /// reference round nearly the same number, and where it lies near the middle between two 16-bit floats they may take either.
 pub const F16_TOLERANCE: f64 = 1.0 / 1024.0;
 
-/// The allowed error of an operand after its op, as [`Op::tolerance`]: none of what is only read.
-pub fn tolerance(op: &dyn Op, operand: &Operand) -> f64 {
+/// What a natural logarithm may be off by: 2^-21 between 0.5 and 2 in Vulkan, which is the widest of all, and as much for what
+/// its argument is off by.
+pub const LOG_TOLERANCE: f64 = 1.0 / (1 << 20) as f64;
+
+/// The allowed error of a float: `relative · (|wanted| + rms(wanted)) + absolute`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tolerance {
+    /// See [`Op::tolerance`].
+    pub relative: f64,
+    /// See [`Op::absolute_tolerance`].
+    pub absolute: f64,
+}
+
+/// The allowed error of an operand after its op: none of what is only read.
+pub fn tolerance(op: &dyn Op, operand: &Operand) -> Tolerance {
+    let (relative, absolute) = (op.tolerance(), op.absolute_tolerance(operand.name));
     match (operand.is_written(), operand.dtype) {
-        (false, _) => 0.0,
-        (true, DType::F16) => op.tolerance() + F16_TOLERANCE,
-        (true, _) => op.tolerance(),
+        (false, _) => Tolerance { relative: 0.0, absolute: 0.0 },
+        (true, DType::F16) => Tolerance { relative: relative + F16_TOLERANCE, absolute },
+        (true, _) => Tolerance { relative, absolute },
     }
 }
 

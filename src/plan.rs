@@ -206,6 +206,8 @@ pub struct HostTensors {
     pub history: TensorId,
     /// The probabilities of the last batch.
     pub probability: TensorId,
+    /// The cross-entropy of each sample of the last batch.
+    pub loss: TensorId,
     /// Weights and biases, in the order of [`Model::parameters`].
     pub parameters: Vec<Parameter>,
 }

@@ -2,20 +2,24 @@
 
 use anyhow::{Result, bail, ensure};
 
-use crate::data::{Dataset, Splits};
+use crate::data::{Dataset, IMAGE_BYTES, Splits};
 use crate::device::Device;
 use crate::executor::{Counters, Executor, Observer, Unobserved};
+use crate::finite::ensure_finite;
 use crate::model::Model;
-use crate::ops::batch::NO_SAMPLE;
 use crate::ops::optimizer::SCHEDULE_COLUMNS;
 use crate::plan::{Optimizer, Parameter, Phase, Plan, PlanConfig, Precision, TensorId};
 use crate::random::Random;
+use crate::resident::{ResidentData, write_order, write_parameters};
 use crate::schedule::Schedule;
-use crate::tensor::{HostTensor, pack_bytes};
+use crate::tensor::HostTensor;
 use crate::trace::Span;
 
 /// The first of the random streams that shuffle the epochs; those below belong to the initial weights.
 const SHUFFLE_STREAM: u64 = 1 << 32;
+
+/// Images with which the activations of a suspicious model are looked at while it is trained.
+const SAMPLE: usize = 64;
 
 /// How to train.
 #[derive(Clone, Copy, Debug)]
@@ -121,26 +125,6 @@ pub struct Epoch {
     pub interrupted: bool,
 }
 
-/// The images and labels of several sets, one after the other, as they lie on the device.
-pub(crate) struct ResidentData {
-    images: Vec<u32>,
-    labels: Vec<u32>,
-}
-
-impl ResidentData {
-    /// Packs sets of images and labels.
-    pub(crate) fn pack(sets: &[(&[u8], &[u8])]) -> Self {
-        let (images, labels): (Vec<&[u8]>, Vec<&[u8]>) = sets.iter().copied().unzip();
-        Self { images: pack_bytes(&images.concat()), labels: pack_bytes(&labels.concat()) }
-    }
-
-    pub(crate) fn upload(&self, executor: &mut dyn Executor) {
-        let (images, labels) = (executor.plan().host.images, executor.plan().host.labels);
-        executor.write(images, &self.images);
-        executor.write(labels, &self.labels);
-    }
-}
-
 /// Trains a model on a device.
 pub struct Trainer {
     executor: Box<dyn Executor>,
@@ -149,6 +133,9 @@ pub struct Trainer {
     rates: Vec<f32>,
     epochs_done: usize,
     steps_done: usize,
+    model: Model,
+    /// Some images of the training set, with which activations are looked at.
+    sample: Vec<u8>,
 }
 
 impl Trainer {
@@ -200,7 +187,8 @@ impl Trainer {
         executor.write(place, schedule.words());
         write_parameters(executor.as_mut(), parameters);
         let rates = schedule.f32().iter().copied().step_by(SCHEDULE_COLUMNS).collect();
-        Ok(Self { executor, config, splits, rates, epochs_done: 0, steps_done: 0 })
+        let sample = train.images[..train.len().min(SAMPLE) * IMAGE_BYTES].to_vec();
+        Ok(Self { executor, config, splits, rates, epochs_done: 0, steps_done: 0, model: model.clone(), sample })
     }
 
     /// Steps of the next epoch.
@@ -263,7 +251,8 @@ impl Trainer {
         let step_losses: Vec<f64> = history.iter().step_by(2).map(|&sum| f64::from(sum) / batch as f64).collect();
         if let Some(step) = step_losses.iter().position(|loss| !loss.is_finite()) {
             let step = self.steps_done - steps + step + 1;
-            bail!("the loss of step {step} is not finite: training diverged; try a smaller --lr");
+            let tensor = self.parameters().await.err().map_or_else(String::new, |error| format!(" ({error:#})"));
+            bail!("the loss of step {step} is not finite{tensor}: training diverged; try a smaller --lr");
         }
         Ok(Epoch { score: Score::of(&history, steps * batch), step_losses, interrupted: steps < wanted })
     }
@@ -298,15 +287,22 @@ impl Trainer {
         let steps = count.div_ceil(self.config.batch);
         self.write_order(&images);
         self.executor.run(Phase::Evaluate, steps, &mut Unobserved).await?;
-        Ok(Score::of(&self.history(steps).await?, count))
+        let score = Score::of(&self.history(steps).await?, count);
+        ensure!(
+            score.loss.is_finite(),
+            "the loss of {count} images is not finite: training diverged; try a smaller --lr"
+        );
+        Ok(score)
     }
 
     /// Weights and biases as they are now, in the order of [`Model::parameters`].
     ///
     /// # Errors
-    /// Where the device fails.
+    /// Where the device fails; where a parameter is not finite, or so large that the model overflows, naming the first tensor.
     pub async fn parameters(&mut self) -> Result<Vec<HostTensor>> {
-        self.read_parameters(|parameter| Some(parameter.tensor)).await
+        let parameters = self.read_parameters(|parameter| Some(parameter.tensor)).await?;
+        ensure_finite(&self.model, &parameters, &self.sample, self.config.precision).await?;
+        Ok(parameters)
     }
 
     /// The gradients of the last step, as [`Self::parameters`] is ordered.
@@ -362,23 +358,6 @@ impl Trainer {
         images
     }
 }
-
-/// Writes parameters, in the order of [`Model::parameters`].
-pub(crate) fn write_parameters(executor: &mut dyn Executor, parameters: &[HostTensor]) {
-    for (parameter, values) in executor.plan().host.parameters.clone().iter().zip(parameters) {
-        executor.write(parameter.tensor, &parameter.arranged(values));
-    }
-}
-
-/// Writes the order of the coming batches, filled up with "no sample", and sets the clock.
-pub(crate) fn write_order(executor: &mut dyn Executor, order: &[u32], step: usize, seed: u64) {
-    let (place, clock) = (executor.plan().host.order, executor.plan().host.clock);
-    let mut words = order.to_vec();
-    words.resize(executor.plan().tensor(place).shape.len(), NO_SAMPLE);
-    executor.write(place, &words);
-    executor.write(clock, &[step as u32, 0, seed as u32 ^ (seed >> 32) as u32]);
-}
-
 #[cfg(test)]
 mod tests {
     use super::TrainConfig;

@@ -8,7 +8,7 @@ use common::{adapter_name, gpus, turn, without_adapter};
 use gpu_digits::gpu::Gpu;
 use gpu_digits::op::{Variant, variant_label};
 use gpu_digits::ops::{Case, TABLE};
-use gpu_digits::verify::{Example, Outcome, cases, check_lockstep, check_variant, lockstep_labels};
+use gpu_digits::verify::{Example, Outcome, Subject, cases, check_lockstep, check_variant};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() {
@@ -28,16 +28,18 @@ fn main() {
             }
         }
     }
-    for label in lockstep_labels() {
+    for lockstep in
+        Subject::shipped().iter().flat_map(|subject| subject.locksteps().expect("a shipped model is planned"))
+    {
         if gpus.is_empty() {
-            trials.push(without_adapter(&label));
+            trials.push(without_adapter(&lockstep.label));
         }
         for gpu in &gpus {
-            let (gpu, label) = (gpu.clone(), label.clone());
-            let name = format!("{label} [{}]", adapter_name(&gpu));
+            let (gpu, lockstep) = (gpu.clone(), lockstep.clone());
+            let name = format!("{} [{}]", lockstep.label, adapter_name(&gpu));
             trials.push(Trial::test(name, move || {
                 let _turn = turn(&gpu);
-                verdict(pollster::block_on(check_lockstep(&gpu, &label)).outcome)
+                verdict(pollster::block_on(check_lockstep(&gpu, &lockstep)).outcome)
             }));
         }
     }

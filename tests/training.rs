@@ -9,7 +9,8 @@ use common::{adapter_name, gpus, without_adapter};
 use gpu_digits::data::{Dataset, Folders, Request, load};
 use gpu_digits::device::Device;
 use gpu_digits::executor::{Counters, Observer, Unobserved};
-use gpu_digits::inference::{activations, probabilities};
+use gpu_digits::inference::{activations, probabilities, score};
+use gpu_digits::metrics::Evaluation;
 use gpu_digits::model::Model;
 use gpu_digits::op::{Op, Operand, Shader, Variant};
 use gpu_digits::ops::Case;
@@ -36,7 +37,8 @@ fn main() {
         ("a_loss_that_is_not_finite_is_an_error", diverging),
         ("samples_that_cannot_be_are_errors_and_no_panics", wrong_samples),
     ];
-    let on_each: [(&str, AdapterTest); 7] = [
+    let on_each: [(&str, AdapterTest); 8] = [
+        ("a_validation_and_a_test_of_the_same_images_have_the_same_loss", same_loss),
         ("a_run_repeats_to_the_bit", repeats_to_the_bit),
         ("a_long_run_allocates_nothing_and_reads_nothing_inside_an_epoch", allocates_nothing),
         ("a_watched_run_reads_its_history_once_a_group_and_allocates_nothing", watching_allocates_nothing),
@@ -192,6 +194,26 @@ impl Observer for Inside {
     }
 }
 
+fn same_loss(device: &Device) -> Result<(), Failed> {
+    let model: Model = SMALL.parse()?;
+    // Weights of a run that has gone far: most probabilities of labels are too small for a float.
+    let scaled = |tensor: HostTensor| {
+        let values: Vec<f32> = tensor.f32().iter().map(|value| 100.0 * value).collect();
+        HostTensor::from_f32(tensor.shape.clone(), &values)
+    };
+    let parameters: Vec<HostTensor> = model.initial_parameters(1).into_iter().map(scaled).collect();
+    let dataset = dataset(200);
+    let mut trainer = block_on(Trainer::new(device, &model, &parameters, &dataset, config()))?;
+    let test = trainer.splits().test.clone();
+    let validation = block_on(trainer.evaluate(test))?;
+    let scored = block_on(score(device, &model, &parameters, &dataset.test))?;
+    let test = Evaluation::new(&scored.probabilities, &scored.losses, &dataset.test.labels);
+    check(test.loss > 1000.0, format!("a loss of {} is not steep", test.loss))?;
+    let difference = (validation.loss / test.loss - 1.0).abs();
+    check(difference < 1e-5, format!("validation has a loss of {}, test of {}", validation.loss, test.loss))?;
+    check(validation.accuracy == test.accuracy, format!("validation {validation:?}, test {}", test.accuracy))
+}
+
 fn collects(device: &Device) -> Result<(), Failed> {
     let model: Model = SMALL.parse()?;
     let parameters = model.initial_parameters(1);
@@ -214,10 +236,17 @@ fn collects(device: &Device) -> Result<(), Failed> {
     }
     executor.write(host.order, &[0, 1, 2, 3, 4, 5, 6, NO_SAMPLE, NO_SAMPLE]);
     let before = executor.counters();
-    let collected = block_on(executor.run_collecting(Phase::Evaluate, 3, host.probability))?;
+    let tensors = [host.probability, host.loss];
+    let [collected, losses] = block_on(executor.run_collecting(Phase::Evaluate, 3, &tensors))?
+        .try_into()
+        .map_err(|_| Failed::from("not two tensors"))?;
     let after = executor.counters();
-    check(after.steps - before.steps == 3 && after.reads - before.reads == 1, "not three steps and one read")?;
-    check(after.allocations - before.allocations <= 1, "more than its staging buffer was allocated")?;
+    check(
+        after.steps - before.steps == 3 && after.reads - before.reads == 2,
+        "not three steps and a read for each tensor",
+    )?;
+    check(after.allocations - before.allocations <= 2, "more than its staging buffers was allocated")?;
+    check(losses.len() == 3 * 3 && losses[7..] == [0, 0], "places without an image have a loss")?;
     let mut one_by_one = Vec::new();
     executor.write(host.clock, &[0, 0, 0]);
     for _ in 0..3 {

@@ -11,7 +11,8 @@ use crate::executor::Executor as _;
 use crate::gpu::{Gpu, GpuExecutor, Lap, Stopwatch};
 use crate::model::Model;
 use crate::plan::{Phase, Plan, PlanConfig, Precision};
-use crate::train::{TrainConfig, write_parameters};
+use crate::resident::write_parameters;
+use crate::train::TrainConfig;
 
 /// Steps of an epoch of the measured plan, and so of the longest sample.
 const STEPS: usize = 256;

@@ -342,13 +342,17 @@ pub struct PredictArgs {
 /// `gpu-digits verify`.
 #[derive(Args, Clone, Debug)]
 pub struct VerifyArgs {
-    /// Ops to check, labels of single cases as a failure prints them, or `lockstep` [default: everything]
+    /// Ops to check, labels as a failure prints them, `lockstep` for training steps, `large_weights` for evaluations near the
+    /// largest floats, or patterns such as 'conv*' [default: everything]
     #[arg(value_name = "OP")]
     pub ops: Vec<String>,
+    /// Check the ops and the training steps of this model alone: a name or layers, as for `train`
+    #[arg(long)]
+    pub model: Option<String>,
     /// all, or as for `train`
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: String,
-    /// Print every case
+    /// Print every check
     #[arg(long)]
     pub verbose: bool,
     /// Write the results as JSON, to standard output with `-` or without a value
@@ -402,19 +406,30 @@ fn number(text: &str) -> Result<f64, String> {
     text.parse().map_err(|_| "not a number".to_owned())
 }
 
-fn positive_number(text: &str) -> Result<f64, String> {
+/// A number that devices compute with: 0, or one that a 32-bit float holds with all of its digits.
+fn single_precision(text: &str) -> Result<f64, String> {
     let number = number(text)?;
+    let (least, most) = (f32::MIN_POSITIVE, f32::MAX);
+    if number == 0.0 || !number.is_finite() || (number as f32).is_normal() {
+        return Ok(number);
+    }
+    Err(format!("must fit single precision: from {least:e} to {most:e}"))
+}
+
+fn positive_number(text: &str) -> Result<f64, String> {
+    let number = single_precision(text)?;
     if number > 0.0 && number.is_finite() { Ok(number) } else { Err("must be above 0".to_owned()) }
 }
 
 fn not_negative(text: &str) -> Result<f64, String> {
-    let number = number(text)?;
+    let number = single_precision(text)?;
     if number >= 0.0 && number.is_finite() { Ok(number) } else { Err("must be 0 or more".to_owned()) }
 }
 
 fn share(text: &str) -> Result<f64, String> {
-    let number = number(text)?;
-    if (0.0..1.0).contains(&number) { Ok(number) } else { Err("must be at least 0 and below 1".to_owned()) }
+    let number = single_precision(text)?;
+    // What lies next to 1 is 1 in single precision.
+    if number >= 0.0 && (number as f32) < 1.0 { Ok(number) } else { Err("must be at least 0 and below 1".to_owned()) }
 }
 
 /// Per cent, with or without the sign, as a share.

@@ -9,7 +9,7 @@ use super::{Verdict, load_data, open_device, percent, print_table, say, say_data
 use crate::cli::{DataArgs, EvalArgs};
 use crate::data::{CLASSES, Choice, DataRecord, Dataset, Folders, Request};
 use crate::files::Destination;
-use crate::inference::probabilities;
+use crate::inference::score;
 use crate::metrics::Evaluation;
 use crate::numbers;
 use crate::run_folder::RunRecord;
@@ -40,9 +40,9 @@ pub(super) async fn run(args: EvalArgs) -> Result<Verdict> {
     let dataset = data(&args.data, trained_on.as_ref())?;
     let device = open_device(&args.device.device).await?;
     let spinner = scoring(dataset.test.len());
-    let probabilities = probabilities(&device, &saved.model, &saved.parameters, &dataset.test.images).await?;
+    let scored = score(&device, &saved.model, &saved.parameters, &dataset.test).await?;
     drop(spinner);
-    let evaluation = Evaluation::new(&probabilities, &dataset.test.labels);
+    let evaluation = Evaluation::new(&scored.probabilities, &scored.losses, &dataset.test.labels);
     if let Some(output) = &args.json {
         let data = ScoredData {
             name: dataset.name.clone(),
@@ -57,6 +57,11 @@ pub(super) async fn run(args: EvalArgs) -> Result<Verdict> {
         print(&evaluation, &dataset.name);
     }
     Ok(Verdict::Passed)
+}
+
+/// A share in per cent, and `-` where there is no value.
+fn optional_percent(share: Option<f64>) -> String {
+    share.map_or_else(|| numbers::NONE.to_owned(), percent)
 }
 
 /// The data that a model was trained on: as its run's record says, else as its file does.
@@ -103,9 +108,9 @@ fn print(evaluation: &Evaluation, data: &str) {
     for score in &evaluation.classes {
         scores.add_row([
             score.class.to_string(),
-            percent(score.precision),
-            percent(score.recall),
-            percent(score.f1),
+            optional_percent(score.precision),
+            optional_percent(score.recall),
+            optional_percent(score.f1),
             score.support.to_string(),
         ]);
     }

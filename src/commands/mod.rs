@@ -30,7 +30,7 @@ use crate::cli::{Cli, Command, DataArgs};
 use crate::data::{self, Dataset, Folders};
 use crate::device::{Device, DeviceChoice};
 use crate::files::Destination;
-use crate::numbers::{duration, thousands};
+use crate::numbers::{duration, percent, thousands};
 use crate::plan::Plan;
 use crate::terminal::{self, Mode, Spinner};
 
@@ -165,6 +165,9 @@ fn say(line: &str) {
 fn say_data(dataset: &Dataset) {
     let (train, test) = (thousands(dataset.train.len()), thousands(dataset.test.len()));
     note!("data: {} ({}), {train} training and {test} test images", dataset.name, dataset.origin);
+    for remark in dataset.remarks() {
+        warning!("  warning: {remark}");
+    }
 }
 
 /// Says on stderr where fused ops were asked for and the model does not allow them.
@@ -201,11 +204,6 @@ fn print_table_with(table: &Table, below: impl Fn(usize) -> Vec<String>) {
             out!("     {text}");
         }
     }
-}
-
-/// A share from 0 to 1 in per cent, with two decimals.
-fn percent(share: f64) -> String {
-    format!("{:.2}", 100.0 * share)
 }
 
 /// The progress of work on kernels.

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::epoch_bar::{EpochBar, Pace};
 use super::repeat::{command, resolved};
@@ -11,10 +11,10 @@ use super::session::Session;
 use super::tune::{refuse_without_gpu, tuned};
 use super::{Verdict, compiling, note_unfused, percent, scoring, thousands};
 use crate::cli::{OptimizerName, Switch, TrainArgs};
-use crate::data::{DataRecord, Dataset};
+use crate::data::{CLASSES, DataRecord, Dataset};
 use crate::device::Device;
-use crate::inference::probabilities;
-use crate::metrics::Evaluation;
+use crate::inference::score;
+use crate::metrics::{Evaluation, reaches};
 use crate::model::Model;
 use crate::numbers;
 use crate::plan::{Optimizer, Plan, PlanConfig, Precision};
@@ -292,11 +292,10 @@ impl Run<'_> {
         pace: Pace,
         elapsed: f64,
     ) -> Result<()> {
-        let norms = self.norms().await?;
-        if let Some(diverged) = norms.iter().find(|norms| !norms.value.is_finite()) {
-            let (name, step) = (&diverged.parameter, self.trainer.steps_done());
-            bail!("after step {step} `{name}` is not finite: training diverged; try a smaller --lr");
-        }
+        let norms = self.norms().await.with_context(|| {
+            let (step, rate) = (self.trainer.steps_done(), self.config.rate);
+            format!("training diverged by step {step}; try a smaller --lr than {rate:?}")
+        })?;
         let Score { loss, accuracy, .. } = epoch.score;
         let Pace { seconds, images_per_second } = pace;
         let validation_accuracy = validation.map_or_else(|| "-".to_owned(), |score| percent(score.accuracy));
@@ -326,6 +325,9 @@ impl Run<'_> {
     }
 
     /// The norms of each parameter and of its gradient in the last step.
+    ///
+    /// # Errors
+    /// Where the device fails, or a tensor is not finite.
     async fn norms(&mut self) -> Result<Vec<Norms>> {
         let norm = |tensor: &HostTensor| tensor.f32().iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
         let (values, gradients) = (self.trainer.parameters().await?, self.trainer.gradients().await?);
@@ -362,9 +364,10 @@ impl Run<'_> {
             self.session
                 .say(&format!("interrupted after {steps} of {} steps; what was trained is kept", self.trainer.steps()));
         } else {
-            let accuracy = self.test(&parameters, &mut report).await?;
-            result.test_accuracy = Some(accuracy);
-            verdict = self.judge(accuracy);
+            let evaluation = self.test(&parameters, &mut report).await?;
+            result.test_accuracy = Some(evaluation.accuracy);
+            self.warn_of_divergence(&evaluation);
+            verdict = self.judge(&evaluation);
         }
         self.session.say(&format!("weights SHA-256 {hash}"));
         self.session.say(&format!("saved {}", path.display()));
@@ -375,15 +378,16 @@ impl Run<'_> {
         Ok((verdict, report))
     }
 
-    /// Scores the test images and gives the accuracy.
-    async fn test(&mut self, parameters: &[HostTensor], report: &mut RunReport) -> Result<f64> {
+    /// Scores the test images.
+    async fn test(&mut self, parameters: &[HostTensor], report: &mut RunReport) -> Result<Evaluation> {
         let Session { device, dataset, .. } = self.session;
         let spinner = scoring(dataset.test.len());
-        let rows = probabilities(device, &self.model, parameters, &dataset.test.images).await?;
+        let scored = score(device, &self.model, parameters, &dataset.test).await?;
         drop(spinner);
-        self.folder.write_predictions(&dataset.test.labels, &rows)?;
-        report.add_test(device, &self.model, parameters, &dataset.test, &rows).await?;
-        let Evaluation { accuracy, loss, images, .. } = Evaluation::new(&rows, &dataset.test.labels);
+        self.folder.write_predictions(&dataset.test.labels, &scored.probabilities)?;
+        report.add_test(device, &self.model, parameters, &dataset.test, &scored).await?;
+        let evaluation = Evaluation::new(&scored.probabilities, &scored.losses, &dataset.test.labels);
+        let Evaluation { accuracy, loss, images, .. } = evaluation;
         self.folder.append_metrics(&MetricsRow::Test(TestRow { loss, accuracy, images }))?;
         let (share, images) = (percent(accuracy), thousands(images));
         self.session.say(&format!(
@@ -391,7 +395,20 @@ impl Run<'_> {
             self.record.data.name,
             numbers::loss(loss)
         ));
-        Ok(accuracy)
+        Ok(evaluation)
+    }
+
+    /// Says so where the model knows less than one that gives each class the same probability.
+    fn warn_of_divergence(&self, evaluation: &Evaluation) {
+        let guessing = (CLASSES as f64).ln();
+        if evaluation.loss > guessing {
+            warning!(
+                "warning: the test loss, {}, is above that of guessing, {guessing:.4}: training diverged or hardly began; try a \
+                 smaller --lr than {:?}, or more --epochs",
+                numbers::loss(evaluation.loss),
+                self.config.rate
+            );
+        }
     }
 
     /// Writes the report and what else is asked for.
@@ -413,10 +430,12 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn judge(&self, accuracy: f64) -> Verdict {
+    fn judge(&self, evaluation: &Evaluation) -> Verdict {
+        let (right, images) = (evaluation.right(), evaluation.images);
         match self.args.target_accuracy {
-            Some(target) if 100.0 * accuracy < target => {
-                warning!("failed: the test accuracy is below the target of {target} %");
+            Some(target) if !reaches(right, images as u64, target) => {
+                let (right, images) = (thousands(right as usize), thousands(images));
+                warning!("failed: {right} of {images} test images are right, fewer than the target of {target} %");
                 Verdict::Failed
             }
             _ => Verdict::Passed,

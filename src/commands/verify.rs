@@ -1,5 +1,6 @@
 //! `gpu-digits verify`.
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::time::Instant;
 
@@ -12,10 +13,11 @@ use super::{Verdict, thousands};
 use crate::cli::VerifyArgs;
 use crate::device::{Device, DeviceChoice};
 use crate::files::Destination;
-use crate::gpu::{Gpu, adapters};
+use crate::gpu::{AdapterInfo, Gpu, adapters};
+use crate::names;
 use crate::ops::{Case, TABLE};
 use crate::terminal;
-use crate::verify::{Check, Outcome, cases, check_case, check_lockstep, lockstep_labels};
+use crate::verify::{Check, Lockstep, Outcome, Subject, cases, check_case, check_lockstep};
 
 /// What one adapter is checked with and what came of it.
 struct Checked {
@@ -25,7 +27,8 @@ struct Checked {
 
 pub(super) async fn run(args: VerifyArgs) -> Result<Verdict> {
     let start = Instant::now();
-    let work = Work::select(&args.ops)?;
+    let subject = args.model.as_deref().map(Subject::new).transpose()?;
+    let work = Work::select(&args.ops, subject.as_ref())?;
     let gpus = open(&args.device, "verify compares a GPU with the CPU").await?;
     for gpu in &gpus {
         note!("device: {}", gpu.info());
@@ -39,19 +42,19 @@ pub(super) async fn run(args: VerifyArgs) -> Result<Verdict> {
             check_case(&gpus, case, |place, check| checked[place].checks.push(check)).await;
             bar.inc(gpus.len() as u64);
         }
-        print_op(op, &checked, args.verbose);
+        print_op(op, &checked, &args);
     }
-    for label in &work.locksteps {
-        bar.set_message(label.clone());
-        for checked in &mut checked {
-            checked.checks.push(check_lockstep(&checked.gpu, label).await);
-            bar.inc(1);
+    for locksteps in work.locksteps.chunk_by(|a, b| a.op == b.op) {
+        for lockstep in locksteps {
+            bar.set_message(lockstep.label.clone());
+            for checked in &mut checked {
+                checked.checks.push(check_lockstep(&checked.gpu, lockstep).await);
+                bar.inc(1);
+            }
         }
+        print_op(locksteps[0].op, &checked, &args);
     }
     bar.finish_and_clear();
-    if !work.locksteps.is_empty() {
-        print_op("lockstep", &checked, args.verbose);
-    }
     if let Some(output) = &args.json {
         write_json(output, &checked)?;
     }
@@ -64,33 +67,42 @@ pub(super) async fn run(args: VerifyArgs) -> Result<Verdict> {
 /// The checks that were asked for.
 pub(super) struct Work {
     ops: Vec<(&'static str, Vec<Case>)>,
-    locksteps: Vec<String>,
+    locksteps: Vec<Lockstep>,
 }
 
 impl Work {
-    /// Everything, or what the words name: an op, a label as a failure prints it, or `lockstep`.
-    pub(super) fn select(words: &[String]) -> Result<Self> {
+    /// Everything, or what the words name: ops, labels as a failure prints them, `lockstep`, or patterns of these. Of a user's
+    /// model, where one is given; else awkward sizes, and those of the shipped models.
+    pub(super) fn select(words: &[String], subject: Option<&Subject>) -> Result<Self> {
         // A label names a variant after a dot; a case is checked in all of its variants.
         let words: Vec<String> = words.iter().map(|word| without_variant(word)).collect();
         let mut used = HashSet::new();
         let mut wanted = |name: &str, label: &str| {
-            let matching = words.iter().filter(|word| *word == name || *word == label);
+            let matching = words.iter().filter(|word| names::matches(word, name) || names::matches(word, label));
             let count = matching.map(|word| used.insert(word.clone())).count();
             words.is_empty() || count > 0
         };
         let mut ops = Vec::new();
         for entry in TABLE {
-            let mut cases = cases(entry.name);
+            let mut cases = subject.map_or_else(|| cases(entry.name), |subject| subject.cases(entry.name));
             cases.retain(|case| wanted(entry.name, &case.label()));
             if !cases.is_empty() {
                 ops.push((entry.name, cases));
             }
         }
-        let mut locksteps = lockstep_labels();
-        locksteps.retain(|label| wanted("lockstep", label));
+        let subjects = subject.map_or_else(|| Subject::shipped(), std::slice::from_ref);
+        let mut locksteps = subjects.iter().map(Subject::locksteps).collect::<Result<Vec<_>>>()?.concat();
+        locksteps.retain(|lockstep| wanted(lockstep.op, &lockstep.label));
+        // Each kind is a line of the table.
+        locksteps.sort_by_key(|lockstep| Reverse(lockstep.op));
         if let Some(word) = words.iter().find(|word| !used.contains(*word)) {
-            let names: Vec<&str> = TABLE.iter().map(|entry| entry.name).collect();
-            bail!("there is no op or case `{word}`; ops are {} and lockstep", names.join(", "));
+            let known: Vec<&str> = TABLE.iter().map(|entry| entry.name).chain(["lockstep", "large_weights"]).collect();
+            let meant = names::did_you_mean(word.split(':').next().unwrap_or(word), known.iter().copied());
+            let of = if subject.is_some() { " of this model" } else { "" };
+            bail!(
+                "there is no op or case `{word}`{of}{meant}\nops are {}; `*` stands for any letters",
+                known.join(", ")
+            );
         }
         Ok(Self { ops, locksteps })
     }
@@ -102,7 +114,8 @@ impl Work {
     pub(super) fn cases(self) -> Result<Vec<Case>> {
         ensure!(
             self.locksteps.is_empty(),
-            "`lockstep` checks whole steps and is no kernel; `gpu-digits verify` runs it"
+            "`{}` checks whole steps and is no kernel; `gpu-digits verify` runs it",
+            self.locksteps[0].op
         );
         Ok(self.ops.into_iter().flat_map(|(_, cases)| cases).collect())
     }
@@ -151,36 +164,58 @@ fn progress_bar(work: &Work, gpus: usize) -> ProgressBar {
     terminal::bar(work.len() * gpus, "{wide_bar} {pos}/{len} checks, {left}  {msg:40!}")
 }
 
-const NAME_WIDTH: usize = 35;
+const NAME_WIDTH: usize = 34;
+
+const COLUMN_WIDTH: usize = 23;
+
+/// Adapters that fit side by side into 80 columns.
+const MOST_COLUMNS: usize = 2;
 
 fn print_header(gpus: &[Gpu]) {
-    out!("worst error / allowed of all cases, at most 1 passes");
-    let columns: String = gpus.iter().map(|gpu| format!("{:>22}", column_title(gpu))).collect();
-    out!("{:<NAME_WIDTH$}{columns}", "op");
+    out!("worst error / allowed of all checks, at most 1 passes");
+    if gpus.len() <= MOST_COLUMNS {
+        let columns: String = gpus.iter().map(|gpu| format!("{:>COLUMN_WIDTH$}", column_title(gpu.info()))).collect();
+        out!("{:<NAME_WIDTH$}{columns}", "op");
+    }
 }
 
-fn column_title(gpu: &Gpu) -> String {
-    let name: String = gpu.info().name.chars().take(12).collect();
-    format!("{} {}", name.trim(), gpu.info().backend.name())
+/// The number of an adapter, which `--device` takes: two cards may have one name. Then a part of its name, and its API.
+fn column_title(info: &AdapterInfo) -> String {
+    let name: String = info.name.chars().take(12).collect();
+    format!("{} {} {}", info.index, name.trim(), info.backend.name())
 }
 
-/// One line for an op: on each adapter the number of cases and the worst of them; below it what failed.
-fn print_op(op: &str, checked: &[Checked], verbose: bool) {
+/// What came of an op on each adapter: side by side where there is room for it, else a line for each; below it what failed.
+fn print_op(op: &str, checked: &[Checked], args: &VerifyArgs) {
     let of_op =
         |checked: &Checked| -> Vec<Check> { checked.checks.iter().filter(|check| check.op == op).cloned().collect() };
-    let columns: String = checked.iter().map(|checked| format!("{:>22}", summary(&of_op(checked)))).collect();
-    out!("{op:<NAME_WIDTH$}{columns}");
+    if checked.len() <= MOST_COLUMNS {
+        let columns: String =
+            checked.iter().map(|checked| format!("{:>COLUMN_WIDTH$}", summary(&of_op(checked)))).collect();
+        out!("{op:<NAME_WIDTH$}{columns}");
+    } else {
+        out!("{op}");
+        for checked in checked {
+            let title = column_title(checked.gpu.info());
+            out!("  {title:<width$}{:>COLUMN_WIDTH$}", summary(&of_op(checked)), width = NAME_WIDTH - 2);
+        }
+    }
+    let model = args.model.as_ref().map_or_else(String::new, |model| format!("--model '{model}' "));
     for checked in checked {
         for Check { label, outcome, .. } in of_op(checked) {
             let adapter = checked.gpu.info();
             match outcome {
-                Outcome::Passed { worst_ratio } if verbose => {
-                    out!("  {label}  {worst_ratio:.3}  {}", column_title(&checked.gpu));
+                Outcome::Passed { worst_ratio } if args.verbose => {
+                    out!("  {label}  {worst_ratio:.3}  {}", column_title(adapter));
                 }
-                Outcome::Skipped { reason } if verbose => out!("  {label}  skipped: {reason}, {adapter}"),
-                Outcome::Failed { reason } => {
-                    out!("  FAILED on {adapter}: {reason}\n    gpu-digits verify --device {} '{label}'", adapter.index)
+                Outcome::Skipped { reason } if args.verbose => {
+                    out!("  {label}  skipped: {reason}, {}", column_title(adapter));
                 }
+                Outcome::Failed { reason } => out!(
+                    "  FAILED on device {}, {adapter}: {reason}\n    gpu-digits verify --device {} {model}'{label}'",
+                    adapter.index,
+                    adapter.index
+                ),
                 _ => {}
             }
         }
@@ -199,10 +234,10 @@ fn summary(checks: &[Check]) -> String {
             Outcome::Skipped { .. } => {}
         }
     }
-    let cases = if passed == 1 { "case " } else { "cases" };
+    let noun = if passed == 1 { "check " } else { "checks" };
     match (passed, failed) {
         (0, 0) => "skipped".to_owned(),
-        (_, 0) => format!("{passed} {cases} {worst:.3}"),
+        (_, 0) => format!("{passed} {noun} {worst:.3}"),
         _ => format!("{failed} of {} FAILED", passed + failed),
     }
 }
@@ -216,11 +251,12 @@ fn print_summary(checked: &[Checked], start: Instant) -> Result<Verdict> {
     let skipped = count(|outcome| matches!(outcome, Outcome::Skipped { .. }));
     let seconds = start.elapsed().as_secs_f64();
     out!(
-        "\n{} passed, {} failed, {} skipped on {} adapter(s) in {seconds:.0} s",
+        "\n{} checks passed, {} failed, {} skipped on {} {} in {seconds:.0} s",
         thousands(passed),
         thousands(failed),
         thousands(skipped),
-        checked.len()
+        checked.len(),
+        if checked.len() == 1 { "adapter" } else { "adapters" }
     );
     ensure!(passed + failed > 0, "nothing was checked, since no adapter can run it; `--verbose` tells why");
     Ok(if failed == 0 { Verdict::Passed } else { Verdict::Failed })
@@ -238,10 +274,15 @@ fn write_json(output: &Destination, checked: &[Checked]) -> Result<()> {
     output.write_json(&report)
 }
 
+/// Two adapters of one name have suites of two names.
+fn suite_name(info: &AdapterInfo) -> String {
+    format!("device {}: {info}", info.index)
+}
+
 fn write_junit(output: &Destination, checked: &[Checked]) -> Result<()> {
     let mut report = Report::new("gpu-digits verify");
     for Checked { gpu, checks } in checked {
-        let mut suite = TestSuite::new(gpu.info().to_string());
+        let mut suite = TestSuite::new(suite_name(gpu.info()));
         for check in checks {
             let status = match &check.outcome {
                 Outcome::Passed { .. } => TestCaseStatus::success(),
@@ -264,4 +305,59 @@ fn write_junit(output: &Destination, checked: &[Checked]) -> Result<()> {
     }
     let text = report.to_string().context("cannot put the results into XML")?;
     output.write(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::AdapterKind;
+
+    fn words(words: &[&str]) -> Vec<String> {
+        words.iter().map(|&word| word.to_owned()).collect()
+    }
+
+    fn ops(selected: &[&str]) -> Vec<&'static str> {
+        Work::select(&words(selected), None).unwrap().ops.into_iter().map(|(op, _)| op).collect()
+    }
+
+    fn error(selected: &str) -> String {
+        Work::select(&words(&[selected]), None).err().map_or_else(String::new, |error| error.to_string())
+    }
+
+    #[test]
+    fn ops_are_selected_by_name_label_and_pattern() {
+        assert_eq!(ops(&["conv2d*"]), ["conv2d_forward", "conv2d_backward_input", "conv2d_backward_weight"]);
+        assert_eq!(ops(&["relu_forward.vec4:length=64"]), ["relu_forward"]);
+        assert_eq!(ops(&["*:length=65", "relu_*"]).len(), 2);
+        assert!(ops(&["lock*"]).is_empty());
+        assert!(ops(&[]).len() == TABLE.len());
+    }
+
+    #[test]
+    fn a_misspelt_op_is_answered_with_the_nearest() {
+        let error = error("conv2d_foward");
+        assert!(error.starts_with("there is no op or case `conv2d_foward`; did you mean `conv2d_forward`?"), "{error}");
+        assert!(self::error("zzz*").contains("ops are batch_gather, "));
+    }
+
+    #[test]
+    fn a_users_model_is_checked_alone() {
+        let subject = Subject::new("conv 6x3, relu, pool 2, flatten, dense 10").unwrap();
+        let work = Work::select(&[], Some(&subject)).unwrap();
+        assert!(work.ops.iter().any(|(op, _)| *op == "conv_relu_pool_forward"));
+        assert!(!work.ops.iter().any(|(op, _)| *op == "matrix_chain"));
+        assert_eq!(work.locksteps.len(), 5);
+        assert_eq!(Work::select(&words(&["lockstep"]), Some(&subject)).unwrap().locksteps.len(), 3);
+    }
+
+    #[test]
+    fn two_adapters_of_one_name_have_titles_of_two() {
+        let [first, second] = [0, 1]
+            .map(|index| AdapterInfo { index, ..AdapterInfo::example("GeForce RTX 4090", AdapterKind::Discrete) });
+        assert_ne!(column_title(&first), column_title(&second));
+        assert_ne!(suite_name(&first), suite_name(&second));
+        assert!(column_title(&AdapterInfo { index: 63, ..first }).len() < COLUMN_WIDTH);
+        const { assert!(NAME_WIDTH + MOST_COLUMNS * COLUMN_WIDTH <= 80) };
+        assert!(TABLE.iter().all(|entry| entry.name.len() <= NAME_WIDTH));
+    }
 }

@@ -5,6 +5,7 @@ mod generated;
 mod idx;
 mod mnist;
 mod record;
+mod remarks;
 mod splits;
 
 use std::env;

@@ -61,7 +61,7 @@ struct Group<'a> {
     steps: Range<usize>,
     /// Which of the copies takes the history as it is after the group.
     history_copy: Option<usize>,
-    collection: Option<&'a Collection>,
+    collections: &'a [Collection],
 }
 
 /// A tensor as each step of a run leaves it, one after the other, where the host can read them.
@@ -152,15 +152,17 @@ impl GpuExecutor {
     fn submit(&mut self, group: &Group<'_>) -> wgpu::SubmissionIndex {
         let start = Instant::now();
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        if let Some(Collection { tensor, staging }) = group.collection {
-            let Place { buffer, offset, size } = &self.places[tensor.0];
-            for step in group.steps.clone() {
-                encode(&mut encoder, self.phase(group.phase).iter());
-                encoder.copy_buffer_to_buffer(buffer, *offset, staging, step as u64 * size.get(), size.get());
-            }
-        } else {
+        if group.collections.is_empty() {
             let steps = group.steps.clone();
             encode(&mut encoder, steps.flat_map(|_| self.phase(group.phase)));
+        } else {
+            for step in group.steps.clone() {
+                encode(&mut encoder, self.phase(group.phase).iter());
+                for Collection { tensor, staging } in group.collections {
+                    let Place { buffer, offset, size } = &self.places[tensor.0];
+                    encoder.copy_buffer_to_buffer(buffer, *offset, staging, step as u64 * size.get(), size.get());
+                }
+            }
         }
         if let Some(copy) = group.history_copy {
             let Place { buffer, offset, size } = &self.places[self.plan.host.history.0];
@@ -192,7 +194,7 @@ impl GpuExecutor {
         phase: Phase,
         steps: usize,
         observer: &mut dyn Observer,
-        collection: Option<&Collection>,
+        collections: &[Collection],
     ) -> Result<usize> {
         let mut in_flight = VecDeque::with_capacity(GROUPS_IN_FLIGHT);
         let (mut submitted, mut group_size, mut stopped) = (0, 1, false);
@@ -214,7 +216,7 @@ impl GpuExecutor {
             let group = submitted..submitted + group_size.min(steps - submitted);
             submitted = group.end;
             let history_copy = observer.watches_history().then(|| next_copy.next()).flatten();
-            let submission = self.submit(&Group { phase, steps: group, history_copy, collection });
+            let submission = self.submit(&Group { phase, steps: group, history_copy, collections });
             let done = self.gpu.done();
             in_flight.push_back(InFlight { steps_after: submitted, submission, done, history_copy });
         }
@@ -292,17 +294,29 @@ impl Executor for GpuExecutor {
     }
 
     fn run<'a>(&'a mut self, phase: Phase, steps: usize, observer: &'a mut dyn Observer) -> Pending<'a, Result<usize>> {
-        Box::pin(self.run_groups(phase, steps, observer, None))
+        Box::pin(self.run_groups(phase, steps, observer, &[]))
     }
 
-    fn run_collecting(&mut self, phase: Phase, steps: usize, tensor: TensorId) -> Pending<'_, Result<Vec<u32>>> {
+    fn run_collecting<'a>(
+        &'a mut self,
+        phase: Phase,
+        steps: usize,
+        tensors: &'a [TensorId],
+    ) -> Pending<'a, Result<Vec<Vec<u32>>>> {
         Box::pin(async move {
-            self.counters.reads += 1;
-            self.counters.allocations += 1;
-            let staging = staging_buffer(&self.gpu, steps * self.plan.tensor(tensor).words());
-            let collection = Collection { tensor, staging };
-            self.run_groups(phase, steps, &mut Unobserved, Some(&collection)).await?;
-            self.gpu.read_mapped(&collection.staging, None).await
+            self.counters.reads += tensors.len() as u64;
+            self.counters.allocations += tensors.len() as u64;
+            let collection = |&tensor: &TensorId| {
+                let staging = staging_buffer(&self.gpu, steps * self.plan.tensor(tensor).words());
+                Collection { tensor, staging }
+            };
+            let collections: Vec<Collection> = tensors.iter().map(collection).collect();
+            self.run_groups(phase, steps, &mut Unobserved, &collections).await?;
+            let mut collected = Vec::new();
+            for Collection { staging, .. } in &collections {
+                collected.push(self.gpu.read_mapped(staging, None).await?);
+            }
+            Ok(collected)
         })
     }
 

@@ -107,6 +107,11 @@ impl<O: InHalf> Op for Half<O> {
         self.0.tolerance()
     }
 
+    fn absolute_tolerance(&self, output: &str) -> f64 {
+        let scale = if O::SCALED.contains(&output) { self.0.scale() } else { 1.0 };
+        scale * self.0.absolute_tolerance(output)
+    }
+
     fn has_near_ties(&self) -> bool {
         self.0.has_near_ties()
     }

@@ -74,6 +74,7 @@ impl<'a> Builder<'a> {
             schedule: named("schedule"),
             history: named("history"),
             probability: named("probability"),
+            loss: named("loss"),
             parameters,
         };
         let (batch, tensors, train) = (self.config.batch, self.tensors, self.calls);

@@ -26,7 +26,7 @@ pub(super) fn ensure_written(plan: &Plan) -> Result<()> {
         calls.iter().try_for_each(|call| read_and_write(plan, call, &mut written))?;
         let mut updated = Written::nothing(plan);
         calls.iter().for_each(|call| updated.add_outputs(call));
-        let results = [host.clock, host.history, host.probability];
+        let results = [host.clock, host.history, host.probability, host.loss];
         let trained = if phase == Phase::Train { &parameters[..] } else { &[] };
         // A plan that only evaluates has no training step.
         for &tensor in results.iter().chain(trained).filter(|_| !calls.is_empty()) {

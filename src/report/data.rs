@@ -10,7 +10,7 @@ use super::sheet::{Sheet, base64_bytes};
 use crate::data::{CLASSES, IMAGE_BYTES, IMAGE_SIDE, Samples};
 use crate::device::Device;
 use crate::files::write_atomically;
-use crate::inference::activations;
+use crate::inference::{Scored, activations};
 use crate::json;
 use crate::metrics::{BINS, Evaluation, prediction};
 use crate::model::Model;
@@ -148,8 +148,9 @@ impl RunReport {
         model: &Model,
         parameters: &[HostTensor],
         test: &Samples,
-        probabilities: &[[f32; CLASSES]],
+        scored: &Scored,
     ) -> Result<()> {
+        let probabilities = &scored.probabilities;
         let digit = |image: usize| {
             let (row, label) = (&probabilities[image], test.labels[image]);
             let prediction = prediction(row);
@@ -168,7 +169,7 @@ impl RunReport {
         digits.sort_by(|a, b| a.label_probability.total_cmp(&b.label_probability));
         let is_wrong = |digit: &&Digit| digit.prediction != usize::from(digit.label);
         self.mistakes = digits.iter().filter(is_wrong).take(GALLERY).cloned().collect();
-        self.evaluation = Some(Evaluation::new(probabilities, &test.labels));
+        self.evaluation = Some(Evaluation::new(probabilities, &scored.losses, &test.labels));
 
         let shown: Vec<Digit> = (0..WAYS.min(test.len())).map(digit).collect();
         let pixels: Vec<u8> = shown.iter().flat_map(|digit| digit.pixels.clone()).collect();
@@ -229,7 +230,7 @@ impl RunReport {
         if let Some(evaluation) = &self.evaluation {
             let scores = evaluation.classes.iter().flat_map(|score| [score.precision, score.recall, score.f1]);
             ensure!(
-                evaluation.classes.len() == CLASSES && scores.chain([evaluation.accuracy]).all(is_share),
+                evaluation.classes.len() == CLASSES && scores.flatten().chain([evaluation.accuracy]).all(is_share),
                 "it lacks scores of {CLASSES} classes from 0 to 1"
             );
             let bins = evaluation.calibration.iter().flat_map(|bin| [bin.confidence, bin.accuracy]);

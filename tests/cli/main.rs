@@ -37,6 +37,11 @@ fn main() {
         ("models_that_cannot_be_are_refused_with_layer_and_shapes", impossible_models),
         ("a_model_larger_than_memory_is_refused_before_anything_is_allocated", too_much_memory),
         ("wrong_numbers_are_refused", wrong_numbers),
+        ("numbers_beyond_single_precision_are_refused", numerics::beyond_single_precision),
+        ("a_target_is_compared_with_counts", numerics::target),
+        ("misspelt_ops_layers_and_models_are_answered_with_the_nearest", numerics::misspelt),
+        ("a_rate_that_is_far_too_high_ends_with_a_warning_and_what_to_try", numerics::too_high_a_rate),
+        ("a_digit_without_images_has_no_scores_and_is_warned_of", numerics::missing_digit),
         ("the_layer_at_which_fusing_ended_is_named_in_one_line", numerics::unfused),
         ("devices_lists_adapters_as_text_and_json", devices),
         ("a_device_that_is_not_there_is_an_error_with_what_was_found", missing_devices),
@@ -104,7 +109,10 @@ fn main() {
     ];
     let mut trials: Vec<Trial> =
         tests.iter().map(|&(name, test)| Trial::test(name, move || test(&Home::new()))).collect();
-    let on_each: [(&str, AdapterTest); 7] = [
+    let on_each: [(&str, AdapterTest); 10] = [
+        ("verify_checks_a_users_own_model_in_lockstep", numerics::verify_model),
+        ("a_model_that_overflows_is_an_error_that_names_the_first_tensor", numerics::overflow),
+        ("training_that_overflows_is_an_error_that_names_the_first_tensor", numerics::overflow_in_training),
         ("verify_reports_as_text_json_and_junit", verify),
         ("train_takes_the_adapter_by_its_number", train_on_adapter),
         ("a_model_larger_than_the_adapter_takes_is_refused", too_much_for_adapter),
@@ -434,7 +442,9 @@ fn init(home: &Home) -> Result<(), Failed> {
 }
 
 fn target(home: &Home) -> Result<(), Failed> {
-    home.train(&["--target-accuracy", "100"]).exits_with(1)?.says(&["below the target of 100 %"])?;
+    home.train(&["--target-accuracy", "100"])
+        .exits_with(1)?
+        .says(&["of 50 test images are right, fewer than the target of 100 %"])?;
     check(home.path("run/model.safetensors").exists(), "the model was not kept")?;
     home.train(&["--target-accuracy", "1", "--out", "easy"]).exits_with(0)?;
     Ok(())

@@ -47,7 +47,7 @@ async fn bench_kernels(args: &BenchArgs) -> Result<Verdict> {
     let config = PlanConfig { steps: 1, fuse, precision, ..PlanConfig::for_mnist(batch, optimizer) };
     let plan = Plan::new(&model, config)?;
     note_unfused(&plan);
-    let cases = if args.ops.is_empty() { None } else { Some(Work::select(&args.ops)?.cases()?) };
+    let cases = if args.ops.is_empty() { None } else { Some(Work::select(&args.ops, None)?.cases()?) };
     let gpus = open_and_say(&args.device).await?;
     let effort = Effort { samples: args.samples, ..Effort::DEFAULT };
 

@@ -76,13 +76,13 @@ fn scores(evaluation: &Evaluation, of: fn(&ClassScore) -> Option<f64>) -> Vec<(f
 
 pub(super) fn classes(evaluation: &Evaluation) -> Option<Figure> {
     let drawn = [
-        ("precision", scores(evaluation, |score| score.precision.into())),
-        ("recall", scores(evaluation, |score| score.recall.into())),
-        ("F1", scores(evaluation, |score| score.f1.into())),
+        ("precision", scores(evaluation, |score| score.precision)),
+        ("recall", scores(evaluation, |score| score.recall)),
+        ("F1", scores(evaluation, |score| score.f1)),
     ];
     let mut table = Table::new(&["digit", "precision, %", "recall, %", "F1, %", "images"]);
     for score in &evaluation.classes {
-        let shares: [Option<f64>; 3] = [score.precision.into(), score.recall.into(), score.f1.into()];
+        let shares: [Option<f64>; 3] = [score.precision, score.recall, score.f1];
         let shares = shares.map(|share| share.map_or_else(|| NONE.to_owned(), percent));
         table.row(std::iter::once(score.class.to_string()).chain(shares).chain([score.support.to_string()]));
     }

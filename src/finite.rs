@@ -1,0 +1,165 @@
+//! Whether a model's numbers stay within 32-bit floats: an error names the first tensor that does not.
+//!
+//! A kernel cannot be asked. `max(x, 0.0)` turns a NaN into 0 on most GPUs, and some drivers fold `x != x` away, so a model
+//! that overflows in one layer gives ordinary probabilities after the next ReLU. So the host looks, without waiting for a
+//! device: a bound follows from the weights alone, and only where it is exceeded are images evaluated on the CPU.
+
+use anyhow::{Result, bail, ensure};
+
+use crate::cpu::CpuExecutor;
+use crate::data::image_count;
+use crate::executor::{Executor, Unobserved};
+use crate::model::{Layer, Model};
+use crate::plan::{Phase, Plan, PlanConfig, Precision};
+use crate::resident::{ResidentData, write_order, write_parameters};
+use crate::tensor::HostTensor;
+
+/// The largest activation in 32 bits. The rest of the way to 3.4e38 is for what kernels add up on their way to it, for the
+/// differences of logits, and for the sum of a batch's losses.
+pub(crate) const LARGEST: f64 = 1e30;
+
+/// The largest 16-bit float.
+const LARGEST_F16: f64 = 65_504.0;
+
+/// The largest magnitude of a normalised pixel.
+const LARGEST_PIXEL: f64 = (1.0 - crate::plan::PIXEL_MEAN) / crate::plan::PIXEL_DEVIATION;
+
+/// Images that are evaluated at a time.
+const BATCH: usize = 64;
+
+/// Refuses parameters, in the order of [`Model::parameters`], that are not finite, or with which the model overflows for some
+/// of these images.
+///
+/// # Errors
+/// Names the first such tensor.
+pub(crate) async fn ensure_finite(
+    model: &Model,
+    parameters: &[HostTensor],
+    images: &[u8],
+    precision: Precision,
+) -> Result<()> {
+    for ((name, _), tensor) in model.parameters().iter().zip(parameters) {
+        if let Some(value) = tensor.f32().iter().find(|value| !value.is_finite()) {
+            bail!("`{name}` is not finite: it holds {value}");
+        }
+    }
+    let largest = match precision {
+        Precision::F32 => LARGEST,
+        Precision::F16 => LARGEST_F16,
+    };
+    if bound(model, parameters) <= largest {
+        return Ok(());
+    }
+    ensure_activations(model, parameters, images, largest).await
+}
+
+/// What no activation of any image exceeds, in any layer: an output is at most the largest input times the sum of its weights'
+/// magnitudes, and its bias.
+pub(crate) fn bound(model: &Model, parameters: &[HostTensor]) -> f64 {
+    let magnitude = |value: &f32| f64::from(*value).abs();
+    let mut pairs = parameters.chunks_exact(2);
+    let (mut bound, mut largest) = (LARGEST_PIXEL, LARGEST_PIXEL);
+    for _ in model.layers().iter().filter(|placed| placed.layer.has_parameters()) {
+        let Some([weight, bias]) = pairs.next() else { break };
+        let rows = weight.f32().chunks_exact(weight.f32().len() / bias.f32().len());
+        let outputs =
+            rows.zip(bias.f32()).map(|(row, bias)| bound * row.iter().map(magnitude).sum::<f64>() + magnitude(bias));
+        bound = outputs.fold(0.0, f64::max);
+        largest = largest.max(bound);
+    }
+    largest
+}
+
+/// Evaluates images on the CPU, layer by layer, and refuses activations that are too large.
+async fn ensure_activations(model: &Model, parameters: &[HostTensor], images: &[u8], largest: f64) -> Result<()> {
+    let count = image_count(images)?;
+    let batch = count.clamp(1, BATCH);
+    let batches = count.div_ceil(batch);
+    let config = PlanConfig {
+        batch,
+        images: count.max(1),
+        batches: batches.max(1),
+        steps: 1,
+        optimizer: None,
+        fuse: false,
+        precision: Precision::F32,
+    };
+    let mut executor = CpuExecutor::new(Plan::new(model, config)?)?;
+    if count > 0 {
+        ResidentData::pack(&[(images, &vec![0; count])]).upload(&mut executor);
+    }
+    write_parameters(&mut executor, parameters);
+    write_order(&mut executor, &(0..count as u32).collect::<Vec<_>>(), 0, 0);
+    for _ in 0..batches {
+        executor.run(Phase::Evaluate, 1, &mut Unobserved).await?;
+        for placed in model.layers().iter().filter(|placed| !matches!(placed.layer, Layer::Flatten)) {
+            let name = format!("{}.output", placed.name);
+            // Dropout passes its input on in an evaluation.
+            let Some(output) = executor.plan().find(&name).map(|id| executor.tensor(id)) else { continue };
+            // Half precision keeps what passes a ReLU, and cuts off what is below 0. Comparisons of a NaN are false.
+            let is_within = |&value: &f32| f64::from(value) <= largest && f64::from(value) >= -LARGEST;
+            if let Some(value) = output.f32().iter().find(|value| !is_within(value)) {
+                ensure!(
+                    !value.is_finite() || value.abs() > LARGEST as f32,
+                    "`{name}` holds {value:e}, and half precision ends at {largest:e}"
+                );
+                bail!("`{name}` holds {value:e}, and sums of it would leave the range of 32-bit floats");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::IMAGE_BYTES;
+
+    fn images() -> Vec<u8> {
+        (0..70 * IMAGE_BYTES).map(|i| (i * 7919 % 251) as u8).collect()
+    }
+
+    fn scaled(model: &Model, factor: f32) -> Vec<HostTensor> {
+        let scaled = |tensor: HostTensor| {
+            let values: Vec<f32> = tensor.f32().iter().map(|value| value * factor).collect();
+            HostTensor::from_f32(tensor.shape.clone(), &values)
+        };
+        model.initial_parameters(0).into_iter().map(scaled).collect()
+    }
+
+    fn error(model: &Model, parameters: &[HostTensor], precision: Precision) -> Option<String> {
+        let checked = pollster::block_on(ensure_finite(model, parameters, &images(), precision));
+        checked.err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_first_tensor_that_overflows_is_named() {
+        let model: Model = "conv 4x3, relu, pool 2, flatten, dense 10".parse().unwrap();
+        assert_eq!(error(&model, &scaled(&model, 1.0), Precision::F32), None);
+        assert_eq!(error(&model, &scaled(&model, 1e14), Precision::F32), None);
+        let wanted = "`dense1.output` holds";
+        assert!(error(&model, &scaled(&model, 1e20), Precision::F32).unwrap().starts_with(wanted));
+        let wanted = "`conv1.output` holds";
+        assert!(error(&model, &scaled(&model, 1e35), Precision::F32).unwrap().starts_with(wanted));
+        let mut parameters = scaled(&model, 1.0);
+        parameters[2].f32_mut()[5] = f32::NAN;
+        assert_eq!(error(&model, &parameters, Precision::F32).unwrap(), "`dense1.weight` is not finite: it holds NaN");
+    }
+
+    #[test]
+    fn half_precision_ends_where_its_floats_end() {
+        let model: Model = "conv 4x3, relu, pool 2, flatten, dense 10".parse().unwrap();
+        assert_eq!(error(&model, &scaled(&model, 100.0), Precision::F16), None);
+        let error = error(&model, &scaled(&model, 1e6), Precision::F16).unwrap();
+        assert!(error.starts_with("`conv1.output` holds") && error.contains("half precision"), "{error}");
+    }
+
+    #[test]
+    fn a_deep_model_whose_bound_is_large_is_not_refused() {
+        let layers = "conv 8x3 same, relu, ".repeat(40);
+        let model: Model = format!("{layers}pool 4, flatten, dense 10").parse().unwrap();
+        let parameters = model.initial_parameters(0);
+        assert!(bound(&model, &parameters) > LARGEST, "the bound alone would refuse it");
+        assert_eq!(error(&model, &parameters, Precision::F32), None);
+    }
+}

@@ -1,0 +1,54 @@
+//! Names as users type them: patterns such as `conv*`, and what a misspelt one may have meant.
+
+/// Whether a name matches a pattern, in which `*` stands for any letters and `?` for one.
+pub(crate) fn matches(pattern: &str, name: &str) -> bool {
+    let mut pattern_letters = pattern.chars();
+    match pattern_letters.next() {
+        None => name.is_empty(),
+        Some('*') => {
+            let rest = pattern_letters.as_str();
+            name.char_indices().any(|(start, _)| matches(rest, &name[start..])) || matches(rest, "")
+        }
+        Some(letter) => {
+            let mut letters = name.chars();
+            letters.next().is_some_and(|first| letter == '?' || letter == first)
+                && matches(pattern_letters.as_str(), letters.as_str())
+        }
+    }
+}
+
+/// `; did you mean …?` with the name that is nearest to a word, and nothing where none is near.
+pub(crate) fn did_you_mean<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+    /// How alike two words must be, from 0 to 1: one letter in five may be another.
+    const ALIKE: f64 = 0.75;
+    let word = word.to_lowercase();
+    let likeness = |name: &'a str| (strsim::normalized_damerau_levenshtein(&word, &name.to_lowercase()), name);
+    let nearest = names.into_iter().map(likeness).max_by(|a, b| a.0.total_cmp(&b.0));
+    match nearest {
+        Some((likeness, name)) if likeness >= ALIKE => format!("; did you mean `{name}`?"),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_whole_names() {
+        for pattern in ["conv*", "*_forward", "conv2d_forward", "c*2d*f*d", "conv?d_forward", "*"] {
+            assert!(matches(pattern, "conv2d_forward"), "{pattern}");
+        }
+        for pattern in ["conv", "*2d", "conv2d_forward?", "Conv*", ""] {
+            assert!(!matches(pattern, "conv2d_forward"), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_name_is_proposed_where_it_is_near() {
+        let names = ["conv2d_forward", "dense_forward", "lockstep"];
+        assert_eq!(did_you_mean("conv2d_foward", names), "; did you mean `conv2d_forward`?");
+        assert_eq!(did_you_mean("LOCKSTEPS", names), "; did you mean `lockstep`?");
+        assert_eq!(did_you_mean("resnet", names), "");
+    }
+}

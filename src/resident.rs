@@ -1,0 +1,41 @@
+//! What the host puts on a device before a run: data, parameters, the order of the batches and the clock.
+
+use crate::executor::Executor;
+use crate::ops::batch::NO_SAMPLE;
+use crate::tensor::{HostTensor, pack_bytes};
+
+/// The images and labels of several sets, one after the other, as they lie on the device.
+pub(crate) struct ResidentData {
+    images: Vec<u32>,
+    labels: Vec<u32>,
+}
+
+impl ResidentData {
+    /// Packs sets of images and labels.
+    pub(crate) fn pack(sets: &[(&[u8], &[u8])]) -> Self {
+        let (images, labels): (Vec<&[u8]>, Vec<&[u8]>) = sets.iter().copied().unzip();
+        Self { images: pack_bytes(&images.concat()), labels: pack_bytes(&labels.concat()) }
+    }
+
+    pub(crate) fn upload(&self, executor: &mut dyn Executor) {
+        let (images, labels) = (executor.plan().host.images, executor.plan().host.labels);
+        executor.write(images, &self.images);
+        executor.write(labels, &self.labels);
+    }
+}
+
+/// Writes parameters, in the order of [`Model::parameters`](crate::model::Model::parameters).
+pub(crate) fn write_parameters(executor: &mut dyn Executor, parameters: &[HostTensor]) {
+    for (parameter, values) in executor.plan().host.parameters.clone().iter().zip(parameters) {
+        executor.write(parameter.tensor, &parameter.arranged(values));
+    }
+}
+
+/// Writes the order of the coming batches, filled up with "no sample", and sets the clock.
+pub(crate) fn write_order(executor: &mut dyn Executor, order: &[u32], step: usize, seed: u64) {
+    let (place, clock) = (executor.plan().host.order, executor.plan().host.clock);
+    let mut words = order.to_vec();
+    words.resize(executor.plan().tensor(place).shape.len(), NO_SAMPLE);
+    executor.write(place, &words);
+    executor.write(clock, &[step as u32, 0, seed as u32 ^ (seed >> 32) as u32]);
+}

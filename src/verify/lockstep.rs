@@ -1,0 +1,119 @@
+//! Whole steps of a model on the GPU and the CPU in lockstep: each call gets the same operands on both, and each tensor that it
+//! writes is compared, so that the first wrong call is named.
+
+use anyhow::{Result, ensure};
+
+use super::compare::{compare, compare_choices, worse};
+use super::subject::{IMAGES, LARGE_WEIGHTS, Lockstep};
+use super::{Check, Outcome};
+use crate::cpu::CpuExecutor;
+use crate::data::IMAGE_BYTES;
+use crate::executor::Executor;
+use crate::finite::{LARGEST, bound, ensure_finite};
+use crate::gpu::{Gpu, GpuExecutor};
+use crate::model::Model;
+use crate::op::tolerance;
+use crate::plan::{Phase, Precision, TensorId};
+use crate::random::Random;
+use crate::schedule::Schedule;
+use crate::tensor::{DType, HostTensor, pack_bytes};
+
+/// Training steps of a lockstep.
+const STEPS: usize = 2;
+
+/// Trains a model, or evaluates it with large weights, on the GPU and the CPU in lockstep.
+pub async fn check_lockstep(gpu: &Gpu, lockstep: &Lockstep) -> Check {
+    let outcome = match lockstep.op {
+        LARGE_WEIGHTS => large_weights(gpu, lockstep).await,
+        _ => run(gpu, lockstep, &lockstep.model.initial_parameters(0), Phase::Train, STEPS).await,
+    };
+    let outcome = outcome.unwrap_or_else(|error| Outcome::Failed { reason: format!("{error:#}") });
+    Check { op: lockstep.op, label: lockstep.label.clone(), outcome }
+}
+
+/// Evaluates a model whose activations may come near to the largest that are allowed, on which devices must agree; with weights
+/// beyond that it must be refused, since devices would not.
+async fn large_weights(gpu: &Gpu, lockstep: &Lockstep) -> Result<Outcome> {
+    let model = &lockstep.model;
+    let parameters = large_parameters(model);
+    let images = vec![255; IMAGE_BYTES];
+    ensure_finite(model, &parameters, &images, Precision::F32).await?;
+    let refused = ensure_finite(model, &scaled(&parameters, 1e20), &images, Precision::F32).await;
+    ensure!(refused.is_err(), "weights with which the model overflows are not refused");
+    run(gpu, lockstep, &parameters, Phase::Evaluate, 1).await
+}
+
+/// Initial parameters, all times a factor with which the bound on activations is about the largest that is allowed.
+fn large_parameters(model: &Model) -> Vec<HostTensor> {
+    let parameters = model.initial_parameters(0);
+    let layers = parameters.len() / 2;
+    let factor = (LARGEST / bound(model, &parameters)).powf(1.0 / layers as f64);
+    scaled(&parameters, factor)
+}
+
+fn scaled(parameters: &[HostTensor], factor: f64) -> Vec<HostTensor> {
+    let scaled = |tensor: &HostTensor| {
+        let values: Vec<f32> = tensor.f32().iter().map(|&value| (f64::from(value) * factor) as f32).collect();
+        HostTensor::from_f32(tensor.shape.clone(), &values)
+    };
+    parameters.iter().map(scaled).collect()
+}
+
+async fn run(gpu: &Gpu, lockstep: &Lockstep, parameters: &[HostTensor], phase: Phase, steps: usize) -> Result<Outcome> {
+    let plan = &lockstep.plan;
+    let mut on_gpu = GpuExecutor::new(gpu, plan.clone()).await?;
+    let mut on_cpu = CpuExecutor::new(plan.clone())?;
+    for (tensor, words) in inputs(lockstep, parameters) {
+        on_gpu.write(tensor, &words);
+        on_cpu.write(tensor, &words);
+    }
+
+    let mut worst = Outcome::Passed { worst_ratio: 0.0 };
+    for step in 0..steps {
+        for (index, call) in plan.calls(phase).iter().enumerate() {
+            on_gpu.run_call(phase, index).await?;
+            on_cpu.run_call(phase, index).await?;
+            let operands = call.op.operands();
+            for (operand, &id) in operands.iter().zip(&call.tensors).filter(|(operand, _)| operand.is_written()) {
+                let got = on_gpu.read(id).await?;
+                let wanted = on_cpu.tensor(id);
+                let outcome = if operand.dtype == DType::U32 && call.op.has_near_ties() {
+                    compare_choices(operand.name, &got, wanted)
+                } else {
+                    compare(operand.name, &got, wanted, tolerance(call.op.as_ref(), operand))
+                };
+                if let Outcome::Failed { reason } = outcome {
+                    let (layer, kernel) = (&call.layer, on_gpu.describe_call(phase, index));
+                    let tensor = &plan.tensor(id).name;
+                    let reason = format!("step {step}, call {index} ({layer}, `{kernel}`), {tensor}: {reason}");
+                    return Ok(Outcome::Failed { reason });
+                }
+                worst = worse(worst, outcome);
+                // From here both go on with the same bits, so that errors do not add up from call to call.
+                on_cpu.write(id, got.words());
+            }
+        }
+    }
+    Ok(worst)
+}
+
+/// Seeded images, labels, weights and a schedule.
+fn inputs(lockstep: &Lockstep, parameters: &[HostTensor]) -> Vec<(TensorId, Vec<u32>)> {
+    let Lockstep { plan, optimizer, .. } = lockstep;
+    let mut random = Random::new(0, 1);
+    let host = &plan.host;
+    let mut bytes = |tensor: TensorId, bound: u32| {
+        let bytes: Vec<u8> = (0..4 * plan.tensor(tensor).shape.len()).map(|_| random.below(bound) as u8).collect();
+        (tensor, pack_bytes(&bytes))
+    };
+    let mut inputs = vec![bytes(host.images, 256), bytes(host.labels, 10)];
+    let order_length = plan.tensor(host.order).shape.len();
+    inputs.push((host.order, (0..order_length as u32).map(|i| i % IMAGES as u32).collect()));
+    inputs.push((host.clock, vec![0, 0, 12_345]));
+    let steps = plan.tensor(host.schedule).shape.extents()[0];
+    inputs.push((host.schedule, Schedule::OneCycle.rows(1e-2, optimizer, steps).words().to_vec()));
+    for (parameter, values) in host.parameters.iter().zip(parameters) {
+        inputs.push((parameter.tensor, parameter.arranged(values)));
+    }
+    inputs
+}

@@ -1,0 +1,172 @@
+//! The models that are verified, each in all of its forms.
+
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use anyhow::Result;
+
+use crate::model::{Model, NAMED_MODELS};
+use crate::ops::Case;
+use crate::plan::{Optimizer, Plan, PlanConfig, Precision};
+
+/// The batch of `train`, at which the kernels of the default model and of a user's are checked.
+const TRAINING_BATCH: usize = 128;
+
+/// The batch at which the kernels of the other models are checked, and all models in lockstep: a multiple of nothing.
+const SMALL_BATCH: usize = 19;
+
+/// Images of the data set that the checks train on.
+pub(super) const IMAGES: usize = 3 * TRAINING_BATCH + 5;
+
+const OPTIMIZERS: [Optimizer; 2] = [
+    Optimizer::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, decoupled: false },
+    Optimizer::Sgd { momentum: 0.9, nesterov: true, weight_decay: 5e-4 },
+];
+
+/// A way to plan a model, as it stands in labels: plain, fused, and fused in half precision.
+#[derive(Clone, Copy, Debug)]
+struct Form {
+    word: &'static str,
+    fuse: bool,
+    precision: Precision,
+}
+
+const FORMS: [Form; 3] = [
+    Form { word: "fuse=off", fuse: false, precision: Precision::F32 },
+    Form { word: "fuse=on", fuse: true, precision: Precision::F32 },
+    Form { word: "fuse=on,precision=f16", fuse: true, precision: Precision::F16 },
+];
+
+/// A model that is verified.
+pub struct Subject {
+    name: String,
+    model: Model,
+    /// The optimizers of its kernels; the first one trains in lockstep.
+    optimizers: Vec<Optimizer>,
+    /// Samples of a batch of its kernels.
+    batch: usize,
+    forms: Vec<Form>,
+}
+
+/// Steps of a model on GPU and CPU, call by call.
+#[derive(Clone)]
+pub struct Lockstep {
+    /// `lockstep`, or `large_weights`: an evaluation with weights so large that activations come near to what is refused.
+    pub op: &'static str,
+    /// Op, model and form; `verify` takes the same text back.
+    pub label: String,
+    pub(super) model: Model,
+    pub(super) optimizer: Optimizer,
+    pub(super) plan: Plan,
+}
+
+/// The words for the two kinds of locksteps.
+pub(super) const LOCKSTEP: &str = "lockstep";
+pub(super) const LARGE_WEIGHTS: &str = "large_weights";
+
+impl Subject {
+    /// A model of a user's, by its name or its layers.
+    ///
+    /// # Errors
+    /// Where it cannot be read or planned.
+    pub fn new(text: &str) -> Result<Self> {
+        let subject = Self::in_all_forms(text.trim(), OPTIMIZERS.to_vec(), TRAINING_BATCH)?;
+        Ok(subject)
+    }
+
+    /// The models that can be asked for by name; optimizers take turns.
+    pub fn shipped() -> &'static [Self] {
+        static SHIPPED: LazyLock<Vec<Subject>> = LazyLock::new(|| {
+            let subject = |(i, (name, _)): (usize, &(&str, &str))| {
+                let batch = if i == 0 { TRAINING_BATCH } else { SMALL_BATCH };
+                // A shipped model that could not be planned would be left out here; a test says which there are.
+                Subject::in_all_forms(name, vec![OPTIMIZERS[i % OPTIMIZERS.len()]], batch).ok()
+            };
+            NAMED_MODELS.iter().enumerate().filter_map(subject).collect()
+        });
+        &SHIPPED
+    }
+
+    fn in_all_forms(name: &str, optimizers: Vec<Optimizer>, batch: usize) -> Result<Self> {
+        let mut subject = Self { name: name.to_owned(), model: name.parse()?, optimizers, batch, forms: vec![] };
+        for form in FORMS {
+            match subject.plan(form, subject.optimizers[0], batch) {
+                // Without fused ops it is the plain plan once more.
+                Ok(plan) if plan.unfused.is_some() => {}
+                Ok(_) => subject.forms.push(form),
+                // Not every model has ops in half precision.
+                Err(_) if form.precision == Precision::F16 => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(subject)
+    }
+
+    /// A plan over a small data set.
+    fn plan(&self, form: Form, optimizer: Optimizer, batch: usize) -> Result<Plan> {
+        let Form { fuse, precision, .. } = form;
+        let (batches, optimizer) = (IMAGES.div_ceil(batch), Some(optimizer));
+        Plan::new(&self.model, PlanConfig { batch, images: IMAGES, batches, steps: 10, optimizer, fuse, precision })
+    }
+
+    /// The different cases of an op in all of its plans.
+    pub fn cases(&self, op: &str) -> Vec<Case> {
+        let mut seen = HashSet::new();
+        let forms = self.forms.iter().flat_map(|&form| self.optimizers.iter().map(move |&optimizer| (form, optimizer)));
+        let plans = forms.filter_map(|(form, optimizer)| self.plan(form, optimizer, self.batch).ok());
+        let cases = plans.flat_map(|plan| plan.cases());
+        cases.filter(|case| case.name() == op && seen.insert(case.label())).collect()
+    }
+
+    /// Its locksteps, in all of its forms.
+    ///
+    /// # Errors
+    /// Where it cannot be planned for a small batch.
+    pub fn locksteps(&self) -> Result<Vec<Lockstep>> {
+        let mut locksteps = Vec::new();
+        for op in [LOCKSTEP, LARGE_WEIGHTS] {
+            // 16-bit floats end at 65,504.
+            for &form in self.forms.iter().filter(|form| op == LOCKSTEP || form.precision == Precision::F32) {
+                let optimizer = self.optimizers[0];
+                let plan = self.plan(form, optimizer, SMALL_BATCH)?;
+                let label = format!("{op}:model={},{}", self.name, form.word);
+                locksteps.push(Lockstep { op, label, model: self.model.clone(), optimizer, plan });
+            }
+        }
+        Ok(locksteps)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shipped_model_can_be_planned() {
+        let shipped = Subject::shipped();
+        assert_eq!(shipped.len(), NAMED_MODELS.len());
+        for subject in shipped {
+            // `mlp` begins with no convolution, so it has no fused ops.
+            let forms = if subject.name == "mlp" { 1 } else { FORMS.len() };
+            assert_eq!(subject.forms.len(), forms, "{}", subject.name);
+        }
+    }
+
+    #[test]
+    fn a_model_of_a_users_has_cases_and_locksteps_in_all_forms_that_it_has() {
+        let text = "conv 6x3, relu, pool 2, flatten, dense 10";
+        let subject = Subject::new(text).unwrap();
+        let labels: Vec<String> = subject.locksteps().unwrap().into_iter().map(|lockstep| lockstep.label).collect();
+        assert_eq!(labels[2], format!("lockstep:model={text},fuse=on,precision=f16"));
+        assert_eq!(labels[4], format!("large_weights:model={text},fuse=on"));
+        let cases = |op: &str| subject.cases(op).iter().map(|case| case.label()).collect::<Vec<_>>();
+        assert!(
+            cases("conv2d_forward")[0].contains("batch=128") && cases("conv2d_forward")[0].contains("out_channels=6")
+        );
+        for op in ["sgd_step", "adam_step", "sgd_update", "adam_update", "conv_relu_pool_forward_f16"] {
+            assert!(!cases(op).is_empty(), "{op}");
+        }
+        assert_eq!(Subject::new("flatten, dense 10").unwrap().locksteps().unwrap().len(), 2);
+        assert!(Subject::new("flatten, dens 10").is_err());
+    }
+}
