@@ -93,6 +93,7 @@ fn main() {
         ("the_readme_shows_the_committed_results_as_bench_prints_them", results_page),
         ("a_picture_of_another_kind_is_refused_before_any_work", wrong_picture_kind),
         ("json_goes_to_a_file_or_to_standard_output", output::json),
+        ("every_output_option_takes_a_dash_for_standard_output", output::dash),
         ("two_outputs_on_standard_output_are_refused", output::one_on_stdout),
         #[cfg(target_os = "linux")]
         ("a_full_disk_on_standard_output_is_an_error_and_training_goes_on", output::full),

@@ -1,6 +1,7 @@
 //! Where output goes, and what happens where it cannot go there.
 
 use std::fs::{self, File};
+use std::path::Path;
 use std::process::Stdio;
 
 use libtest_mimic::Failed;
@@ -21,6 +22,22 @@ pub(crate) fn json(home: &Home) -> Result<(), Failed> {
         home.run(&[words, &["--json", "results.json"]].concat()).exits_with(0)?;
         check(home.json("results.json")? == on_stdout, format!("{words:?} writes something else to a file"))?;
     }
+    check(!home.path("-").exists(), "there is a file named `-`")
+}
+
+/// Pages, timelines and pictures go to standard output too, and results then to standard error.
+pub(crate) fn dash(home: &Home) -> Result<(), Failed> {
+    let run = home.train(&["--trace", "-"]);
+    check(run.json()?["traceEvents"].is_array(), "no timeline")?;
+    run.says(&["test accuracy", "weights SHA-256"])?;
+    home.train(&["--out", "other", "--seed", "1"]).exits_with(0)?;
+    let run = home.run(&["report", "run", "other", "--comparison", "-"]);
+    check(run.exits_with(0)?.stdout.starts_with("<!DOCTYPE html>"), &run.stdout[..40])?;
+    run.says(&["wrote run/report.html", "wrote standard output"])?;
+    let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/results");
+    let first = fs::read_dir(results)?.next().ok_or("no results")??.path().display().to_string();
+    let run = home.run(&["bench", "show", &first, "--roofline", "-"]);
+    check(run.exits_with(0)?.stdout.starts_with("<svg"), &run.stdout[..40])?;
     check(!home.path("-").exists(), "there is a file named `-`")
 }
 
