@@ -55,12 +55,12 @@ impl<'a> EpochBar<'a> {
             },
         ));
         bar.set_prefix(title);
-        bar.set_message("first step");
         Self { bar, batch, stop: Arc::clone(stop), start: Instant::now(), tell_first_step: None, first: None }
     }
 
-    /// Tells the seconds of the first step as soon as it is done, and leaves it out of the epoch's pace.
-    pub(super) fn on_first_step(&mut self, tell: impl FnOnce(f64) + 'a) {
+    /// Says what the first step waits for, tells its seconds as soon as it is done, and leaves it out of the epoch's pace.
+    pub(super) fn on_first_step(&mut self, waits_for: &'static str, tell: impl FnOnce(f64) + 'a) {
+        self.bar.set_message(waits_for);
         self.tell_first_step = Some(Box::new(tell));
     }
 
@@ -81,6 +81,10 @@ impl Observer for EpochBar<'_> {
             let seconds = self.start.elapsed().as_secs_f64();
             self.first = Some((steps, seconds));
             tell(seconds);
+            self.bar.set_message("");
+            // The bar's rate and the time left are those of the steps to come.
+            self.bar.reset_elapsed();
+            self.bar.reset_eta();
         }
         self.bar.set_position((steps * self.batch) as u64);
         if let Some(history) = history {

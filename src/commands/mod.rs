@@ -211,9 +211,12 @@ fn kernel_bar(kernels: usize) -> ProgressBar {
     terminal::bar(kernels, "{wide_bar} {pos}/{len} kernels  {msg:40!}")
 }
 
+/// What a bar says while kernels are compiled; drivers keep them for the next time.
+const COMPILING: &str = "compiling kernels (first time only)";
+
 /// Says that kernels are compiled, where they are.
 fn compiling(device: &Device) -> Option<Spinner> {
-    matches!(device, Device::Gpu(_)).then(|| Spinner::new("compiling kernels (first time only)"))
+    matches!(device, Device::Gpu(_)).then(|| Spinner::new(COMPILING))
 }
 
 /// Says that images are scored.

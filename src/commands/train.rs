@@ -9,7 +9,7 @@ use super::epoch_bar::{EpochBar, Pace};
 use super::repeat::{command, resolved};
 use super::session::Session;
 use super::tune::{refuse_without_gpu, tuned};
-use super::{Verdict, compiling, note_unfused, percent, scoring, thousands};
+use super::{COMPILING, Verdict, compiling, note_unfused, percent, scoring, thousands};
 use crate::cli::{OptimizerName, Switch, TrainArgs};
 use crate::data::{CLASSES, DataRecord, Dataset};
 use crate::device::Device;
@@ -242,7 +242,9 @@ impl Run<'_> {
             let mut bar = EpochBar::new(title, steps, self.config.batch, &self.session.stop);
             if number == 1 {
                 let (start_up, session) = (&mut self.start_up, self.session);
-                bar.on_first_step(move |seconds| {
+                // Some drivers compile a kernel when it first runs.
+                let waits_for = if self.record.adapter.is_some() { COMPILING } else { "first step" };
+                bar.on_first_step(waits_for, move |seconds| {
                     start_up.first_step_seconds = seconds;
                     note!("{start_up}");
                     session.say("epoch       loss  train %  validation %  seconds  images/s");
