@@ -2,24 +2,41 @@
 //!
 //! No test reaches the network: the proxy it is told to use does not answer. Each has a home folder of its own.
 
+mod bench;
 #[path = "../common/mod.rs"]
 mod common;
 mod data;
+mod devices;
 mod numerics;
 mod output;
+mod predict;
 mod program;
 mod reports;
 mod stops;
 mod sweeps;
+mod usage;
 
 use std::fs;
-use std::path::Path;
 use std::process::Stdio;
 
+use bench::{
+    bench, bench_compare_run, bench_train, bench_without_adapter, results_page, tune, wrong_picture_kind, wrong_reports,
+};
 use common::{adapter_name, gpus, without_adapter};
+use devices::{
+    automatic_without_driver, devices, missing_devices, train_on_adapter, verify_without_adapter, vulkan_without_driver,
+};
 use libtest_mimic::{Arguments, Failed, Trial};
-use program::{Home, Run, check};
+pub(crate) use predict::write_picture;
+use predict::{predict, wrong_pictures};
+use program::{Home, check};
 use serde_json::Value;
+#[cfg(target_os = "linux")]
+use usage::odd_paths;
+use usage::{
+    command_help, half_precision, help, impossible_models, options_twice, plan, too_much_for_adapter, too_much_memory,
+    wrong_numbers, wrong_usage,
+};
 
 type Test = fn(&Home) -> Result<(), Failed>;
 
@@ -133,221 +150,6 @@ fn main() {
         }
     }
     libtest_mimic::run(&arguments, trials).exit();
-}
-
-fn help(home: &Home) -> Result<(), Failed> {
-    home.run(&["--help"]).exits_with(0)?.prints(&["train", "eval", "predict", "verify", "devices", "plan"])?;
-    home.run(&["--version"]).exits_with(0)?.prints(&[env!("CARGO_PKG_VERSION")])?;
-    Ok(())
-}
-
-fn command_help(home: &Home) -> Result<(), Failed> {
-    let train = [
-        "--model",
-        "--device",
-        "--data",
-        "--dataset",
-        "--epochs",
-        "--batch-size",
-        "--optimizer",
-        "--lr",
-        "--momentum",
-        "--weight-decay",
-        "--schedule",
-        "--seed",
-        "--shuffle",
-        "--validation",
-        "--init",
-        "--out",
-        "--log-steps",
-        "--plots",
-        "--tensorboard",
-        "--target-accuracy",
-        "--fuse",
-        "--precision",
-        "--tune",
-    ];
-    let options: [(&str, &[&str]); 9] = [
-        ("train", &train),
-        ("eval", &["--device", "--data", "--json"]),
-        ("predict", &["--device", "--json"]),
-        ("verify", &["--device", "--verbose", "--json", "--junit"]),
-        ("devices", &["--json"]),
-        ("report", &["--plots", "--comparison"]),
-        ("sweep", &["--model", "--lr", "--batch-size", "--optimizer", "--seeds", "--random", "--out"]),
-        ("plan", &["--model", "--batch-size"]),
-        (
-            "bench",
-            &["--model", "--batch-size", "--device", "--json", "--markdown", "--roofline", "compare", "train", "show"],
-        ),
-    ];
-    for (command, options) in options {
-        home.run(&[command, "--help"]).exits_with(0)?.prints(options)?.prints(&["Examples:", "--quiet"])?;
-    }
-    Ok(())
-}
-
-fn wrong_usage(home: &Home) -> Result<(), Failed> {
-    home.run(&[]).is_refused(&["train"])?;
-    home.run(&["trian"]).is_refused(&["trian", "train"])?;
-    home.run(&["train", "--epoch"]).is_refused(&["--epoch"])?;
-    home.run(&["predict", "model.safetensors"]).is_refused(&["IMAGES"])
-}
-
-fn plan(home: &Home) -> Result<(), Failed> {
-    let run = home.run_without_drivers(&["plan"]);
-    run.exits_with(0)?.prints(&["10 calls", "conv_relu_pool_forward", "adam_step", "34,826", "[128, 13, 13, 32]"])?;
-    let run = home.run_without_drivers(&["plan", "--fuse", "off"]);
-    run.exits_with(0)?.prints(&["conv2d_forward", "adam_update", "34,826", "[128, 32, 26, 26]"])?;
-    let names = ["convnet", "lenet5", "speedrun", "mlp"];
-    names.iter().try_for_each(|model| home.run(&["plan", "--model", model]).exits_with(0).map(|_| ()))
-}
-
-fn half_precision(home: &Home) -> Result<(), Failed> {
-    let run = home.run_without_drivers(&["plan", "--precision", "f16"]);
-    run.exits_with(0)?.prints(&["11 calls", "parameter_copy_f16", "conv_relu_pool_forward_f16", "adam_step"])?;
-    let odd = "conv 5x3, relu, pool 2, flatten, dense 10";
-    let refused: [(&[&str], &[&str]); 4] = [
-        (&["--precision", "f64"], &["f64", "f32", "f16"]),
-        (&["--precision", "f16", "--fuse", "off"], &["half precision", "--fuse off"]),
-        (
-            &["--precision", "f16", "--model", "mlp"],
-            &["half precision", "layer 2 (`dense 128`, dense1)", "--precision"],
-        ),
-        (&["--precision", "f16", "--model", odd], &["layer conv1", "5", "odd", "--precision"]),
-    ];
-    for (words, parts) in refused {
-        for command in [&["plan"][..], &["train", "--device", "cpu"]] {
-            home.run(&[command, words].concat()).is_refused(parts)?;
-        }
-    }
-    let model = "conv 4x3, relu, pool 2, dropout 0.1, flatten, dense 6, relu, dense 10";
-    home.train(&["--model", model, "--precision", "f16"]).exits_with(0)?;
-    let precision = home.json("run/run.json")?["settings"]["precision"].clone();
-    check(precision == "f16", format!("run.json tells of a precision of {precision}"))?;
-    home.train(&["--out", "single"]).exits_with(0)?;
-    let precision = home.json("single/run.json")?["settings"]["precision"].clone();
-    check(precision == "f32", format!("without being asked for, the precision is {precision}"))
-}
-
-fn impossible_models(home: &Home) -> Result<(), Failed> {
-    let models: [(&str, &[&str]); 6] = [
-        ("conv 8x3, dense 10", &["layer 2", "`dense 10`", "[8, 26, 26]", "[10]", "flatten"]),
-        ("pool 3, pool 3, pool 3, pool 3, flatten, dense 10", &["layer 4", "`pool 3`", "[1, 1, 1]", "[1, 0, 0]"]),
-        ("conv 8x29, flatten, dense 10", &["layer 1", "`conv 8x29`", "[1, 28, 28]"]),
-        ("flatten, dense 11", &["layer 2", "`dense 11`", "[11]", "[10]"]),
-        ("flatten, dens 10", &["dens 10", "dense 10"]),
-        ("resnet", &["resnet", "convnet", "lenet5", "speedrun", "mlp"]),
-    ];
-    for (model, parts) in models {
-        home.run(&["plan", "--model", model]).is_refused(parts)?;
-        home.run(&["train", "--device", "cpu", "--model", model]).is_refused(parts)?;
-    }
-    Ok(())
-}
-
-fn too_much_memory(home: &Home) -> Result<(), Failed> {
-    let model = "conv 50000x3, pool 26, flatten, dense 10";
-    let run =
-        home.run(&["train", "--device", "cpu", "--dataset", "generated", "--model", model, "--batch-size", "1000"]);
-    run.is_refused(&["does not fit", "layer conv1", "[1000, 1, 28, 28]", "[1000, 50000, 26, 26]", "smaller"])?;
-    check(!home.path("runs").exists(), "a run folder was made")
-}
-
-fn too_much_for_adapter(home: &Home, device: &str) -> Result<(), Failed> {
-    let words = ["train", "--device", device, "--dataset", "generated", "--batch-size", "1000"];
-    let run = home.run(&[&words[..], &["--model", "conv 50000x3, pool 26, flatten, dense 10"]].concat());
-    run.is_refused(&["does not fit", "layer conv1", "[1000, 1, 28, 28]", "[1000, 50000, 26, 26]", "smaller"])
-}
-
-fn wrong_numbers(home: &Home) -> Result<(), Failed> {
-    let train = |more: &[&str]| home.train(more);
-    train(&["--lr", "-1"]).is_refused(&["--lr", "above 0"])?;
-    train(&["--lr", "fast"]).is_refused(&["--lr", "not a number"])?;
-    train(&["--log-steps", "0"]).is_refused(&["--log-steps"])?;
-    train(&["--momentum", "1"]).is_refused(&["--momentum", "below 1"])?;
-    train(&["--momentum", "0.9"]).is_refused(&["--momentum", "sgd", "Adam"])?;
-    train(&["--target-accuracy", "101"]).is_refused(&["--target-accuracy", "100"])?;
-    train(&["--shuffle", "maybe"]).is_refused(&["--shuffle", "on", "off"])?;
-    let small = |more: &[&str]| {
-        home.run(&[&["train", "--device", "cpu", "--dataset", "generated", "--generated-images", "50"], more].concat())
-    };
-    small(&["--validation", "5000"]).is_refused(&["--validation 5000", "50 training images"])?;
-    small(&["--validation", "10", "--batch-size", "128"]).is_refused(&["--batch-size 128", "40 images"])?;
-    check(!home.path("runs").exists() && !home.path("run").exists(), "a run folder was made")
-}
-
-/// So an alias with options of its own can be overruled.
-fn options_twice(home: &Home) -> Result<(), Failed> {
-    home.run(&["plan", "--batch-size", "7", "--batch-size", "9"]).exits_with(0)?.prints(&["batch 9"])?;
-    home.train(&["--seed", "1", "--seed", "5", "--tensorboard", "--tensorboard", "-q", "-q"]).exits_with(0)?;
-    let seed = home.json("run/run.json")?["seed"].clone();
-    check(seed == 5, format!("the seed is {seed}"))
-}
-
-#[cfg(target_os = "linux")]
-fn odd_paths(home: &Home) -> Result<(), Failed> {
-    use std::ffi::OsStr;
-    use std::os::unix::ffi::OsStrExt as _;
-    let name = |bytes: &'static [u8]| OsStr::from_bytes(bytes);
-    let mut program = home.command(&["train", "--device", "cpu", "--data"]);
-    Run::new(&[], program.arg(name(b"d\xff")).output()?).is_refused(&["not a folder"])?;
-    let words = ["train", "--device", "cpu", "--dataset", "generated", "--generated-images", "200", "--epochs", "1"];
-    let words = [&words[..], &["--validation", "0"]].concat();
-    let mut program =
-        home.command(&[&words[..], &["--model", "flatten, dense 10", "--batch-size", "20", "--out"]].concat());
-    Run::new(&[], program.arg(name(b"r\xff")).output()?).exits_with(0)?;
-    let model = home.path("").join(name(b"r\xff")).join("model.safetensors");
-    check(model.exists(), "no model in a folder whose name is no word")
-}
-
-fn devices(home: &Home) -> Result<(), Failed> {
-    home.run(&["devices"]).exits_with(0)?.prints(&["cpu"])?;
-    let listed = home.run(&["devices", "--json"]).json()?;
-    check(listed.is_array(), listed.to_string())?;
-    for (index, adapter) in listed.as_array().into_iter().flatten().enumerate() {
-        check(adapter["index"] == index, format!("number {index} is {adapter}"))?;
-        for key in ["name", "backend", "driver", "driver_version", "kind", "subgroup_size", "unusable"] {
-            check(adapter.get(key).is_some(), format!("no `{key}` in {adapter}"))?;
-        }
-    }
-    Ok(())
-}
-
-fn missing_devices(home: &Home) -> Result<(), Failed> {
-    for (device, part) in [("99", "no device 99"), ("geforce 9999", "geforce 9999")] {
-        home.run(&["train", "--device", device]).is_refused(&[part, "found"])?;
-        home.run_without_drivers(&["train", "--device", device]).is_refused(&[
-            part,
-            "no adapter was found",
-            "--device cpu",
-        ])?;
-    }
-    home.run(&["train", "--device", ""]).is_refused(&["device without a name"])?;
-    if cfg!(not(target_os = "macos")) {
-        home.run(&["train", "--device", "metal"]).is_refused(&["metal", "macOS"])?;
-    }
-    Ok(())
-}
-
-fn vulkan_without_driver(home: &Home) -> Result<(), Failed> {
-    let run = home.run_without_drivers(&["train", "--device", "vulkan"]);
-    run.is_refused(&["no adapter", "vulkan", "mesa-vulkan-drivers", "libvulkan1"])
-}
-
-fn automatic_without_driver(home: &Home) -> Result<(), Failed> {
-    let words = ["train", "--dataset", "generated", "--generated-images", "200", "--validation", "0", "--epochs", "1"];
-    let run = home.run_without_drivers(&[&words[..], &["--model", "flatten, dense 10", "--out", "run"]].concat());
-    run.exits_with(0)?
-        .says(&["the CPU", "no GPU is used", "apt-get install", "mesa-vulkan-drivers"])?
-        .prints(&["test accuracy"])?;
-    Ok(())
-}
-
-fn verify_without_adapter(home: &Home) -> Result<(), Failed> {
-    home.run(&["verify", "--device", "cpu"]).is_refused(&["--device cpu", "adapter"])?;
-    home.run_without_drivers(&["verify"]).is_refused(&["there is no GPU", "mesa-vulkan-drivers"])?;
-    home.run(&["verify", "conv3d"]).is_refused(&["conv3d", "conv2d_forward", "lockstep"])
 }
 
 fn missing_mnist(home: &Home) -> Result<(), Failed> {
@@ -520,41 +322,6 @@ fn no_model(home: &Home) -> Result<(), Failed> {
     eval("text").is_refused(&["text", "not a safetensors file"])
 }
 
-/// A picture of a thick vertical stroke, as a PGM file.
-fn write_picture(path: &Path, ink: u8, paper: u8) -> std::io::Result<()> {
-    let pixel = |i: usize| if (26..34).contains(&(i % 60)) && (10..70).contains(&(i / 60)) { ink } else { paper };
-    let pixels: Vec<u8> = (0..60 * 80).map(pixel).collect();
-    fs::write(path, [b"P5 60 80 255\n", &pixels[..]].concat())
-}
-
-fn predict(home: &Home) -> Result<(), Failed> {
-    home.train(&["--epochs", "20", "--generated-images", "2000"]).exits_with(0)?;
-    write_picture(&home.path("dark.pgm"), 20, 240)?;
-    write_picture(&home.path("light.pgm"), 250, 10)?;
-    let run = home.run(&["predict", "run", "dark.pgm", "light.pgm", "--device", "cpu"]);
-    run.exits_with(0)?.prints(&["image", "digit", "next", "dark.pgm", "light.pgm"])?;
-    let rows = home.run(&["predict", "run", "dark.pgm", "light.pgm", "--device", "cpu", "--json"]).json()?;
-    check(rows.as_array().map_or(0, Vec::len) == 2, rows.to_string())?;
-    for row in rows.as_array().into_iter().flatten() {
-        let shares: Vec<f64> =
-            row["probabilities"].as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
-        check(shares.len() == 10 && (shares.iter().sum::<f64>() - 1.0).abs() < 1e-5, row.to_string())?;
-        check(row["digit"] == 1, format!("a vertical stroke is taken for {row}"))?;
-    }
-    Ok(())
-}
-
-fn wrong_pictures(home: &Home) -> Result<(), Failed> {
-    home.train(&[]).exits_with(0)?;
-    let predict = |picture: &str| home.run(&["predict", "run", picture, "--device", "cpu"]);
-    home.run(&["predict", "run", "--json", "a.png", "b.png"]).is_refused(&["--json a.png", "--json -"])?;
-    predict("nowhere.png").is_refused(&["cannot read the picture nowhere.png"])?;
-    fs::write(home.path("text.png"), "no picture")?;
-    predict("text.png").is_refused(&["text.png", "PNG, JPEG or PGM"])?;
-    write_picture(&home.path("blank.pgm"), 200, 200)?;
-    predict("blank.pgm").is_refused(&["blank.pgm", "blank"])
-}
-
 fn verify(home: &Home, device: &str) -> Result<(), Failed> {
     let words = ["verify", "max_pool_forward", "relu_forward:length=65", "--device", device];
     let run = home.run(&[&words[..], &["--verbose", "--json", "checks.json", "--junit", "checks.xml"]].concat());
@@ -564,179 +331,6 @@ fn verify(home: &Home, device: &str) -> Result<(), Failed> {
     check(checks.len() > 5 && checks.iter().all(|check| check["outcome"] == "passed"), report.to_string())?;
     let junit = fs::read_to_string(home.path("checks.xml"))?;
     check(junit.contains("relu_forward:length=65") && junit.contains("failures=\"0\""), junit)
-}
-
-fn wrong_reports(home: &Home) -> Result<(), Failed> {
-    let compare = || home.run(&["bench", "compare", "a.json", "b.json"]);
-    compare().is_refused(&["cannot read the report a.json"])?;
-    for (text, part) in [("no json", "not JSON"), ("{}", "no report"), ("{\"schema\": 999}", "schema 999")] {
-        fs::write(home.path("a.json"), text)?;
-        compare().is_refused(&["a.json", part])?;
-    }
-    Ok(())
-}
-
-fn bench_without_adapter(home: &Home) -> Result<(), Failed> {
-    home.run_without_drivers(&["bench"]).is_refused(&["there is no GPU", "mesa-vulkan-drivers"])?;
-    home.run(&["bench", "lockstep"]).is_refused(&["lockstep", "verify"])?;
-    home.run(&["bench", "conv3d"]).is_refused(&["conv3d", "conv2d_forward"])
-}
-
-fn results_page(home: &Home) -> Result<(), Failed> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut results: Vec<String> = fs::read_dir(root.join("benches/results"))?
-        .map(|entry| Ok(entry?.path().display().to_string()))
-        .collect::<std::io::Result<_>>()?;
-    results.retain(|path| path.ends_with(".json"));
-    results.sort();
-    let words = ["bench", "show", "--summary", "--markdown"].into_iter().chain(results.iter().map(String::as_str));
-    let run = home.run(&words.collect::<Vec<_>>());
-    let table = &run.exits_with(0)?.stdout;
-    let page = fs::read_to_string(root.join("docs/RESULTS.md"))?;
-    check(page.contains(table), format!("docs/RESULTS.md does not hold this table:\n{table}"))
-}
-
-fn wrong_picture_kind(home: &Home) -> Result<(), Failed> {
-    home.run(&["bench", "--roofline", "roof.pdf"]).is_refused(&["roof.pdf", ".svg", ".png"])
-}
-
-fn bench(home: &Home, device: &str) -> Result<(), Failed> {
-    let words = ["bench", "relu_forward:length=65", "dense_forward:batch=3,inputs=65,outputs=2", "--device", device];
-    let run = home.run(&[&words[..], &["--samples", "3", "--json", "a.json", "--roofline", "roof.svg"]].concat());
-    run.exits_with(0)?.prints(&["GFLOP/s", "% of bound", "relu_forward:length=65", "clock"])?;
-    let mut report = home.json("a.json")?;
-    for key in ["schema", "version", "commit", "wgpu", "date", "platform", "command", "adapters"] {
-        check(report.get(key).is_some(), format!("no `{key}` in the report"))?;
-    }
-    let peaks = &report["adapters"][0]["peaks"];
-    check(peaks["flops_per_second"].as_f64() > Some(0.0), peaks.to_string())?;
-    check(peaks["bytes_per_second"].as_f64() > Some(0.0), peaks.to_string())?;
-    let picture = fs::read_to_string(home.path("roof.svg"))?;
-    check(picture.starts_with("<svg") && picture.contains("relu_forward:length=65"), "the picture lacks a kernel")?;
-
-    home.run(&["bench", "show", "a.json", "--roofline", "roof.png"]).exits_with(0)?;
-    let pixels = image::open(home.path("roof.png"))?;
-    check(pixels.width() == 2400, format!("the picture is {} pixels wide", pixels.width()))?;
-
-    home.run(&["bench", "show", "a.json", "--markdown"])
-        .exits_with(0)?
-        .prints(&["| kernel", "relu_forward:length=65"])?;
-    // From here with times of our own, since a test must not depend on how quiet the machine is.
-    let timing = |report: &mut Value, kernel: usize, seconds: f64| {
-        let timing = &mut report["adapters"][0]["kernels"][kernel]["timing"];
-        timing["median_seconds"] = seconds.into();
-        timing["spread"] = 0.01.into();
-    };
-    let compare = ["bench", "compare", "a.json", "b.json", "--fail-above", "10%"];
-    [0, 1].into_iter().for_each(|kernel| timing(&mut report, kernel, 1.0));
-    fs::write(home.path("a.json"), report.to_string())?;
-    fs::write(home.path("b.json"), report.to_string())?;
-    home.run(&compare).exits_with(0)?.prints(&["0 of 2 cases have changed"])?;
-    timing(&mut report, 0, 2.0);
-    fs::write(home.path("b.json"), report.to_string())?;
-    home.run(&compare)
-        .exits_with(1)?
-        .prints(&["1 of 2 cases have changed", "slower"])?
-        .says(&["slower by more than 10 %"])?;
-    home.run(&compare[..4]).exits_with(0)?;
-
-    // A kernel that is missing, or whose time is 0, is no success.
-    timing(&mut report, 0, 0.0);
-    if let Some(kernels) = report["adapters"][0]["kernels"].as_array_mut() {
-        kernels.pop();
-    }
-    report["adapters"][0]["adapter"]["driver_version"] = "another".into();
-    fs::write(home.path("b.json"), report.to_string())?;
-    home.run(&compare)
-        .exits_with(1)?
-        .prints(&["1 missing in the second result", "dense_forward:batch=3", "1 not compared"])?
-        .says(&["1 case is missing", "the drivers differ"])
-        .map(|_| ())
-}
-
-/// The other program is a script that hands out results, so that the test does not depend on how quiet the machine is.
-#[cfg(unix)]
-fn bench_compare_run(home: &Home) -> Result<(), Failed> {
-    use std::os::unix::fs::PermissionsExt;
-    let ops = ["relu_forward:length=65", "--samples", "1"];
-    let own = home.run(&[&["bench", "--json", "own.json"], &ops[..]].concat());
-    if own.code == Some(2) && own.stderr.contains("there is no GPU") {
-        return Ok(());
-    }
-    own.exits_with(0)?;
-    let mut report = home.json("own.json")?;
-    report["adapters"][0]["kernels"][0]["timing"]["median_seconds"] = 1e3.into();
-    fs::write(home.path("other.json"), report.to_string())?;
-    let script = home.path("other");
-    fs::write(&script, "#!/bin/sh\nfor result; do :; done\ncp other.json \"$result\"\n")?;
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
-    let compare = ["bench", "compare", "--run", "./other", "--rounds", "3", "--"];
-    let run = home.run(&[&compare[..], &ops].concat());
-    run.exits_with(0)?.prints(&["3 rounds", "faster", "1 of 1 cases have changed"])?.says(&["round 3 of 3: this"])?;
-    home.run(&[&["bench", "compare", "--run", "./nothing", "--"], &ops[..]].concat())
-        .is_refused(&["cannot start ./nothing"])?;
-    home.run(&["bench", "compare", "own.json"]).is_refused(&["<NOW>"])
-}
-
-fn tune(home: &Home, device: &str) -> Result<(), Failed> {
-    let model = "conv 4x3, relu, pool 2, flatten, dense 10";
-    let tune = ["tune", "--device", device, "--model", model, "--batch-size", "3", "--samples", "1"];
-    let list = [&tune[..], &["--list"]].concat();
-    home.run(&list).exits_with(0)?.prints(&["nothing is known"])?;
-    let run = home.run(&tune);
-    // An adapter without subgroups has nothing to choose from.
-    if run.stdout.contains("nothing is known") {
-        return run.exits_with(0).map(|_| ());
-    }
-    run.exits_with(0)?.prints(&["conv_relu_pool_forward:batch=3", "plain"])?.says(&["kept in", "tuned"])?;
-    home.run(&list).exits_with(0)?.prints(&["conv_relu_pool_forward:batch=3"])?;
-
-    let train = ["train", "--device", device, "--model", model, "--batch-size", "3", "--dataset", "generated"];
-    let short = ["--generated-images", "30", "--validation", "3", "--epochs", "1", "--out"];
-    let kernels = |out: &str, tune: &str| -> Result<String, Failed> {
-        let run = home.run(&[&train[..], &short, &[out, "--tune", tune]].concat());
-        run.exits_with(0)?;
-        Ok(home.json(&format!("{out}/run.json"))?["kernels"].to_string())
-    };
-    let default = kernels("default", "off")?;
-
-    // `train` takes what the file names, here a kernel that is not the default.
-    let folder = home.path(".cache/gpu-digits/tuned");
-    let file = fs::read_dir(&folder)?.next().ok_or("no file was kept")??.path();
-    let mut tuning: Value = serde_json::from_str(&fs::read_to_string(&file)?)?;
-    let kernel = |variant: &str| format!("\"conv_relu_pool_forward.{variant}:").replace(".plain:", ":");
-    let choices = tuning["choices"].as_object_mut().ok_or("no choices")?;
-    let (_, choice) = choices.iter_mut().find(|(label, _)| label.contains("relu_pool_forward")).ok_or("no choice")?;
-    let tried = choice["tried"].as_array().cloned().unwrap_or_default();
-    let mut variants = tried.iter().filter_map(|tried| tried["variant"].as_str());
-    let other = variants.find(|variant| !default.contains(&kernel(variant))).ok_or("nothing but the default")?;
-    choice["variant"] = other.into();
-    fs::write(&file, tuning.to_string())?;
-    let known = kernels("known", "auto")?;
-    check(known.contains(&kernel(other)), known)?;
-
-    fs::write(&file, "{")?;
-    let run = home.run(&[&train[..], &short, &["damaged"]].concat());
-    run.exits_with(0)?.says(&["is ignored", "gpu-digits tune"])?;
-    home.run(&["train", "--device", "cpu", "--tune", "force"]).is_refused(&["--tune force", "--device"])
-}
-
-fn bench_train(home: &Home, device: &str) -> Result<(), Failed> {
-    let words = ["bench", "train", "--device", device, "--model", "flatten, dense 10", "--batch-size", "1,4"];
-    let run = home.run(&[&words[..], &["--samples", "2", "--json", "steps.json"]].concat());
-    run.exits_with(0)?.prints(&["images/s", "train", "infer", "encode", "submit", "dispatches"])?;
-    let report = home.json("steps.json")?;
-    let steps = report["adapters"][0]["steps"].as_array().cloned().unwrap_or_default();
-    let rows: Vec<_> = steps.iter().map(|step| (step["kind"].as_str(), step["batch_size"].as_u64())).collect();
-    let wanted =
-        [("train", 1), ("train", 4), ("infer", 1), ("infer", 4)].map(|(kind, batch)| (Some(kind), Some(batch)));
-    check(rows == wanted, format!("{rows:?}"))?;
-    for step in &steps {
-        let [host, encode, submit] =
-            ["host_seconds", "encode_seconds", "submit_seconds"].map(|key| step[key].as_f64().unwrap_or_default());
-        check(encode > 0.0 && submit > 0.0 && (encode + submit - host).abs() < 1e-9, step.to_string())?;
-    }
-    check(steps.iter().all(|step| step["images_per_second"].as_f64() > Some(0.0)), report.to_string())
 }
 
 fn trace(home: &Home, device: &str) -> Result<(), Failed> {
@@ -752,14 +346,4 @@ fn trace(home: &Home, device: &str) -> Result<(), Failed> {
         events.iter().all(|event| event["dur"].as_f64().is_none_or(|dur| dur >= 0.0)),
         "a kernel ends before it begins",
     )
-}
-
-fn train_on_adapter(home: &Home, device: &str) -> Result<(), Failed> {
-    let words =
-        ["train", "--device", device, "--dataset", "generated", "--generated-images", "200", "--validation", "0"];
-    let run = home.run(&[&words[..], &["--model", "flatten, dense 10", "--epochs", "1", "--out", "run"]].concat());
-    run.exits_with(0)?.prints(&["test accuracy"])?;
-    let record = home.json("run/run.json")?;
-    check(record["adapter"]["index"].as_u64() == device.parse().ok(), record.to_string())?;
-    check(record["adapter"]["driver_version"].is_string(), "the driver's version is not kept")
 }

@@ -1,0 +1,64 @@
+//! `gpu-digits devices`, and what `--device` takes.
+
+use libtest_mimic::Failed;
+
+use crate::program::{Home, check};
+
+pub(crate) fn devices(home: &Home) -> Result<(), Failed> {
+    home.run(&["devices"]).exits_with(0)?.prints(&["cpu"])?;
+    let listed = home.run(&["devices", "--json"]).json()?;
+    check(listed.is_array(), listed.to_string())?;
+    for (index, adapter) in listed.as_array().into_iter().flatten().enumerate() {
+        check(adapter["index"] == index, format!("number {index} is {adapter}"))?;
+        for key in ["name", "backend", "driver", "driver_version", "kind", "subgroup_size", "unusable"] {
+            check(adapter.get(key).is_some(), format!("no `{key}` in {adapter}"))?;
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn missing_devices(home: &Home) -> Result<(), Failed> {
+    for (device, part) in [("99", "no device 99"), ("geforce 9999", "geforce 9999")] {
+        home.run(&["train", "--device", device]).is_refused(&[part, "found"])?;
+        home.run_without_drivers(&["train", "--device", device]).is_refused(&[
+            part,
+            "no adapter was found",
+            "--device cpu",
+        ])?;
+    }
+    home.run(&["train", "--device", ""]).is_refused(&["device without a name"])?;
+    if cfg!(not(target_os = "macos")) {
+        home.run(&["train", "--device", "metal"]).is_refused(&["metal", "macOS"])?;
+    }
+    Ok(())
+}
+
+pub(crate) fn vulkan_without_driver(home: &Home) -> Result<(), Failed> {
+    let run = home.run_without_drivers(&["train", "--device", "vulkan"]);
+    run.is_refused(&["no adapter", "vulkan", "mesa-vulkan-drivers", "libvulkan1"])
+}
+
+pub(crate) fn automatic_without_driver(home: &Home) -> Result<(), Failed> {
+    let words = ["train", "--dataset", "generated", "--generated-images", "200", "--validation", "0", "--epochs", "1"];
+    let run = home.run_without_drivers(&[&words[..], &["--model", "flatten, dense 10", "--out", "run"]].concat());
+    run.exits_with(0)?
+        .says(&["the CPU", "no GPU is used", "apt-get install", "mesa-vulkan-drivers"])?
+        .prints(&["test accuracy"])?;
+    Ok(())
+}
+
+pub(crate) fn verify_without_adapter(home: &Home) -> Result<(), Failed> {
+    home.run(&["verify", "--device", "cpu"]).is_refused(&["--device cpu", "adapter"])?;
+    home.run_without_drivers(&["verify"]).is_refused(&["there is no GPU", "mesa-vulkan-drivers"])?;
+    home.run(&["verify", "conv3d"]).is_refused(&["conv3d", "conv2d_forward", "lockstep"])
+}
+
+pub(crate) fn train_on_adapter(home: &Home, device: &str) -> Result<(), Failed> {
+    let words =
+        ["train", "--device", device, "--dataset", "generated", "--generated-images", "200", "--validation", "0"];
+    let run = home.run(&[&words[..], &["--model", "flatten, dense 10", "--epochs", "1", "--out", "run"]].concat());
+    run.exits_with(0)?.prints(&["test accuracy"])?;
+    let record = home.json("run/run.json")?;
+    check(record["adapter"]["index"].as_u64() == device.parse().ok(), record.to_string())?;
+    check(record["adapter"]["driver_version"].is_string(), "the driver's version is not kept")
+}
