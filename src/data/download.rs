@@ -1,5 +1,6 @@
 //! Downloads a file from the first mirror that gives the right one.
 
+use std::env;
 use std::fs;
 use std::io::Read as _;
 use std::path::Path;
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use super::Source;
 use super::idx::IdxFile;
@@ -25,17 +27,20 @@ pub(super) struct Downloader {
 }
 
 impl Downloader {
-    pub(super) fn new(source: &Source, show_progress: bool) -> Self {
+    /// # Errors
+    /// Where `SSL_CERT_FILE` or `SSL_CERT_DIR` names no certificate.
+    pub(super) fn new(source: &Source, show_progress: bool) -> Result<Self> {
         let patience = Some(source.patience);
         let config = ureq::Agent::config_builder()
             .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
+            .tls_config(TlsConfig::builder().root_certs(root_certificates()?).build())
             .timeout_resolve(patience)
             .timeout_connect(patience)
             .timeout_recv_response(patience)
             .timeout_per_read(patience)
             .timeout_global(Some(MAX_DURATION))
             .build();
-        Self { agent: config.into(), mirrors: source.mirrors.clone(), show_progress }
+        Ok(Self { agent: config.into(), mirrors: source.mirrors.clone(), show_progress })
     }
 
     /// Fetches the file `name`, whose unpacked content has the given SHA-256, and keeps it as `name.gz` in `folder`.
@@ -82,6 +87,20 @@ impl Downloader {
         let style = ProgressStyle::with_template("{msg} [{bar:20}] {bytes}/{total_bytes}, {bytes_per_sec}")?;
         Ok(bar.with_style(style).with_message(address.to_owned()))
     }
+}
+
+/// The certificates that servers are trusted by: the system's, where a company keeps that of its proxy, or those that the
+/// environment names; Mozilla's where the system has none, as in small containers.
+fn root_certificates() -> Result<RootCerts> {
+    let found = rustls_native_certs::load_native_certs();
+    if !found.certs.is_empty() {
+        return Ok(found.certs.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).into());
+    }
+    if let Some(variable) = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().find(|name| env::var_os(name).is_some()) {
+        let why: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
+        bail!("${variable} names no certificate that can be read; correct or unset it: {}", why.join("; "));
+    }
+    Ok(RootCerts::WebPki)
 }
 
 fn ensure_writable(folder: &Path) -> std::io::Result<()> {

@@ -62,13 +62,17 @@ pub(super) fn from_named_folder(folder: &Path, source: &Source, say: &mut dyn Fn
 pub(super) fn from_cache(request: &Request, say: &mut dyn FnMut(&str)) -> Result<Dataset> {
     let folder =
         request.folders.cache.as_deref().context("this user has no cache folder, as no home folder is known")?;
-    let mut downloader = Downloader::new(&request.source, request.show_progress);
+    let mut downloader = None;
     let mut get = |index: usize| {
         let (name, sha256) = (NAMES[index], &request.source.sha256[index]);
         match cached(folder, name, sha256, say) {
             Some(file) => Ok(file),
             None => {
                 say(&format!("downloading {name} into {}", folder.display()));
+                let downloader = match &mut downloader {
+                    Some(downloader) => downloader,
+                    None => downloader.insert(Downloader::new(&request.source, request.show_progress)?),
+                };
                 downloader.fetch(name, sha256, folder)
             }
         }

@@ -11,6 +11,7 @@ mod numerics;
 mod output;
 mod predict;
 mod program;
+mod proxy;
 mod reports;
 mod stops;
 mod sweeps;
@@ -83,6 +84,7 @@ fn main() {
         ("init_takes_a_run_folder_and_its_model", data::init_takes_a_run),
         #[cfg(target_os = "linux")]
         ("a_data_folder_may_have_any_name", data::a_folder_may_have_any_name),
+        ("a_proxy_s_certificate_is_trusted_where_the_system_trusts_it", proxy::certificates),
         ("a_file_that_is_no_model_is_an_error", no_model),
         ("predict_recognises_pictures_as_text_and_json", predict),
         ("pictures_that_cannot_be_used_are_errors", wrong_pictures),
