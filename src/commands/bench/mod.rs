@@ -151,6 +151,9 @@ async fn bench_train(args: &BenchTrainArgs) -> Result<Verdict> {
                 match measured {
                     Ok(step) => {
                         tables::print_step(&step);
+                        if gpu.info().timestamps && step.device_seconds.is_none() {
+                            warning!("  note: the device's timestamps are not believed, so its time is left out");
+                        }
                         steps.push(step);
                     }
                     Err(error) => out!("{:<5}  {batch:>5}  {error:#}", tables::kind_name(kind)),
