@@ -60,6 +60,7 @@ mod finite;
 pub mod gpu;
 pub mod inference;
 mod json;
+mod memory;
 pub mod metrics;
 pub mod model;
 mod names;

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{DEFAULT, Switch, examples, percentage, picture, positive};
+use super::values::{percentage, picture, positive};
+use super::{DEFAULT, StepArgs, examples};
 use crate::bench::Effort;
 use crate::files::Destination;
-use crate::plan::Precision;
 
 /// `gpu-digits bench`.
 #[derive(Args, Clone, Debug)]
@@ -22,18 +22,12 @@ pub struct BenchArgs {
     /// Adapter to measure, as for `train`, or `all`
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: String,
-    /// Model, as for `train`
-    #[arg(long, default_value = "convnet")]
-    pub model: String,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub step: StepArgs,
     /// Images of a step
     #[arg(long, value_name = "N", default_value_t = DEFAULT.batch, value_parser = positive())]
     pub batch_size: usize,
-    /// Fuse conv, ReLU and pooling into one kernel where possible
-    #[arg(long, value_enum, default_value_t = Switch::On)]
-    pub fuse: Switch,
-    /// Floats that hold activations and their gradients; f16 needs fused layers
-    #[arg(long, value_enum, default_value_t)]
-    pub precision: Precision,
     /// Samples of each kernel; short ones get up to four times as many where their times vary
     #[arg(long, value_name = "N", default_value_t = Effort::DEFAULT.samples, value_parser = positive())]
     pub samples: usize,
@@ -68,18 +62,12 @@ pub struct BenchTrainArgs {
     /// Adapter to measure, as for `train`, or `all`
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: String,
-    /// Model, as for `train`
-    #[arg(long, default_value = "convnet")]
-    pub model: String,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub step: StepArgs,
     /// Images of a step; several with commas between
     #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [1, 32, 128, 512, 2048], value_parser = positive())]
     pub batch_size: Vec<usize>,
-    /// Fuse conv, ReLU and pooling into one kernel where possible
-    #[arg(long, value_enum, default_value_t = Switch::On)]
-    pub fuse: Switch,
-    /// Floats that hold activations and their gradients; f16 needs fused layers
-    #[arg(long, value_enum, default_value_t)]
-    pub precision: Precision,
     /// Samples of each step
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = positive())]
     pub samples: usize,

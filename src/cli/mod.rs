@@ -2,7 +2,9 @@
 
 mod bench;
 mod examples;
+mod outputs;
 mod tune;
+mod values;
 
 use std::path::PathBuf;
 
@@ -17,6 +19,8 @@ use crate::train::TrainConfig;
 
 pub use bench::{BenchArgs, BenchCommand, BenchTrainArgs, CompareArgs, ShowArgs};
 pub use tune::{TuneArgs, TuneChoice};
+
+use values::{not_negative, percent, positive, positive_number, share};
 
 const DEFAULT: TrainConfig = TrainConfig::DEFAULT;
 
@@ -71,34 +75,6 @@ pub enum Command {
     /// Write manual pages into a folder, one for each command
     #[command(after_help = examples::MAN)]
     Man(ManArgs),
-}
-
-impl Command {
-    /// What the output options name.
-    pub(crate) fn outputs(&self) -> Vec<&Destination> {
-        let named: Vec<&Option<Destination>> = match self {
-            Self::Train(args) => vec![&args.trace],
-            Self::Eval(args) => vec![&args.json],
-            Self::Predict(args) => vec![&args.json],
-            Self::Verify(args) => vec![&args.json, &args.junit],
-            Self::Bench(args) => match &args.command {
-                None => vec![&args.json, &args.roofline],
-                Some(BenchCommand::Train(args)) => vec![&args.json],
-                Some(BenchCommand::Show(args)) => vec![&args.roofline],
-                Some(BenchCommand::Compare(_)) => vec![],
-            },
-            Self::Devices(args) => vec![&args.json],
-            Self::Report(args) => vec![&args.comparison],
-            Self::Tune(_) | Self::Plan(_) | Self::Sweep(_) | Self::Completions(_) | Self::Man(_) => vec![],
-        };
-        named.into_iter().flatten().collect()
-    }
-
-    /// Whether it leaves files, for which it goes on where nobody reads what it prints.
-    pub(crate) fn leaves_files(&self) -> bool {
-        let writes = matches!(self, Self::Train(_) | Self::Sweep(_) | Self::Tune(_) | Self::Report(_) | Self::Man(_));
-        writes || self.outputs().into_iter().any(|output| *output != Destination::StandardOutput)
-    }
 }
 
 /// Which device.
@@ -371,18 +347,12 @@ pub struct DevicesArgs {
     pub json: Option<Destination>,
 }
 
-/// `gpu-digits plan`.
+/// Which training step, for commands that look at steps and train nothing.
 #[derive(Args, Clone, Debug)]
-pub struct PlanArgs {
+pub struct StepArgs {
     /// As for `train`
     #[arg(long, default_value = "convnet")]
     pub model: String,
-    /// Images of a step
-    #[arg(long, value_name = "N", default_value_t = DEFAULT.batch, value_parser = positive())]
-    pub batch_size: usize,
-    /// As for `train`
-    #[arg(long, value_enum, default_value_t = OptimizerName::Adam)]
-    pub optimizer: OptimizerName,
     /// Fuse conv, ReLU and pooling into one kernel where possible
     #[arg(long, value_enum, default_value_t = Switch::On)]
     pub fuse: Switch,
@@ -391,54 +361,16 @@ pub struct PlanArgs {
     pub precision: Precision,
 }
 
-/// Where a picture goes.
-fn picture() -> impl clap::builder::TypedValueParser<Value = Destination> {
-    use clap::builder::TypedValueParser;
-    clap::builder::OsStringValueParser::new().try_map(crate::picture::destination)
-}
-
-fn positive() -> impl clap::builder::TypedValueParser<Value = usize> {
-    use clap::builder::TypedValueParser;
-    clap::value_parser!(u32).range(1..).map(|number| number as usize)
-}
-
-fn number(text: &str) -> Result<f64, String> {
-    text.parse().map_err(|_| "not a number".to_owned())
-}
-
-/// A number that devices compute with: 0, or one that a 32-bit float holds with all of its digits.
-fn single_precision(text: &str) -> Result<f64, String> {
-    let number = number(text)?;
-    let (least, most) = (f32::MIN_POSITIVE, f32::MAX);
-    if number == 0.0 || !number.is_finite() || (number as f32).is_normal() {
-        return Ok(number);
-    }
-    Err(format!("must fit single precision: from {least:e} to {most:e}"))
-}
-
-fn positive_number(text: &str) -> Result<f64, String> {
-    let number = single_precision(text)?;
-    if number > 0.0 && number.is_finite() { Ok(number) } else { Err("must be above 0".to_owned()) }
-}
-
-fn not_negative(text: &str) -> Result<f64, String> {
-    let number = single_precision(text)?;
-    if number >= 0.0 && number.is_finite() { Ok(number) } else { Err("must be 0 or more".to_owned()) }
-}
-
-fn share(text: &str) -> Result<f64, String> {
-    let number = single_precision(text)?;
-    // What lies next to 1 is 1 in single precision.
-    if number >= 0.0 && (number as f32) < 1.0 { Ok(number) } else { Err("must be at least 0 and below 1".to_owned()) }
-}
-
-/// Per cent, with or without the sign, as a share.
-fn percentage(text: &str) -> Result<f64, String> {
-    let number = number(text.trim_end_matches('%'))?;
-    if number >= 0.0 && number.is_finite() { Ok(number / 100.0) } else { Err("must be 0 % or more".to_owned()) }
-}
-
-fn percent(text: &str) -> Result<f64, String> {
-    let number = number(text)?;
-    if (0.0..=100.0).contains(&number) { Ok(number) } else { Err("must be from 0 to 100".to_owned()) }
+/// `gpu-digits plan`.
+#[derive(Args, Clone, Debug)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub step: StepArgs,
+    /// Images of a step
+    #[arg(long, value_name = "N", default_value_t = DEFAULT.batch, value_parser = positive())]
+    pub batch_size: usize,
+    /// As for `train`
+    #[arg(long, value_enum, default_value_t = OptimizerName::Adam)]
+    pub optimizer: OptimizerName,
 }

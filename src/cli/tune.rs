@@ -2,9 +2,9 @@
 
 use clap::{Args, ValueEnum};
 
-use super::{DEFAULT, Switch, positive};
+use super::values::positive;
+use super::{DEFAULT, StepArgs};
 use crate::bench::Effort;
-use crate::plan::Precision;
 
 /// Which kernel of each op to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -23,18 +23,12 @@ pub struct TuneArgs {
     /// Adapter to measure, as for `train`, or `all`
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: String,
-    /// Model, as for `train`
-    #[arg(long, default_value = "convnet")]
-    pub model: String,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub step: StepArgs,
     /// Images of a step; several with commas between
     #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [DEFAULT.batch], value_parser = positive())]
     pub batch_size: Vec<usize>,
-    /// Fuse conv, ReLU and pooling into one kernel where possible
-    #[arg(long, value_enum, default_value_t = Switch::On)]
-    pub fuse: Switch,
-    /// Floats that hold activations and their gradients; f16 needs fused layers
-    #[arg(long, value_enum, default_value_t)]
-    pub precision: Precision,
     /// Samples of each kernel
     #[arg(long, value_name = "N", default_value_t = Effort::DEFAULT.samples, value_parser = positive())]
     pub samples: usize,

@@ -9,6 +9,7 @@ mod plan;
 mod predict;
 mod repeat;
 mod report;
+mod run;
 mod session;
 mod shell;
 mod sweep;
@@ -26,12 +27,13 @@ use clap::Parser as _;
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::ProgressBar;
 
-use crate::cli::{Cli, Command, DataArgs};
+use crate::cli::{Cli, Command, DataArgs, StepArgs, Switch};
 use crate::data::{self, Dataset, Folders};
 use crate::device::{Device, DeviceChoice};
 use crate::files::Destination;
+use crate::model::Model;
 use crate::numbers::{duration, percent, thousands};
-use crate::plan::Plan;
+use crate::plan::{Plan, Precision};
 use crate::terminal::{self, Mode, Spinner};
 
 /// How a command that could be carried out has ended.
@@ -122,6 +124,11 @@ async fn carry_out(cli: Cli) -> Result<Verdict> {
         Command::Completions(args) => shell::completions(&args),
         Command::Man(args) => shell::man(&args),
     }
+}
+
+/// The model that a step is of, whether its layers are fused, and its floats.
+fn lowering(step: &StepArgs) -> Result<(Model, bool, Precision)> {
+    Ok((step.model.parse()?, step.fuse == Switch::On, step.precision))
 }
 
 /// Opens a device and says on stderr which it took.

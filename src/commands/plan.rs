@@ -2,20 +2,17 @@
 
 use anyhow::Result;
 
-use super::{Verdict, note_unfused, print_table_with, table, thousands};
-use crate::cli::{PlanArgs, Switch};
+use super::{Verdict, lowering, note_unfused, print_table_with, table, thousands};
+use crate::cli::PlanArgs;
 use crate::commands::train::optimizer;
 use crate::model::Model;
 use crate::plan::{Call, Phase, Plan, PlanConfig, TensorId};
 
 pub(super) fn run(args: &PlanArgs) -> Result<Verdict> {
-    let model: Model = args.model.parse()?;
+    let (model, fuse, precision) = lowering(&args.step)?;
     let optimizer = optimizer(args.optimizer, None, 0.0)?;
-    let fuse = args.fuse == Switch::On;
-    let plan = Plan::new(
-        &model,
-        PlanConfig { fuse, precision: args.precision, ..PlanConfig::for_mnist(args.batch_size, Some(optimizer)) },
-    )?;
+    let plan =
+        Plan::new(&model, PlanConfig { fuse, precision, ..PlanConfig::for_mnist(args.batch_size, Some(optimizer)) })?;
 
     note_unfused(&plan);
     out!("model: {model}");

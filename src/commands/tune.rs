@@ -4,22 +4,20 @@ use anyhow::{Context, Result, bail};
 
 use super::grouped::Grouped;
 use super::verify::open;
-use super::{Verdict, duration, kernel_bar};
+use super::{Verdict, duration, kernel_bar, lowering};
 use crate::bench::Effort;
-use crate::cli::{Switch, TuneArgs, TuneChoice};
+use crate::cli::{TuneArgs, TuneChoice};
 use crate::gpu::Gpu;
-use crate::model::Model;
 use crate::ops::Case;
 use crate::plan::{Plan, PlanConfig};
 use crate::train::TrainConfig;
 use crate::tune::{Choice, Tuning, choose, file};
 
 pub(super) async fn run(args: &TuneArgs) -> Result<Verdict> {
-    let model: Model = args.model.parse()?;
+    let (model, fuse, precision) = lowering(&args.step)?;
     let optimizer = Some(TrainConfig::DEFAULT.optimizer);
     let mut cases = Vec::new();
     for &batch in &args.batch_size {
-        let (fuse, precision) = (args.fuse == Switch::On, args.precision);
         let config = PlanConfig { fuse, precision, ..PlanConfig::for_mnist(batch, optimizer) };
         cases.extend(Plan::new(&model, config)?.cases());
     }

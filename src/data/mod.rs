@@ -17,6 +17,7 @@ use etcetera::BaseStrategy as _;
 use sha2::{Digest as _, Sha256};
 
 use crate::files::hex;
+use crate::memory::free_host_memory;
 pub use generated::digits;
 pub use mnist::Source;
 pub use record::DataRecord;
@@ -249,6 +250,17 @@ fn generate(request: &Request) -> Result<Dataset> {
         request.generated_train,
         request.generated_test
     );
+    // The images themselves, and two copies on their way to the device.
+    let bytes = 3 * (request.generated_train as u64 + request.generated_test as u64) * IMAGE_BYTES as u64;
+    if let Some(free) = free_host_memory() {
+        ensure!(
+            bytes <= free,
+            "{} generated images do not fit: they take {} MiB and {} are free; generate fewer with --generated-images",
+            request.generated_train,
+            bytes.div_ceil(1 << 20),
+            free >> 20
+        );
+    }
     // A stream of its own, which is not that of the next seed's training set either.
     let test_seed = request.seed ^ u64::from_be_bytes(*b"test set");
     let train = digits(request.generated_train, request.seed);

@@ -11,9 +11,8 @@ use super::Gpu;
 use super::adapters::{AdapterKind, Backend};
 use super::kernel::{Dispatch, Kernel, choose_variant, encode, leave_out_copies, staging_buffer, storage_buffer};
 use super::texture::{self, Textures};
-use crate::executor::{
-    Counters, Executor, Observer, Pending, Unobserved, ensure_memory_suffices, ensure_tensors_fit, free_host_memory,
-};
+use crate::executor::{Counters, Executor, Observer, Pending, Unobserved, ensure_memory_suffices, ensure_tensors_fit};
+use crate::memory::free_host_memory;
 use crate::op::{Op, Variant, variant_label};
 use crate::plan::{Call, Phase, Plan, TensorId};
 use crate::tensor::HostTensor;

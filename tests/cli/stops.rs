@@ -74,5 +74,6 @@ pub(crate) fn mid_run(home: &Home) -> Result<(), Failed> {
 
 pub(crate) fn too_many_epochs(home: &Home) -> Result<(), Failed> {
     home.train(&["--epochs", "4000000000"]).is_refused(&["does not fit on the CPU", "`schedule`", "fewer epochs"])?;
+    home.train(&["--generated-images", "4000000000"]).is_refused(&["do not fit", "--generated-images"])?;
     check(!home.path("run").exists(), "a run folder was made")
 }

@@ -8,13 +8,12 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 
 use super::verify::{Work, open};
-use super::{Verdict, kernel_bar, note_unfused};
+use super::{Verdict, kernel_bar, lowering, note_unfused};
 use crate::bench::report::{AdapterReport, Report};
 use crate::bench::{Effort, Kind, Peaks, StepTiming, measure_kernels, measure_steps, of_cases, of_plan, roofline};
-use crate::cli::{BenchArgs, BenchCommand, BenchTrainArgs, ShowArgs, Switch};
+use crate::cli::{BenchArgs, BenchCommand, BenchTrainArgs, ShowArgs};
 use crate::files::Destination;
 use crate::gpu::Gpu;
-use crate::model::Model;
 use crate::plan::{Plan, PlanConfig};
 use crate::terminal;
 use crate::train::TrainConfig;
@@ -40,10 +39,9 @@ async fn open_and_say(device: &str) -> Result<Vec<Gpu>> {
 }
 
 async fn bench_kernels(args: &BenchArgs) -> Result<Verdict> {
-    let model: Model = args.model.parse()?;
+    let (model, fuse, precision) = lowering(&args.step)?;
     let optimizer = Some(TrainConfig::DEFAULT.optimizer);
     let batch = args.batch_size;
-    let (fuse, precision) = (args.fuse == Switch::On, args.precision);
     let config = PlanConfig { steps: 1, fuse, precision, ..PlanConfig::for_mnist(batch, optimizer) };
     let plan = Plan::new(&model, config)?;
     note_unfused(&plan);
@@ -128,8 +126,7 @@ fn write_json(report: &Report, output: Option<&Destination>) -> Result<()> {
 }
 
 async fn bench_train(args: &BenchTrainArgs) -> Result<Verdict> {
-    let model: Model = args.model.parse()?;
-    let (fuse, precision) = (args.fuse == Switch::On, args.precision);
+    let (model, fuse, precision) = lowering(&args.step)?;
     // What cannot be planned for any batch is refused before any work.
     note_unfused(&Plan::new(&model, PlanConfig { fuse, precision, ..PlanConfig::for_mnist(1, None) })?);
     let gpus = open_and_say(&args.device).await?;
