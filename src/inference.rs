@@ -1,5 +1,7 @@
 //! Inference: probabilities and losses of images, and what the layers make of them.
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::data::{CLASSES, Samples, image_count};
@@ -10,6 +12,7 @@ use crate::model::Model;
 use crate::plan::{Phase, Plan, PlanConfig, Precision};
 use crate::resident::{ResidentData, write_order, write_parameters};
 use crate::tensor::HostTensor;
+use crate::weights::{self, SavedModel};
 
 /// What a model makes of labelled images, in their order.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +22,35 @@ pub struct Scored {
     /// The cross-entropy of each image, in nats. It is that of the logits: the probability of a label may be too small for a
     /// float, its logarithm is not.
     pub losses: Vec<f32>,
+}
+
+/// A trained model on a device.
+pub struct Predictor {
+    device: Device,
+    saved: SavedModel,
+}
+
+impl Predictor {
+    /// Loads a model from its run folder or its file.
+    ///
+    /// # Errors
+    /// As of [`weights::load`].
+    pub fn open(device: Device, run: &Path) -> Result<Self> {
+        Ok(Self { device, saved: weights::load(run)? })
+    }
+
+    /// The layers.
+    pub fn model(&self) -> &Model {
+        &self.saved.model
+    }
+
+    /// The ten probabilities of each image, in order; an image is 28x28 bytes, white ink on black.
+    ///
+    /// # Errors
+    /// As of [`probabilities`].
+    pub async fn probabilities(&self, images: &[u8]) -> Result<Vec<[f32; CLASSES]>> {
+        probabilities(&self.device, &self.saved.model, &self.saved.parameters, images).await
+    }
 }
 
 /// The ten probabilities of each image, in order, by a model with these parameters.

@@ -12,10 +12,9 @@
 //!
 //! ```
 //! use gpu_digits::data::{self, Choice, Folders, Request};
-//! use gpu_digits::device::{Device, DeviceChoice};
+//! use gpu_digits::device::DeviceChoice;
 //! use gpu_digits::executor::Unobserved;
-//! use gpu_digits::model::Model;
-//! use gpu_digits::train::{TrainConfig, Trainer};
+//! use gpu_digits::{Device, Model, TrainConfig, Trainer};
 //!
 //! # fn main() -> anyhow::Result<()> {
 //! pollster::block_on(async {
@@ -47,14 +46,19 @@
 #[macro_use]
 mod terminal;
 
+#[doc(hidden)]
 pub mod bench;
+#[doc(hidden)]
 pub mod cli;
+#[doc(hidden)]
 pub mod commands;
 pub mod cpu;
 pub mod data;
 pub mod device;
+#[doc(hidden)]
 pub mod digit_image;
 pub mod executor;
+#[doc(hidden)]
 pub mod files;
 mod finite;
 pub mod gpu;
@@ -67,17 +71,30 @@ mod names;
 mod numbers;
 pub mod op;
 pub mod ops;
+#[doc(hidden)]
 pub mod picture;
 pub mod plan;
 pub mod random;
+#[doc(hidden)]
 pub mod report;
 mod resident;
+#[doc(hidden)]
 pub mod run_folder;
 pub mod schedule;
 pub mod tensor;
+#[doc(hidden)]
 pub mod trace;
 pub mod train;
+#[doc(hidden)]
 pub mod tune;
 pub mod verify;
 pub mod weights;
+#[doc(hidden)]
 pub mod words;
+
+pub use data::Dataset;
+pub use device::Device;
+pub use inference::Predictor;
+pub use model::Model;
+pub use op::Op;
+pub use train::{TrainConfig, Trainer};

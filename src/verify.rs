@@ -80,6 +80,13 @@ impl Example {
     }
 }
 
+/// Checks an op at its sizes on an adapter, all variants of it; the op may be one of your own.
+pub async fn check(gpu: &Gpu, case: Case) -> Vec<Check> {
+    let mut checks = Vec::new();
+    check_case(std::slice::from_ref(gpu), &case, |_, check| checks.push(check)).await;
+    checks
+}
+
 /// Checks an op at its sizes on several adapters, all variants of each, and hands over each check with the adapter's
 /// place in `gpus`.
 pub async fn check_case(gpus: &[Gpu], case: &Case, mut report: impl FnMut(usize, Check)) {

@@ -8,6 +8,7 @@ pub mod dense;
 pub mod dense_relu;
 pub mod dropout;
 pub mod half;
+#[doc(hidden)]
 pub mod layout;
 pub mod max_pool;
 pub mod optimizer;

@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
-use libtest_mimic::Failed;
+use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
 use crate::program::{Home, Run, check};
@@ -178,4 +179,53 @@ pub(crate) fn a_folder_may_have_any_name(home: &Home) -> Result<(), Failed> {
     home.run(&["eval", "run", "--device", "cpu"]).exits_with(0)?.prints(&["of 30 images"])?;
     home.run(&["report", "run"]).exits_with(0)?;
     Ok(())
+}
+
+/// What is said where the snippet cannot run.
+const NO_TORCH: &str = "no Python with torch and safetensors; name one with GPU_DIGITS_PYTHON";
+
+/// The snippet of `docs/MODEL_FILE.md`, where there is a Python that can run it.
+pub(crate) fn model_file_trial() -> Trial {
+    let python = std::env::var("GPU_DIGITS_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let probe = Command::new(&python).args(["-c", "import torch, safetensors.torch"]).output();
+    let can_run = probe.is_ok_and(|output| output.status.success());
+    let trial = Trial::test("the_model_file_gives_the_same_probabilities_in_pytorch", move || {
+        model_file_in_pytorch(&Home::new(), &python)
+    });
+    if can_run { trial } else { trial.with_kind(NO_TORCH).with_ignored_flag(true) }
+}
+
+fn model_file_in_pytorch(home: &Home, python: &str) -> Result<(), Failed> {
+    write_bars(&home.path("bars"), 16)?;
+    home.run(&["train", "--device", "cpu", "--data", "bars", "--epochs", "1", "--out", "run"]).exits_with(0)?;
+    let manual = include_str!("../../docs/MODEL_FILE.md");
+    let snippet = manual.split("```python\n").nth(1).and_then(|rest| rest.split("```").next()).ok_or("no snippet")?;
+    let compare = r#"
+import csv
+images = bytearray(open("bars/t10k-images-idx3-ubyte", "rb").read()[16:])
+images = torch.frombuffer(images, dtype=torch.uint8).reshape(-1, 1, 28, 28)
+rows = [[float(row[f"p{digit}"]) for digit in range(10)] for row in csv.DictReader(open("run/predictions.csv"))]
+print((probabilities(images) - torch.tensor(rows, dtype=torch.float64)).abs().max().item())
+"#;
+    fs::write(home.path("snippet.py"), format!("{snippet}{compare}"))?;
+    let output = Command::new(python).arg("snippet.py").current_dir(home.path("")).output()?;
+    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    let difference: f64 = text.parse().map_err(|_| format!("{text}{}", String::from_utf8_lossy(&output.stderr)))?;
+    check(difference < 1e-6, format!("the probabilities differ by {difference}"))
+}
+
+/// The programs of `examples/`, which `cargo test` builds; those that are not there are reported as ignored.
+pub(crate) fn example_trials() -> Vec<Trial> {
+    let folder = Path::new(env!("CARGO_BIN_EXE_gpu-digits")).with_file_name("examples");
+    let trial = |name: &'static str| {
+        let program = folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+        let is_built = program.exists();
+        let trial = Trial::test(format!("the_example_{name}_runs"), move || {
+            let output = Command::new(program).output()?;
+            Run::new(&[name], output).exits_with(0).map(|_| ())
+        });
+        let why = "it is not built; `cargo test` without --test builds it";
+        if is_built { trial } else { trial.with_kind(why).with_ignored_flag(true) }
+    };
+    ["train_arrays", "one_op", "own_op", "predict"].map(trial).into()
 }

@@ -129,6 +129,8 @@ fn main() {
     ];
     let mut trials: Vec<Trial> =
         tests.iter().map(|&(name, test)| Trial::test(name, move || test(&Home::new()))).collect();
+    trials.push(data::model_file_trial());
+    trials.extend(data::example_trials());
     let on_each: [(&str, AdapterTest); 10] = [
         ("verify_checks_a_users_own_model_in_lockstep", numerics::verify_model),
         ("a_model_that_overflows_is_an_error_that_names_the_first_tensor", numerics::overflow),
