@@ -50,10 +50,10 @@ pub const BINS: usize = 15;
 pub struct CalibrationBin {
     /// Images.
     pub images: usize,
-    /// Mean probability of the prediction; 0 without images.
-    pub confidence: f64,
-    /// Share predicted right; 0 without images.
-    pub accuracy: f64,
+    /// Mean probability of the prediction; none without images.
+    pub confidence: Option<f64>,
+    /// Share predicted right; none without images.
+    pub accuracy: Option<f64>,
 }
 
 /// The 95 % interval of a share of which `right` of `count` were observed (Wilson, "Probable inference, the law of
@@ -102,13 +102,13 @@ impl Evaluation {
         let right = right(&confusion);
         let count = labels.len().max(1) as f64;
         let calibration = calibration(probabilities, labels);
-        let distance = |bin: &CalibrationBin| bin.images as f64 * (bin.confidence - bin.accuracy).abs();
+        let distance = |bin: &CalibrationBin| Some(bin.images as f64 * (bin.confidence? - bin.accuracy?).abs());
         Self {
             images: labels.len(),
             accuracy: right as f64 / count,
             accuracy_interval: wilson_interval(right, labels.len() as u64),
             loss: loss / count,
-            calibration_error: calibration.iter().map(distance).sum::<f64>() / count,
+            calibration_error: calibration.iter().filter_map(distance).sum::<f64>() / count,
             calibration,
             classes: (0..CLASSES).map(|class| class_score(&confusion, class)).collect(),
             confusion,
@@ -126,20 +126,21 @@ fn right(confusion: &[[u64; CLASSES]; CLASSES]) -> u64 {
 }
 
 fn calibration(probabilities: &[[f32; CLASSES]], labels: &[u8]) -> Vec<CalibrationBin> {
-    let mut bins = vec![CalibrationBin::default(); BINS];
+    // Of each bin the images, the sum of their probabilities, and those that are right.
+    let mut sums = [(0usize, 0.0, 0usize); BINS];
     for (probabilities, &label) in probabilities.iter().zip(labels) {
         let class = prediction(probabilities);
         let confidence = f64::from(probabilities[class]);
-        let bin = &mut bins[((confidence * BINS as f64).ceil() as usize).clamp(1, BINS) - 1];
-        bin.images += 1;
-        bin.confidence += confidence;
-        bin.accuracy += f64::from(u8::from(class == usize::from(label)));
+        let (images, confidences, right) = &mut sums[((confidence * BINS as f64).ceil() as usize).clamp(1, BINS) - 1];
+        *images += 1;
+        *confidences += confidence;
+        *right += usize::from(class == usize::from(label));
     }
-    for bin in &mut bins {
-        bin.confidence /= bin.images.max(1) as f64;
-        bin.accuracy /= bin.images.max(1) as f64;
-    }
-    bins
+    let bin = |(images, confidences, right)| {
+        let mean = |sum: f64| (images > 0).then(|| sum / images as f64);
+        CalibrationBin { images, confidence: mean(confidences), accuracy: mean(right as f64) }
+    };
+    sums.map(bin).to_vec()
 }
 
 fn class_score(confusion: &[[u64; CLASSES]; CLASSES], class: usize) -> ClassScore {
@@ -231,6 +232,8 @@ mod tests {
         let wanted = (3.0 * (0.9f64 - 2.0 / 3.0) + (1.0 - 0.5)) / 4.0;
         assert!((evaluation.calibration_error - wanted).abs() < 1e-6, "{}", evaluation.calibration_error);
         assert_eq!(evaluation.calibration[13].images, 3);
+        let empty = evaluation.calibration[0];
+        assert_eq!((empty.images, empty.confidence, empty.accuracy), (0, None, None));
         assert_eq!(evaluation.calibration[7].images, 1);
     }
 

@@ -148,6 +148,12 @@ impl FromStr for Layer {
             ["dropout", rate] => {
                 let number: f64 = rate.parse().with_context(|| format!("`{rate}` is not a number"))?;
                 ensure!((0.0..1.0).contains(&number), "the rate `{rate}` must be at least 0 and below 1");
+                // Elements are drawn with 24 bits.
+                let least = 1.0 / f64::from(1 << 24);
+                ensure!(
+                    number == 0.0 || (least..=1.0 - least).contains(&number),
+                    "the rate `{rate}` would drop nothing, or everything: take 0, or one from {least:.1e} on"
+                );
                 Self::Dropout { rate: number }
             }
             [] => bail!("there is nothing between two commas; take one of them out"),
@@ -395,6 +401,8 @@ mod tests {
         assert!(error("flatten, dens 10").contains("`dense 10`"));
         assert!(error("conv 8x0, flatten, dense 10").contains("1 to 65536"));
         assert!(error("flatten, dropout 1, dense 10").contains("below 1"));
+        assert!(error("flatten, dropout 1e-9, dense 10").contains("would drop nothing, or everything"));
+        assert!(error("flatten, dropout 0.99999999, dense 10").contains("would drop nothing, or everything"));
     }
 
     #[test]

@@ -34,7 +34,8 @@ Examples:
 pub(super) const VERIFY: &str = "\
 Examples:
   gpu-digits verify
-  gpu-digits verify conv2d_forward lockstep --device 1
+  gpu-digits verify 'conv*' lockstep --device 1
+  gpu-digits verify --model 'conv 8x5, relu, pool 4, flatten, dense 10'
   gpu-digits verify --device all --junit verify.xml";
 
 pub(super) const BENCH: &str = "\

@@ -235,7 +235,7 @@ impl RunReport {
             );
             let bins = evaluation.calibration.iter().flat_map(|bin| [bin.confidence, bin.accuracy]);
             ensure!(
-                evaluation.calibration.len() == BINS && bins.into_iter().all(is_share),
+                evaluation.calibration.len() == BINS && bins.flatten().all(is_share),
                 "it lacks a calibration in {BINS} bins from 0 to 1"
             );
         }

@@ -293,7 +293,8 @@ mod tests {
             (epoch.validation_loss, epoch.norms[0].value, epoch.norms[0].gradient) = (Some(value), value, 0.0);
             report.curve[3].loss = value;
             let evaluation = report.evaluation.as_mut().unwrap();
-            (evaluation.loss, evaluation.calibration_error, evaluation.calibration[3].accuracy) = (value, value, value);
+            (evaluation.loss, evaluation.calibration_error, evaluation.calibration[3].accuracy) =
+                (value, value, Some(value));
             let page = page(&report).unwrap();
             for none in ["NaN", ">inf", " inf", "-inf"] {
                 assert!(!page.contains(none), "{none}: {}", &page[position(&page, none) - 200..][..300]);

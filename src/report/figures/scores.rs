@@ -139,16 +139,12 @@ pub(super) fn calibration(evaluation: &Evaluation) -> Option<Figure> {
     let mut table = Table::new(&["probability of the prediction", "images", "mean probability, %", "right, %"]);
     let (mut points, mut intervals) = (Vec::new(), Vec::new());
     for (number, bin) in evaluation.calibration.iter().enumerate().filter(|(_, bin)| bin.images > 0) {
+        let (Some(confidence), Some(accuracy)) = (bin.confidence, bin.accuracy) else { continue };
         let [low, high] = [number, number + 1].map(|edge| edge as f64 / BINS as f64);
-        table.row([
-            format!("{low:.3} to {high:.3}"),
-            thousands(bin.images),
-            percent(bin.confidence),
-            percent(bin.accuracy),
-        ]);
-        points.push((bin.confidence, bin.accuracy));
-        let right = (bin.accuracy * bin.images as f64).round() as u64;
-        let ends = wilson_interval(right, bin.images as u64).map(|bound| (bin.confidence, bound));
+        table.row([format!("{low:.3} to {high:.3}"), thousands(bin.images), percent(confidence), percent(accuracy)]);
+        points.push((confidence, accuracy));
+        let right = (accuracy * bin.images as f64).round() as u64;
+        let ends = wilson_interval(right, bin.images as u64).map(|bound| (confidence, bound));
         intervals.push(Line { name: String::new(), points: ends.to_vec(), look: Look::of(0).thin() });
     }
     let error = percent(evaluation.calibration_error);
