@@ -105,7 +105,7 @@ impl Run<'_> {
         })?;
         let Score { loss, accuracy, .. } = epoch.score;
         let Pace { seconds, images_per_second } = pace;
-        let validation_accuracy = validation.map_or_else(|| "-".to_owned(), |score| percent(score.accuracy));
+        let validation_accuracy = validation.map_or_else(|| numbers::NONE.to_owned(), |score| percent(score.accuracy));
         self.session.say(&format!(
             "{:>5}  {:>9}  {:>7}  {validation_accuracy:>12}  {seconds:>7.1}  {:>8}",
             format!("{number}/{}", self.config.epochs),

@@ -1,6 +1,7 @@
 //! What a sweep results in: a row for each setting, and what failed.
 
 use super::{percent, print_table, table};
+use crate::numbers::NONE;
 use crate::report::RunReport;
 
 /// A row of the table.
@@ -46,7 +47,7 @@ pub(super) fn print(mut rows: Vec<Row>, failures: &[(String, String)]) {
     let mut table = table(&["setting", "runs", "validation %", "test %", "seconds"], 1);
     for row in &rows {
         let runs = if row.runs == row.seeds { row.runs.to_string() } else { format!("{} of {}", row.runs, row.seeds) };
-        let seconds = if row.runs == 0 { "-".to_owned() } else { format!("{:.1}", row.seconds) };
+        let seconds = if row.runs == 0 { NONE.to_owned() } else { format!("{:.1}", row.seconds) };
         table.add_row([row.name.clone(), runs, with_interval(row.validation), with_interval(row.test), seconds]);
     }
     print_table(&table);
@@ -64,7 +65,7 @@ pub(super) fn print(mut rows: Vec<Row>, failures: &[(String, String)]) {
 /// A mean with its interval: `97.50 ± 0.32`.
 fn with_interval(mean: Option<(f64, Option<f64>)>) -> String {
     match mean {
-        None => "-".to_owned(),
+        None => NONE.to_owned(),
         Some((mean, None)) => percent(mean),
         Some((mean, Some(half))) => format!("{} ± {}", percent(mean), percent(half)),
     }

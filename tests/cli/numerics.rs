@@ -137,7 +137,7 @@ pub(crate) fn missing_digit(home: &Home) -> Result<(), Failed> {
     let run = home.run(&eval);
     let five = run.exits_with(0)?.stdout.lines().find(|line| line.trim_start().starts_with("5 "));
     let cells: Vec<&str> = five.unwrap_or_default().split_whitespace().collect();
-    check(cells == ["5", "-", "-", "-", "0"], format!("the row of the five is {cells:?}"))?;
+    check(cells == ["5", "–", "–", "–", "0"], format!("the row of the five is {cells:?}"))?;
     let scores = home.run(&[&eval[..], &["--json"]].concat()).json()?["classes"][5].clone();
     check(scores["f1"].is_null() && scores["recall"].is_null() && scores["support"] == 0, format!("{scores}"))?;
     home.run(&["report", "run"]).exits_with(0)?;
