@@ -69,6 +69,10 @@ pub(crate) fn thousands(number: usize) -> String {
 pub(crate) fn duration(seconds: f64) -> String {
     match seconds {
         seconds if !seconds.is_finite() => NONE.to_owned(),
+        seconds if seconds >= 3600.0 => {
+            format!("{:.0} h {:.0} min", (seconds / 3600.0).floor(), (seconds % 3600.0 / 60.0).floor())
+        }
+        seconds if seconds >= 120.0 => format!("{:.0} min {:.0} s", (seconds / 60.0).floor(), (seconds % 60.0).floor()),
         seconds if seconds >= 1.0 => format!("{seconds:.2} s"),
         seconds if seconds >= 1e-3 => format!("{:.2} ms", 1e3 * seconds),
         seconds if seconds >= 1e-7 || seconds == 0.0 => format!("{:.1} µs", 1e6 * seconds),
@@ -163,6 +167,7 @@ mod tests {
     #[test]
     fn durations_have_a_unit_that_suits_them() {
         assert_eq!([2.5, 0.0123, 4.2e-6, 1e-9].map(duration), ["2.50 s", "12.30 ms", "4.2 µs", "1e-9 s"]);
+        assert_eq!([59.994, 1092.3, 7_290.0].map(duration), ["59.99 s", "18 min 12 s", "2 h 1 min"]);
         assert_eq!(duration(f64::NAN), NONE);
     }
 

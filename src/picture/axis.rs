@@ -80,7 +80,9 @@ impl Axis {
         };
         let strides = [1, 2, 3, 5, 10, 20, 50, 100].map(|stride| round(&[1], stride));
         let choices = [round(&[1, 2, 5], 1)].into_iter().chain(strides);
-        let ticks = choices.into_iter().find(|values| values.len() <= most_ticks).filter(|values| values.len() > 1);
+        let is_short = end / start < 10.0;
+        let ticks = choices.into_iter().find(|values| values.len() <= most_ticks);
+        let ticks = ticks.filter(|values| values.len() > 2 || (values.len() == 2 && !is_short));
         let ticks = match ticks {
             Some(values) => values.into_iter().map(written).collect(),
             // Within less than a decade the ticks are those of a linear axis.
@@ -188,6 +190,7 @@ mod tests {
     fn logarithmic_axes_of_any_length_have_ticks() {
         let logarithmic = |least: f64, most: f64| texts(Axis::logarithmic([least, most].into_iter(), 6));
         assert_eq!(logarithmic(0.02, 1.0), ["0.02", "0.05", "0.1", "0.2", "0.5", "1"]);
+        assert_eq!(logarithmic(1.9, 5.6), ["2", "3", "4", "5"]);
         for (least, most) in [(1.0, 1.01), (1e-300, 1e300), (5e20, 5e20), (f64::MIN_POSITIVE, f64::MAX), (0.3, 3e6)] {
             let ticks = logarithmic(least, most);
             assert!(ticks.len() > 1 && ticks.len() <= 8, "{least} to {most}: {ticks:?}");

@@ -166,10 +166,14 @@ fn legend(picture: &mut Picture, top: f64, lines: &[Line]) -> f64 {
     if named.len() < 2 {
         return top - 8.0;
     }
+    let needed = |line: &Line| SAMPLE + 6.0 + text::width(&line.name, TEXT) + 12.0;
+    // Many names stand in columns, few behind each other.
+    let widest = named.iter().map(|line| needed(line)).fold(0.0, f64::max);
+    let has_columns = named.len() > 3;
     let (mut x, mut y) = (EDGE, top);
     for line in named {
-        let needed = SAMPLE + 6.0 + text::width(&line.name, TEXT) + 14.0;
-        if x > EDGE && x + needed > WIDTH {
+        let cell = if has_columns { widest } else { needed(line) };
+        if x > EDGE && x + cell > WIDTH {
             (x, y) = (EDGE, y + 19.0);
         }
         picture.line(&[(x, y), (x + SAMPLE, y)], Stroke { width: line.look.width.max(1.5), ..line.look.stroke() });
@@ -178,11 +182,8 @@ fn legend(picture: &mut Picture, top: f64, lines: &[Line]) -> f64 {
         }
         let room = WIDTH - EDGE - x - SAMPLE - 6.0;
         let next = picture.paragraph((x + SAMPLE + 6.0, y), room, Style::new(TEXT), &line.name);
-        if x + needed > WIDTH {
-            (x, y) = (EDGE, next);
-        } else {
-            x += needed;
-        }
+        // A name in several lines takes the width for itself.
+        (x, y) = if x + cell > WIDTH { (EDGE, next) } else { (x + cell, y) };
     }
     if x > EDGE { y + 19.0 } else { y }
 }

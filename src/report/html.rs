@@ -37,6 +37,7 @@ details, .wide { font-size: .85rem; overflow-x: auto } summary { color: var(--fa
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { text-align: right; padding: .15rem .6rem; border-bottom: 1px solid var(--grid); white-space: nowrap }
 th:first-child, td:first-child { text-align: left }
+.wide td:first-child { white-space: normal; overflow-wrap: anywhere; min-width: 8rem; max-width: 16rem }
 .facts td { text-align: left; white-space: normal; overflow-wrap: anywhere; vertical-align: top }
 .facts td:first-child { white-space: nowrap; color: var(--faint) }
 svg [fill='#FFFFFF'] { fill: none } svg [fill='#000000'] { fill: var(--ink) } svg [stroke='#000000'] { stroke: var(--ink) }

@@ -13,7 +13,7 @@ const MOST_TILES: usize = 64;
 const COLUMNS: [usize; 5] = [4, 5, 8, 16, 32];
 
 /// The most that a pixel is repeated.
-const MOST_SCALE: u32 = 14;
+const MOST_SCALE: f64 = 14.0;
 
 /// Small images of one size, as bytes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -70,14 +70,16 @@ impl Sheet {
         Self { name: name.to_owned(), tile, tiles, range: [least, most], pixels }
     }
 
-    /// The image that can be shown largest within a width and a height, and how often its pixels are then repeated.
-    pub(super) fn fit(&self, within: [u32; 2], is_centred: bool) -> (RgbImage, u32) {
+    /// The image that can be shown largest within a width and a height, and how large its pixels are then.
+    pub(super) fn fit(&self, within: [f64; 2], is_centred: bool) -> (RgbImage, f64) {
         let scale = |columns: usize| {
-            let [width, height] = self.size(columns);
-            (within[0] / width).min(within[1] / height).clamp(1, MOST_SCALE)
+            let [width, height] = self.size(columns).map(f64::from);
+            // In halves, so that pixels are nearly of one size; a very wide image is shrunk.
+            let scale = (within[0] / width).min(within[1] / height).min(MOST_SCALE);
+            if scale >= 1.0 { (2.0 * scale).floor() / 2.0 } else { scale }
         };
-        let columns = COLUMNS.into_iter().max_by_key(|&columns| scale(columns)).unwrap_or(1);
-        (self.image(columns, is_centred), scale(columns))
+        let best = COLUMNS.into_iter().max_by(|&a, &b| scale(a).total_cmp(&scale(b))).unwrap_or(1);
+        (self.image(best, is_centred), scale(best))
     }
 
     /// Whether it has tiles, and all pixels of those that are shown.
@@ -142,5 +144,22 @@ pub(super) mod base64_bytes {
     pub(in crate::report) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
         let text = String::deserialize(deserializer)?;
         BASE64_STANDARD.decode(text).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sheets_of_any_size_fit_their_place() {
+        let within = [388.0, 240.0];
+        for (side, tiles) in [(1, 10), (1, 512), (3, 32), (5, 64), (26, 32), (28, 10), (28, 64), (28, 1)] {
+            let sheet = Sheet::new("layer", [side, side], &vec![0.5; side * side * tiles], false);
+            let (image, scale) = sheet.fit(within, false);
+            let shown = [image.width(), image.height()].map(|length| f64::from(length) * scale);
+            assert!(shown[0] <= within[0] + 1e-9 && shown[1] <= within[1] + 1e-9, "{tiles} of {side}: {shown:?}");
+            assert!(shown[0] >= 100.0 || shown[1] >= 100.0, "{tiles} of {side} are small: {shown:?}");
+        }
     }
 }

@@ -1,7 +1,6 @@
 //! Test images, filters, and what the layers make of images.
 
 use anyhow::Result;
-use image::RgbImage;
 
 use super::super::chart::{EDGE, TEXT, WIDTH, caption};
 use super::super::data::Digit;
@@ -16,7 +15,7 @@ use crate::picture::text::Style;
 const DIGIT_SCALE: f64 = 3.0;
 
 /// Width and height that a sheet may take.
-const SHEET: [u32; 2] = [(WIDTH - 2.0 * EDGE) as u32, 240];
+const SHEET: [f64; 2] = [WIDTH - 2.0 * EDGE, 240.0];
 
 pub(super) fn gallery(name: &str, words: &str, digits: &[Digit]) -> Result<Figure> {
     const COLUMNS: usize = 4;
@@ -51,7 +50,7 @@ pub(super) fn filter_sheet(filters: &Sheet) -> Result<Figure> {
     let range = significant(most, 3);
     let mut picture = Picture::new(WIDTH);
     let top = caption(&mut picture, &format!("{}: blue −{range}, white 0, orange {range}", filters.name));
-    picture.embed(&image, (EDGE, top - 4.0), f64::from(scale))?;
+    picture.embed(&image, (EDGE, top - 4.0), scale)?;
     picture.reach(picture.height() + 6.0);
     let mut table = Table::new(&["filter", "least", "most", "mean"]);
     let area = filters.tile[0] * filters.tile[1];
@@ -76,7 +75,7 @@ pub(super) fn layers(number: usize, digit: &Digit, layers: &[Sheet]) -> Result<F
     picture.embed(&digit.sheet().image(1, false), (EDGE, y), DIGIT_SCALE)?;
     y += DIGIT_SCALE * IMAGE_SIDE as f64 + 20.0;
     for sheet in layers {
-        let (image, scale): (RgbImage, u32) = sheet.fit(SHEET, false);
+        let (image, scale) = sheet.fit(SHEET, false);
         let [height, width] = sheet.tile;
         let tiles = sheet.pixels.len() / (height * width);
         let all = if tiles == sheet.tiles { String::new() } else { format!(" (the first {tiles})") };
@@ -86,8 +85,8 @@ pub(super) fn layers(number: usize, digit: &Digit, layers: &[Sheet]) -> Result<F
             format!("{}: {} of {height}x{width}{all}", sheet.name, sheet.tiles)
         };
         y = picture.paragraph((EDGE, y), WIDTH - 2.0 * EDGE, Style::new(TEXT), &words);
-        picture.embed(&image, (EDGE, y - 6.0), f64::from(scale))?;
-        y += f64::from(image.height() * scale) + 16.0;
+        picture.embed(&image, (EDGE, y - 6.0), scale)?;
+        y += f64::from(image.height()) * scale + 16.0;
         let range = sheet.range.map(|value| significant(f64::from(value), 4));
         let known = [sheet.name.clone(), sheet.tiles.to_string(), format!("{height}x{width}")];
         table.row(known.into_iter().chain(range));
