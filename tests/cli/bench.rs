@@ -178,5 +178,19 @@ pub(crate) fn bench_train(home: &Home, device: &str) -> Result<(), Failed> {
             ["host_seconds", "encode_seconds", "submit_seconds"].map(|key| step[key].as_f64().unwrap_or_default());
         check(encode > 0.0 && submit > 0.0 && (encode + submit - host).abs() < 1e-9, step.to_string())?;
     }
-    check(steps.iter().all(|step| step["images_per_second"].as_f64() > Some(0.0)), report.to_string())
+    check(steps.iter().all(|step| step["images_per_second"].as_f64() > Some(0.0)), report.to_string())?;
+    let is_within_step = |step: &Value| step["device_seconds"].as_f64() <= step["step_seconds"].as_f64();
+    check(steps.iter().all(is_within_step), report.to_string())?;
+
+    // The same table again, and a line for each batch size.
+    let show = home.run(&["bench", "show", "steps.json"]);
+    show.exits_with(0)?.prints(&["flatten, dense 10", "train      1", "train      4", "infer      4", "dispatches"])?;
+    let summary = home.run(&["bench", "show", "--summary", "steps.json"]);
+    check(summary.exits_with(0)?.stdout.lines().count() == 4, summary.stdout.clone())?;
+    for output in [&run.stdout, &show.stdout, &summary.stdout] {
+        let tables = output.lines().filter(|line| !line.contains(" through "));
+        let widest = tables.map(|line| line.chars().count()).max();
+        check(widest <= Some(80), format!("{widest:?} columns:\n{output}"))?;
+    }
+    Ok(())
 }
