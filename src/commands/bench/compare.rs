@@ -78,7 +78,7 @@ fn print(comparison: &Comparison) {
                 duration(change.seconds[0]),
                 duration(change.seconds[1]),
                 format!("{:.3}", change.ratio),
-                change.noise().map_or_else(|| "-".to_owned(), |noise| format!("±{:.0} %", 100.0 * noise)),
+                noise_of(change),
                 verdict.to_owned(),
             ],
         );
@@ -95,6 +95,15 @@ fn print(comparison: &Comparison) {
     print_cases("not compared, since a time is zero, negative or no number", &comparison.unusable);
     for warning in &comparison.warnings {
         warning!("warning: {warning}");
+    }
+}
+
+/// The noise of a change; of a few rounds it may be larger than any number that tells something.
+fn noise_of(change: &Change) -> String {
+    match change.noise() {
+        None => "-".to_owned(),
+        Some(noise) if noise >= 10.0 => "over 1000 %".to_owned(),
+        Some(noise) => format!("±{:.0} %", 100.0 * noise),
     }
 }
 
