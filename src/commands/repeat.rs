@@ -26,7 +26,12 @@ pub(super) fn resolved(
         (Device::Gpu(gpu), DeviceChoice::Auto) => DeviceChoice::Index(gpu.info().index),
         (Device::Gpu(_), wish) => wish.clone(),
     };
-    resolved.data.dataset = Some(if data.name == GENERATED { Choice::Generated } else { Choice::Mnist });
+    resolved.data.dataset = match &data.folder {
+        _ if data.name == GENERATED => Some(Choice::Generated),
+        // A folder that is named is taken or refused, whatever else there is.
+        Some(_) => None,
+        None => Some(Choice::Mnist),
+    };
     resolved.data.generated_images = (data.name == GENERATED).then_some(data.train_images);
     // The folder may come from the environment; none is for the cache and for generated digits.
     resolved.data.data = data.folder.as_ref().and_then(|_| Folders::from_environment(args.data.data.clone()).named);

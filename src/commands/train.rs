@@ -109,7 +109,12 @@ pub(super) async fn train(session: &Session, args: &TrainArgs) -> Result<(Verdic
     let device = &tuned_device(&session.device, args, &model, &config).await?;
     note!("model: {model} ({} parameters)", thousands(model.parameter_count()));
     let held_out = thousands(config.validation);
-    note!("settings: batches of {}, learning rate {}, {held_out} images held out", config.batch, config.rate);
+    note!(
+        "settings: batches of {}, learning rate {}, {held_out} images held out, drawn from each class with seed {}",
+        config.batch,
+        config.rate,
+        config.seed
+    );
     if let Some(output) = &args.trace {
         // By a trainer of its own, so that the run is the same to the bit with and without.
         let mut traced = Trainer::new(device, &model, &parameters, dataset, config).await?;
