@@ -61,7 +61,7 @@ pub(super) async fn run(args: EvalArgs) -> Result<Verdict> {
 
 /// A share in per cent, and `-` where there is no value.
 fn optional_percent(share: Option<f64>) -> String {
-    share.map_or_else(|| "-".to_owned(), percent)
+    share.map_or_else(|| numbers::NONE.to_owned(), percent)
 }
 
 /// The data that a model was trained on: as its run's record says, else as its file does.
