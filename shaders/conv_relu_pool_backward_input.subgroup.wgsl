@@ -38,13 +38,22 @@ fn texel(i: u32) -> vec2<u32> {
     return vec2(i % texels_per_row, i / texels_per_row);
 }
 
-/// Four neighbouring floats, the first anywhere in a texel; it may lie before the texture.
-fn four_at(floats: texture_storage_2d<rgba32float, read>, i: u32) -> vec4<f32> {
-    let first = u32(i32(i) >> 2u);
-    let here = textureLoad(floats, texel(first));
-    let next = textureLoad(floats, texel(first + 1u));
+/// Four neighbouring floats out of two texels, the first at place `i % 4u` of the first texel.
+fn four_of(here: vec4<f32>, next: vec4<f32>, i: u32) -> vec4<f32> {
     let moved = select(here, vec4(here.zw, next.xy), (i & 2u) != 0u);
     return select(moved, vec4(moved.yzw, select(next.x, next.z, (i & 2u) != 0u)), (i & 1u) != 0u);
+}
+
+/// Four neighbouring floats of `output_grad` from the `i`-th on; they may lie before the texture.
+fn output_grad_four_at(i: u32) -> vec4<f32> {
+    let first = u32(i32(i) >> 2u);
+    return four_of(textureLoad(output_grad, texel(first)), textureLoad(output_grad, texel(first + 1u)), i);
+}
+
+/// Four neighbouring floats of `weight` from the `i`-th on; they may lie before the texture.
+fn weight_four_at(i: u32) -> vec4<f32> {
+    let first = u32(i32(i) >> 2u);
+    return four_of(textureLoad(weight, texel(first)), textureLoad(weight, texel(first + 1u)), i);
 }
 
 /// The gradients of four channels of the map; positions above and to the left of it wrap round to huge numbers. A read
@@ -54,7 +63,7 @@ fn map_grad_at(n: u32, y: u32, x: u32, quad: u32) -> vec4<f32> {
     let window = (n * pooled_height + y / 2u) * pooled_width + x / 2u;
     let code = unpack4xU8(textureLoad(argmax, texel(window * quads + quad)).x);
     let i = window * out_channels + quad * 4u;
-    let grad = four_at(output_grad, i);
+    let grad = output_grad_four_at(i);
     return select(vec4(0.0), grad, (code == vec4(y % 2u * 2u + x % 2u)) & vec4(inside));
 }
 
@@ -63,7 +72,7 @@ fn weight_at(tap: u32, c: u32, quad: u32) -> vec4<f32> {
     let i = (tap * in_channels + c) * out_channels + quad * 4u;
     // Behind the last channel stands what need not be a number.
     let inside = vec4(quad * 4u) + vec4(0u, 1u, 2u, 3u) < vec4(out_channels);
-    return select(vec4(0.0), four_at(weight, i), inside);
+    return select(vec4(0.0), weight_four_at(i), inside);
 }
 
 fn put(n: u32, y: u32, x: u32, in_quad: u32, values: vec4<f32>) {

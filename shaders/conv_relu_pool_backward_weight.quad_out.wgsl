@@ -43,13 +43,16 @@ fn texel(i: u32) -> vec2<u32> {
     return vec2(i % texels_per_row, i / texels_per_row);
 }
 
-/// Four neighbouring floats, the first anywhere in a texel; it may lie before the texture.
-fn four_at(floats: texture_storage_2d<rgba32float, read>, i: u32) -> vec4<f32> {
-    let first = u32(i32(i) >> 2u);
-    let here = textureLoad(floats, texel(first));
-    let next = textureLoad(floats, texel(first + 1u));
+/// Four neighbouring floats out of two texels, the first at place `i % 4u` of the first texel.
+fn four_of(here: vec4<f32>, next: vec4<f32>, i: u32) -> vec4<f32> {
     let moved = select(here, vec4(here.zw, next.xy), (i & 2u) != 0u);
     return select(moved, vec4(moved.yzw, select(next.x, next.z, (i & 2u) != 0u)), (i & 1u) != 0u);
+}
+
+/// Four neighbouring floats of `input` from the `i`-th on; they may lie before the texture.
+fn input_four_at(i: u32) -> vec4<f32> {
+    let first = u32(i32(i) >> 2u);
+    return four_of(textureLoad(input, texel(first)), textureLoad(input, texel(first + 1u)), i);
 }
 
 /// Four floats of a run, from `k` on; 0 outside the map. What is above and to the left of it wraps round to huge numbers.
@@ -58,7 +61,7 @@ fn input_at(n: u32, y: u32, x: u32, k: u32) -> vec4<f32> {
     let column = vec4(x * in_channels + k) + vec4(0u, 1u, 2u, 3u);
     let inside = vec4(y < in_height) & (column < vec4(in_width * in_channels));
     let i = (n * in_height + y) * in_width * in_channels + column.x;
-    return select(vec4(0.0), four_at(input, i), inside);
+    return select(vec4(0.0), input_four_at(i), inside);
 }
 
 /// The gradients of a window's positions, of which in each channel at most one is not 0.

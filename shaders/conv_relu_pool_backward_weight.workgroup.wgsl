@@ -53,7 +53,7 @@ var<workgroup> pixels: array<f32, tile_samples * map>;
 var<workgroup> partial: array<vec4<f32>, workgroup_size>;
 
 /// An element of a sample's map as it lies in `pixels`; 0 in the padding. What is above and to the left of the input wraps
-/// round to huge numbers. A read beyond a buffer, or beyond `pixels`, gives some number in WGSL, which here and below is not used.
+/// round to huge numbers. A read beyond a buffer gives some number in WGSL, which here and below is not used.
 fn pixel_at(n: u32, first_c: u32, i: u32) -> f32 {
     let y = i / row - before;
     let x = i % row / tile_channels - before;
@@ -62,8 +62,9 @@ fn pixel_at(n: u32, first_c: u32, i: u32) -> f32 {
     return select(0.0, input[((n * in_height + y) * in_width + x) * in_channels + c], inside);
 }
 
-/// Where the input of a weight of the tile, the `i`-th, stands in `pixels` relative to the position.
-fn offset_of(i: u32) -> u32 {
+/// Where the input of the tile's `number`-th weight stands in `pixels` relative to the position; of the last one behind it.
+fn offset_of(number: u32) -> u32 {
+    let i = min(number, tile_weights - 1u);
     let tap = i / tile_channels;
     return tap / kernel * row + tap % kernel * tile_channels + i % tile_channels;
 }

@@ -37,10 +37,19 @@ fn texel(i: u32) -> vec2<u32> {
     return vec2(i % texels_per_row, i / texels_per_row);
 }
 
-/// Two neighbouring words, the first anywhere in a texel: four 16-bit floats.
-fn two_at(words: texture_storage_2d<rg32uint, read>, i: u32) -> vec2<u32> {
-    let here = textureLoad(words, texel(i / 2u)).xy;
-    return select(here, vec2(here.y, textureLoad(words, texel(i / 2u + 1u)).x), i % 2u == 1u);
+/// Two neighbouring words out of two texels, the first at place `i % 2u` of the first texel.
+fn two_of(here: vec2<u32>, next: vec2<u32>, i: u32) -> vec2<u32> {
+    return select(here, vec2(here.y, next.x), i % 2u == 1u);
+}
+
+/// Two neighbouring words of `input` from the `i`-th on: four 16-bit floats.
+fn input_two_at(i: u32) -> vec2<u32> {
+    return two_of(textureLoad(input, texel(i / 2u)).xy, textureLoad(input, texel(i / 2u + 1u)).xy, i);
+}
+
+/// Two neighbouring words of `weight` from the `i`-th on: four 16-bit floats.
+fn weight_two_at(i: u32) -> vec2<u32> {
+    return two_of(textureLoad(weight, texel(i / 2u)).xy, textureLoad(weight, texel(i / 2u + 1u)).xy, i);
 }
 
 /// Samples of a workgroup.
@@ -54,7 +63,7 @@ var<workgroup> logits: array<f32, tile * outputs>;
 fn input_at(n: u32, k: u32) -> vec4<f32> {
     let i = (n * inputs + k) / 2u;
     let inside = vec4(k) + vec4(0u, 1u, 2u, 3u) < vec4(inputs);
-    let words = two_at(input, i);
+    let words = input_two_at(i);
     return select(vec4(0.0), vec4(unpack2x16float(words.x), unpack2x16float(words.y)), inside);
 }
 
@@ -65,7 +74,7 @@ fn is_output(o: u32) -> vec4<bool> {
 
 /// The weights of four outputs for an input; those of the last where there is none, which its zero takes away.
 fn weight_at(k: u32, o: u32) -> vec4<f32> {
-    let words = two_at(weight, (min(k, inputs - 1u) * outputs + o) / 2u);
+    let words = weight_two_at((min(k, inputs - 1u) * outputs + o) / 2u);
     return vec4(unpack2x16float(words.x), unpack2x16float(words.y));
 }
 

@@ -29,13 +29,22 @@ fn texel(i: u32) -> vec2<u32> {
     return vec2(i % texels_per_row, i / texels_per_row);
 }
 
-/// Four neighbouring floats, the first anywhere in a texel; it may lie before the texture.
-fn four_at(floats: texture_storage_2d<rgba32float, read>, i: u32) -> vec4<f32> {
-    let first = u32(i32(i) >> 2u);
-    let here = textureLoad(floats, texel(first));
-    let next = textureLoad(floats, texel(first + 1u));
+/// Four neighbouring floats out of two texels, the first at place `i % 4u` of the first texel.
+fn four_of(here: vec4<f32>, next: vec4<f32>, i: u32) -> vec4<f32> {
     let moved = select(here, vec4(here.zw, next.xy), (i & 2u) != 0u);
     return select(moved, vec4(moved.yzw, select(next.x, next.z, (i & 2u) != 0u)), (i & 1u) != 0u);
+}
+
+/// Four neighbouring floats of `output_grad` from the `i`-th on; they may lie before the texture.
+fn output_grad_four_at(i: u32) -> vec4<f32> {
+    let first = u32(i32(i) >> 2u);
+    return four_of(textureLoad(output_grad, texel(first)), textureLoad(output_grad, texel(first + 1u)), i);
+}
+
+/// Four neighbouring floats of `weight` from the `i`-th on; they may lie before the texture.
+fn weight_four_at(i: u32) -> vec4<f32> {
+    let first = u32(i32(i) >> 2u);
+    return four_of(textureLoad(weight, texel(first)), textureLoad(weight, texel(first + 1u)), i);
 }
 
 /// Four inputs of a sample; those of the last where there is none, which its zero gradient takes away.
@@ -53,12 +62,12 @@ fn is_output(o: u32) -> vec4<bool> {
 fn grad_at(n: u32, o: u32) -> vec4<f32> {
     let i = n * outputs + o;
     let inside = is_output(o) & vec4(n < batch);
-    return select(vec4(0.0), four_at(output_grad, i), inside);
+    return select(vec4(0.0), output_grad_four_at(i), inside);
 }
 
 fn weight_at(k: u32, o: u32) -> vec4<f32> {
     let i = k * outputs + o;
-    return select(vec4(0.0), four_at(weight, i), is_output(o));
+    return select(vec4(0.0), weight_four_at(i), is_output(o));
 }
 
 /// The weights of four inputs and four outputs, 0 where there is no such output.

@@ -33,11 +33,8 @@ fn texel(i: u32) -> vec2<u32> {
     return vec2(i % texels_per_row, i / texels_per_row);
 }
 
-/// Four neighbouring floats, the first anywhere in a texel; it may lie before the texture.
-fn four_at(floats: texture_storage_2d<rgba32float, read>, i: u32) -> vec4<f32> {
-    let first = u32(i32(i) >> 2u);
-    let here = textureLoad(floats, texel(first));
-    let next = textureLoad(floats, texel(first + 1u));
+/// Four neighbouring floats out of two texels, the first at place `i % 4u` of the first texel.
+fn four_of(here: vec4<f32>, next: vec4<f32>, i: u32) -> vec4<f32> {
     let moved = select(here, vec4(here.zw, next.xy), (i & 2u) != 0u);
     return select(moved, vec4(moved.yzw, select(next.x, next.z, (i & 2u) != 0u)), (i & 1u) != 0u);
 }
@@ -45,7 +42,7 @@ fn four_at(floats: texture_storage_2d<rgba32float, read>, i: u32) -> vec4<f32> {
 /// Four inputs of a sample. A read beyond a texture gives some number in WGSL, which here and below is not used.
 fn input_at(n: u32, k: u32) -> vec4<f32> {
     let i = min(n, batch - 1u) * inputs + k;
-    return four_at(input, i);
+    return four_of(textureLoad(input, texel(i / 4u)), textureLoad(input, texel(i / 4u + 1u)), i);
 }
 
 /// Which of four neighbouring outputs there are.
@@ -56,14 +53,15 @@ fn is_output(o: u32) -> vec4<bool> {
 /// Four gradients of a sample, 0 where there is no such sample or output.
 fn grad_at(n: u32, o: u32) -> vec4<f32> {
     let i = n * outputs + o;
-    let inside = is_output(o) & vec4(n < batch);
-    return select(vec4(0.0), four_at(output_grad, i), inside);
+    let grads = four_of(textureLoad(output_grad, texel(i / 4u)), textureLoad(output_grad, texel(i / 4u + 1u)), i);
+    return select(vec4(0.0), grads, is_output(o) & vec4(n < batch));
 }
 
 /// The weights of four outputs for an input, 0 where there is no such output.
 fn weight_at(k: u32, o: u32) -> vec4<f32> {
     let i = k * outputs + o;
-    return select(vec4(0.0), four_at(weight, i), is_output(o));
+    let weights = four_of(textureLoad(weight, texel(i / 4u)), textureLoad(weight, texel(i / 4u + 1u)), i);
+    return select(vec4(0.0), weights, is_output(o));
 }
 
 fn put_weight(k: u32, o: u32, values: vec4<f32>) {

@@ -33,10 +33,19 @@ fn texel(i: u32) -> vec2<u32> {
     return vec2(i % texels_per_row, i / texels_per_row);
 }
 
-/// Two neighbouring words, the first anywhere in a texel: four 16-bit floats.
-fn two_at(words: texture_storage_2d<rg32uint, read>, i: u32) -> vec2<u32> {
-    let here = textureLoad(words, texel(i / 2u)).xy;
-    return select(here, vec2(here.y, textureLoad(words, texel(i / 2u + 1u)).x), i % 2u == 1u);
+/// Two neighbouring words out of two texels, the first at place `i % 2u` of the first texel.
+fn two_of(here: vec2<u32>, next: vec2<u32>, i: u32) -> vec2<u32> {
+    return select(here, vec2(here.y, next.x), i % 2u == 1u);
+}
+
+/// Two neighbouring words of `output_grad` from the `i`-th on: four 16-bit floats.
+fn output_grad_two_at(i: u32) -> vec2<u32> {
+    return two_of(textureLoad(output_grad, texel(i / 2u)).xy, textureLoad(output_grad, texel(i / 2u + 1u)).xy, i);
+}
+
+/// Two neighbouring words of `weight` from the `i`-th on: four 16-bit floats.
+fn weight_two_at(i: u32) -> vec2<u32> {
+    return two_of(textureLoad(weight, texel(i / 2u)).xy, textureLoad(weight, texel(i / 2u + 1u)).xy, i);
 }
 
 /// Four inputs of a sample; those of the last where there is none, which its zero gradient takes away.
@@ -53,13 +62,13 @@ fn is_output(o: u32) -> vec4<bool> {
 /// Four gradients of a sample, 0 where there is no such sample or output. A read beyond a texture gives some number in WGSL,
 /// which here and below is not used.
 fn grad_at(n: u32, o: u32) -> vec4<f32> {
-    let words = two_at(output_grad, (n * outputs + o) / 2u);
+    let words = output_grad_two_at((n * outputs + o) / 2u);
     let inside = is_output(o) & vec4(n < batch);
     return select(vec4(0.0), vec4(unpack2x16float(words.x), unpack2x16float(words.y)), inside);
 }
 
 fn weight_at(k: u32, o: u32) -> vec4<f32> {
-    let words = two_at(weight, (k * outputs + o) / 2u);
+    let words = weight_two_at((k * outputs + o) / 2u);
     return select(vec4(0.0), vec4(unpack2x16float(words.x), unpack2x16float(words.y)), is_output(o));
 }
 

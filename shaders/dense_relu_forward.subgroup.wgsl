@@ -23,13 +23,22 @@ fn texel(i: u32) -> vec2<u32> {
     return vec2(i % texels_per_row, i / texels_per_row);
 }
 
-/// Four neighbouring floats, the first anywhere in a texel; it may lie before the texture.
-fn four_at(floats: texture_storage_2d<rgba32float, read>, i: u32) -> vec4<f32> {
-    let first = u32(i32(i) >> 2u);
-    let here = textureLoad(floats, texel(first));
-    let next = textureLoad(floats, texel(first + 1u));
+/// Four neighbouring floats out of two texels, the first at place `i % 4u` of the first texel.
+fn four_of(here: vec4<f32>, next: vec4<f32>, i: u32) -> vec4<f32> {
     let moved = select(here, vec4(here.zw, next.xy), (i & 2u) != 0u);
     return select(moved, vec4(moved.yzw, select(next.x, next.z, (i & 2u) != 0u)), (i & 1u) != 0u);
+}
+
+/// Four neighbouring floats of `input` from the `i`-th on; they may lie before the texture.
+fn input_four_at(i: u32) -> vec4<f32> {
+    let first = u32(i32(i) >> 2u);
+    return four_of(textureLoad(input, texel(first)), textureLoad(input, texel(first + 1u)), i);
+}
+
+/// Four neighbouring floats of `weight` from the `i`-th on; they may lie before the texture.
+fn weight_four_at(i: u32) -> vec4<f32> {
+    let first = u32(i32(i) >> 2u);
+    return four_of(textureLoad(weight, texel(first)), textureLoad(weight, texel(first + 1u)), i);
 }
 
 /// Four inputs of a sample, 0 behind the last. A read beyond a texture gives some number in WGSL, which here and below is not
@@ -37,7 +46,7 @@ fn four_at(floats: texture_storage_2d<rgba32float, read>, i: u32) -> vec4<f32> {
 fn input_at(n: u32, k: u32) -> vec4<f32> {
     let i = n * inputs + k;
     let inside = vec4(k) + vec4(0u, 1u, 2u, 3u) < vec4(inputs);
-    return select(vec4(0.0), four_at(input, i), inside);
+    return select(vec4(0.0), input_four_at(i), inside);
 }
 
 /// Which of four neighbouring outputs there are.
@@ -48,7 +57,7 @@ fn is_output(o: u32) -> vec4<bool> {
 /// The weights of four outputs for an input; those of the last where there is none, which its zero takes away.
 fn weight_at(k: u32, o: u32) -> vec4<f32> {
     let i = min(k, inputs - 1u) * outputs + o;
-    return four_at(weight, i);
+    return weight_four_at(i);
 }
 
 fn put(n: u32, o: u32, sums: vec4<f32>) {

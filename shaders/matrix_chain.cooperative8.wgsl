@@ -12,11 +12,11 @@ enable wgpu_cooperative_matrix;
 const SIZE: u32 = 8u;
 const AREA: u32 = SIZE * SIZE;
 const TILES: u32 = 16u;
-const LANES: u32 = 32u;
 
 override groups: u32;
 override size: u32;
 override rounds: u32;
+override workgroup_size: u32;  // a multiple of the lanes of a subgroup
 
 @group(0) @binding(0) var<storage, read> left: array<f32>;          // [16 * groups, size, size]
 @group(0) @binding(1) var<storage, read> right: array<f32>;         // [size, size]
@@ -25,7 +25,7 @@ override rounds: u32;
 var<workgroup> left_half: array<f16, TILES * AREA>;
 var<workgroup> right_half: array<f16, AREA>;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(workgroup_size)
 fn matrix_chain(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
@@ -33,8 +33,8 @@ fn matrix_chain(
     @builtin(num_subgroups) subgroups: u32,
 ) {
     let first = group.x * TILES * AREA;
-    for (var i = lane; i < TILES * AREA; i += LANES) { left_half[i] = f16(left[first + i]); }
-    for (var i = lane; i < AREA; i += LANES) { right_half[i] = f16(right[i]); }
+    for (var i = lane; i < TILES * AREA; i += workgroup_size) { left_half[i] = f16(left[first + i]); }
+    for (var i = lane; i < AREA; i += workgroup_size) { right_half[i] = f16(right[i]); }
     workgroupBarrier();
 
     let b = coopLoadT<coop_mat8x8<f16, B>>(&right_half[0], SIZE);

@@ -122,13 +122,26 @@ pub struct Variant {
     pub iterations: u64,
     /// What the shader needs beside WebGPU's defaults.
     pub needs: Option<Feature>,
-    /// Whether it is made for GPUs, with many invocations and much memory of a workgroup.
-    pub for_gpus: bool,
+    /// The adapters that it is made for.
+    pub made_for: MadeFor,
+    /// Bytes of the memory that a workgroup shares.
+    pub workgroup_bytes: usize,
     /// The operands that it reads as textures, in rows of [`TEXELS_PER_ROW`] texels of four floats or one integer each.
     ///
     /// They are copied before the kernel runs. Drivers in software read a texel of four floats for all lanes in a fraction of the
     /// time that four floats from a buffer take: see `docs/TRIED.md`.
     pub textures: Vec<&'static str>,
+}
+
+/// The adapters that a variant is made for. All others that can run it may be told to, but do not take it by themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MadeFor {
+    /// Any.
+    All,
+    /// Drivers that compute on the processor: few invocations with much work each, and textures instead of buffers.
+    Software,
+    /// GPUs: many invocations, which share a workgroup's memory.
+    Gpus,
 }
 
 /// What not every adapter has.
@@ -163,8 +176,16 @@ impl Variant {
     /// A kernel of a single invocation, which loops `iterations` times.
     pub fn single(shader: Shader, iterations: usize) -> Self {
         let iterations = iterations as u64;
-        let (constants, textures, needs) = (vec![], vec![], None);
-        Self { shader, constants, workgroups: [1, 1, 1], iterations, needs, for_gpus: false, textures }
+        Self {
+            shader,
+            constants: vec![],
+            workgroups: [1, 1, 1],
+            iterations,
+            needs: None,
+            made_for: MadeFor::All,
+            workgroup_bytes: 0,
+            textures: vec![],
+        }
     }
 
     /// A kernel of one invocation for each of `invocations` elements of each of `chunks` chunks; no workgroup spans two.
@@ -205,16 +226,36 @@ impl Variant {
         self
     }
 
-    /// The same, which reads some operands as textures.
+    /// The same, which reads some operands as textures: made for software.
     pub fn reading_textures(mut self, textures: &[&'static str]) -> Self {
         self.textures = textures.to_vec();
-        self.constant("texels_per_row", TEXELS_PER_ROW as usize)
+        self.for_software().constant("texels_per_row", TEXELS_PER_ROW as usize)
     }
 
-    /// The same, made for GPUs, which take it first.
-    pub fn for_gpus(mut self) -> Self {
-        self.for_gpus = true;
-        self
+    /// The same, whose subgroups share what their first lanes have loaded: made for software.
+    pub fn sharing_lanes(self) -> Self {
+        self.with(Feature::Subgroups).for_software()
+    }
+
+    /// The same, made for software.
+    pub fn for_software(self) -> Self {
+        Self { made_for: MadeFor::Software, ..self }
+    }
+
+    /// The same, made for GPUs.
+    pub fn for_gpus(self) -> Self {
+        Self { made_for: MadeFor::Gpus, ..self }
+    }
+
+    /// The same, whose workgroups share some bytes of memory.
+    pub fn sharing(self, workgroup_bytes: usize) -> Self {
+        Self { workgroup_bytes, ..self }
+    }
+
+    /// Invocations of a workgroup.
+    pub fn workgroup_size(&self) -> usize {
+        let size = self.constants.iter().find(|(name, _)| *name == "workgroup_size");
+        size.map_or(1, |&(_, size)| size as usize)
     }
 
     /// The word after the dot in the file's name; the plain kernel has none.
@@ -243,8 +284,8 @@ pub trait Op: Debug + Send + Sync {
     /// Its tensors, in the order of the bindings.
     fn operands(&self) -> Vec<Operand>;
 
-    /// Its shaders at these sizes, in the order in which software takes them, the plain one among them; GPUs take the first that
-    /// is made for them.
+    /// Its shaders at these sizes, the plain one among them, which is made for all; an adapter takes the first that it can run
+    /// and that is made for its kind.
     fn variants(&self) -> Vec<Variant>;
 
     /// Computes it on the host, sums in f64; `tensors` are in operand order.

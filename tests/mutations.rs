@@ -63,6 +63,7 @@ const LEFT_OVER: &str =
 
 const ONLY_ZEROS: &str = "one round more, in which all factors are zeros";
 const MEETS_ZEROS: &str = "what it is multiplied by is zero there: the choice only keeps out what is no number";
+const BEHIND_LAST_WEIGHT: &str = "behind the last weight nothing is stored: the limit only keeps the read inside";
 const LAST_AGAIN: &str = "what stands behind the last logit reads as the last one again, which is not larger";
 const NO_SAMPLE_NO_LOSS: &str = "where the label is no class the loss is 0: the limit only keeps the read inside";
 const OTHER_BANKS: &str = "the distance of two terms in memory only keeps them in different banks";
@@ -116,7 +117,7 @@ const EQUIVALENT: &[(&str, &str, &str)] = &[
     ("conv_relu_pool_backward_weight.quad_3x3", "input_met(2u, ky", LAST_OF_ALL),
     ("conv_relu_pool_backward_input.subgroup", "map_y + 3u", ONLY_ZEROS),
     ("conv_relu_pool_backward_input.subgroup", "map_x + 3u", ONLY_ZEROS),
-    ("conv_relu_pool_backward_input.subgroup", "select(vec4(1.0), four_at(weight, i)", MEETS_ZEROS),
+    ("conv_relu_pool_backward_input.subgroup", "select(vec4(1.0), weight_four_at(i)", MEETS_ZEROS),
     ("conv_relu_pool_backward_input.quad", "map_y + 3u", ONLY_ZEROS),
     ("conv_relu_pool_backward_input.quad", "map_x + 3u", ONLY_ZEROS),
     ("conv_relu_pool_forward.subgroup", "k <= run", ONLY_ZEROS),
@@ -133,10 +134,10 @@ const EQUIVALENT: &[(&str, &str, &str)] = &[
     ("dense_relu_backward.subgroup", "lane % 9u", FIRST_EIGHT_LANES),
     ("dense_relu_backward.subgroup", "n <= batch; n += 4u", ONLY_ZEROS),
     ("dense_relu_backward.subgroup", "o <= outputs; o += 4u", ONLY_ZEROS),
-    ("dense_relu_backward.subgroup", "select(vec4(1.0), four_at(weight, i)", MEETS_ZEROS),
+    ("dense_relu_backward.subgroup", "select(vec4(1.0), weights, is_output(o))", MEETS_ZEROS),
     ("dense_relu_backward.narrow", "lane % 9u", FIRST_EIGHT_LANES),
     ("dense_relu_backward.narrow", "n <= batch; n += 8u", ONLY_ZEROS),
-    ("dense_relu_backward.narrow", "select(vec4(1.0), four_at(weight, i)", MEETS_ZEROS),
+    ("dense_relu_backward.narrow", "select(vec4(1.0), weight_four_at(i)", MEETS_ZEROS),
     ("dense_relu_backward.narrow", "k != 0u", ANY_INVOCATION),
     ("step_finish.workgroup", "local <= half", UNSEEN_RACE),
     ("step_finish.workgroup", "local == 1u", ANY_INVOCATION),
@@ -215,6 +216,7 @@ const EQUIVALENT: &[(&str, &str, &str)] = &[
     ("dense_cross_entropy_forward_f16.subgroup", "vec4(0u, 1u, 3u, 3u) < vec4(inputs)", BOTH_OR_NONE),
     ("dense_relu_backward_f16.narrow", "vec4(1u, 1u, 2u, 3u) < vec4(outputs)", BOTH_OR_NONE),
     ("dense_relu_backward_f16.narrow", "vec4(0u, 1u, 3u, 3u) < vec4(outputs)", BOTH_OR_NONE),
+    ("conv_relu_pool_backward_weight.workgroup", "min(number, tile_weights + 1u)", BEHIND_LAST_WEIGHT),
     ("max_pool_backward", "min(y, out_height + 1u)", LEFT_OVER),
     ("max_pool_backward", "min(x, out_width + 1u)", LEFT_OVER),
 ];

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use gpu_digits::op::{Access, Feature, Variant};
+use gpu_digits::op::{Access, Feature, Variant, variant_label};
 use gpu_digits::ops::{Case, TABLE};
 use gpu_digits::tensor::DType;
 use gpu_digits::verify::cases;
+use naga::back::pipeline_constants::process_overrides;
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, ImageClass, Module, Scalar, ScalarKind, StorageAccess, TypeInner};
 
@@ -191,7 +192,7 @@ fn every_shader_names_its_cpu_twin_and_describes_its_bindings() {
 /// A shader is valid as it lies on disk, so what several need stands in each of them.
 #[test]
 fn functions_that_several_shaders_need_have_one_text() {
-    for name in ["texel", "four_at", "two_at", "threefry", "load_grads"] {
+    for name in ["texel", "four_of", "two_of", "input_four_at", "weight_four_at", "threefry", "load_grads"] {
         let mut by_signature: BTreeMap<&str, BTreeMap<&str, Vec<&str>>> = BTreeMap::new();
         for (_, variant) in shaders() {
             let Some(start) = variant.shader.source.find(&format!("\nfn {name}(")) else { continue };
@@ -211,6 +212,32 @@ fn no_case_or_model_loops_more_often_than_drivers_execute_in_its_plain_shader() 
     for case in TABLE.iter().flat_map(|entry| cases(entry.name)) {
         let least = case.variants().iter().map(|variant| variant.iterations).min();
         assert!(least <= Some(gpu_digits::op::MAX_ITERATIONS), "{}: {least:?}", case.label());
+    }
+}
+
+#[test]
+fn every_variant_states_its_workgroups_as_they_are() {
+    let mut seen = BTreeSet::new();
+    for (case, variant) in TABLE.iter().flat_map(|entry| cases(entry.name)).flat_map(|case| {
+        let variants = case.variants();
+        variants.into_iter().map(move |variant| (case.clone(), variant))
+    }) {
+        let constants = [case.sizes(), variant.constants.clone()].concat();
+        if !seen.insert(format!("{} {constants:?}", variant.shader.file)) {
+            continue;
+        }
+        let label = variant_label(case.as_ref(), &variant);
+        let module = parse(&variant);
+        let info =
+            Validator::new(ValidationFlags::all(), Capabilities::all()).validate(&module).expect("a valid shader");
+        let constants = constants.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let entry = Some((naga::ShaderStage::Compute, case.name()));
+        let (module, _) = process_overrides(&module, &info, entry, &constants).expect("its constants fit");
+        assert_eq!(module.entry_points[0].workgroup_size, [variant.workgroup_size() as u32, 1, 1], "{label}");
+        let is_shared = |space: AddressSpace| space == AddressSpace::WorkGroup;
+        let shared = module.global_variables.iter().filter(|(_, variable)| is_shared(variable.space));
+        let bytes: u32 = shared.map(|(_, variable)| module.types[variable.ty].inner.size(module.to_ctx())).sum();
+        assert_eq!(bytes as usize, variant.workgroup_bytes, "{label}: bytes of workgroup memory");
     }
 }
 

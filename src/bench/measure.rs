@@ -112,7 +112,7 @@ impl Subject {
         let set_bytes: u64 = case.operands().iter().map(|operand| 4 * operand.words() as u64).sum();
         let sets = BYTES_OF_ALL_SETS.div_ceil(set_bytes.max(1)).clamp(1, MOST_SETS) as usize;
         let kernels = bind_variant(gpu, case.as_ref(), variant, example.inputs(), sets).await?;
-        let stopwatch = Stopwatch::new(gpu);
+        let stopwatch = Stopwatch::new(gpu).await?;
         // Drivers compile at the first dispatch.
         stopwatch.time(&kernels, kernels.len()).await?;
         let mut repeats = kernels.len();
@@ -170,6 +170,8 @@ impl Subject {
             is_software: self.is_software,
             is_debug: cfg!(debug_assertions),
         };
+        let mut warnings = doubts.warnings();
+        warnings.extend(self.stopwatch.clock_doubt().map(|doubt| format!("the device's clock is not used: {doubt}")));
         Timing {
             clock,
             median_seconds: median,
@@ -178,7 +180,7 @@ impl Subject {
             uncertainty: spread.map(|spread| median_uncertainty(spread, samples.len())),
             samples: samples.len(),
             repeats: self.repeats,
-            warnings: doubts.warnings(),
+            warnings,
         }
     }
 }

@@ -140,7 +140,7 @@ async fn overheads(gpu: &Gpu, effort: Effort) -> Result<[f64; 3]> {
     let example = Example::of(&case);
     let variant = choose_variant(gpu, case.as_ref())?;
     let kernels = bind_variant(gpu, case.as_ref(), &variant, example.inputs(), DISPATCHES).await?;
-    let stopwatch = Stopwatch::new(gpu);
+    let stopwatch = Stopwatch::new(gpu).await?;
     stopwatch.time(&kernels, DISPATCHES).await?;
     let mut least = [f64::INFINITY; 3];
     for _ in 0..effort.samples {

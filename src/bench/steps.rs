@@ -102,7 +102,7 @@ pub async fn measure_steps(
     let mut executor = GpuExecutor::new(gpu, plan).await?;
     let host = executor.plan().host.clone();
     write_parameters(&mut executor, &model.initial_parameters(0));
-    let stopwatch = Stopwatch::new(gpu);
+    let stopwatch = Stopwatch::new(gpu).await?;
     let mut time = async |steps: usize| -> Result<Lap> {
         executor.write(host.clock, &[0, 0, 0]);
         executor.time_steps(&stopwatch, kind.phase(), steps).await

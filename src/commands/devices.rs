@@ -5,10 +5,13 @@ use anyhow::Result;
 use super::{Verdict, print_table_with, table};
 use crate::cli::DevicesArgs;
 use crate::files::Destination;
-use crate::gpu::{AdapterInfo, AdapterKind, adapters};
+use crate::gpu::{Adapter, AdapterInfo, AdapterKind, Gpu, adapters};
 
 pub(super) async fn run(args: &DevicesArgs) -> Result<Verdict> {
-    let infos: Vec<AdapterInfo> = adapters().await.into_iter().map(|adapter| adapter.info).collect();
+    let mut infos = Vec::new();
+    for adapter in adapters().await {
+        infos.push(as_opened(&adapter).await);
+    }
     if let Some(output) = &args.json {
         output.write_json(&infos)?;
     }
@@ -18,11 +21,14 @@ pub(super) async fn run(args: &DevicesArgs) -> Result<Verdict> {
     let mut table = table(&["#", "device", "backend", "kind"], 4);
     for info in &infos {
         let kind = format!("{:?}", info.kind).to_lowercase();
-        table.add_row([info.index.to_string(), info.name.clone(), info.backend.name().to_owned(), kind]);
+        table.add_row([info.index.to_string(), info.label(), info.backend.name().to_owned(), kind]);
     }
     table.add_row(["cpu", "the CPU executor", "", ""]);
     print_table_with(&table, |row| infos.get(row).map_or_else(Vec::new, details));
     for info in &infos {
+        if !info.refused.is_empty() {
+            out!("{} is used without {}: its driver offers them and refuses", info.index, info.refused.join(", "));
+        }
         if let Some(reason) = &info.unusable {
             out!("{} cannot be used: {reason}", info.index);
         }
@@ -36,6 +42,18 @@ pub(super) async fn run(args: &DevicesArgs) -> Result<Verdict> {
     Ok(Verdict::Passed)
 }
 
+/// An adapter as it is when opened, where its driver offers what some refuse then.
+async fn as_opened(adapter: &Adapter) -> AdapterInfo {
+    let info = adapter.info.clone();
+    if info.cooperative_matrices.is_empty() || info.unusable.is_some() {
+        return info;
+    }
+    match Gpu::open(adapter).await {
+        Ok(gpu) => gpu.info().clone(),
+        Err(error) => AdapterInfo { unusable: Some(format!("{error:#}")), ..info },
+    }
+}
+
 /// What an adapter can do, below its row.
 fn details(info: &AdapterInfo) -> Vec<String> {
     let has = |what: &str, yes: bool| format!("{}{what}", if yes { "" } else { "no " });
@@ -47,8 +65,9 @@ fn details(info: &AdapterInfo) -> Vec<String> {
     let sizes: Vec<String> = info.cooperative_matrices.iter().map(|size| format!("{size}x{size}")).collect();
     let matrices = if sizes.is_empty() { "no matrices".to_owned() } else { format!("matrices {}", sizes.join(" ")) };
     let features = [subgroups, has("f16", info.f16), matrices, has("timing", info.timestamps)];
+    let compiler = info.shader_compiler.as_ref().map(|compiler| format!(", shaders by {compiler}")).unwrap_or_default();
     vec![
-        format!("driver {}", format!("{} {}", info.driver, info.driver_version).trim()),
+        format!("driver {}{compiler}", format!("{} {}", info.driver, info.driver_version).trim()),
         features.join(", "),
         format!(
             "{} buffers a kernel, {} MiB a tensor, workgroups of {} with {} KiB",

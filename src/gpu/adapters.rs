@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -103,14 +104,46 @@ pub struct AdapterInfo {
     pub workgroup_memory_bytes: u32,
     /// Invocations of a workgroup, at most.
     pub max_workgroup_size: u32,
+    /// The same, where all stand in a line, as they do here.
+    #[serde(default)]
+    pub max_workgroup_width: u32,
+    /// Workgroups along an axis of a grid, at most.
+    #[serde(default)]
+    pub max_workgroups_per_axis: u32,
+    /// Rows and columns of a texture, at most.
+    #[serde(default)]
+    pub max_texture_side: u32,
     /// Why it cannot be used, where it cannot.
     pub unusable: Option<String>,
+    /// What its driver has offered and then refused when it was opened; it is used without.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<String>,
+    /// The compiler of its shaders, where there are several: DXC or FXC for Direct3D 12.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shader_compiler: Option<String>,
 }
 
 impl AdapterInfo {
     /// Its name; with its number where another adapter has the same name.
     pub fn label(&self) -> String {
         if self.shares_name { format!("{} (device {})", self.name, self.index) } else { self.name.clone() }
+    }
+}
+
+impl AdapterInfo {
+    /// Gives up optional features, those that wgpu calls experimental first; false where none is left.
+    pub(super) fn give_up_features(&mut self) -> bool {
+        let refused = if !self.cooperative_matrices.is_empty() {
+            self.cooperative_matrices.clear();
+            "cooperative matrices"
+        } else if self.subgroup_size.is_some() || self.f16 || self.timestamps {
+            (self.subgroup_size, self.f16, self.timestamps) = (None, false, false);
+            "subgroups, 16-bit floats and timestamps"
+        } else {
+            return false;
+        };
+        self.refused.push(refused.to_owned());
+        true
     }
 }
 
@@ -142,13 +175,36 @@ pub async fn adapters_up_to(last: Backend) -> Vec<Adapter> {
     for backend in Backend::ALL.into_iter().filter(|&backend| backend <= last) {
         let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
         descriptor.backends = backend.bits();
+        let dxc = (backend == Backend::Dx12).then(|| find_dxc(search_folders())).flatten();
+        descriptor.backend_options.dx12.shader_compiler = match &dxc {
+            Some(file) => wgpu::Dx12Compiler::DynamicDxc { dxc_path: file.display().to_string() },
+            None => wgpu::Dx12Compiler::Fxc,
+        };
         let instance = wgpu::Instance::new(descriptor);
         for handle in instance.enumerate_adapters(backend.bits()).await {
-            found.push(Adapter { info: describe(&handle, backend, found.len()), handle });
+            let mut info = describe(&handle, backend, found.len());
+            info.shader_compiler = (backend == Backend::Dx12).then(|| compiler_name(dxc.as_deref()));
+            found.push(Adapter { info, handle });
         }
     }
     tell_apart(found.iter_mut().map(|adapter| &mut adapter.info).collect());
     found
+}
+
+/// Where Windows looks for libraries first: beside the program, then in the folders of `PATH`.
+fn search_folders() -> Vec<PathBuf> {
+    let beside = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.to_owned()));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    beside.into_iter().chain(std::env::split_paths(&path)).collect()
+}
+
+/// The new compiler of HLSL, where it is installed.
+fn find_dxc(folders: Vec<PathBuf>) -> Option<PathBuf> {
+    folders.into_iter().map(|folder| folder.join("dxcompiler.dll")).find(|file| file.is_file())
+}
+
+fn compiler_name(dxc: Option<&Path>) -> String {
+    dxc.map_or_else(|| "FXC".to_owned(), |file| format!("DXC ({})", file.display()))
 }
 
 /// Gives adapters of one identity different ones, and notes which share a name.
@@ -204,7 +260,12 @@ fn describe(adapter: &wgpu::Adapter, backend: Backend, index: usize) -> AdapterI
         max_tensor_bytes: limits.max_buffer_size.min(limits.max_storage_buffer_binding_size),
         workgroup_memory_bytes: limits.max_compute_workgroup_storage_size,
         max_workgroup_size: limits.max_compute_invocations_per_workgroup,
+        max_workgroup_width: limits.max_compute_workgroup_size_x,
+        max_workgroups_per_axis: limits.max_compute_workgroups_per_dimension,
+        max_texture_side: limits.max_texture_dimension_2d,
         unusable,
+        refused: vec![],
+        shader_compiler: None,
     }
 }
 
@@ -248,7 +309,12 @@ impl AdapterInfo {
             max_tensor_bytes: 128 << 20,
             workgroup_memory_bytes: 16 << 10,
             max_workgroup_size: 256,
+            max_workgroup_width: 256,
+            max_workgroups_per_axis: 65_535,
+            max_texture_side: 8192,
             unusable: None,
+            refused: vec![],
+            shader_compiler: None,
         }
     }
 }
@@ -269,6 +335,31 @@ mod tests {
         );
         assert_eq!(cards.each_ref().map(AdapterInfo::label), ["H100 (device 0)", "H100 (device 1)", "A2"]);
         assert_eq!(cards[1].to_string(), "H100 (device 1) through vulkan");
+    }
+
+    #[test]
+    fn the_new_compiler_is_taken_where_it_is_installed() {
+        let folder = tempfile::tempdir().unwrap();
+        let folders = || vec![PathBuf::from("/nowhere"), folder.path().to_owned()];
+        assert_eq!(find_dxc(folders()), None);
+        assert_eq!(compiler_name(None), "FXC");
+        let file = folder.path().join("dxcompiler.dll");
+        std::fs::write(&file, "").unwrap();
+        assert_eq!(find_dxc(folders()).as_ref(), Some(&file));
+        assert!(compiler_name(Some(&file)).starts_with("DXC ("));
+    }
+
+    #[test]
+    fn what_a_driver_refuses_is_given_up_step_by_step() {
+        let mut info = AdapterInfo::example("llvmpipe", AdapterKind::Software);
+        (info.f16, info.timestamps, info.subgroup_size) = (true, true, Some([4, 4]));
+        info.cooperative_matrices = vec![8];
+        assert!(info.give_up_features());
+        assert!(info.cooperative_matrices.is_empty() && info.f16 && info.timestamps);
+        assert!(info.give_up_features());
+        assert!(!info.f16 && !info.timestamps && info.subgroup_size.is_none());
+        assert!(!info.give_up_features(), "nothing is left to give up");
+        assert_eq!(info.refused.len(), 2);
     }
 
     #[test]

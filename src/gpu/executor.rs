@@ -9,7 +9,8 @@ use rayon::prelude::*;
 
 use super::Gpu;
 use super::adapters::{AdapterKind, Backend};
-use super::kernel::{Dispatch, Kernel, choose_variant, encode, leave_out_copies, staging_buffer, storage_buffer};
+use super::choice::choose_variant;
+use super::kernel::{Dispatch, Kernel, encode, leave_out_copies, staging_buffer, storage_buffer};
 use super::texture::{self, Textures};
 use crate::executor::{Counters, Executor, Observer, Pending, Unobserved, ensure_memory_suffices, ensure_tensors_fit};
 use crate::memory::free_host_memory;
@@ -75,6 +76,8 @@ struct InFlight {
     submission: wgpu::SubmissionIndex,
     done: flume::Receiver<()>,
     history_copy: Option<usize>,
+    /// Which steps they are, in words.
+    what: String,
 }
 
 impl GpuExecutor {
@@ -147,6 +150,13 @@ impl GpuExecutor {
         }
     }
 
+    /// Some steps of a run and the kernels among which a device that does not answer hangs.
+    pub(super) fn describe_steps(&self, phase: Phase, steps: &Range<usize>) -> String {
+        let mut kernels: Vec<&str> = self.phase(phase).iter().map(|dispatch| dispatch.label()).collect();
+        kernels.iter_mut().for_each(|label| *label = label.split(':').next().unwrap_or(label));
+        format!("steps {} to {} of {phase:?} ({})", steps.start + 1, steps.end, kernels.join(", "))
+    }
+
     /// Hands a group of steps to the device.
     fn submit(&mut self, group: &Group<'_>) -> wgpu::SubmissionIndex {
         let start = Instant::now();
@@ -179,12 +189,12 @@ impl GpuExecutor {
 
     /// Waits for a group and tells the observer.
     async fn finish(&mut self, group: InFlight, observer: &mut dyn Observer) -> Result<ControlFlow<()>> {
-        self.gpu.wait(Some(group.submission.clone()), &group.done).await?;
+        self.gpu.wait(Some(group.submission.clone()), &group.done, &group.what).await?;
         let Some(copy) = group.history_copy else {
             return Ok(observer.progress(group.steps_after, None));
         };
         self.counters.reads += 1;
-        let words = self.gpu.read_mapped(&self.history_copies[copy], Some(group.submission)).await?;
+        let words = self.gpu.read_mapped(&self.history_copies[copy], Some(group.submission), &group.what).await?;
         Ok(observer.progress(group.steps_after, Some(bytemuck::cast_slice(&words))))
     }
 
@@ -213,11 +223,12 @@ impl GpuExecutor {
                 continue;
             }
             let group = submitted..submitted + group_size.min(steps - submitted);
+            let what = self.describe_steps(phase, &group);
             submitted = group.end;
             let history_copy = observer.watches_history().then(|| next_copy.next()).flatten();
             let submission = self.submit(&Group { phase, steps: group, history_copy, collections });
             let done = self.gpu.done();
-            in_flight.push_back(InFlight { steps_after: submitted, submission, done, history_copy });
+            in_flight.push_back(InFlight { steps_after: submitted, submission, done, history_copy, what });
         }
         Ok(submitted)
     }
@@ -286,8 +297,9 @@ impl Executor for GpuExecutor {
             let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
             encoder.copy_buffer_to_buffer(buffer, *offset, &staging, 0, size.get());
             let submission = self.gpu.queue.submit([encoder.finish()]);
-            let words = self.gpu.read_mapped(&staging, Some(submission)).await?;
             let spec = self.plan.tensor(tensor);
+            let what = format!("the copy of `{}`", spec.name);
+            let words = self.gpu.read_mapped(&staging, Some(submission), &what).await?;
             Ok(HostTensor::from_words(spec.dtype, spec.shape.clone(), words))
         })
     }
@@ -311,9 +323,10 @@ impl Executor for GpuExecutor {
             };
             let collections: Vec<Collection> = tensors.iter().map(collection).collect();
             self.run_groups(phase, steps, &mut Unobserved, &collections).await?;
+            let what = format!("{steps} steps of {phase:?}");
             let mut collected = Vec::new();
             for Collection { staging, .. } in &collections {
-                collected.push(self.gpu.read_mapped(staging, None).await?);
+                collected.push(self.gpu.read_mapped(staging, None, &what).await?);
             }
             Ok(collected)
         })

@@ -1,10 +1,10 @@
 //! Kernels: a variant compiled on a GPU, and buffers bound to it.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use super::texture::{self, TextureCopy, Textures};
-use super::{AdapterKind, Gpu, shader_module};
-use crate::op::{Access, Feature, MAX_ITERATIONS, Op, Operand, SUBGROUP_LANES, Variant, variant_label};
+use super::{Gpu, shader_module};
+use crate::op::{Access, Op, Operand, Variant, variant_label};
 use crate::tensor::HostTensor;
 
 /// The bits that fill an output before a kernel runs: a NaN that no computation produces, so that an element which was
@@ -37,58 +37,6 @@ pub(super) struct Dispatch {
     textures: Vec<TextureCopy>,
     /// Which of these are copied before it.
     copies: Vec<TextureCopy>,
-}
-
-/// The variant of an op that an adapter takes: the one that it prefers, or else the default of those that it can run.
-///
-/// # Errors
-/// Where it can run none.
-pub fn choose_variant(gpu: &Gpu, op: &dyn Op) -> Result<Variant> {
-    let preferred = gpu.preferences.get(&op.label());
-    let mut runnable = gpu.runnable(op);
-    let place = runnable.iter().position(|variant| preferred.is_some_and(|name| name == variant.name()));
-    (!runnable.is_empty())
-        .then(|| runnable.swap_remove(place.unwrap_or_else(|| default_place(gpu.info.kind, &runnable))))
-        .with_context(|| format!("{} can run no shader of `{}`", gpu.info, op.label()))
-}
-
-/// Which of some variants an adapter of a kind takes where nothing is known of their speed: a GPU the first made for GPUs, all
-/// others, and it where there is none, the first.
-fn default_place(kind: AdapterKind, variants: &[Variant]) -> usize {
-    let is_gpu = kind != AdapterKind::Software;
-    variants.iter().position(|variant| is_gpu && variant.for_gpus).unwrap_or(0)
-}
-
-impl Gpu {
-    /// The variants of an op that this GPU can run, in the order of the op.
-    pub fn runnable(&self, op: &dyn Op) -> Vec<Variant> {
-        op.variants().into_iter().filter(|variant| self.why_not(op, variant).is_none()).collect()
-    }
-
-    /// Why this GPU cannot run a variant of an op, where it cannot.
-    pub fn why_not(&self, op: &dyn Op, variant: &Variant) -> Option<String> {
-        if variant.iterations > MAX_ITERATIONS {
-            let Variant { iterations, .. } = variant;
-            return Some(format!("it would loop {iterations} times, drivers execute {MAX_ITERATIONS}"));
-        }
-        let has_subgroups = self.info.subgroup_size.is_some_and(|[least, _]| least >= SUBGROUP_LANES);
-        let most_rows = self.device.limits().max_texture_dimension_2d as usize;
-        let operands = op.operands();
-        let mut textures = operands.iter().filter(|operand| variant.textures.contains(&operand.name));
-        if textures.any(|operand| texture::rows(operand.dtype, operand.words()) > most_rows) {
-            return Some(format!("it needs textures of more than {most_rows} rows"));
-        }
-        match variant.needs {
-            Some(Feature::Subgroups) if !has_subgroups => {
-                Some(format!("it needs subgroups of {SUBGROUP_LANES} lanes or more"))
-            }
-            Some(Feature::F16) if !self.info.f16 => Some("it needs 16-bit floats".to_owned()),
-            Some(Feature::CooperativeMatrix { size }) if !self.info.cooperative_matrices.contains(&size) => {
-                Some(format!("it needs cooperative matrices of {size}x{size}"))
-            }
-            _ => None,
-        }
-    }
 }
 
 impl Kernel {
@@ -324,7 +272,7 @@ pub async fn run_variant(gpu: &Gpu, op: &dyn Op, variant: &Variant, inputs: &[Ho
 
     let mut results = Vec::new();
     for (operand, staging) in operands.into_iter().zip(&stagings) {
-        let mut words = gpu.read_mapped(staging, None).await?;
+        let mut words = gpu.read_mapped(staging, None, dispatch.label()).await?;
         let behind = words.split_off(operand.words());
         if let Some(place) = behind.iter().position(|&word| word != guard(&operand)) {
             bail!("it writes past the end of {}, {} words after the last", operand.name, place + 1);
@@ -333,25 +281,4 @@ pub async fn run_variant(gpu: &Gpu, op: &dyn Op, variant: &Variant, inputs: &[Ho
     }
     gpu.ensure_healthy()?;
     Ok(results)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::op::shader;
-
-    #[test]
-    fn gpus_take_the_first_variant_made_for_them_and_software_the_first() {
-        let plain = Variant::single(shader!("step_finish"), 1);
-        let [first, second] = [1, 2].map(|_| plain.clone().for_gpus());
-        let place = |kind, variants: &[&Variant]| {
-            default_place(kind, &variants.iter().map(|&variant| variant.clone()).collect::<Vec<_>>())
-        };
-        for kind in [AdapterKind::Discrete, AdapterKind::Integrated, AdapterKind::Other] {
-            assert_eq!(place(kind, &[&plain, &first, &second, &plain]), 1, "{kind:?}");
-            assert_eq!(place(kind, &[&plain, &plain]), 0, "{kind:?}");
-        }
-        assert_eq!(place(AdapterKind::Software, &[&plain, &first]), 0);
-        assert_eq!(place(AdapterKind::Software, &[&first, &plain]), 0);
-    }
 }

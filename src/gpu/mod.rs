@@ -1,8 +1,11 @@
 //! The GPU: adapters, kernels and the executor. Nothing outside this folder names wgpu.
 
 mod adapters;
+mod choice;
+mod clock;
 mod executor;
 mod kernel;
+mod open;
 mod stopwatch;
 mod texture;
 mod timestamps;
@@ -10,14 +13,15 @@ mod trace;
 mod wait;
 
 pub use adapters::{Adapter, AdapterInfo, AdapterKind, Backend, adapters, adapters_up_to};
+pub use choice::choose_variant;
 pub use executor::GpuExecutor;
-pub use kernel::{Bound, POISON, bind_variant, choose_variant, run_variant};
+pub use kernel::{Bound, POISON, bind_variant, run_variant};
 pub use stopwatch::{Lap, Stopwatch};
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::op::Variant;
 
@@ -29,39 +33,33 @@ pub struct Gpu {
     queue: wgpu::Queue,
     failure: Arc<Mutex<Option<String>>>,
     preferences: Arc<BTreeMap<String, String>>,
+    /// Why its clock is not believed, once that is known.
+    clock_doubt: Arc<OnceLock<Option<String>>>,
 }
 
 impl Gpu {
-    /// Opens an adapter with all of its limits and those of its features that kernels use.
+    /// Opens an adapter with all of its limits and those of its features that kernels use; without those that its driver
+    /// refuses after all, which [`AdapterInfo::refused`] then names.
     ///
     /// # Errors
     /// Where the adapter lacks what the kernels need, or its driver refuses.
     pub async fn open(adapter: &Adapter) -> Result<Self> {
-        let info = adapter.info.clone();
+        let mut info = adapter.info.clone();
         if let Some(reason) = &info.unusable {
             bail!("{info} cannot be used: {reason}");
         }
-        let mut used = wgpu::Features::SUBGROUP | wgpu::Features::SHADER_F16 | wgpu::Features::TIMESTAMP_QUERY;
-        let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
-        if !info.cooperative_matrices.is_empty() {
-            used |= wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
-            experimental_features = experimental();
-        }
-        let descriptor = wgpu::DeviceDescriptor {
-            label: Some("gpu-digits"),
-            required_features: adapter.handle.features() & used,
-            experimental_features,
-            required_limits: adapter.handle.limits(),
-            memory_hints: wgpu::MemoryHints::Performance,
-            ..Default::default()
+        let (device, queue) = loop {
+            match open::request_device(&adapter.handle, &info).await {
+                Ok(opened) => break opened,
+                // Some drivers offer what they then refuse.
+                Err(_) if info.give_up_features() => {}
+                Err(error) => {
+                    return Err(error.context(format!("cannot open {info}; see `gpu-digits devices` for others")));
+                }
+            }
         };
-        let (device, queue) = adapter
-            .handle
-            .request_device(&descriptor)
-            .await
-            .with_context(|| format!("cannot open {info}; another adapter may do: see `gpu-digits devices`"))?;
         let failure = Arc::new(Mutex::new(None));
-        let gpu = Self { info, device, queue, failure, preferences: Arc::default() };
+        let gpu = Self { info, device, queue, failure, preferences: Arc::default(), clock_doubt: Arc::default() };
         let note = gpu.noter();
         gpu.device.on_uncaptured_error(Arc::new(move |error| note(error.to_string())));
         let note = gpu.noter();
@@ -103,17 +101,6 @@ impl Gpu {
     }
 }
 
-/// Lets wgpu offer what it does not yet check as thoroughly as the rest: cooperative matrices.
-#[expect(
-    unsafe_code,
-    reason = "the only way to matrix units; the shaders that use them are our own, and each is verified"
-)]
-fn experimental() -> wgpu::ExperimentalFeatures {
-    // SAFETY: wgpu asks that its users accept undefined behaviour in what is experimental. It can come from a shader that
-    // loads or stores a matrix beyond its buffer: ours take whole tiles out of tensors made of whole tiles.
-    unsafe { wgpu::ExperimentalFeatures::enabled() }
-}
-
 /// The module of a variant, without the counter that wgpu adds to each loop lest it never end.
 #[expect(unsafe_code, reason = "the counters cost a tenth of a step on a fast driver; only our own shaders come here")]
 fn shader_module(device: &wgpu::Device, variant: &Variant) -> wgpu::ShaderModule {
@@ -123,6 +110,6 @@ fn shader_module(device: &wgpu::Device, variant: &Variant) -> wgpu::ShaderModule
     };
     let checks = wgpu::ShaderRuntimeChecks { force_loop_bounding: false, ..wgpu::ShaderRuntimeChecks::checked() };
     // SAFETY: wgpu asks that every loop ends. Ours count from one number to another, and no invocation makes more than
-    // `MAX_ITERATIONS` iterations, which `Gpu::why_not` ensures; all other checks stay on.
+    // `MAX_ITERATIONS` iterations, which `Gpu::why_not` ensures and a test counts; all other checks stay on.
     unsafe { device.create_shader_module_trusted(descriptor, checks) }
 }

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 
+use super::clock::doubt;
 use super::kernel::{Dispatch, encode};
 use super::timestamps::Timestamps;
 use super::{Bound, Gpu, GpuExecutor};
@@ -14,8 +15,7 @@ use crate::plan::Phase;
 pub struct Lap {
     /// By the host's clock, from the submission until the device was seen to have finished.
     pub wall_seconds: f64,
-    /// By the device's timestamps around the kernels; none where it has none, or none that can be believed: they must
-    /// have moved, and by no more than the host has waited.
+    /// By the device's timestamps around the kernels; none where it has none, or none that can be believed.
     pub gpu_seconds: Option<f64>,
     /// What the host took to encode the commands.
     pub encode_seconds: f64,
@@ -25,21 +25,30 @@ pub struct Lap {
 
 impl Lap {
     fn new(wall_seconds: f64, gpu_seconds: Option<f64>) -> Self {
-        let is_sane = |seconds: &f64| *seconds > 0.0 && *seconds <= 1.05 * wall_seconds;
-        Self { wall_seconds, gpu_seconds: gpu_seconds.filter(is_sane), encode_seconds: 0.0, submit_seconds: 0.0 }
+        let is_believed = |seconds: &f64| doubt(*seconds, [0.0, wall_seconds]).is_none();
+        let gpu_seconds = gpu_seconds.filter(is_believed);
+        Self { wall_seconds, gpu_seconds, encode_seconds: 0.0, submit_seconds: 0.0 }
     }
 }
 
 /// Times submissions on a GPU.
 pub struct Stopwatch {
     gpu: Gpu,
-    timestamps: Option<Timestamps>,
+    timestamps: std::result::Result<Timestamps, String>,
 }
 
 impl Stopwatch {
     /// A stopwatch for a GPU.
-    pub fn new(gpu: &Gpu) -> Self {
-        Self { gpu: gpu.clone(), timestamps: Timestamps::new(gpu, 1) }
+    ///
+    /// # Errors
+    /// Where the device fails.
+    pub async fn new(gpu: &Gpu) -> Result<Self> {
+        Ok(Self { gpu: gpu.clone(), timestamps: Timestamps::trusted(gpu, 1).await? })
+    }
+
+    /// Why the device's own clock is not read, where it is not.
+    pub fn clock_doubt(&self) -> Option<&str> {
+        self.timestamps.as_ref().err().map(String::as_str)
     }
 
     /// Submits `repeats` dispatches, which take turns among the bound kernels, and waits for them.
@@ -47,14 +56,15 @@ impl Stopwatch {
     /// # Errors
     /// Where the device fails.
     pub async fn time(&self, kernels: &[Bound], repeats: usize) -> Result<Lap> {
-        self.lap(kernels.iter().map(|Bound(dispatch)| dispatch).cycle().take(repeats)).await
+        let what = kernels.first().map_or("no kernel", |Bound(dispatch)| dispatch.label());
+        self.lap(kernels.iter().map(|Bound(dispatch)| dispatch).cycle().take(repeats), what).await
     }
 
     /// Submits dispatches and waits for them.
-    async fn lap<'a>(&self, dispatches: impl Iterator<Item = &'a Dispatch> + Clone) -> Result<Lap> {
+    async fn lap<'a>(&self, dispatches: impl Iterator<Item = &'a Dispatch> + Clone, what: &str) -> Result<Lap> {
         let start = Instant::now();
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        if let Some(timestamps) = &self.timestamps {
+        if let Ok(timestamps) = &self.timestamps {
             timestamps.encode(&mut encoder, 0, dispatches);
             timestamps.resolve(&mut encoder);
         } else {
@@ -64,10 +74,10 @@ impl Stopwatch {
         let encode_seconds = start.elapsed().as_secs_f64();
         let submission = self.gpu.queue.submit([commands]);
         let submit_seconds = start.elapsed().as_secs_f64() - encode_seconds;
-        let gpu_seconds = if let Some(timestamps) = &self.timestamps {
-            Some(timestamps.read(&self.gpu, submission).await?[0][1])
+        let gpu_seconds = if let Ok(timestamps) = &self.timestamps {
+            Some(timestamps.read(&self.gpu, submission, what).await?[0][1])
         } else {
-            self.gpu.wait(Some(submission), &self.gpu.done()).await?;
+            self.gpu.wait(Some(submission), &self.gpu.done(), what).await?;
             None
         };
         Ok(Lap { encode_seconds, submit_seconds, ..Lap::new(start.elapsed().as_secs_f64(), gpu_seconds) })
@@ -81,7 +91,8 @@ impl GpuExecutor {
     /// Where the device fails.
     pub async fn time_steps(&mut self, stopwatch: &Stopwatch, phase: Phase, steps: usize) -> Result<Lap> {
         let calls = self.phase(phase);
-        let lap = stopwatch.lap(calls.iter().cycle().take(calls.len() * steps)).await?;
+        let what = self.describe_steps(phase, &(0..steps));
+        let lap = stopwatch.lap(calls.iter().cycle().take(calls.len() * steps), &what).await?;
         self.counters.steps += steps as u64;
         self.counters.submissions += 1;
         Ok(lap)

@@ -21,7 +21,16 @@ impl Timestamps {
     /// The most timestamps of a set that WebGPU guarantees.
     pub(super) const MOST: usize = 4096;
 
-    /// A set for `spans` spans of time; none where the device has no timestamps.
+    /// A set for `spans` spans of time, where the device's clock can be believed; else why not.
+    ///
+    /// # Errors
+    /// Where the device fails.
+    pub(super) async fn trusted(gpu: &Gpu, spans: usize) -> Result<std::result::Result<Self, String>> {
+        let doubt = gpu.clock_doubt().await?;
+        Ok(doubt.map_or_else(|| Self::new(gpu, spans).ok_or_else(String::new), Err))
+    }
+
+    /// A set for `spans` spans of time, whatever the clock is worth; none where the device has no timestamps.
     pub(super) fn new(gpu: &Gpu, spans: usize) -> Option<Self> {
         if !gpu.info.timestamps {
             return None;
@@ -85,8 +94,8 @@ impl Timestamps {
     }
 
     /// Beginning and end of each span, in seconds since the beginning of the first, when the submission is done.
-    pub(super) async fn read(&self, gpu: &Gpu, submission: wgpu::SubmissionIndex) -> Result<Vec<[f64; 2]>> {
-        let words = gpu.read_mapped(&self.staging, Some(submission)).await?;
+    pub(super) async fn read(&self, gpu: &Gpu, submission: wgpu::SubmissionIndex, what: &str) -> Result<Vec<[f64; 2]>> {
+        let words = gpu.read_mapped(&self.staging, Some(submission), what).await?;
         let ticks = |word: usize| u64::from(words[word]) | u64::from(words[word + 1]) << 32;
         // A clock that runs backwards gives a negative time.
         let seconds = |word: usize| ticks(word).wrapping_sub(ticks(0)) as i64 as f64 * self.period_seconds;

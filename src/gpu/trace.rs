@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 
 use super::GpuExecutor;
+use super::clock::doubt;
 use super::timestamps::Timestamps;
 use crate::executor::Executor;
 use crate::plan::Phase;
@@ -21,8 +22,9 @@ impl GpuExecutor {
         let calls = self.plan().calls(phase).len();
         let most = Timestamps::MOST / 2;
         ensure!(calls * steps <= most, "{steps} steps of {calls} calls are too many for one timeline");
-        let timestamps = Timestamps::new(&gpu, calls * steps)
-            .with_context(|| format!("{} cannot time kernels, so there is no timeline of them", gpu.info))?;
+        let not_timed =
+            |doubt: String| anyhow!("{} cannot time kernels: the device's clock is not used, {doubt}", gpu.info);
+        let timestamps = Timestamps::trusted(&gpu, calls * steps).await?.map_err(not_timed)?;
         let mut spans = Vec::new();
         let start = Instant::now();
         for step in 0..steps {
@@ -49,8 +51,12 @@ impl GpuExecutor {
         let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         timestamps.resolve(&mut encoder);
         let submission = gpu.queue.submit([encoder.finish()]);
-        let times = timestamps.read(&gpu, submission).await?;
+        let what = format!("{steps} steps of {phase:?}");
+        let times = timestamps.read(&gpu, submission, &what).await?;
         let waited = start.elapsed().as_secs_f64();
+        if let Some(doubt) = times.iter().find_map(|[begin, end]| doubt(end - begin, [0.0, waited])) {
+            return Err(not_timed(doubt));
+        }
         let submitted = spans.last().map_or(0.0, |span| span.start_seconds + span.seconds);
         spans.push(Span {
             track: Track::Host,

@@ -1,11 +1,29 @@
 //! The one place where the host waits for a device.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 
-use super::Gpu;
+use super::{AdapterKind, Gpu};
+
+/// The environment variable that says how many seconds a device may take for what it was given.
+const LIMIT_VARIABLE: &str = "GPU_DIGITS_WAIT_SECONDS";
+
+/// How long a device may take for a group of steps or a kernel. A GPU's driver ends what takes it more than some seconds; on
+/// the processor a single step of a large model may take minutes.
+fn limit(kind: AdapterKind, wished: Option<&str>) -> Result<Duration> {
+    let seconds = match (wished, kind) {
+        (Some(text), _) => text.trim().parse::<f64>().ok(),
+        (None, AdapterKind::Software) => Some(1800.0),
+        (None, _) => Some(60.0),
+    };
+    let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    duration
+        .with_context(|| format!("{LIMIT_VARIABLE} takes a number of seconds, not `{}`", wished.unwrap_or_default()))
+}
 
 impl Gpu {
-    /// Waits for what a callback of wgpu sends.
+    /// Waits for what a callback of wgpu sends, for some time; `what` says what the device is doing.
     ///
     /// Callbacks run inside `poll`. A native device is polled until the submission is done, which blocks; in a browser
     /// polling does nothing, the event loop runs the callbacks, and the channel is awaited.
@@ -13,9 +31,26 @@ impl Gpu {
         &self,
         submission: Option<wgpu::SubmissionIndex>,
         receiver: &flume::Receiver<T>,
+        what: &str,
     ) -> Result<T> {
-        let wait = wgpu::PollType::Wait { submission_index: submission, timeout: None };
-        self.device.poll(wait).with_context(|| format!("waiting for {} failed", self.info))?;
+        self.ensure_healthy()?;
+        let limit = limit(self.info.kind, std::env::var(LIMIT_VARIABLE).ok().as_deref())?;
+        let wait = wgpu::PollType::Wait { submission_index: submission, timeout: Some(limit) };
+        match self.device.poll(wait) {
+            Err(wgpu::PollError::Timeout) => {
+                // Whoever drops the last handle of a device waits for it once more.
+                std::mem::forget((self.device.clone(), self.queue.clone()));
+                // Whatever is asked of it later fails at once, with the same words.
+                self.noter()(format!(
+                    "it has not finished {what} within {} s: its driver hangs or is very slow; {LIMIT_VARIABLE}=SECONDS gives it \
+                     more time",
+                    limit.as_secs_f64()
+                ));
+            }
+            polled => {
+                polled.with_context(|| format!("waiting for {} failed", self.info))?;
+            }
+        }
         self.ensure_healthy()?;
         receiver.recv_async().await.with_context(|| format!("{} ended without an answer", self.info))
     }
@@ -35,18 +70,35 @@ impl Gpu {
         &self,
         buffer: &wgpu::Buffer,
         submission: Option<wgpu::SubmissionIndex>,
+        what: &str,
     ) -> Result<Vec<u32>> {
         let (sender, receiver) = flume::bounded(1);
         buffer.map_async(wgpu::MapMode::Read, .., move |result| {
             // Nobody listens any more only where an earlier wait has failed.
             let _ = sender.send(result);
         });
-        self.wait(submission, &receiver).await?.with_context(|| format!("cannot read from {}", self.info))?;
+        self.wait(submission, &receiver, what).await?.with_context(|| format!("cannot read from {}", self.info))?;
         let words = {
             let view = buffer.get_mapped_range(..).with_context(|| format!("cannot read from {}", self.info))?;
             bytemuck::pod_collect_to_vec(&view)
         };
         buffer.unmap();
         Ok(words)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slow_software_may_take_longer_than_a_gpu_and_the_user_decides() {
+        let seconds = |kind, wished| limit(kind, wished).unwrap().as_secs_f64();
+        assert_eq!(seconds(AdapterKind::Discrete, None), 60.0);
+        assert_eq!(seconds(AdapterKind::Software, None), 1800.0);
+        assert_eq!(seconds(AdapterKind::Discrete, Some("0.5")), 0.5);
+        for wrong in ["", "soon", "-1", "inf"] {
+            assert!(limit(AdapterKind::Discrete, Some(wrong)).is_err(), "{wrong}");
+        }
     }
 }

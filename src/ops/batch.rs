@@ -227,7 +227,7 @@ impl Op for StepFinish {
         let iterations = self.0.batch.div_ceil(size) + size.ilog2() as usize;
         vec![
             Variant::single(shader!("step_finish"), self.0.batch),
-            Variant::tiled(shader!("step_finish.workgroup"), 1, size, iterations).for_gpus(),
+            Variant::tiled(shader!("step_finish.workgroup"), 1, size, iterations).sharing(8 * size).for_gpus(),
         ]
     }
 

@@ -15,7 +15,7 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use super::reduce::samples_per_chunk;
-use crate::op::{Feature, Op, Operand, Variant, shader, sum_tolerance};
+use crate::op::{Op, Operand, Variant, shader, sum_tolerance};
 use crate::tensor::DType::F32;
 use crate::tensor::HostTensor;
 
@@ -199,9 +199,9 @@ impl Op for Conv2dForward {
         let iterations = in_channels * (1 + kernel * (1 + kernel));
         let tiles = batch * self.0.out_height() * self.0.out_width().div_ceil(TILE_POSITIONS);
         vec![
-            Variant::linear(shader!("conv2d_forward.subgroup"), tiles, iterations)
+            Variant::linear(shader!("conv2d_forward.subgroup"), tiles, iterations + TILE_CHANNELS * TILE_POSITIONS)
                 .repeated(out_channels.div_ceil(TILE_CHANNELS))
-                .with(Feature::Subgroups),
+                .sharing_lanes(),
             Variant::linear(shader!("conv2d_forward"), self.0.output().iter().product(), iterations),
         ]
     }
@@ -268,9 +268,13 @@ impl Op for Conv2dBackwardInput {
         let iterations = out_channels * (1 + kernel * (1 + kernel));
         let tiles = batch * in_height * in_width.div_ceil(TILE_POSITIONS);
         vec![
-            Variant::linear(shader!("conv2d_backward_input.subgroup"), tiles, iterations)
-                .repeated(in_channels.div_ceil(TILE_CHANNELS))
-                .with(Feature::Subgroups),
+            Variant::linear(
+                shader!("conv2d_backward_input.subgroup"),
+                tiles,
+                iterations + TILE_CHANNELS * TILE_POSITIONS,
+            )
+            .repeated(in_channels.div_ceil(TILE_CHANNELS))
+            .sharing_lanes(),
             Variant::linear(shader!("conv2d_backward_input"), self.0.input().iter().product(), iterations),
         ]
     }
@@ -343,9 +347,14 @@ impl Op for Conv2dBackwardWeight {
         let iterations = self.0.samples_per_chunk() * self.0.iterations_per_sample();
         let tiles = in_channels * kernel * kernel.div_ceil(TILE_POSITIONS);
         vec![
-            Variant::chunked(shader!("conv2d_backward_weight.subgroup"), self.0.chunks(), tiles, iterations)
-                .repeated(out_channels.div_ceil(TILE_CHANNELS))
-                .with(Feature::Subgroups),
+            Variant::chunked(
+                shader!("conv2d_backward_weight.subgroup"),
+                self.0.chunks(),
+                tiles,
+                iterations + TILE_CHANNELS * TILE_POSITIONS,
+            )
+            .repeated(out_channels.div_ceil(TILE_CHANNELS))
+            .sharing_lanes(),
             Variant::linear(shader!("conv2d_backward_weight"), partials, iterations),
         ]
     }

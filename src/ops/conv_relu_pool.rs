@@ -250,13 +250,13 @@ impl ConvReluPoolForward {
     /// Workgroups of `tile` windows each.
     fn tiled(&self, shader: Shader, tile: usize) -> Variant {
         let (size, blocks) = ConvReluPool::workgroup(self.0.quads());
-        let iterations = self.0.conv.kernel * (1 + self.0.run_quads());
+        let iterations = self.0.run_quads() * (1 + self.0.conv.kernel);
         Variant::tiled(shader, self.0.windows().div_ceil(tile), size, iterations).repeated(blocks)
     }
 
     fn plain(&self, shader: Shader) -> Variant {
         let ConvReluPool { conv: Conv2d { in_channels, kernel, .. }, pool } = self.0;
-        let iterations = 4 * pool * pool * (1 + kernel * (1 + kernel * (1 + in_channels)));
+        let iterations = 4 * (1 + pool * pool * (1 + kernel * (1 + kernel * (1 + in_channels))));
         Variant::linear(shader, self.0.windows() * self.0.quads(), iterations)
     }
 
@@ -279,6 +279,7 @@ impl ConvReluPoolForward {
             )
             .repeated(blocks)
             .constant("slice", slice)
+            .sharing(16 * slice * (GPU_TILE + 1 + size / LANES))
             .for_gpus()
         })
     }

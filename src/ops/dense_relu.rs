@@ -82,7 +82,9 @@ impl DenseReluForward {
         let iterations = inputs.div_ceil(64) * (1 + 4) + 4 * 4;
         let tiles = batch.div_ceil(16) * outputs.div_ceil(16);
         let shader = shader!("dense_relu_forward.workgroup");
-        outputs.is_multiple_of(4).then(|| Variant::tiled(shader, tiles, MAX_WORKGROUP, iterations).for_gpus())
+        let bytes = 16 * (64 * (5 + 4) + MAX_WORKGROUP);
+        let variant = || Variant::tiled(shader, tiles, MAX_WORKGROUP, iterations).sharing(bytes).for_gpus();
+        outputs.is_multiple_of(4).then(variant)
     }
 }
 
@@ -140,7 +142,7 @@ impl DenseCrossEntropyForward {
     fn plain(&self, shader: Shader) -> Variant {
         let Dense { batch, inputs, outputs } = self.0;
         let size = outputs.next_multiple_of(SUBGROUP_LANES as usize);
-        Variant::tiled(shader, batch, size, inputs + 3 * outputs)
+        Variant::tiled(shader, batch, size, inputs + 3 * outputs).sharing(4 * outputs)
     }
 
     /// A workgroup must hold all outputs of its samples.
@@ -148,7 +150,8 @@ impl DenseCrossEntropyForward {
         let Dense { batch, inputs, outputs } = self.0;
         let size = workgroup_size(outputs);
         let iterations = inputs.div_ceil(4) + 4 + TILE_SAMPLES.div_ceil(size) * 4 * outputs;
-        let variant = || Variant::tiled(shader, batch.div_ceil(TILE_SAMPLES), size, iterations);
+        let bytes = 4 * TILE_SAMPLES * outputs;
+        let variant = || Variant::tiled(shader, batch.div_ceil(TILE_SAMPLES), size, iterations).sharing(bytes);
         (outputs <= 4 * size).then(|| variant().with(Feature::Subgroups).reading_textures(&FORWARD_TEXTURES))
     }
 
@@ -159,7 +162,8 @@ impl DenseCrossEntropyForward {
         (splits >= GPU_TILE_SAMPLES).then(|| {
             let iterations = inputs.div_ceil(splits) + splits.ilog2() as usize + 1 + 2 * outputs;
             let shader = shader!("dense_cross_entropy_forward.workgroup");
-            Variant::tiled(shader, batch.div_ceil(GPU_TILE_SAMPLES), splits * outputs, iterations).for_gpus()
+            let size = splits * outputs;
+            Variant::tiled(shader, batch.div_ceil(GPU_TILE_SAMPLES), size, iterations).sharing(16 * size).for_gpus()
         })
     }
 }
@@ -274,12 +278,13 @@ impl DenseReluBackward {
         } else if outputs <= NARROW_OUTPUTS {
             // 32 inputs a workgroup, every 32nd sample an invocation; then four sums, each in five rounds.
             let shader = shader!("dense_relu_backward.workgroup_narrow");
-            Some(tiled(shader, inputs.div_ceil(32), batch.div_ceil(32) + 4 * 5))
+            Some(tiled(shader, inputs.div_ceil(32), batch.div_ceil(32) + 4 * 5).sharing(64 * MAX_WORKGROUP))
         } else if outputs.is_multiple_of(4) {
             // Slices of 32 terms, of which an invocation has eight; then four sums in two rounds and one in five.
             let shader = shader!("dense_relu_backward.workgroup");
             let tiles = inputs.div_ceil(32) * (outputs.div_ceil(32) + batch.div_ceil(32));
-            Some(tiled(shader, tiles, batch.max(outputs).div_ceil(32) * (1 + 8) + 4 * 2 + 5))
+            let bytes = 16 * (2 * (32 * 9 - 1) + MAX_WORKGROUP);
+            Some(tiled(shader, tiles, batch.max(outputs).div_ceil(32) * (1 + 8) + 4 * 2 + 5).sharing(bytes))
         } else {
             None
         }

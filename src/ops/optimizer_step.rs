@@ -194,10 +194,7 @@ impl Op for AdamStep {
     fn variants(&self) -> Vec<Variant> {
         let (elements, chunks) = (self.segments.ends()[0], self.segments.most_chunks());
         let quad = Variant::linear(shader!("adam_step.quad"), elements / 4, chunks);
-        vec![
-            quad.reading_textures(&["grad_partial"]),
-            Variant::linear(shader!("adam_step"), elements, chunks).for_gpus(),
-        ]
+        vec![quad.reading_textures(&["grad_partial"]), Variant::linear(shader!("adam_step"), elements, chunks)]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

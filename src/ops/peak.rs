@@ -162,12 +162,16 @@ impl Op for MatrixChain {
             16 => shader!("matrix_chain.cooperative16"),
             _ => return vec![plain],
         };
-        let copies = TILES_PER_GROUP * self.size * self.size / 32;
+        // As many lanes as the largest subgroups have; where subgroups are smaller, those beyond the tiles idle.
+        let lanes = 128;
+        let area = self.size * self.size;
+        let copies = (TILES_PER_GROUP * area).div_ceil(lanes) + area.div_ceil(lanes);
         let cooperative = Variant {
             workgroups: [self.groups as u32, 1, 1],
-            ..Variant::single(shader, 4 * (self.rounds + 1) + 2 * copies)
+            ..Variant::single(shader, TILES_PER_GROUP / 4 * (self.rounds + 1) + copies)
         };
-        vec![cooperative.with(Feature::CooperativeMatrix { size: self.size as u32 }), plain]
+        let cooperative = cooperative.constant("workgroup_size", lanes).sharing(2 * (TILES_PER_GROUP + 1) * area);
+        vec![cooperative.with(Feature::CooperativeMatrix { size: self.size as u32 }).for_gpus(), plain]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

@@ -30,7 +30,7 @@ use devices::{
 use libtest_mimic::{Arguments, Failed, Trial};
 pub(crate) use predict::write_picture;
 use predict::{predict, wrong_pictures};
-use program::{Home, check};
+use program::{Home, Run, check};
 use serde_json::Value;
 #[cfg(target_os = "linux")]
 use usage::odd_paths;
@@ -131,12 +131,13 @@ fn main() {
         tests.iter().map(|&(name, test)| Trial::test(name, move || test(&Home::new()))).collect();
     trials.push(data::model_file_trial());
     trials.extend(data::example_trials());
-    let on_each: [(&str, AdapterTest); 10] = [
+    let on_each: [(&str, AdapterTest); 11] = [
         ("verify_checks_a_users_own_model_in_lockstep", numerics::verify_model),
         ("a_model_that_overflows_is_an_error_that_names_the_first_tensor", numerics::overflow),
         ("training_that_overflows_is_an_error_that_names_the_first_tensor", numerics::overflow_in_training),
         ("verify_reports_as_text_json_and_junit", verify),
         ("train_takes_the_adapter_by_its_number", train_on_adapter),
+        ("a_device_that_does_not_answer_is_an_error_that_names_the_kernels", silent_device),
         ("a_model_larger_than_the_adapter_takes_is_refused", too_much_for_adapter),
         ("bench_reports_kernels_and_compares_reports", bench),
         ("bench_train_reports_steps", bench_train),
@@ -335,6 +336,24 @@ fn verify(home: &Home, device: &str) -> Result<(), Failed> {
     check(checks.len() > 5 && checks.iter().all(|check| check["outcome"] == "passed"), report.to_string())?;
     let junit = fs::read_to_string(home.path("checks.xml"))?;
     check(junit.contains("relu_forward:length=65") && junit.contains("failures=\"0\""), junit)
+}
+
+/// With so little patience that no driver answers in time.
+fn silent_device(home: &Home, device: &str) -> Result<(), Failed> {
+    let words =
+        ["train", "--dataset", "generated", "--generated-images", "200", "--validation", "0", "--device", device];
+    let run = |seconds: &str| {
+        let mut command = home.command(&words);
+        let output = command.env("GPU_DIGITS_WAIT_SECONDS", seconds).output().expect("the program starts");
+        Run::new(&words, output)
+    };
+    run("0.000001").is_refused(&[
+        "has not finished",
+        "steps 1 to",
+        "dense_cross_entropy_forward",
+        "GPU_DIGITS_WAIT_SECONDS",
+    ])?;
+    run("soon").is_refused(&["GPU_DIGITS_WAIT_SECONDS", "seconds", "soon"])
 }
 
 fn trace(home: &Home, device: &str) -> Result<(), Failed> {

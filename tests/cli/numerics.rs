@@ -164,7 +164,7 @@ pub(crate) fn verify_model(home: &Home, device: &str) -> Result<(), Failed> {
     let long = run.stdout.lines().find(|line| line.chars().count() > 80);
     check(long.is_none(), format!("longer than 80 columns: {long:?}"))?;
     let adapter = home.json("checks.json")?["adapters"][0].clone();
-    check(adapter["adapter"]["index"].to_string() == device, "the adapter's number is not in the JSON")?;
+    check(adapter["adapter"]["index"].as_u64() == device.parse().ok(), "the adapter's number is not in the JSON")?;
     let labels: Vec<String> =
         adapter["checks"].as_array().into_iter().flatten().map(|check| check["label"].to_string()).collect();
     let has = |part: &str| labels.iter().any(|label| label.contains(part));

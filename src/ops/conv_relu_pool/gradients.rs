@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{ConvReluPool, GPU_TILE, SLICE, Sizes, TILE};
+use super::{ConvReluPool, GPU_TILE, LANES, SLICE, Sizes, TILE};
 use crate::op::{MAX_WORKGROUP, Op, Operand, Shader, Variant, shader, sum_tolerance};
 use crate::ops::conv2d::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight};
 use crate::ops::layout::{to_channels_last, to_filters, to_outputs_last, to_planes};
@@ -86,7 +86,8 @@ impl ConvReluPoolBackwardWeight {
             ..Variant::tiled(shader!("conv_relu_pool_backward_weight.workgroup"), 1, size, iterations)
         };
         let variant = variant.constant("tile_channels", channels).constant("tile_quads", quads);
-        Some(variant.constant("tile_samples", samples).for_gpus())
+        let bytes = 4 * samples * positions * channels + 16 * size;
+        Some(variant.constant("tile_samples", samples).sharing(bytes).for_gpus())
     }
 }
 
@@ -229,6 +230,7 @@ impl ConvReluPoolBackwardInput {
             Variant::tiled(shader!("conv_relu_pool_backward_input.workgroup"), tiles, size, iterations)
                 .repeated(blocks)
                 .constant("slice", slice)
+                .sharing(16 * 4 * slice * (GPU_TILE + 1 + size / LANES))
                 .for_gpus()
         })
     }

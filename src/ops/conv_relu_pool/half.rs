@@ -31,6 +31,7 @@ impl ConvReluPool {
             Variant::tiled(shader, rows.div_ceil(4 * size), COOPERATIVE_WORKGROUP, iterations)
                 .repeated(columns.div_ceil(2 * size))
                 .with(Feature::CooperativeMatrix { size: size as u32 })
+                .sharing(2 * (4 * size + 2 * size) * SLAB + 4 * (4 * size) * (2 * size))
                 .for_gpus()
         };
         shaders.into_iter().zip([16, 8]).map(variant).collect()

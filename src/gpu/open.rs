@@ -1,0 +1,105 @@
+//! Opening a device of an adapter.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+
+use anyhow::{Context, Result, anyhow};
+
+use super::AdapterInfo;
+use crate::op::SUBGROUP_LANES;
+
+/// Asks for a device with all limits of its adapter and the features of `info` that kernels use.
+///
+/// # Errors
+/// Where the driver refuses, also where wgpu takes that for a fault of its own and panics.
+pub(super) async fn request_device(adapter: &wgpu::Adapter, info: &AdapterInfo) -> Result<(wgpu::Device, wgpu::Queue)> {
+    let has_matrices = !info.cooperative_matrices.is_empty();
+    let descriptor = wgpu::DeviceDescriptor {
+        label: Some("gpu-digits"),
+        required_features: features(info),
+        experimental_features: if has_matrices { experimental() } else { wgpu::ExperimentalFeatures::disabled() },
+        required_limits: adapter.limits(),
+        memory_hints: wgpu::MemoryHints::Performance,
+        ..Default::default()
+    };
+    // The call itself does the work, so it too stands where a panic is caught.
+    let mut request = Box::pin(async { adapter.request_device(&descriptor).await });
+    std::future::poll_fn(|context| match without_panic(|| request.as_mut().poll(context)) {
+        Ok(poll) => poll.map(|opened| opened.context("the driver refuses")),
+        Err(message) => Poll::Ready(Err(anyhow!("the driver refuses what it has offered: {message}"))),
+    })
+    .await
+}
+
+/// The features of an adapter that kernels use, and no others.
+fn features(info: &AdapterInfo) -> wgpu::Features {
+    let has_matrices = !info.cooperative_matrices.is_empty();
+    let has_lanes = info.subgroup_size.is_some_and(|[least, _]| least >= SUBGROUP_LANES);
+    let used = [
+        (has_lanes || has_matrices, wgpu::Features::SUBGROUP),
+        (info.f16, wgpu::Features::SHADER_F16),
+        (info.timestamps, wgpu::Features::TIMESTAMP_QUERY),
+        (has_matrices, wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX),
+    ];
+    used.into_iter().filter(|(is_used, _)| *is_used).fold(wgpu::Features::empty(), |all, (_, feature)| all | feature)
+}
+
+/// What an action gives, or the message of its panic, which is not printed.
+fn without_panic<T>(action: impl FnOnce() -> T) -> Result<T, String> {
+    // The hook is the whole program's, so one thread at a time changes it, and the panics of others are printed as ever.
+    static HOOK: Mutex<()> = Mutex::new(());
+    let _turn = HOOK.lock().unwrap_or_else(PoisonError::into_inner);
+    let former = Arc::new(take_hook());
+    let (others, own) = (Arc::clone(&former), std::thread::current().id());
+    set_hook(Box::new(move |panic| {
+        if std::thread::current().id() != own {
+            others(panic);
+        }
+    }));
+    let result = catch_unwind(AssertUnwindSafe(action));
+    drop(take_hook());
+    if let Ok(former) = Arc::try_unwrap(former) {
+        set_hook(former);
+    }
+    result.map_err(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+    })
+}
+
+/// Lets wgpu offer what it does not yet check as thoroughly as the rest: cooperative matrices.
+#[expect(
+    unsafe_code,
+    reason = "the only way to matrix units; the shaders that use them are our own, and each is verified"
+)]
+fn experimental() -> wgpu::ExperimentalFeatures {
+    // SAFETY: wgpu asks that its users accept undefined behaviour in what is experimental. It can come from a shader that
+    // loads or stores a matrix beyond its buffer: ours take whole tiles out of tensors made of whole tiles.
+    unsafe { wgpu::ExperimentalFeatures::enabled() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::AdapterKind;
+
+    #[test]
+    fn only_features_that_kernels_use_are_asked_for() {
+        let mut info = AdapterInfo::example("a GPU", AdapterKind::Discrete);
+        assert_eq!(features(&info), wgpu::Features::empty());
+        info.subgroup_size = Some([4, 4]);
+        assert_eq!(features(&info), wgpu::Features::empty(), "kernels use subgroups of 8 lanes or more");
+        info.subgroup_size = Some([32, 32]);
+        assert_eq!(features(&info), wgpu::Features::SUBGROUP);
+        info.cooperative_matrices = vec![16];
+        assert!(features(&info).contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX));
+    }
+
+    #[test]
+    fn a_panic_becomes_an_error_with_its_message() {
+        assert_eq!(without_panic(|| 7), Ok(7));
+        let error = without_panic(|| -> u32 { panic!("no such {}", "feature") });
+        assert_eq!(error, Err("no such feature".to_owned()));
+    }
+}

@@ -1,0 +1,159 @@
+//! Shaders watched at work: every index into an array of a shader's own, and every round of its loops.
+//!
+//! WGSL clamps what lies beyond an array and wgpu's counters would end a loop, so neither mistake shows in results on most
+//! drivers; on the others it is a wrong number or a hang. Here each shader runs with one more buffer, in which it reports the
+//! first index beyond an array, and more rounds than its variant states. `watch.rs` puts that into its text.
+
+#[path = "../common/mod.rs"]
+#[allow(dead_code)]
+mod common;
+mod watch;
+
+use common::{gpus, without_adapter};
+use gpu_digits::gpu::{Gpu, run_variant};
+use gpu_digits::op::{Op, Operand, Shader, Variant};
+use gpu_digits::ops::{Case, TABLE};
+use gpu_digits::random::Random;
+use gpu_digits::tensor::{DType, HostTensor};
+use gpu_digits::verify::cases;
+use libtest_mimic::{Arguments, Failed, Trial};
+use watch::{Found, REPORT_WORDS};
+
+/// Cases of a shader without workgroup memory: its arrays have one length for all, and loops show in small cases.
+const SMALLEST_CASES: usize = 6;
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let gpus = gpus();
+    // The adapter that can run the most variants.
+    let gpu = gpus.iter().max_by_key(|gpu| gpu.info().subgroup_size);
+    let mut trials = vec![
+        Trial::test("an_index_beyond_an_array_is_found", {
+            let gpu = gpu.cloned();
+            move || gpu.as_ref().map_or(Ok(()), an_index_beyond_an_array_is_found)
+        }),
+        Trial::test("a_loop_that_goes_on_is_found", {
+            let gpu = gpu.cloned();
+            move || gpu.as_ref().map_or(Ok(()), a_loop_that_goes_on_is_found)
+        }),
+    ];
+    for entry in TABLE {
+        let cases = cases(entry.name);
+        let mut files: Vec<&str> =
+            cases.iter().flat_map(|case| case.variants()).map(|variant| variant.shader.file).collect();
+        files.sort_unstable();
+        files.dedup();
+        for file in files {
+            let Some(gpu) = gpu.cloned() else {
+                trials.push(without_adapter(file));
+                continue;
+            };
+            let mut runs: Vec<(Case, Variant)> = cases
+                .iter()
+                .flat_map(|case| case.variants().into_iter().map(move |variant| (case.clone(), variant)))
+                .filter(|(_, variant)| variant.shader.file == file)
+                .collect();
+            runs.sort_by_key(|(case, _)| case.flops());
+            if runs.iter().all(|(_, variant)| variant.workgroup_bytes == 0) {
+                runs.truncate(SMALLEST_CASES);
+            }
+            let why_not = runs.iter().map(|(case, variant)| gpu.why_not(case.as_ref(), variant));
+            let reasons: Vec<String> = why_not.clone().flatten().collect();
+            if let (Some(reason), true) = (reasons.first(), why_not.clone().all(|reason| reason.is_some())) {
+                trials.push(Trial::test(file, || Ok(())).with_kind(reason).with_ignored_flag(true));
+                continue;
+            }
+            trials.push(Trial::test(file, move || {
+                let can_run = |(case, variant): &&(Case, Variant)| gpu.why_not(case.as_ref(), variant).is_none();
+                runs.iter().filter(can_run).try_for_each(|(case, variant)| {
+                    match run_watched(&gpu, case, variant, variant.shader.source)? {
+                        None => Ok(()),
+                        Some(found) => Err(Failed::from(format!("{}: {found}", case.label()))),
+                    }
+                })
+            }));
+        }
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// An op whose shaders have one more buffer, for their reports.
+#[derive(Debug)]
+struct Watched(Case);
+
+impl Op for Watched {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn sizes(&self) -> Vec<(&'static str, f64)> {
+        self.0.sizes()
+    }
+
+    fn operands(&self) -> Vec<Operand> {
+        let report = Operand::update("watch_report", DType::U32, [REPORT_WORDS]);
+        self.0.operands().into_iter().chain([report]).collect()
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        self.0.variants()
+    }
+
+    fn reference(&self, _: &mut [HostTensor]) {
+        unreachable!("what it computes is not looked at")
+    }
+
+    fn flops(&self) -> u64 {
+        self.0.flops()
+    }
+
+    fn tolerance(&self) -> f64 {
+        self.0.tolerance()
+    }
+}
+
+/// Runs a variant with a text that is watched, and says what it did wrong.
+fn run_watched(gpu: &Gpu, case: &Case, variant: &Variant, source: &str) -> Result<Option<Found>, Failed> {
+    let watched = watch::watched(case.as_ref(), variant, source)?;
+    if watched.sites.is_empty() && watched.loops == 0 {
+        return Ok(None);
+    }
+    let shader = Shader { source: watched.source.leak(), ..variant.shader };
+    let variant = Variant { shader, ..variant.clone() };
+    let mut inputs = case.test_inputs(&mut Random::new(0, 0));
+    inputs.push(HostTensor::zeros(DType::U32, [REPORT_WORDS].into()));
+    let results = pollster::block_on(run_variant(gpu, &Watched(case.clone()), &variant, &inputs))
+        .map_err(|error| format!("{}: {error:#}", case.label()))?;
+    let report = results.last().ok_or("a report")?;
+    Ok(watch::read_report(report.u32(), &watched.sites))
+}
+
+/// The case and variant of a shader, and its text with one part replaced.
+fn broken(file: &str, from: &str, to: &str) -> Result<(Case, Variant, String), Failed> {
+    let op = file.split('.').next().unwrap_or(file);
+    let with_file = |case: Case| {
+        let variant = case.variants().into_iter().find(|variant| variant.shader.file == file)?;
+        Some((case, variant))
+    };
+    let (case, variant) = cases(op).into_iter().find_map(with_file).ok_or("no case has this shader")?;
+    let source = variant.shader.source.replacen(from, to, 1);
+    (source != variant.shader.source).then_some((case, variant, source)).ok_or_else(|| "nothing was replaced".into())
+}
+
+fn an_index_beyond_an_array_is_found(gpu: &Gpu) -> Result<(), Failed> {
+    let from = "losses[local] = loss_sum;";
+    let (case, variant, source) = broken("step_finish.workgroup", from, "losses[local + 1u] = loss_sum;")?;
+    match run_watched(gpu, &case, &variant, &source)? {
+        Some(Found::Outside { .. }) => Ok(()),
+        other => Err(format!("an index beyond `losses` is not found, but {other:?}").into()),
+    }
+}
+
+fn a_loop_that_goes_on_is_found(gpu: &Gpu) -> Result<(), Failed> {
+    let from = "k < size; k++";
+    let (case, variant, source) = broken("matrix_chain", from, "k < 2u * size; k++")?;
+    match run_watched(gpu, &case, &variant, &source)? {
+        Some(Found::Rounds { .. }) => Ok(()),
+        other => Err(format!("a loop of twice as many rounds is not found, but {other:?}").into()),
+    }
+}
