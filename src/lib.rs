@@ -46,20 +46,12 @@
 #[macro_use]
 mod terminal;
 
-#[doc(hidden)]
 pub mod bench;
-#[doc(hidden)]
-pub mod cli;
-#[doc(hidden)]
-pub mod commands;
 pub mod cpu;
 pub mod data;
 pub mod device;
-#[doc(hidden)]
 pub mod digit_image;
 pub mod executor;
-#[doc(hidden)]
-pub mod files;
 mod finite;
 pub mod gpu;
 pub mod inference;
@@ -71,27 +63,36 @@ mod names;
 mod numbers;
 pub mod op;
 pub mod ops;
-#[doc(hidden)]
-pub mod picture;
 pub mod plan;
 pub mod random;
-#[doc(hidden)]
-pub mod report;
 mod resident;
-#[doc(hidden)]
-pub mod run_folder;
 pub mod schedule;
 pub mod tensor;
-#[doc(hidden)]
 pub mod trace;
 pub mod train;
-#[doc(hidden)]
-pub mod tune;
 pub mod verify;
 pub mod weights;
-#[doc(hidden)]
-pub mod words;
 
+// The program's own: what is `pub` in these modules is for the crate alone.
+#[allow(unreachable_pub)]
+mod cli;
+#[allow(unreachable_pub)]
+mod commands;
+#[allow(unreachable_pub)]
+mod files;
+#[allow(unreachable_pub)]
+mod picture;
+#[allow(unreachable_pub)]
+mod report;
+#[allow(unreachable_pub)]
+mod run_folder;
+#[allow(unreachable_pub)]
+mod tune;
+#[allow(unreachable_pub)]
+mod words;
+
+#[doc(hidden)]
+pub use commands::run as program;
 pub use data::Dataset;
 pub use device::Device;
 pub use inference::Predictor;

@@ -15,7 +15,6 @@ mod sheet;
 pub mod tensorboard;
 
 pub use comparison::{compare, different_data};
-pub use data::{Activations, CurvePoint, Digit, KernelShare, REPORT_FILE, RunReport, kernel_shares, thin_curve};
-pub use figures::{Figure, Table, figures};
+pub use data::{REPORT_FILE, RunReport, kernel_shares, thin_curve};
+pub use figures::figures;
 pub use html::page;
-pub use sheet::Sheet;
