@@ -109,7 +109,7 @@ fn main() {
         ("completions_and_manual_pages_are_made", reports::shells),
         ("reports_that_cannot_be_compared_are_errors", wrong_reports),
         ("bench_without_adapter_is_an_error", bench_without_adapter),
-        ("the_readme_shows_the_committed_results_as_bench_prints_them", results_page),
+        ("the_page_of_results_shows_what_bench_prints_of_them", results_page),
         ("a_picture_of_another_kind_is_refused_before_any_work", wrong_picture_kind),
         ("json_goes_to_a_file_or_to_standard_output", output::json),
         ("every_output_option_takes_a_dash_for_standard_output", output::dash),
