@@ -101,7 +101,7 @@ impl Run<'_> {
     ) -> Result<()> {
         let norms = self.norms().await.with_context(|| {
             let (step, rate) = (self.trainer.steps_done(), self.config.rate);
-            format!("training diverged by step {step}; try a smaller --lr than {rate:?}")
+            format!("training diverged by step {step}; try a smaller --lr than {}", numbers::exact(rate))
         })?;
         let Score { loss, accuracy, .. } = epoch.score;
         let Pace { seconds, images_per_second } = pace;
@@ -177,7 +177,7 @@ impl Run<'_> {
             verdict = self.judge(&evaluation);
         }
         self.session.say(&format!("weights SHA-256 {hash}"));
-        self.session.say(&format!("saved {}", path.display()));
+        self.session.say_file("saved", &path);
         self.record.result = Some(result);
         self.folder.write_record(&self.record)?;
         report.record = self.record.clone();
@@ -211,9 +211,9 @@ impl Run<'_> {
         if evaluation.loss > guessing {
             warning!(
                 "warning: the test loss, {}, is above that of guessing, {guessing:.4}: training diverged or hardly began; try a \
-                 smaller --lr than {:?}, or more --epochs",
+                 smaller --lr than {}, or more --epochs",
                 numbers::loss(evaluation.loss),
-                self.config.rate
+                numbers::exact(self.config.rate)
             );
         }
     }
@@ -233,7 +233,7 @@ impl Run<'_> {
         if self.args.tensorboard {
             tensorboard::write(&folder.join("tensorboard"), report)?;
         }
-        self.session.say(&format!("report {}", folder.join(super::report::PAGE_FILE).display()));
+        self.session.say_file("report", &folder.join(super::report::PAGE_FILE));
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! What the runs of a command share.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -19,7 +20,7 @@ pub(super) struct Session {
     pub(super) stop: Arc<AtomicBool>,
     /// The seconds of a run's start that opening the device and loading the data took.
     pub(super) start_up: StartUp,
-    says_on_stderr: bool,
+    is_one_of_many: bool,
 }
 
 impl Session {
@@ -31,17 +32,24 @@ impl Session {
         let dataset = load_data(data)?;
         let data_seconds = start.elapsed().as_secs_f64() - device_seconds;
         let start_up = StartUp { device_seconds, data_seconds, ..StartUp::default() };
-        Ok(Self { device, dataset, stop: stop_on_ctrl_c()?, start_up, says_on_stderr: false })
+        Ok(Self { device, dataset, stop: stop_on_ctrl_c()?, start_up, is_one_of_many: false })
     }
 
     /// The same, where the runs are steps towards a result of their own and each has its own start.
     pub(super) fn of_many_runs(self) -> Self {
-        Self { says_on_stderr: true, start_up: StartUp::default(), ..self }
+        Self { is_one_of_many: true, start_up: StartUp::default(), ..self }
     }
 
-    /// Prints what a run results in.
+    /// Says where a file of a run lies; not of a run of a sweep, which moves the folder of a whole run.
+    pub(super) fn say_file(&self, what: &str, path: &Path) {
+        if !self.is_one_of_many {
+            self.say(&format!("{what} {}", path.display()));
+        }
+    }
+
+    /// Prints a result of a run.
     pub(super) fn say(&self, line: &str) {
-        if self.says_on_stderr {
+        if self.is_one_of_many {
             note!("{line}");
         } else {
             out!("{line}");

@@ -19,6 +19,7 @@ use super::{Verdict, sweep_table};
 use crate::cli::{Cli, Command, OptimizerName, SweepArgs, TrainArgs};
 use crate::files::{Lock, hex, write_atomically};
 use crate::model::Model;
+use crate::numbers;
 use crate::random::Random;
 use crate::report::{REPORT_FILE, RunReport, compare};
 use crate::run_folder::RunRecord;
@@ -28,6 +29,9 @@ const DRAW_STREAM: u64 = 2 << 32;
 
 /// The most letters of a setting's name, which is the name of a folder and stands in a table.
 const LONGEST_NAME: usize = 36;
+
+/// Letters of the model that a name keeps, however long the rest is: a folder must not begin with a dash.
+const SHORTEST_MODEL: usize = 3;
 
 /// What the runs of a row of the table have in common.
 #[derive(Clone, Debug)]
@@ -45,7 +49,7 @@ impl Setting {
     fn words(&self) -> Vec<String> {
         let optimizer = name_of(self.optimizer);
         let mut words = vec!["--model", &self.model, "--optimizer", &optimizer];
-        let (batch, rate) = (self.batch.map(|batch| batch.to_string()), self.rate.map(|rate| rate.to_string()));
+        let (batch, rate) = (self.batch.map(|batch| batch.to_string()), self.rate.map(numbers::exact));
         if let Some(batch) = &batch {
             words.extend(["--batch-size", batch]);
         }
@@ -66,7 +70,7 @@ impl Setting {
             return model + &rest;
         }
         let hash = &hex(&Sha256::digest(&self.model))[..6];
-        let room = LONGEST_NAME.saturating_sub(rest.len() + 1 + hash.len());
+        let room = LONGEST_NAME.saturating_sub(rest.len() + 1 + hash.len()).max(SHORTEST_MODEL);
         format!("{}-{hash}{rest}", model.chars().take(room).collect::<String>())
     }
 }
@@ -231,6 +235,7 @@ async fn train_member(session: &Session, member: &Member) -> Result<Option<RunRe
     }
     fs::rename(&partial, folder)
         .with_context(|| format!("cannot rename {} to {}", partial.display(), folder.display()))?;
+    note!("saved {}", folder.display());
     Ok(Some(report))
 }
 
@@ -264,5 +269,14 @@ mod tests {
         let names = [setting(&one).name(), setting(&other).name()];
         assert!(names.iter().all(|name| name.len() == LONGEST_NAME && name.starts_with("conv-8x3-")), "{names:?}");
         assert_ne!(names[0], names[1]);
+    }
+
+    #[test]
+    fn extreme_rates_have_short_names_that_begin_with_the_model() {
+        let extreme = |rate| Setting { rate: Some(rate), ..setting("mlp") };
+        assert_eq!(extreme(1e30).name(), "mlp_nesterov_128_1e30");
+        assert_eq!(extreme(2.5e-7).name(), "mlp_nesterov_128_2.5e-7");
+        let long = Setting { batch: Some(usize::MAX), rate: Some(1.234_567_890_123_456_7e-30), ..setting("mlp") };
+        assert!(long.name().starts_with("mlp-"), "{}", long.name());
     }
 }

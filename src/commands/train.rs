@@ -13,6 +13,7 @@ use crate::cli::{OptimizerName, Switch, TrainArgs};
 use crate::data::{DataRecord, Dataset};
 use crate::device::Device;
 use crate::model::Model;
+use crate::numbers;
 use crate::plan::{Optimizer, Plan, PlanConfig, Precision};
 use crate::report::RunReport;
 use crate::run_folder::{RunFolder, RunRecord, Settings, StartUp, now};
@@ -112,7 +113,7 @@ pub(super) async fn train(session: &Session, args: &TrainArgs) -> Result<(Verdic
     note!(
         "settings: batches of {}, learning rate {}, {held_out} images held out, drawn from each class with seed {}",
         config.batch,
-        config.rate,
+        numbers::exact(config.rate),
         config.seed
     );
     if let Some(output) = &args.trace {
