@@ -154,7 +154,11 @@ impl GpuExecutor {
     pub(super) fn describe_steps(&self, phase: Phase, steps: &Range<usize>) -> String {
         let mut kernels: Vec<&str> = self.phase(phase).iter().map(|dispatch| dispatch.label()).collect();
         kernels.iter_mut().for_each(|label| *label = label.split(':').next().unwrap_or(label));
-        format!("steps {} to {} of {phase:?} ({})", steps.start + 1, steps.end, kernels.join(", "))
+        let kind = match phase {
+            Phase::Train => "training",
+            Phase::Evaluate => "evaluation",
+        };
+        format!("{kind} steps {} to {} ({})", steps.start + 1, steps.end, kernels.join(", "))
     }
 
     /// Hands a group of steps to the device.
@@ -323,7 +327,7 @@ impl Executor for GpuExecutor {
             };
             let collections: Vec<Collection> = tensors.iter().map(collection).collect();
             self.run_groups(phase, steps, &mut Unobserved, &collections).await?;
-            let what = format!("{steps} steps of {phase:?}");
+            let what = self.describe_steps(phase, &(0..steps));
             let mut collected = Vec::new();
             for Collection { staging, .. } in &collections {
                 collected.push(self.gpu.read_mapped(staging, None, &what).await?);

@@ -51,7 +51,7 @@ impl GpuExecutor {
         let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         timestamps.resolve(&mut encoder);
         let submission = gpu.queue.submit([encoder.finish()]);
-        let what = format!("{steps} steps of {phase:?}");
+        let what = self.describe_steps(phase, &(0..steps));
         let times = timestamps.read(&gpu, submission, &what).await?;
         let waited = start.elapsed().as_secs_f64();
         if let Some(doubt) = times.iter().find_map(|[begin, end]| doubt(end - begin, [0.0, waited])) {
