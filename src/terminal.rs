@@ -36,7 +36,7 @@ pub(crate) struct Mode {
     /// Standard output takes what an output option such as `--json -` writes, so results are said on standard error.
     pub(crate) results_on_stderr: bool,
     /// What the command keeps in files is worth more than who reads along, such as `head`.
-    pub(crate) goes_on_unread: bool,
+    pub(crate) continues_unread: bool,
 }
 
 static MODE: OnceLock<Mode> = OnceLock::new();
@@ -62,13 +62,13 @@ fn mode() -> Mode {
 
 /// See [`out!`].
 pub(crate) fn result(text: Arguments<'_>) {
-    let Mode { results_on_stderr, goes_on_unread, .. } = mode();
+    let Mode { results_on_stderr, continues_unread, .. } = mode();
     let has_failed = FAILURE.lock().unwrap_or_else(PoisonError::into_inner).is_some();
-    if results_on_stderr || (has_failed && goes_on_unread) {
+    if results_on_stderr || (has_failed && continues_unread) {
         return warn(text);
     }
     if let Err(error) = try_write(escaped(&format!("{text}\n")).as_bytes()) {
-        if goes_on_unread {
+        if continues_unread {
             warn(format_args!("warning: cannot write to standard output ({error}); results follow here"));
             warn(text);
         }
@@ -119,7 +119,7 @@ fn try_write(bytes: &[u8]) -> io::Result<()> {
     });
     match result {
         // `gpu-digits devices | head -1` ends quietly, as other programs do.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe && !mode().goes_on_unread => process::exit(0),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe && !mode().continues_unread => process::exit(0),
         result => result,
     }
 }

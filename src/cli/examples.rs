@@ -2,12 +2,12 @@
 
 pub(super) const PROGRAM: &str = "\
 First steps:
-  gpu-digits devices                                  which GPUs there are
+  gpu-digits devices                                  list the GPUs
   gpu-digits train --out run                          train, then open run/report.html
   gpu-digits predict run photo.jpg                    recognise a digit
   gpu-digits verify                                   verify every kernel
 
-`gpu-digits COMMAND --help` has more examples. Exit codes: 0 well, 1 a check failed, 2 an error, 130 interrupted.";
+`gpu-digits COMMAND --help` has more examples. Exit codes: 0 success, 1 a check failed, 2 an error, 130 interrupted.";
 
 pub(super) const TRAIN: &str = "\
 Examples:
@@ -17,7 +17,7 @@ Examples:
   gpu-digits train --dataset generated --device cpu --out try
   gpu-digits train --init try/model.safetensors --lr 0.001 --out further
 
-Ctrl-C ends training after the current step and saves the model; Ctrl-C again, a second later, ends it at once.";
+Ctrl-C ends training after the current step and saves the model. A second Ctrl-C, a second later, ends it at once.";
 
 pub(super) const EVAL: &str = "\
 Examples:
@@ -42,12 +42,12 @@ pub(super) const BENCH: &str = "\
 Examples:
   gpu-digits bench                                   every kernel of convnet's training step
   gpu-digits bench conv2d_forward --samples 30       all cases of one op
-  gpu-digits bench --device all --json all.json      adapters side by side, and a file of the results
-  gpu-digits bench --roofline roofline.svg           a picture of how far each kernel is from the peaks
+  gpu-digits bench --device all --json all.json      adapters side by side, saved to a file
+  gpu-digits bench --roofline roofline.svg           plot how far each kernel is from the peaks
   gpu-digits bench train --batch-size 32,128         images/s of training and inference
-  gpu-digits bench compare --run old/gpu-digits      this program and another one, measured in turn
+  gpu-digits bench compare --run old/gpu-digits      measure this and another build alternately
 
-A kernel is compared with its CPU reference before it is timed. `±` is the 95 % interval of the median. `% of bound`
+Each kernel is compared with its CPU reference before it is timed. `±` is the 95 % interval of the median. `% of bound`
 is the least time that the adapter's peaks allow, over the measured time.";
 
 pub(super) const BENCH_TRAIN: &str = "\
@@ -55,26 +55,26 @@ Examples:
   gpu-digits bench train
   gpu-digits bench train --model lenet5 --batch-size 64 --samples 15 --json steps.json
 
-`step` is the time of a step by the host's clock, over many steps submitted together. `device` is the part of it in
-which the device worked, by its timestamps; `encode` and `submit` are what the host does for a step. `±` is the
+`step` is the time of a step by the host's clock, over many steps submitted together. `device` is the time for
+which the device worked, by its timestamps; `encode` and `submit` are the host's work for a step. `±` is the
 interquartile range of the samples.";
 
 pub(super) const BENCH_COMPARE: &str = "\
 How to measure a change:
-  Times of two runs differ although nothing has changed, since the machine does other things too. So measure the
-  old and the new program in turn (old, new, new, old, ...). This command does that, and compares the ratios:
+  Times of two runs differ even if nothing has changed, because the machine also does other work. So measure the
+  old and the new program alternately (old, new, new, old, ...). This command does so and compares the ratios:
 
   new/gpu-digits bench compare --run old/gpu-digits
   new/gpu-digits bench compare --run old/gpu-digits --rounds 10 -- conv2d_forward --samples 5
 
-  With old = new it names nothing in 19 of 20 tries. More rounds find smaller changes.
+  If old and new are equal, it reports no change in 19 of 20 tries. More rounds find smaller changes.
 
 Two files:
   gpu-digits bench --json before.json
   gpu-digits bench --json now.json
   gpu-digits bench compare before.json now.json --fail-above 20%
 
-  The noise of two files is larger: all that the machine did between the two counts as noise.";
+  Two files are noisier: whatever the machine did between the two measurements counts as noise.";
 
 pub(super) const BENCH_SHOW: &str = "\
 Examples:
@@ -86,10 +86,10 @@ pub(super) const TUNE: &str = "\
 Examples:
   gpu-digits tune                                    the kernels of convnet's training step at batch 128
   gpu-digits tune --model lenet5 --batch-size 32,64
-  gpu-digits tune --list                             what is known so far
+  gpu-digits tune --list                             print the saved choices
 
-Every variant of an op is compared with its CPU reference and timed at the sizes of the model; the fastest correct one
-is kept in the user's cache folder, for this adapter, its driver and this version. `train` uses it from then on.";
+`tune` compares every variant of an op with its CPU reference and times it at the model's sizes. The fastest correct
+one is saved in the user's cache folder for this adapter, driver and version. `train` then uses it.";
 
 pub(super) const DEVICES: &str = "\
 Examples:
@@ -113,7 +113,7 @@ Examples:
   gpu-digits sweep --lr 0.003,0.01,0.03 --seeds 3 --out lr
   gpu-digits sweep --model 'convnet;lenet5' --optimizer adam,sgd --random 3 --out models
 
-The same command resumes a sweep that was ended. A setting that fails is noted and the others go on.";
+The same command resumes an interrupted sweep. If a setting fails, the sweep notes it and continues with the others.";
 
 pub(super) const COMPLETIONS: &str = "\
 Examples:

@@ -1,4 +1,4 @@
-//! The command line: a struct for each subcommand, no logic.
+//! The command line: a struct for each subcommand, without logic.
 
 mod bench;
 mod examples;
@@ -28,7 +28,7 @@ const DEFAULT: TrainConfig = TrainConfig::DEFAULT;
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true, args_override_self = true, after_help = examples::PROGRAM)]
 pub struct Cli {
-    /// What to do.
+    /// The subcommand.
     #[command(subcommand)]
     pub command: Command,
     /// Print results, warnings and errors only: no progress, no remarks
@@ -77,24 +77,24 @@ pub enum Command {
     Man(ManArgs),
 }
 
-/// Which device.
+/// The device options.
 #[derive(Args, Clone, Debug)]
 pub struct DeviceArgs {
-    /// auto, cpu, vulkan, metal, dx12, gl, a number of `gpu-digits devices`, or a part of a device's name
+    /// auto, cpu, vulkan, metal, dx12, gl, a number from `gpu-digits devices`, or a part of a device's name
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: DeviceChoice,
 }
 
-/// Which data.
+/// The data options.
 #[derive(Args, Clone, Debug)]
 pub struct DataArgs {
     /// Folder of four IDX files, gzipped or not [default: $GPU_DIGITS_DATA, else the cache folder, else a download]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Which digits [default: auto, in `eval` those that the model was trained on]
+    /// Data set to use [default: auto; for `eval`, the data set that the model was trained on]
     #[arg(long, value_enum)]
     pub dataset: Option<Choice>,
-    /// Training images to generate, where digits are generated; a sixth as many test images [default: 12000]
+    /// Training images to generate if the digits are generated; a sixth as many test images are added [default: 12000]
     #[arg(long, value_name = "N", value_parser = positive())]
     pub generated_images: Option<usize>,
 }
@@ -137,11 +137,11 @@ pub struct TrainArgs {
     /// Passes over the training images
     #[arg(long, value_name = "N", default_value_t = DEFAULT.epochs, value_parser = positive())]
     pub epochs: usize,
-    /// Images of a step; those that do not fill an epoch's last batch come first in the next epoch [default: 128, fewer for
-    /// small sets]
+    /// Batch size: images of a step; images left over at the end of an epoch come first in the next one [default: 128,
+    /// fewer for small sets]
     #[arg(long, value_name = "N", value_parser = positive())]
     pub batch_size: Option<usize>,
-    /// Optimizer
+    /// Optimizer to train with
     #[arg(long, value_enum, default_value_t = OptimizerName::Adam)]
     pub optimizer: OptimizerName,
     /// Highest learning rate [default: 0.01 with adam and adamw, 0.05 with sgd and nesterov, less for small sets]
@@ -156,7 +156,7 @@ pub struct TrainArgs {
     /// Learning-rate schedule
     #[arg(long, value_enum, default_value_t = DEFAULT.schedule)]
     pub schedule: Schedule,
-    /// Seed of weights, shuffling, dropout and what is held out
+    /// Seed for weights, shuffling, dropout and the choice of validation images
     #[arg(long, value_name = "N", default_value_t = DEFAULT.seed)]
     pub seed: u64,
     /// Shuffle the training images before each epoch
@@ -168,16 +168,16 @@ pub struct TrainArgs {
     /// Fuse conv, ReLU and pooling into one kernel where possible [default: on with a GPU, off with the CPU]
     #[arg(long, value_enum)]
     pub fuse: Option<Switch>,
-    /// Floats that hold activations and their gradients; f16 needs fused layers, and the test images are scored in f32
+    /// Float type of activations and their gradients; f16 needs fused layers, and the test images are scored in f32
     #[arg(long, value_enum, default_value_t = DEFAULT.precision)]
     pub precision: Precision,
-    /// Which kernel of each op to use
+    /// How to choose the kernel of each op
     #[arg(long, value_enum, default_value_t = TuneChoice::Auto)]
     pub tune: TuneChoice,
     /// Start from the weights of a run folder or a safetensors file
     #[arg(long, value_name = "RUN")]
     pub init: Option<PathBuf>,
-    /// Folder for the run [default: runs/ and the time]
+    /// Folder for the run [default: runs/ and the current time]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Write the loss of every N-th step to metrics.jsonl
@@ -192,7 +192,7 @@ pub struct TrainArgs {
     /// Also write TensorBoard event files into the run folder
     #[arg(long)]
     pub tensorboard: bool,
-    /// Exit with 1 if the test accuracy is below this many per cent
+    /// Exit with 1 if the test accuracy is below this percentage
     #[arg(long, value_name = "PERCENT", allow_negative_numbers = true, value_parser = percent)]
     pub target_accuracy: Option<f64>,
 }
@@ -233,28 +233,28 @@ pub struct ReportArgs {
 /// `gpu-digits sweep`.
 #[derive(Args, Clone, Debug)]
 pub struct SweepArgs {
-    /// Models, separated by semicolons, or the option again
+    /// Models, separated by semicolons; or repeat the option
     #[arg(long, alias = "models", value_name = "MODEL;...", value_delimiter = ';', default_values_t = ["convnet".to_owned()])]
     pub model: Vec<String>,
-    /// Highest learning rates, separated by commas [default: that of each optimizer]
+    /// Highest learning rates, separated by commas [default: the default of each optimizer]
     #[arg(long, value_name = "RATE,...", value_delimiter = ',', value_parser = positive_number)]
     pub lr: Vec<f64>,
-    /// Images of a step, separated by commas [default: 128, fewer for small sets]
+    /// Batch sizes, separated by commas [default: 128, fewer for small sets]
     #[arg(long, value_name = "N,...", value_delimiter = ',', value_parser = positive())]
     pub batch_size: Vec<usize>,
-    /// Optimizers, separated by commas
+    /// Optimizer to train withs, separated by commas
     #[arg(long, value_enum, value_name = "NAME,...", value_delimiter = ',', default_values_t = [OptimizerName::Adam])]
     pub optimizer: Vec<OptimizerName>,
-    /// Seeds of each setting: 0, 1, 2, ...
+    /// Number of seeds of each setting: 0, 1, 2, ...
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = positive())]
     pub seeds: usize,
-    /// Train only this many settings, drawn at random
+    /// Train only this many settings, chosen at random
     #[arg(long, value_name = "N", value_parser = positive())]
     pub random: Option<usize>,
     /// Passes over the training images
     #[arg(long, value_name = "N", default_value_t = DEFAULT.epochs, value_parser = positive())]
     pub epochs: usize,
-    /// Training images to hold out for validation, by which settings are chosen [default: a twelfth]
+    /// Training images to hold out for validation; their accuracy ranks the settings [default: a twelfth]
     #[arg(long, value_name = "N", value_parser = positive())]
     pub validation: Option<usize>,
     #[command(flatten)]
@@ -263,7 +263,7 @@ pub struct SweepArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub data: DataArgs,
-    /// Folder for the runs; the runs already in it are not trained again
+    /// Folder for the runs; finished runs in it are not trained again
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
 }
@@ -271,7 +271,7 @@ pub struct SweepArgs {
 /// `gpu-digits completions`.
 #[derive(Args, Clone, Debug)]
 pub struct CompletionsArgs {
-    /// The shell
+    /// Shell to write the script for
     pub shell: clap_complete::Shell,
 }
 
@@ -303,8 +303,8 @@ pub struct EvalArgs {
 pub struct PredictArgs {
     /// A run folder, or its model.safetensors
     pub model: PathBuf,
-    /// Pictures of one digit each (PNG, JPEG or PGM, of any size, dark on light or light on dark), folders of them, or - for
-    /// standard input
+    /// Pictures of one digit each (PNG, JPEG or PGM, of any size, dark on light or light on dark), folders of pictures,
+    /// or - for standard input
     #[arg(required = true)]
     pub images: Vec<PathBuf>,
     #[command(flatten)]
@@ -318,14 +318,14 @@ pub struct PredictArgs {
 /// `gpu-digits verify`.
 #[derive(Args, Clone, Debug)]
 pub struct VerifyArgs {
-    /// Ops to check, labels as a failure prints them, `lockstep` for training steps, `large_weights` for evaluations near the
-    /// largest floats, or patterns such as 'conv*' [default: everything]
+    /// Ops to check, case labels as a failure prints them, `lockstep` (training steps), `large_weights` (evaluations
+    /// near the largest floats), or patterns such as 'conv*' [default: everything]
     #[arg(value_name = "OP")]
     pub ops: Vec<String>,
-    /// Check the ops and the training steps of this model alone: a name or layers, as for `train`
+    /// Check only the ops and training steps of this model: a name or layers, as for `train`
     #[arg(long)]
     pub model: Option<String>,
-    /// all, or as for `train`
+    /// Adapter to check: `all`, or a device as for `train`
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: String,
     /// Print every check
@@ -347,16 +347,16 @@ pub struct DevicesArgs {
     pub json: Option<Destination>,
 }
 
-/// Which training step, for commands that look at steps and train nothing.
+/// The options that define a training step, for commands that do not train.
 #[derive(Args, Clone, Debug)]
 pub struct StepArgs {
-    /// As for `train`
+    /// The same as for `train`
     #[arg(long, default_value = "convnet")]
     pub model: String,
     /// Fuse conv, ReLU and pooling into one kernel where possible
     #[arg(long, value_enum, default_value_t = Switch::On)]
     pub fuse: Switch,
-    /// Floats that hold activations and their gradients; f16 needs fused layers
+    /// Float type of activations and their gradients; f16 needs fused layers
     #[arg(long, value_enum, default_value_t)]
     pub precision: Precision,
 }
@@ -367,10 +367,10 @@ pub struct PlanArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub step: StepArgs,
-    /// Images of a step
+    /// Batch size: images of a step
     #[arg(long, value_name = "N", default_value_t = DEFAULT.batch, value_parser = positive())]
     pub batch_size: usize,
-    /// As for `train`
+    /// The same as for `train`
     #[arg(long, value_enum, default_value_t = OptimizerName::Adam)]
     pub optimizer: OptimizerName,
 }

@@ -1,10 +1,10 @@
-//! What a command writes.
+//! The outputs of a command.
 
 use super::{BenchCommand, Command};
 use crate::files::Destination;
 
 impl Command {
-    /// What the output options name.
+    /// The destinations that the output options name.
     pub(crate) fn outputs(&self) -> Vec<&Destination> {
         let named: Vec<&Option<Destination>> = match self {
             Self::Train(args) => vec![&args.trace],
@@ -24,7 +24,7 @@ impl Command {
         named.into_iter().flatten().collect()
     }
 
-    /// Whether it leaves files, for which it goes on where nobody reads what it prints.
+    /// Whether the command writes files. Such a command continues if nobody reads its standard output.
     pub(crate) fn leaves_files(&self) -> bool {
         let writes = matches!(self, Self::Train(_) | Self::Sweep(_) | Self::Tune(_) | Self::Report(_) | Self::Man(_));
         writes || self.outputs().into_iter().any(|output| *output != Destination::StandardOutput)

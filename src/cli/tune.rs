@@ -1,4 +1,4 @@
-//! The command line of `tune`, and what `--tune` may be elsewhere.
+//! The command line of `tune`, and the values of `--tune` in other commands.
 
 use clap::{Args, ValueEnum};
 
@@ -6,27 +6,27 @@ use super::values::positive;
 use super::{DEFAULT, StepArgs};
 use crate::bench::Effort;
 
-/// Which kernel of each op to use.
+/// How to choose the kernel of each op.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum TuneChoice {
-    /// What `gpu-digits tune` found for the adapter, else the default
+    /// Use what `gpu-digits tune` saved for this adapter, otherwise the default
     Auto,
-    /// The default
+    /// Use the default kernels
     Off,
-    /// Measure first
+    /// Measure first, as `gpu-digits tune` does
     Force,
 }
 
 /// `gpu-digits tune`.
 #[derive(Args, Clone, Debug)]
 pub struct TuneArgs {
-    /// Adapter to measure, as for `train`, or `all`
+    /// Adapter to measure: `all`, or a device as for `train`
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: String,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub step: StepArgs,
-    /// Images of a step; several with commas between
+    /// Batch sizes, separated by commas
     #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [DEFAULT.batch], value_parser = positive())]
     pub batch_size: Vec<usize>,
     /// Samples of each kernel

@@ -1,8 +1,8 @@
-//! The values that options take, refused where they make no sense.
+//! Parsers of option values. Each refuses values that make no sense.
 
 use crate::files::Destination;
 
-/// Where a picture goes.
+/// The destination of a picture.
 pub(super) fn picture() -> impl clap::builder::TypedValueParser<Value = Destination> {
     use clap::builder::TypedValueParser;
     clap::builder::OsStringValueParser::new().try_map(crate::picture::destination)
@@ -17,7 +17,7 @@ fn number(text: &str) -> Result<f64, String> {
     text.parse().map_err(|_| "not a number".to_owned())
 }
 
-/// A number that devices compute with: 0, or one that a 32-bit float holds with all of its digits.
+/// A number that devices compute with: 0, or a number that is normal as a 32-bit float.
 fn single_precision(text: &str) -> Result<f64, String> {
     let number = number(text)?;
     let (least, most) = (f32::MIN_POSITIVE, f32::MAX);
@@ -39,11 +39,11 @@ pub(super) fn not_negative(text: &str) -> Result<f64, String> {
 
 pub(super) fn share(text: &str) -> Result<f64, String> {
     let number = single_precision(text)?;
-    // What lies next to 1 is 1 in single precision.
+    // A number just below 1 rounds to 1 in single precision.
     if number >= 0.0 && (number as f32) < 1.0 { Ok(number) } else { Err("must be at least 0 and below 1".to_owned()) }
 }
 
-/// Per cent, with or without the sign, as a share.
+/// A percentage, with or without the sign, as a fraction.
 pub(super) fn percentage(text: &str) -> Result<f64, String> {
     let number = number(text.trim_end_matches('%'))?;
     if number >= 0.0 && number.is_finite() { Ok(number / 100.0) } else { Err("must be 0 % or more".to_owned()) }

@@ -27,7 +27,7 @@ pub(super) async fn run(args: &DevicesArgs) -> Result<Verdict> {
     print_table_with(&table, |row| infos.get(row).map_or_else(Vec::new, details));
     for info in &infos {
         if !info.refused.is_empty() {
-            out!("{} is used without {}: its driver offers them and refuses", info.index, info.refused.join(", "));
+            out!("{} is used without {}: its driver lists them but refuses them", info.index, info.refused.join(", "));
         }
         if let Some(reason) = &info.unusable {
             out!("{} cannot be used: {reason}", info.index);
@@ -42,7 +42,7 @@ pub(super) async fn run(args: &DevicesArgs) -> Result<Verdict> {
     Ok(Verdict::Passed)
 }
 
-/// An adapter as it is when opened, where its driver offers what some refuse then.
+/// An adapter as it is after opening: some drivers then refuse features that they list.
 async fn as_opened(adapter: &Adapter) -> AdapterInfo {
     let info = adapter.info.clone();
     if info.cooperative_matrices.is_empty() || info.unusable.is_some() {
@@ -54,7 +54,7 @@ async fn as_opened(adapter: &Adapter) -> AdapterInfo {
     }
 }
 
-/// What an adapter can do, below its row.
+/// The capabilities of an adapter, printed below its row.
 fn details(info: &AdapterInfo) -> Vec<String> {
     let has = |what: &str, yes: bool| format!("{}{what}", if yes { "" } else { "no " });
     let subgroups = match info.subgroup_size {

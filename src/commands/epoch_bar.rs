@@ -14,15 +14,15 @@ use crate::terminal;
 /// How fast an epoch went.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Pace {
-    /// Seconds that count.
+    /// Seconds, without the first step.
     pub(super) seconds: f64,
-    /// Images of those seconds, a second.
+    /// Images per second in that time.
     pub(super) images_per_second: f64,
 }
 
 impl Pace {
-    /// The pace of `steps` steps in `seconds`, without the first of them, by their number and seconds, where that is given
-    /// and others came after.
+    /// The pace of `steps` steps in `seconds`. `first` is the number and time of the first steps; they are left out if
+    /// others followed.
     fn new(steps: usize, batch: usize, seconds: f64, first: Option<(usize, f64)>) -> Self {
         let (steps, seconds) = match first {
             Some((first_steps, first_seconds)) if first_steps < steps => (steps - first_steps, seconds - first_seconds),
@@ -32,7 +32,7 @@ impl Pace {
     }
 }
 
-/// The progress bar of an epoch, its clock, and the ear for Ctrl-C.
+/// The progress bar of an epoch, its clock, and the Ctrl-C flag.
 pub(super) struct EpochBar<'a> {
     bar: ProgressBar,
     batch: usize,
@@ -50,7 +50,7 @@ impl<'a> EpochBar<'a> {
         bar.set_style(bar.style().with_key(
             "per_sec",
             |state: &indicatif::ProgressState, text: &mut dyn std::fmt::Write| {
-                // A formatter of a string does not fail.
+                // Writing to a string does not fail.
                 let _ = write!(text, "{:.0}", state.per_sec());
             },
         ));
@@ -58,13 +58,13 @@ impl<'a> EpochBar<'a> {
         Self { bar, batch, stop: Arc::clone(stop), start: Instant::now(), tell_first_step: None, first: None }
     }
 
-    /// Says what the first step waits for, tells its seconds as soon as it is done, and leaves it out of the epoch's pace.
+    /// Shows what the first step waits for, reports its time when it is done, and leaves it out of the epoch's pace.
     pub(super) fn on_first_step(&mut self, waits_for: &'static str, tell: impl FnOnce(f64) + 'a) {
         self.bar.set_message(waits_for);
         self.tell_first_step = Some(Box::new(tell));
     }
 
-    /// Takes the bar away and gives the pace of the `steps` steps that were done.
+    /// Removes the bar and returns the pace of the `steps` completed steps.
     pub(super) fn finish(self, steps: usize) -> Pace {
         self.bar.finish_and_clear();
         Pace::new(steps, self.batch, self.start.elapsed().as_secs_f64(), self.first)
@@ -82,13 +82,13 @@ impl Observer for EpochBar<'_> {
             self.first = Some((steps, seconds));
             tell(seconds);
             self.bar.set_message("");
-            // The bar's rate and the time left are those of the steps to come.
+            // The first step must not count towards the bar's rate and time left.
             self.bar.reset_elapsed();
             self.bar.reset_eta();
         }
         self.bar.set_position((steps * self.batch) as u64);
         if let Some(history) = history {
-            // The mean of the last steps, since one batch's loss jumps.
+            // Show the mean of recent steps, because the loss of one batch fluctuates.
             let recent = &history[2 * steps.saturating_sub(20)..2 * steps];
             let sum: f32 = recent.iter().step_by(2).sum();
             let mean = 2.0 * sum / (recent.len() * self.batch) as f32;

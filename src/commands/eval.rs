@@ -15,7 +15,7 @@ use crate::numbers;
 use crate::run_folder::RunRecord;
 use crate::weights::{self, MODEL_FILE, SavedModel};
 
-/// What is printed as JSON.
+/// The JSON output.
 #[derive(Serialize)]
 struct Scored<'a> {
     data: ScoredData,
@@ -30,7 +30,7 @@ struct ScoredData {
     origin: String,
     sha256: String,
     images: usize,
-    /// Whether the model was trained on the same data set; none where it does not say on which.
+    /// Whether the model was trained on the same data set; none if the model does not name its data set.
     is_that_of_training: Option<bool>,
 }
 
@@ -59,12 +59,12 @@ pub(super) async fn run(args: EvalArgs) -> Result<Verdict> {
     Ok(Verdict::Passed)
 }
 
-/// A share in per cent, and `-` where there is no value.
+/// A fraction in per cent, or `-` if there is no value.
 fn optional_percent(share: Option<f64>) -> String {
     share.map_or_else(|| numbers::NONE.to_owned(), percent)
 }
 
-/// The data that a model was trained on: as its run's record says, else as its file does.
+/// The data that a model was trained on: from its run's record, otherwise from its own file.
 fn trained_on(path: &Path, saved: &SavedModel) -> Result<Option<DataRecord>> {
     let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
     let is_of_a_run = path.is_dir() || path.file_name().is_some_and(|name| name == MODEL_FILE);
@@ -72,7 +72,8 @@ fn trained_on(path: &Path, saved: &SavedModel) -> Result<Option<DataRecord>> {
     Ok(record.map(|record| record.data).or_else(|| saved.data.clone()))
 }
 
-/// The data that the arguments name, else those that the model was trained on: never others in their place.
+/// The data that the arguments name, otherwise the data that the model was trained on. There is no fallback to other
+/// data.
 fn data(args: &DataArgs, trained_on: Option<&DataRecord>) -> Result<Dataset> {
     let dataset = match (args.dataset, args.generated_images) {
         (None, Some(_)) if args.data.is_none() => Some(Choice::Generated),
@@ -84,18 +85,17 @@ fn data(args: &DataArgs, trained_on: Option<&DataRecord>) -> Result<Dataset> {
     };
     if args.data.is_none() && dataset.is_none() {
         let request = Request::new(Folders::from_environment(None));
-        let dataset = trained_on.load(&request, &mut say).context(
-            "cannot score the model on the data that it was trained on; to score it on others, name them with --data or \
-             --dataset",
-        )?;
+        let dataset = trained_on
+            .load(&request, &mut say)
+            .context("cannot load the data that the model was trained on; give other data with --data or --dataset")?;
         say_data(&dataset);
         return Ok(dataset);
     }
     let dataset = load_data(args)?;
     if dataset.sha256 == trained_on.sha256 {
-        note!("  note: the same data as the model was trained on");
+        note!("  note: the model was trained on the same data set");
     } else {
-        warning!("WARNING: other data than the model was trained on, which were {}", trained_on.title());
+        warning!("WARNING: the model was trained on another data set: {}", trained_on.title());
     }
     Ok(dataset)
 }

@@ -1,32 +1,32 @@
-//! Tables whose rows stand in groups below a heading, so that they fit 80 columns however long the names are.
+//! Tables with rows in groups below a heading, so that they fit 80 columns even if names are long.
 
 use comfy_table::{CellAlignment, Table, presets};
 
-/// The width of a terminal that everybody has.
+/// The standard width of a terminal.
 const WIDTH: usize = 80;
 
 /// A table in groups.
 pub(super) struct Grouped {
-    /// What the headings are, for Markdown.
+    /// The title of the headings' column in Markdown.
     title: &'static str,
     header: Vec<String>,
-    /// Columns that are aligned to the left, the first ones.
+    /// The number of first columns that are aligned to the left.
     left: usize,
     rows: Vec<(String, Vec<String>)>,
 }
 
 impl Grouped {
-    /// An empty table; `title` says what the headings are, and the first `left` columns hold text.
+    /// An empty table. `title` is the title of the headings' column, and the first `left` columns hold text.
     pub(super) fn new<T: Into<String>>(title: &'static str, header: impl IntoIterator<Item = T>, left: usize) -> Self {
         Self { title, header: header.into_iter().map(Into::into).collect(), left, rows: vec![] }
     }
 
-    /// Appends a row to the group of this heading, which begins where the row before has another one.
+    /// Appends a row. A new group begins if the row before has another heading.
     pub(super) fn row(&mut self, heading: impl Into<String>, cells: impl IntoIterator<Item = String>) {
         self.rows.push((heading.into(), cells.into_iter().collect()));
     }
 
-    /// Prints it; in Markdown the headings are the first column.
+    /// Prints the table. In Markdown the headings are the first column.
     pub(super) fn print(&self, markdown: bool) {
         let lines = if markdown { self.markdown() } else { self.lines() };
         lines.iter().for_each(|line| out!("{line}"));
@@ -55,7 +55,7 @@ impl Grouped {
     }
 
     fn lines_with_gap(&self, gap: u16) -> Vec<String> {
-        // A column without any entry says nothing.
+        // Leave out empty columns.
         let is_used = |column: usize| self.rows.iter().any(|(_, cells)| !cells[column].is_empty());
         let used: Vec<usize> = (0..self.header.len()).filter(|&column| is_used(column)).collect();
         let mut table = Table::new();

@@ -1,4 +1,4 @@
-//! The subcommands: what the program does with the library, and what it prints.
+//! The subcommands: how the program uses the library, and what it prints.
 
 mod bench;
 mod devices;
@@ -36,10 +36,10 @@ use crate::numbers::{duration, percent, thousands};
 use crate::plan::{Plan, Precision};
 use crate::terminal::{self, Mode, Spinner};
 
-/// How a command that could be carried out has ended.
+/// The result of a command that ran without an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
-    /// As it should.
+    /// Success.
     Passed,
     /// A check failed: a kernel is wrong, or a target was not reached.
     Failed,
@@ -52,16 +52,16 @@ impl From<Verdict> for ExitCode {
         Self::from(match verdict {
             Verdict::Passed => 0,
             Verdict::Failed => 1,
-            // What a shell reports of a program that Ctrl-C has ended.
+            // The code that a shell reports for a program that Ctrl-C ended.
             Verdict::Interrupted => 130,
         })
     }
 }
 
-/// The exit code of a command that could not be carried out; clap uses the same for wrong usage.
+/// The exit code for an error; clap uses the same one for wrong usage.
 const CANNOT: u8 = 2;
 
-/// Reads the command line, carries it out, says what went wrong, and gives the exit code.
+/// Parses the command line, runs the command, prints any error, and returns the exit code.
 pub async fn run(arguments: Vec<OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
@@ -69,7 +69,7 @@ pub async fn run(arguments: Vec<OsString>) -> ExitCode {
     };
     let is_training = matches!(cli.command, Command::Train(_) | Command::Sweep(_));
     let result = carry_out(cli).await.and_then(|verdict| match terminal::failure() {
-        // What training results in is in its files, and was said on standard error instead.
+        // Training saves its results in files and has repeated them on standard error.
         Some(failure) if !is_training => Err(anyhow::Error::msg(failure)),
         _ => Ok(verdict),
     });
@@ -82,11 +82,11 @@ pub async fn run(arguments: Vec<OsString>) -> ExitCode {
     }
 }
 
-/// Prints help, the version, or what is wrong with a command line.
+/// Prints help, the version, or a usage error.
 fn usage(answer: &clap::Error, arguments: &[OsString]) -> ExitCode {
     let steers = |word: &OsString| terminal::escaped(&word.to_string_lossy()) != word.to_string_lossy();
     let printed = if answer.use_stderr() && arguments.iter().any(steers) {
-        // clap repeats words as they are, between its own colours.
+        // clap would print the words unescaped.
         terminal::warn(format_args!("{}", answer.render()));
         Ok(())
     } else {
@@ -108,7 +108,7 @@ async fn carry_out(cli: Cli) -> Result<Verdict> {
     terminal::set_mode(Mode {
         quiet: cli.quiet,
         results_on_stderr: on_stdout > 0,
-        goes_on_unread: cli.command.leaves_files(),
+        continues_unread: cli.command.leaves_files(),
     });
     match cli.command {
         Command::Train(args) => train::run(args).await,
@@ -126,12 +126,12 @@ async fn carry_out(cli: Cli) -> Result<Verdict> {
     }
 }
 
-/// The model that a step is of, whether its layers are fused, and its floats.
+/// The model of a step, whether its layers are fused, and its precision.
 fn lowering(step: &StepArgs) -> Result<(Model, bool, Precision)> {
     Ok((step.model.parse()?, step.fuse == Switch::On, step.precision))
 }
 
-/// Opens a device and says on stderr which it took.
+/// Opens a device and prints its name on stderr.
 async fn open_device(choice: &DeviceChoice) -> Result<Device> {
     let device = Device::open(choice).await?;
     note!("device: {device}");
@@ -140,17 +140,17 @@ async fn open_device(choice: &DeviceChoice) -> Result<Device> {
         note!("  note: {remark}");
     }
     if cfg!(debug_assertions) {
-        note!("  note: a debug build, many times slower; build with --release");
+        note!("  note: this is a debug build, many times slower; build with --release");
     }
     Ok(device)
 }
 
-/// Loads the data and says on stderr what it is.
+/// Loads the data and prints its name on stderr.
 fn load_data(args: &DataArgs) -> Result<Dataset> {
     let choice = args.dataset.unwrap_or_default();
     ensure!(
         choice != data::Choice::Generated || args.data.is_none(),
-        "--data names a folder of digits and --dataset generated needs none; give one of them"
+        "--data gives a folder of digits, but --dataset generated needs none; give only one of the two"
     );
     let generated_train = args.generated_images.unwrap_or(12_000);
     let request = data::Request {
@@ -164,7 +164,7 @@ fn load_data(args: &DataArgs) -> Result<Dataset> {
     Ok(dataset)
 }
 
-/// Says what loading data has to say; `--quiet` leaves out all but warnings.
+/// Prints a message of the data loader; `--quiet` leaves out all but warnings.
 fn say(line: &str) {
     if line.starts_with("WARNING") { warning!("{line}") } else { note!("{line}") }
 }
@@ -177,14 +177,14 @@ fn say_data(dataset: &Dataset) {
     }
 }
 
-/// Says on stderr where fused ops were asked for and the model does not allow them.
+/// Prints a note on stderr if fusing was requested but the model does not allow it.
 fn note_unfused(plan: &Plan) {
     if let Some(reason) = &plan.unfused {
-        warning!("  note: {reason}; every layer is an op of its own, which is several times slower on a GPU");
+        warning!("  note: {reason}; each layer runs as its own op, which is several times slower on a GPU");
     }
 }
 
-/// A table without frames; columns but the first `left` ones are aligned to the right.
+/// A table without borders. All columns after the first `left` ones are aligned to the right.
 fn table(header: &[&str], left: usize) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header.to_vec());
@@ -197,7 +197,7 @@ fn table(header: &[&str], left: usize) -> Table {
     table
 }
 
-/// Prints a table without blanks at the ends of lines.
+/// Prints a table without trailing spaces.
 fn print_table(table: &Table) {
     print_table_with(table, |_| vec![]);
 }
@@ -213,20 +213,20 @@ fn print_table_with(table: &Table, below: impl Fn(usize) -> Vec<String>) {
     }
 }
 
-/// The progress of work on kernels.
+/// A progress bar that counts kernels.
 fn kernel_bar(kernels: usize) -> ProgressBar {
     terminal::bar(kernels, "{wide_bar} {pos}/{len} kernels  {msg:40!}")
 }
 
-/// What a bar says while kernels are compiled; drivers keep them for the next time.
+/// The message while kernels are compiled. Drivers cache compiled kernels.
 const COMPILING: &str = "compiling kernels (first time only)";
 
-/// Says that kernels are compiled, where they are.
+/// A spinner while kernels are compiled, if the device compiles any.
 fn compiling(device: &Device) -> Option<Spinner> {
     matches!(device, Device::Gpu(_)).then(|| Spinner::new(COMPILING))
 }
 
-/// Says that images are scored.
+/// A spinner while images are scored.
 fn scoring(images: usize) -> Spinner {
     Spinner::new(format!("scoring {} images", thousands(images)))
 }

@@ -37,7 +37,7 @@ fn print_phase(plan: &Plan, model: &Model, phase: Phase, title: &str) {
 }
 
 fn row(plan: &Plan, model: &Model, index: usize, call: &Call) -> [String; 6] {
-    // In half precision the weights that a layer reads are rounded copies of the model's.
+    // In half precision a layer reads rounded copies of the model's weights.
     let is_of = |id: TensorId, name: &str| plan.tensor(id).name.trim_end_matches(".f16") == name;
     let is_forward = call.op.name().trim_end_matches("_f16").ends_with("_forward");
     let owned: usize = model
@@ -57,7 +57,7 @@ fn row(plan: &Plan, model: &Model, index: usize, call: &Call) -> [String; 6] {
     ]
 }
 
-/// The shapes of what a call reads and writes, in lines of less than 80 letters.
+/// The shapes of a call's operands, in lines of less than 80 characters.
 fn shapes(call: &Call) -> Vec<String> {
     const WIDTH: usize = 74;
     let operands = call.op.operands();

@@ -20,19 +20,19 @@ use crate::weights;
 /// The name that stands for standard input.
 const STANDARD_INPUT: &str = "-";
 
-/// Endings of the pictures that are taken out of a folder.
+/// File extensions of pictures in a folder.
 const ENDINGS: [&str; 6] = ["png", "jpg", "jpeg", "pgm", "ppm", "pbm"];
 
-/// A prediction with less probability than this is said to be a guess.
+/// A prediction with a lower probability is marked as a guess.
 const SURE: f32 = 0.5;
 
-/// What is printed of one picture.
+/// The JSON output for one picture.
 #[derive(Serialize)]
 struct Prediction {
     image: String,
     digit: usize,
     probabilities: [f32; CLASSES],
-    /// What makes it doubtful.
+    /// Why the prediction is doubtful, if it is.
     remark: Option<String>,
     #[serde(skip)]
     pixels: [u8; IMAGE_BYTES],
@@ -67,7 +67,7 @@ pub(super) async fn run(args: PredictArgs) -> Result<Verdict> {
         }
     }
     bar.finish_and_clear();
-    ensure!(!usable.is_empty(), "none of the {} pictures can be used", names.len());
+    ensure!(!usable.is_empty(), "none of the {} pictures can be read; the errors above say why", names.len());
     let device = open_device(&args.device.device).await?;
     let pixels: Vec<u8> = usable.iter().flat_map(|(_, prepared)| prepared.pixels).collect();
     let rows = probabilities(&device, &saved.model, &saved.parameters, &pixels).await?;
@@ -78,7 +78,7 @@ pub(super) async fn run(args: PredictArgs) -> Result<Verdict> {
         output.write_json(&predictions)?;
     }
     if args.json == Some(Destination::StandardOutput) {
-        // The same in another form.
+        // The JSON output replaces the table.
     } else if let [only] = &predictions[..] {
         print_one(only);
     } else {
@@ -86,7 +86,7 @@ pub(super) async fn run(args: PredictArgs) -> Result<Verdict> {
     }
     let refused = names.len() - predictions.len();
     if refused > 0 {
-        bail!("{refused} of {} pictures cannot be used", names.len());
+        bail!("{refused} of {} pictures cannot be read; the errors above say why", names.len());
     }
     Ok(Verdict::Passed)
 }
@@ -97,7 +97,7 @@ fn ensure_no_picture(json: Option<&Destination>) -> Result<()> {
         let name = path.display();
         ensure!(
             !has_picture_ending(path),
-            "--json {name} would write the results into a picture's file; for standard output give `--json -`"
+            "--json {name} would overwrite a picture; for standard output give `--json -`"
         );
     }
     Ok(())
@@ -108,7 +108,7 @@ fn has_picture_ending(path: &Path) -> bool {
     ending.is_some_and(|ending| ENDINGS.contains(&&*ending))
 }
 
-/// The pictures that are meant: files as they are, folders by the pictures in them.
+/// The pictures that the paths name: files as they are, and for folders all pictures in them.
 fn pictures(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut pictures = Vec::new();
     for path in paths {
@@ -141,7 +141,7 @@ fn load(path: &Path) -> Result<Prepared> {
     digit_image::read(&bytes).context("cannot use the picture on standard input")
 }
 
-/// The picture as the model sees it, in half as many lines as it has rows, and a bar for each digit beside it.
+/// Prints the picture as the model sees it, two rows a line, with a bar for each digit beside it.
 fn print_one(prediction: &Prediction) {
     const SHADES: [char; 5] = [' ', '░', '▒', '▓', '█'];
     const BAR: f32 = 30.0;
@@ -164,7 +164,7 @@ fn print_one(prediction: &Prediction) {
     }
 }
 
-/// A line for each picture: the two most probable digits.
+/// Prints a line for each picture: the two most probable digits.
 fn print_several(predictions: &[Prediction]) {
     let mut table = table(&["image", "digit", "%", "next", "%"], 1);
     for Prediction { image, digit, probabilities, .. } in predictions {

@@ -1,4 +1,4 @@
-//! The command that repeats a run: every option with the value that it had.
+//! The command that repeats a run: every option with its resolved value.
 
 use clap::ValueEnum;
 
@@ -10,8 +10,8 @@ use crate::plan::Optimizer;
 use crate::train::TrainConfig;
 use crate::words::Word;
 
-/// The arguments with every default filled in by what the run took, so that they do not depend on the machine's network,
-/// files or environment any more.
+/// The arguments with every default replaced by the value that the run used. They no longer depend on the machine's
+/// network, files or environment.
 pub(super) fn resolved(
     args: &TrainArgs,
     device: &Device,
@@ -28,12 +28,12 @@ pub(super) fn resolved(
     };
     resolved.data.dataset = match &data.folder {
         _ if data.name == GENERATED => Some(Choice::Generated),
-        // A folder that is named is taken or refused, whatever else there is.
+        // A named folder is used or refused; nothing else is tried.
         Some(_) => None,
         None => Some(Choice::Mnist),
     };
     resolved.data.generated_images = (data.name == GENERATED).then_some(data.train_images);
-    // The folder may come from the environment; none is for the cache and for generated digits.
+    // The folder may come from the environment. It is none for the cache and for generated digits.
     resolved.data.data = data.folder.as_ref().and_then(|_| Folders::from_environment(args.data.data.clone()).named);
     resolved.batch_size = Some(config.batch);
     resolved.lr = Some(config.rate);
@@ -43,15 +43,15 @@ pub(super) fn resolved(
     };
     resolved.validation = Some(config.validation);
     resolved.fuse = Some(if config.fuses(device) { Switch::On } else { Switch::Off });
-    // What was found by force is known from then on.
+    // `--tune force` has saved its choices, so `auto` finds them.
     if args.tune == TuneChoice::Force {
         resolved.tune = TuneChoice::Auto;
     }
     resolved
 }
 
-/// The words of `gpu-digits train` with these arguments, but for the run's folder, which a repetition has for itself, and the
-/// timeline, which is no part of the run.
+/// The words of `gpu-digits train` with these arguments. The folder is left out, because a repetition has its own, and
+/// so is the timeline, which is not part of the run.
 pub(super) fn command(args: &TrainArgs) -> Vec<Word> {
     let mut words: Vec<Word> = vec![env!("CARGO_PKG_NAME").into(), "train".into()];
     let mut option =
@@ -86,7 +86,7 @@ pub(super) fn command(args: &TrainArgs) -> Vec<Word> {
     words
 }
 
-/// The name of a value on the command line.
+/// The name of an option's value on the command line.
 pub(super) fn name_of(value: impl ValueEnum) -> String {
     value.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
 }
@@ -109,7 +109,7 @@ mod tests {
         args
     }
 
-    /// Whoever adds an option to `train` has to say here whether it is part of the command.
+    /// A new option of `train` must be listed here: it is part of the command or it is not.
     #[test]
     fn every_option_of_train_is_in_the_command_that_repeats_it() {
         let everything = [

@@ -16,7 +16,7 @@ pub(super) const PAGE_FILE: &str = "report.html";
 pub(super) fn run(args: &ReportArgs) -> Result<Verdict> {
     ensure!(
         args.runs.len() > 1 || args.comparison.is_none(),
-        "--comparison is the page of several runs, and there is one; give the folders of others too"
+        "--comparison compares several runs, but only one run folder was given; give more run folders"
     );
     let mut runs = Vec::new();
     for folder in &args.runs {

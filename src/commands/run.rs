@@ -1,4 +1,4 @@
-//! A training run under way: its epochs, its files, and what it results in.
+//! A training run in progress: its epochs, its files and its results.
 
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -21,7 +21,7 @@ use crate::tensor::HostTensor;
 use crate::train::{Epoch, Score, TrainConfig, Trainer};
 use crate::weights;
 
-/// A run under way.
+/// A training run in progress.
 pub(super) struct Run<'a> {
     pub(super) session: &'a Session,
     pub(super) args: &'a TrainArgs,
@@ -37,7 +37,7 @@ pub(super) struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Trains all epochs, or until the user ends it, and saves what came of it.
+    /// Trains all epochs, or until the user stops it, and saves the result.
     pub(super) async fn train(mut self) -> Result<(Verdict, RunReport)> {
         let mut interrupted = false;
         for number in 1..=self.config.epochs {
@@ -77,7 +77,7 @@ impl Run<'_> {
         self.finish(interrupted).await
     }
 
-    /// Writes the losses of every N-th step, where that is asked for.
+    /// Writes the losses of every N-th step if `--log-steps` is given.
     fn log_steps(&mut self, number: usize, first_step: usize, epoch: &Epoch) -> Result<()> {
         let Some(every) = self.args.log_steps else { return Ok(()) };
         for (index, &loss) in epoch.step_losses.iter().enumerate() {
@@ -134,7 +134,7 @@ impl Run<'_> {
     /// The norms of each parameter and of its gradient in the last step.
     ///
     /// # Errors
-    /// Where the device fails, or a tensor is not finite.
+    /// If the device fails, or a tensor is not finite.
     async fn norms(&mut self) -> Result<Vec<Norms>> {
         let norm = |tensor: &HostTensor| tensor.f32().iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
         let (values, gradients) = (self.trainer.parameters().await?, self.trainer.gradients().await?);
@@ -168,8 +168,10 @@ impl Run<'_> {
         let mut report = RunReport::new(self.record.clone(), epochs, curve, &self.model, &parameters);
         let mut verdict = Verdict::Interrupted;
         if interrupted {
-            self.session
-                .say(&format!("interrupted after {steps} of {} steps; what was trained is kept", self.trainer.steps()));
+            self.session.say(&format!(
+                "interrupted after {steps} of {} steps; the model so far is saved",
+                self.trainer.steps()
+            ));
         } else {
             let evaluation = self.test(&parameters, &mut report).await?;
             result.test_accuracy = Some(evaluation.accuracy);
@@ -205,7 +207,7 @@ impl Run<'_> {
         Ok(evaluation)
     }
 
-    /// Says so where the model knows less than one that gives each class the same probability.
+    /// Warns if the model is worse than one that gives each class the same probability.
     fn warn_of_divergence(&self, evaluation: &Evaluation) {
         let guessing = (CLASSES as f64).ln();
         if evaluation.loss > guessing {
@@ -218,11 +220,11 @@ impl Run<'_> {
         }
     }
 
-    /// Writes the report and what else is asked for.
+    /// Writes the report and the other requested files.
     async fn write_report(&mut self, report: &mut RunReport) -> Result<()> {
         match self.trainer.trace(TRACED_STEPS).await {
             Ok(spans) => report.kernels = kernel_shares(&spans, TRACED_STEPS),
-            Err(error) => note!("  note: the report does not tell where the time went: {error:#}"),
+            Err(error) => note!("  note: the report has no table of kernel times: {error:#}"),
         }
         let folder = self.folder.path();
         report.save(folder)?;
@@ -242,7 +244,7 @@ impl Run<'_> {
         match self.args.target_accuracy {
             Some(target) if !reaches(right, images as u64, target) => {
                 let (right, images) = (thousands(right as usize), thousands(images));
-                warning!("failed: {right} of {images} test images are right, fewer than the target of {target} %");
+                warning!("failed: {right} of {images} test images are right, below the target of {target} %");
                 Verdict::Failed
             }
             _ => Verdict::Passed,

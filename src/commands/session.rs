@@ -1,4 +1,4 @@
-//! What the runs of a command share.
+//! The state that the runs of a command share.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,18 +13,18 @@ use crate::data::Dataset;
 use crate::device::Device;
 use crate::run_folder::StartUp;
 
-/// What the runs of a command share: the device, the data, and the flag that Ctrl-C sets.
+/// The state that the runs of a command share: the device, the data, and the Ctrl-C flag.
 pub(super) struct Session {
     pub(super) device: Device,
     pub(super) dataset: Dataset,
     pub(super) stop: Arc<AtomicBool>,
-    /// The seconds of a run's start that opening the device and loading the data took.
+    /// The start-up times of opening the device and loading the data.
     pub(super) start_up: StartUp,
     is_one_of_many: bool,
 }
 
 impl Session {
-    /// Opens the device, loads the data, and says on stderr which they are.
+    /// Opens the device, loads the data, and prints their names on stderr.
     pub(super) async fn open(device: &DeviceArgs, data: &DataArgs) -> Result<Self> {
         let start = Instant::now();
         let device = open_device(&device.device).await?;
@@ -35,7 +35,7 @@ impl Session {
         Ok(Self { device, dataset, stop: stop_on_ctrl_c()?, start_up, is_one_of_many: false })
     }
 
-    /// The same, where the runs are steps towards a result of their own and each has its own start.
+    /// The same for a command with several runs: their lines are progress, and each run has its own start.
     pub(super) fn of_many_runs(self) -> Self {
         Self { is_one_of_many: true, start_up: StartUp::default(), ..self }
     }
@@ -57,7 +57,7 @@ impl Session {
     }
 }
 
-/// Signals that come this soon after the first are the same wish: `timeout` sends one to the process and one to its group.
+/// Signals within this time after the first count as one: `timeout` signals the process and also its group.
 const ONE_WISH: Duration = Duration::from_secs(1);
 
 /// A flag that Ctrl-C sets; another Ctrl-C, more than a second later, ends the program at once.

@@ -1,4 +1,4 @@
-//! `gpu-digits completions` and `gpu-digits man`: what the definition of the command line gives for nothing.
+//! `gpu-digits completions` and `gpu-digits man`, both generated from the definition of the command line.
 
 use std::fs;
 

@@ -1,7 +1,7 @@
 //! `gpu-digits sweep`: trains a grid of settings, several seeds each.
 //!
-//! A run is trained in a folder of another name, which is renamed when the run is whole: so the same command resumes a sweep
-//! that was ended. A run that fails is noted, and the others go on.
+//! A run is trained in a folder with a temporary name, which is renamed when the run is complete. So the same command
+//! resumes an interrupted sweep. If a run fails, the sweep notes it and continues with the others.
 
 use std::collections::HashSet;
 use std::fs;
@@ -24,23 +24,23 @@ use crate::random::Random;
 use crate::report::{REPORT_FILE, RunReport, compare};
 use crate::run_folder::RunRecord;
 
-/// The random stream that draws settings.
+/// The random stream that chooses settings.
 const DRAW_STREAM: u64 = 2 << 32;
 
-/// The most letters of a setting's name, which is the name of a folder and stands in a table.
+/// The most characters of a setting's name, which names a folder and a row of the table.
 const LONGEST_NAME: usize = 36;
 
 /// Letters of the model that a name keeps, however long the rest is: a folder must not begin with a dash.
 const SHORTEST_MODEL: usize = 3;
 
-/// What the runs of a row of the table have in common.
+/// The options that the runs of a table row share.
 #[derive(Clone, Debug)]
 struct Setting {
     model: String,
     optimizer: OptimizerName,
     /// None for the optimizer's default.
     rate: Option<f64>,
-    /// None for what suits the data.
+    /// None for the default, which depends on the data.
     batch: Option<usize>,
 }
 
@@ -59,7 +59,7 @@ impl Setting {
         words.into_iter().map(str::to_owned).collect()
     }
 
-    /// The name of its folder, and of its row: the options without their names, a long model cut and told apart by a hash.
+    /// The name of its folder and row: the values of the options. A long model is shortened and gets a hash.
     fn name(&self) -> String {
         let values: Vec<String> = self.words().into_iter().skip(1).step_by(2).collect();
         let rest = format!("_{}", values[1..].join("_"));
@@ -77,7 +77,7 @@ impl Setting {
 
 /// A run of the sweep: a setting with a seed.
 struct Member {
-    /// The place of its setting.
+    /// The index of its setting.
     setting: usize,
     name: String,
     folder: PathBuf,
@@ -88,7 +88,7 @@ pub(super) async fn run(args: &SweepArgs) -> Result<Verdict> {
     let settings = settings(args)?;
     let members = members(args, &settings)?;
     let Some(_lock) = Lock::try_take(&args.out.join("sweep.lock"))? else {
-        bail!("another sweep is running in {}; wait for it, or give another --out", args.out.display());
+        bail!("another sweep is running in {}; wait until it ends, or give another --out", args.out.display());
     };
     let session = Session::open(&args.device, &args.data).await?.of_many_runs();
     let mut done = Vec::new();
@@ -106,7 +106,7 @@ pub(super) async fn run(args: &SweepArgs) -> Result<Verdict> {
         match result {
             Ok(Some(report)) => runs[member.setting].push((member.name.clone(), report)),
             Ok(None) => {
-                warning!("interrupted; the same command resumes with this run");
+                warning!("interrupted; the same command resumes the sweep at this run");
                 return Ok(Verdict::Interrupted);
             }
             Err(error) => {
@@ -126,7 +126,8 @@ pub(super) async fn run(args: &SweepArgs) -> Result<Verdict> {
     Ok(if failures.is_empty() { Verdict::Passed } else { Verdict::Failed })
 }
 
-/// The grid, or some of it: every model checked, each setting once however its numbers are written.
+/// The grid, or a random part of it. Every model is checked, and equal settings count once even if their numbers are
+/// written differently.
 fn settings(args: &SweepArgs) -> Result<Vec<Setting>> {
     let rates: Vec<Option<f64>> =
         if args.lr.is_empty() { vec![None] } else { args.lr.iter().copied().map(Some).collect() };
@@ -153,7 +154,7 @@ fn settings(args: &SweepArgs) -> Result<Vec<Setting>> {
     Ok(settings)
 }
 
-/// The runs, seed by seed, so that an unfinished sweep has tried every setting.
+/// The runs, seed by seed, so that an interrupted sweep has tried as many settings as possible.
 fn members(args: &SweepArgs, settings: &[Setting]) -> Result<Vec<Member>> {
     let mut members = Vec::new();
     for seed in 0..args.seeds {
@@ -166,10 +167,10 @@ fn members(args: &SweepArgs, settings: &[Setting]) -> Result<Vec<Member>> {
     Ok(members)
 }
 
-/// The report of a run that is there already; none where it is to be trained.
+/// The report of a finished run, or none if the run must be trained.
 ///
 /// # Errors
-/// Where the folder holds a run of other settings, data or another commit.
+/// If the folder holds a run of other settings, other data or another commit.
 fn load(session: &Session, member: &Member) -> Result<Option<RunReport>> {
     let folder = &member.folder;
     if !folder.join(REPORT_FILE).exists() {
@@ -177,11 +178,11 @@ fn load(session: &Session, member: &Member) -> Result<Option<RunReport>> {
     }
     match RunReport::load(folder) {
         Ok(report) => {
-            // What cannot be trained as asked has no record to compare with, and fails when it is trained.
+            // A setting that cannot be trained has no record to compare with. It fails when it is trained.
             let wanted = record_of(session, &member.args)?;
             if let Some(difference) = difference(&report.record, &wanted)? {
                 bail!(
-                    "{} holds another run: {difference}; give another --out, or remove that folder",
+                    "cannot resume: {} holds another run: {difference}; give another --out, or remove that folder",
                     folder.display()
                 );
             }
@@ -189,16 +190,17 @@ fn load(session: &Session, member: &Member) -> Result<Option<RunReport>> {
         }
         Err(error) => {
             let aside = (1..).map(|number| folder.with_extension(format!("damaged-{number}")));
-            let aside = aside.take(1000).find(|path| !path.exists()).context("too many damaged runs")?;
+            let aside =
+                aside.take(1000).find(|path| !path.exists()).context("there are too many damaged runs; remove some")?;
             fs::rename(folder, &aside)
                 .with_context(|| format!("cannot move the damaged {} aside", folder.display()))?;
-            warning!("  note: {error:#}; it lies in {} now, and is trained again", aside.display());
+            warning!("  note: {error:#}; the damaged run was moved to {} and is trained again", aside.display());
             Ok(None)
         }
     }
 }
 
-/// In what a run differs from the one that is wanted: anything by which its weights may differ.
+/// The first difference between a found run and the wanted one, among all facts that may change its weights.
 fn difference(found: &RunRecord, wanted: &RunRecord) -> Result<Option<String>> {
     // On the CPU, the number of threads changes nothing.
     let device = |record: &RunRecord| record.adapter.as_ref().map_or("the CPU".to_owned(), |_| record.device.clone());
@@ -219,7 +221,7 @@ fn difference(found: &RunRecord, wanted: &RunRecord) -> Result<Option<String>> {
     Ok(differs.map(|((name, found), (_, wanted))| format!("`{name}` is {found}, not {wanted}")))
 }
 
-/// Trains a run and gives its report; none where the user ended it.
+/// Trains a run and returns its report, or none if the user interrupted it.
 async fn train_member(session: &Session, member: &Member) -> Result<Option<RunReport>> {
     let folder = &member.folder;
     let mut partial = folder.as_os_str().to_owned();
@@ -239,10 +241,10 @@ async fn train_member(session: &Session, member: &Member) -> Result<Option<RunRe
     Ok(Some(report))
 }
 
-/// The arguments of `train` for a run, but for its folder.
+/// The arguments of `train` for a run, except for its folder.
 fn train_args(args: &SweepArgs, setting: &Setting, seed: usize) -> Result<TrainArgs> {
     let words = [env!("CARGO_PKG_NAME").to_owned(), "train".to_owned()].into_iter().chain(setting.words());
-    let Command::Train(train) = Cli::try_parse_from(words)?.command else { bail!("a setting does not train") };
+    let Command::Train(train) = Cli::try_parse_from(words)?.command else { bail!("a setting is no training run") };
     Ok(TrainArgs {
         epochs: args.epochs,
         validation: args.validation,

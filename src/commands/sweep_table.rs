@@ -1,4 +1,4 @@
-//! What a sweep results in: a row for each setting, and what failed.
+//! The result of a sweep: a row for each setting, and the runs that failed.
 
 use super::{percent, print_table, table};
 use crate::numbers::NONE;
@@ -9,14 +9,14 @@ pub(super) struct Row {
     name: String,
     runs: usize,
     seeds: usize,
-    /// Mean, and half the width of its 95 % interval where there are several; none without runs.
+    /// The mean, with half the width of its 95 % interval if there are several runs; none without runs.
     validation: Option<(f64, Option<f64>)>,
     test: Option<(f64, Option<f64>)>,
     seconds: f64,
 }
 
 impl Row {
-    /// Sums up the runs of a setting that ended well, out of one for each seed.
+    /// Summarises the successful runs of a setting, out of one run for each seed.
     pub(super) fn new(name: String, runs: &[(String, RunReport)], seeds: usize) -> Self {
         let last = |report: &RunReport| report.epochs.last().and_then(|epoch| epoch.validation_accuracy);
         let validation: Vec<f64> = runs.iter().filter_map(|(_, report)| last(report)).collect();
@@ -32,7 +32,7 @@ impl Row {
         }
     }
 
-    /// By what rows are sorted: settings of which every run ended well come first, then the best on validation images.
+    /// The sort key: settings without a failed run come first, then those with the best validation accuracy.
     fn rank(&self) -> (bool, f64) {
         (self.runs == self.seeds, self.validation.map_or(f64::NEG_INFINITY, |(mean, _)| mean))
     }
@@ -52,7 +52,7 @@ pub(super) fn print(mut rows: Vec<Row>, failures: &[(String, String)]) {
     }
     print_table(&table);
     if !failures.is_empty() {
-        out!("\nfailed, to be tried again by the same command:");
+        out!("\nfailed; the same command tries these runs again:");
     }
     for (name, reason) in failures {
         out!("  {name}: {reason}");
@@ -84,7 +84,7 @@ fn mean_and_interval(values: &[f64]) -> Option<(f64, Option<f64>)> {
         return Some((mean, None));
     }
     let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
-    // With many degrees of freedom the quantile goes to that of the normal distribution; this is right to 0.005.
+    // With many degrees of freedom the quantile tends to that of the normal distribution; the error is below 0.005.
     let quantile = T.get(values.len() - 2).copied().unwrap_or(1.96 + 2.55 / (count - 1.0));
     Some((mean, Some(quantile * (variance / count).sqrt())))
 }

@@ -25,12 +25,12 @@ use crate::weights;
 /// Steps of a timeline.
 pub(super) const TRACED_STEPS: usize = 5;
 
-/// The optimizer that is asked for, with its numbers.
+/// The requested optimizer with its parameters.
 pub(super) fn optimizer(name: OptimizerName, momentum: Option<f64>, weight_decay: f64) -> Result<Optimizer> {
     let is_sgd = matches!(name, OptimizerName::Sgd | OptimizerName::Nesterov);
     ensure!(
         is_sgd || momentum.is_none(),
-        "--momentum goes with --optimizer sgd or nesterov, Adam has none; leave it out"
+        "--momentum works only with --optimizer sgd or nesterov; leave it out for Adam"
     );
     Ok(match name {
         OptimizerName::Sgd | OptimizerName::Nesterov => Optimizer::Sgd {
@@ -50,7 +50,7 @@ fn config(args: &TrainArgs, images: usize) -> Result<TrainConfig> {
         Some(validation) => TrainConfig::holding_out(validation, images),
         None => TrainConfig::for_images(images),
     };
-    // Adam's steps are as long as the rate says, those of SGD as the gradient is, which is small.
+    // The rate sets the size of Adam's steps; SGD multiplies it by the gradient, which is small.
     let default_rate = if matches!(optimizer, Optimizer::Adam { .. }) { suited.rate } else { 5.0 * suited.rate };
     Ok(TrainConfig {
         epochs: args.epochs,
@@ -66,7 +66,7 @@ fn config(args: &TrainArgs, images: usize) -> Result<TrainConfig> {
     })
 }
 
-/// The model and its initial parameters, those of `--init` where it is given.
+/// The model and its initial parameters, which come from `--init` if it is given.
 fn initial(args: &TrainArgs) -> Result<(Model, Vec<HostTensor>)> {
     match (&args.model, &args.init) {
         (None, Some(init)) => {
@@ -87,7 +87,7 @@ fn initial(args: &TrainArgs) -> Result<(Model, Vec<HostTensor>)> {
 }
 
 pub(super) async fn run(args: TrainArgs) -> Result<Verdict> {
-    // What is wrong with the arguments shows before any work.
+    // Report wrong arguments before any work.
     let (model, _) = initial(&args)?;
     let TrainConfig { batch, optimizer, fuse, precision, .. } = config(&args, TrainConfig::MNIST_IMAGES)?;
     if precision == Precision::F16 {
@@ -102,7 +102,7 @@ pub(super) async fn run(args: TrainArgs) -> Result<Verdict> {
     Ok(verdict)
 }
 
-/// Trains as the arguments say, writes the run folder, and gives what its report shows.
+/// Trains as the arguments say, writes the run folder, and returns the data of its report.
 pub(super) async fn train(session: &Session, args: &TrainArgs) -> Result<(Verdict, RunReport)> {
     let Session { dataset, .. } = session;
     let (model, parameters) = initial(args)?;
@@ -117,10 +117,9 @@ pub(super) async fn train(session: &Session, args: &TrainArgs) -> Result<(Verdic
         config.seed
     );
     if let Some(output) = &args.trace {
-        // By a trainer of its own, so that the run is the same to the bit with and without.
+        // Use a separate trainer, so that a trace does not change the run by a single bit.
         let mut traced = Trainer::new(device, &model, &parameters, dataset, config).await?;
-        let spans =
-            traced.trace(TRACED_STEPS).await.context("leave out --trace, or take another device or data set")?;
+        let spans = traced.trace(TRACED_STEPS).await.context("leave out --trace, or use another device or data set")?;
         trace::write(output, &device.to_string(), &spans)?;
         note!("wrote {output}");
     }
@@ -133,7 +132,7 @@ pub(super) async fn train(session: &Session, args: &TrainArgs) -> Result<(Verdic
     let folder = RunFolder::create(args.out.as_deref())?;
     if let Some(out) = args.out.as_deref().filter(|out| *out != folder.path()) {
         warning!(
-            "  note: {} holds a run that ended before its model was saved; this one is kept in {}",
+            "  note: {} holds a run that ended before its model was saved; this run goes to {}",
             out.display(),
             folder.path().display()
         );
@@ -164,7 +163,7 @@ pub(super) fn record_of(session: &Session, args: &TrainArgs) -> Result<RunRecord
     Ok(record(args, device, &model, &parameters, dataset, &config(args, dataset.train.len())?))
 }
 
-/// The device with the kernels that `--tune` asks for.
+/// The device with the kernels that `--tune` selects.
 async fn tuned_device(device: &Device, args: &TrainArgs, model: &Model, config: &TrainConfig) -> Result<Device> {
     let Device::Gpu(gpu) = device else {
         refuse_without_gpu(args.tune)?;

@@ -1,4 +1,4 @@
-//! `gpu-digits tune`, and what `--tune` means to other commands.
+//! `gpu-digits tune`, and the `--tune` option of other commands.
 
 use anyhow::{Context, Result, bail};
 
@@ -33,7 +33,7 @@ pub(super) async fn run(args: &TuneArgs) -> Result<Verdict> {
     Ok(Verdict::Passed)
 }
 
-/// What is known of an adapter; says why where its file is of no use.
+/// The saved choices for an adapter; prints why if the file cannot be used.
 fn known(gpu: &Gpu) -> Tuning {
     let Some(file) = file(gpu.info()) else { return Tuning::new(gpu.info()) };
     let (tuning, ignored) = Tuning::load(&file, gpu.info());
@@ -43,10 +43,10 @@ fn known(gpu: &Gpu) -> Tuning {
     tuning
 }
 
-/// Finds the fastest variant of each case and keeps it beside what is known.
+/// Finds the fastest variant of each case and adds it to the saved choices.
 async fn search(gpu: &Gpu, cases: &[Case], effort: Effort) -> Result<Tuning> {
-    let file =
-        file(gpu.info()).context("this user has no cache folder to keep choices in, as no home folder is known")?;
+    let file = file(gpu.info())
+        .context("cannot save the choices: no home folder is known, so there is no cache folder; set HOME")?;
     let mut tuning = known(gpu);
     let bar = kernel_bar(cases.len());
     for case in cases {
@@ -54,18 +54,18 @@ async fn search(gpu: &Gpu, cases: &[Case], effort: Effort) -> Result<Tuning> {
         if let Some(choice) = choose(gpu, case, effort).await? {
             for tried in choice.tried.iter().filter(|tried| tried.wrong.is_some()) {
                 let why = tried.wrong.as_deref().unwrap_or_default();
-                warning!("  note: {}.{} is left out: {why}", case.name(), tried.variant);
+                warning!("  note: {}.{} is skipped: {why}", case.name(), tried.variant);
             }
             tuning = Tuning::keep(&file, gpu.info(), case.label(), choice)?;
         }
         bar.inc(1);
     }
     bar.finish_and_clear();
-    note!("  kept in {}", file.display());
+    note!("  saved in {}", file.display());
     Ok(tuning)
 }
 
-/// A GPU with the choices that `--tune` asks for: those known, none, or those now found for the plan.
+/// A GPU with the choices that `--tune` selects: the saved ones, none, or new ones measured for the plan.
 pub(super) async fn tuned(gpu: Gpu, wish: TuneChoice, plan: impl FnOnce() -> Result<Plan>) -> Result<Gpu> {
     match wish {
         TuneChoice::Off => Ok(gpu),
@@ -81,7 +81,7 @@ fn print_choices(tuning: &Tuning, cases: &[Case]) {
     let chosen: Vec<(&Case, &Choice)> =
         cases.iter().filter_map(|case| Some((case, tuning.choices.get(&case.label())?))).collect();
     if chosen.is_empty() {
-        out!("nothing is known of these sizes; `gpu-digits tune` without --list finds out");
+        out!("no choices are saved for these sizes; run `gpu-digits tune` without --list to measure them");
         return;
     }
     let mut table = Grouped::new("case", ["variant", "time", "times the chosen", ""], 1);
@@ -102,10 +102,13 @@ fn print_choices(tuning: &Tuning, cases: &[Case]) {
     table.print(false);
 }
 
-/// Refuses what a device without kernels cannot do.
+/// Refuses `--tune force` on a device without kernels.
 pub(super) fn refuse_without_gpu(wish: TuneChoice) -> Result<()> {
     if wish == TuneChoice::Force {
-        bail!("--tune force chooses kernels, and the CPU has none; choose a GPU with --device, or leave --tune out");
+        bail!(
+            "--tune force measures GPU kernels, but the device is the CPU; choose a GPU with --device, or \
+             leave --tune out"
+        );
     }
     Ok(())
 }

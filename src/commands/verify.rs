@@ -19,7 +19,7 @@ use crate::ops::{Case, TABLE};
 use crate::terminal;
 use crate::verify::{Check, Lockstep, Outcome, Subject, cases, check_case, check_lockstep};
 
-/// What one adapter is checked with and what came of it.
+/// An adapter and the results of its checks.
 struct Checked {
     gpu: Gpu,
     checks: Vec<Check>,
@@ -64,15 +64,16 @@ pub(super) async fn run(args: VerifyArgs) -> Result<Verdict> {
     print_summary(&checked, start)
 }
 
-/// The checks that were asked for.
+/// The selected checks.
 pub(super) struct Work {
     ops: Vec<(&'static str, Vec<Case>)>,
     locksteps: Vec<Lockstep>,
 }
 
 impl Work {
-    /// Everything, or what the words name: ops, labels as a failure prints them, `lockstep`, or patterns of these. Of a user's
-    /// model, where one is given; else awkward sizes, and those of the shipped models.
+    /// Selects everything, or what the words name: ops, labels as a failure prints them, `lockstep`, or patterns of
+    /// these. The sizes are those of the user's model if one is given, otherwise awkward sizes and those of the shipped
+    /// models.
     pub(super) fn select(words: &[String], subject: Option<&Subject>) -> Result<Self> {
         // A label names a variant after a dot; a case is checked in all of its variants.
         let words: Vec<String> = words.iter().map(|word| without_variant(word)).collect();
@@ -110,11 +111,11 @@ impl Work {
     /// The cases of all ops.
     ///
     /// # Errors
-    /// Where locksteps were asked for.
+    /// If the words select locksteps.
     pub(super) fn cases(self) -> Result<Vec<Case>> {
         ensure!(
             self.locksteps.is_empty(),
-            "`{}` checks whole steps and is no kernel; `gpu-digits verify` runs it",
+            "cannot time `{}`: it checks whole steps and is not a kernel; `gpu-digits verify` runs it",
             self.locksteps[0].op
         );
         Ok(self.ops.into_iter().flat_map(|(_, cases)| cases).collect())
@@ -132,13 +133,13 @@ fn without_variant(word: &str) -> String {
     }
 }
 
-/// The GPUs that `--device` names, for which there must be at least one.
+/// The GPUs that `--device` names; at least one must exist.
 pub(super) async fn open(device: &str, purpose: &str) -> Result<Vec<Gpu>> {
     let mut gpus = Vec::new();
     if device == "all" {
         for adapter in adapters().await {
             match &adapter.info.unusable {
-                Some(reason) => warning!("left out: {} ({reason})", adapter.info),
+                Some(reason) => warning!("skipped: {} ({reason})", adapter.info),
                 None => gpus.push(Gpu::open(&adapter).await?),
             }
         }
@@ -146,7 +147,7 @@ pub(super) async fn open(device: &str, purpose: &str) -> Result<Vec<Gpu>> {
         let choice: DeviceChoice = device.parse()?;
         ensure!(
             !matches!(choice, DeviceChoice::Cpu),
-            "{purpose}, and --device cpu names the CPU; leave it out, or name an adapter, which `gpu-digits devices` lists"
+            "{purpose}, but --device cpu is not a GPU; leave it out, or name an adapter from `gpu-digits devices`"
         );
         if let Device::Gpu(gpu) = Device::open(&choice).await? {
             gpus.push(*gpu);
@@ -154,7 +155,7 @@ pub(super) async fn open(device: &str, purpose: &str) -> Result<Vec<Gpu>> {
     }
     ensure!(
         !gpus.is_empty(),
-        "{purpose}, and there is no GPU; install its driver or software Vulkan (on Debian and \
+        "{purpose}, but no GPU was found; install its driver or software Vulkan (on Debian and \
          Ubuntu: `apt-get install mesa-vulkan-drivers libvulkan1`)"
     );
     Ok(gpus)
@@ -172,20 +173,22 @@ const COLUMN_WIDTH: usize = 23;
 const MOST_COLUMNS: usize = 2;
 
 fn print_header(gpus: &[Gpu]) {
-    out!("worst error / allowed of all checks, at most 1 passes");
+    out!("worst error / allowed error of all checks; up to 1 passes");
     if gpus.len() <= MOST_COLUMNS {
         let columns: String = gpus.iter().map(|gpu| format!("{:>COLUMN_WIDTH$}", column_title(gpu.info()))).collect();
         out!("{:<NAME_WIDTH$}{columns}", "op");
     }
 }
 
-/// The number of an adapter, which `--device` takes: two cards may have one name. Then a part of its name, and its API.
+/// The number of an adapter as `--device` takes it, because two cards may have the same name; then a part of its name,
+/// and its API.
 fn column_title(info: &AdapterInfo) -> String {
     let name: String = info.name.chars().take(12).collect();
     format!("{} {} {}", info.index, name.trim(), info.backend.name())
 }
 
-/// What came of an op on each adapter: side by side where there is room for it, else a line for each; below it what failed.
+/// Prints the results of an op on each adapter: side by side if there is room, otherwise a line for each. Failures
+/// follow below.
 fn print_op(op: &str, checked: &[Checked], args: &VerifyArgs) {
     let of_op =
         |checked: &Checked| -> Vec<Check> { checked.checks.iter().filter(|check| check.op == op).cloned().collect() };
@@ -258,7 +261,7 @@ fn print_summary(checked: &[Checked], start: Instant) -> Result<Verdict> {
         checked.len(),
         if checked.len() == 1 { "adapter" } else { "adapters" }
     );
-    ensure!(passed + failed > 0, "nothing was checked, since no adapter can run it; `--verbose` tells why");
+    ensure!(passed + failed > 0, "nothing was checked because no adapter can run it; `--verbose` says why");
     Ok(if failed == 0 { Verdict::Passed } else { Verdict::Failed })
 }
 
@@ -274,7 +277,7 @@ fn write_json(output: &Destination, checked: &[Checked]) -> Result<()> {
     output.write_json(&report)
 }
 
-/// Two adapters of one name have suites of two names.
+/// The suite's name, which differs between adapters of the same name.
 fn suite_name(info: &AdapterInfo) -> String {
     format!("device {}: {info}", info.index)
 }
@@ -303,7 +306,7 @@ fn write_junit(output: &Destination, checked: &[Checked]) -> Result<()> {
         }
         report.add_test_suite(suite);
     }
-    let text = report.to_string().context("cannot put the results into XML")?;
+    let text = report.to_string().context("cannot write the results as XML")?;
     output.write(text.as_bytes())
 }
 

@@ -57,11 +57,11 @@ pub(crate) fn eval_takes_the_data_of_the_run(home: &Home) -> Result<(), Failed> 
     check(alone["data"]["sha256"] == wanted, alone.to_string())?;
 
     let others = ["--dataset", "generated", "--generated-images", "60"];
-    eval(&others).exits_with(0)?.says(&["other data than the model was trained on", "generated digits"])?;
+    eval(&others).exits_with(0)?.says(&["the model was trained on another data set", "generated digits"])?;
     let json = eval(&[&others[..], &["--json"]].concat()).json()?;
     check(json["data"]["is_that_of_training"] == false && json["data"]["images"] == 10, json.to_string())?;
     let same = ["--dataset", "generated", "--generated-images", "300"];
-    eval(&same).exits_with(0)?.says(&["the same data as the model was trained on"])?;
+    eval(&same).exits_with(0)?.says(&["the model was trained on the same data set"])?;
 
     let mut record = home.json("run/run.json")?;
     record["data"]["sha256"] = "0123456789".repeat(6).into();

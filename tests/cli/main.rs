@@ -252,7 +252,7 @@ fn init(home: &Home) -> Result<(), Failed> {
 fn target(home: &Home) -> Result<(), Failed> {
     home.train(&["--target-accuracy", "100"])
         .exits_with(1)?
-        .says(&["of 50 test images are right, fewer than the target of 100 %"])?;
+        .says(&["of 50 test images are right, below the target of 100 %"])?;
     check(home.path("run/model.safetensors").exists(), "the model was not kept")?;
     home.train(&["--target-accuracy", "1", "--out", "easy"]).exits_with(0)?;
     Ok(())

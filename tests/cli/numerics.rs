@@ -49,7 +49,7 @@ pub(crate) fn target(home: &Home) -> Result<(), Failed> {
     home.train(&["--target-accuracy", &reached, "--out", "reached"]).exits_with(0)?;
     let missed = format!("{reached}1");
     let run = home.train(&["--target-accuracy", &missed, "--out", "missed"]);
-    run.exits_with(1)?.says(&[&format!("of 50 test images are right, fewer than the target of {missed} %")])?;
+    run.exits_with(1)?.says(&[&format!("of 50 test images are right, below the target of {missed} %")])?;
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! `gpu-digits bench compare`: two results, or this program and another one measured in turn.
+//! `gpu-digits bench compare`: two results, or this program and another one measured alternately.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -11,7 +11,7 @@ use crate::bench::report::Report;
 use crate::bench::{Change, Comparison, Gate, compare, compare_rounds};
 use crate::cli::CompareArgs;
 
-/// Cases of a kind that are printed by name; the others are counted.
+/// The most cases of a kind that are printed by name; the others are only counted.
 const MOST_NAMED: usize = 12;
 
 pub(super) fn run(args: &CompareArgs) -> Result<Verdict> {
@@ -19,7 +19,7 @@ pub(super) fn run(args: &CompareArgs) -> Result<Verdict> {
         (Some(other), ..) => {
             let rounds = measure_in_turn(other, args)?;
             print_heading(&rounds[0].0, &rounds[0].1);
-            out!("{} rounds; the ratios of the rounds are judged\n", rounds.len());
+            out!("{} rounds; each round gives one ratio\n", rounds.len());
             compare_rounds(&rounds)
         }
         (None, Some(before), Some(now)) => {
@@ -28,11 +28,11 @@ pub(super) fn run(args: &CompareArgs) -> Result<Verdict> {
             out!("");
             compare(&before, &now)
         }
-        _ => bail!("compare needs two files of `bench --json`, or --run OTHER-BINARY"),
+        _ => bail!("cannot compare: give two files of `bench --json`, or --run OTHER-BINARY"),
     };
     ensure!(
         !comparison.cases.is_empty() || !comparison.unusable.is_empty(),
-        "the two results have no kernel and no step in common; measure the same model, batch size and adapter"
+        "cannot compare: the two results share no kernel and no step; measure the same model, batch size and adapter"
     );
     print(&comparison);
     args.fail_above.map_or(Ok(Verdict::Passed), |share| judge(&comparison, share))
@@ -49,7 +49,7 @@ fn judge(comparison: &Comparison, share: f64) -> Result<Verdict> {
     }
 }
 
-/// The two programs and what they ran on.
+/// Prints the two programs and the adapters that they ran on.
 fn print_heading(before: &Report, now: &Report) {
     for (name, report) in [("before", before), ("now", now)] {
         out!("{name:<6}  gpu-digits {} ({:.12}), {}", report.version, report.commit, report.date);
@@ -86,19 +86,19 @@ fn print(comparison: &Comparison) {
     table.print(false);
     out!("");
     let count = |is: fn(&Change) -> bool| comparison.cases.iter().filter(|change| is(change)).count();
-    out!("{} of {} cases have changed beyond their noise", count(Change::is_real), comparison.cases.len());
+    out!("{} of {} cases changed by more than their noise", count(Change::is_real), comparison.cases.len());
     for whole in comparison.wholes.iter().filter(|whole| whole.is_real()) {
-        out!("{} have changed beyond their noise: {:+.1} %", whole.case, 100.0 * (whole.ratio - 1.0));
+        out!("{} changed by more than their noise: {:+.1} %", whole.case, 100.0 * (whole.ratio - 1.0));
     }
     print_cases("missing in the second result", &comparison.missing);
     print_cases("only in the second result", &comparison.added);
-    print_cases("not compared, since a time is zero, negative or no number", &comparison.unusable);
+    print_cases("not compared because a time is zero, negative or not a number", &comparison.unusable);
     for warning in &comparison.warnings {
         warning!("warning: {warning}");
     }
 }
 
-/// The noise of a change; of a few rounds it may be larger than any number that tells something.
+/// The noise of a change. With few rounds it may be too large to mean anything.
 fn noise_of(change: &Change) -> String {
     match change.noise() {
         None => "-".to_owned(),
@@ -118,10 +118,10 @@ fn print_cases(what: &str, cases: &[String]) {
     }
 }
 
-/// Runs `bench` of the other program and of this one in turn: other, this, this, other, and so on, so that what slows the
-/// machine down for a while, or more and more, meets both alike.
+/// Runs `bench` of both programs alternately: other, this, this, other, and so on. A temporary or growing slowdown of
+/// the machine then affects both alike.
 fn measure_in_turn(other: &Path, args: &CompareArgs) -> Result<Vec<(Report, Report)>> {
-    let this = std::env::current_exe().context("cannot find this program's own file")?;
+    let this = std::env::current_exe().context("cannot find this program's own executable file")?;
     let folder = tempfile::tempdir().context("cannot make a folder for the results")?;
     let mut rounds = Vec::new();
     for round in 1..=args.rounds {
@@ -149,7 +149,7 @@ fn run_bench(program: &Path, words: &[String], result: PathBuf) -> Result<Report
         .with_context(|| format!("cannot start {}; --run takes the path of another gpu-digits", program.display()))?;
     ensure!(
         output.status.success(),
-        "`{} bench {}` has failed ({}):\n{}",
+        "`{} bench {}` failed ({}):\n{}",
         program.display(),
         words.join(" "),
         output.status,

@@ -33,7 +33,7 @@ async fn open_and_say(device: &str) -> Result<Vec<Gpu>> {
         note!("device: {}", gpu.info());
     }
     if cfg!(debug_assertions) {
-        note!("  note: a debug build; build with --release");
+        note!("  note: this is a debug build, many times slower; build with --release");
     }
     Ok(gpus)
 }
@@ -60,7 +60,7 @@ async fn bench_kernels(args: &BenchArgs) -> Result<Verdict> {
                 bar.set_message(candidate.label());
                 bar.inc(1);
             }
-            None => bar.set_message("timing them in turn"),
+            None => bar.set_message("timing the kernels in turn"),
         })
         .await?;
         let mut steps = Vec::new();
@@ -71,13 +71,13 @@ async fn bench_kernels(args: &BenchArgs) -> Result<Verdict> {
         bar.finish_and_clear();
         report.adapters.push(AdapterReport { adapter: gpu.info().clone(), peaks: Some(peaks), kernels, steps });
     }
-    // The file first: a closed pipe ends the program at the first line that it prints.
+    // Write the file first: a closed pipe ends the program at its first printed line.
     write_json(&report, args.json.as_ref())?;
     show(&report, &titles(&report, None), args.markdown, args.roofline.as_ref())?;
     Ok(Verdict::Passed)
 }
 
-/// Prints a report's tables and draws its picture; `titles` are those of its adapters.
+/// Prints a report's tables and draws its roofline. `titles` are the titles of its adapters.
 fn show(report: &Report, titles: &[String], markdown: bool, picture: Option<&Destination>) -> Result<()> {
     for (title, measured) in titles.iter().zip(&report.adapters) {
         tables::print_adapter(title, measured, markdown);
@@ -92,13 +92,13 @@ fn show(report: &Report, titles: &[String], markdown: bool, picture: Option<&Des
     Ok(())
 }
 
-/// The adapters' names, behind that of the file where there are several.
+/// The adapters' names, each after the file's name if there are several files.
 fn titles(report: &Report, file: Option<&Path>) -> Vec<String> {
     let file = file.map_or_else(String::new, |file| format!("{}: ", file.display()));
     report.adapters.iter().map(|measured| format!("{file}{}", measured.adapter)).collect()
 }
 
-/// Prints saved reports, the adapters of several side by side.
+/// Prints saved reports, with the adapters of several reports side by side.
 fn bench_show(args: &ShowArgs) -> Result<Verdict> {
     let reports = args.reports.iter().map(|path| Report::load(path)).collect::<Result<Vec<_>>>()?;
     if args.summary {
@@ -116,7 +116,7 @@ fn bench_show(args: &ShowArgs) -> Result<Verdict> {
     Ok(Verdict::Passed)
 }
 
-/// A relative noise in per cent; a dash where a single sample does not tell it.
+/// A relative noise in per cent, or a dash if a single sample has none.
 fn noise(share: Option<f64>) -> String {
     share.map_or_else(|| "-".to_owned(), |share| format!("{:.0} %", 100.0 * share))
 }
@@ -127,7 +127,7 @@ fn write_json(report: &Report, output: Option<&Destination>) -> Result<()> {
 
 async fn bench_train(args: &BenchTrainArgs) -> Result<Verdict> {
     let (model, fuse, precision) = lowering(&args.step)?;
-    // What cannot be planned for any batch is refused before any work.
+    // Refuse a model that cannot be planned before any work.
     note_unfused(&Plan::new(&model, PlanConfig { fuse, precision, ..PlanConfig::for_mnist(1, None) })?);
     let gpus = open_and_say(&args.device).await?;
     let effort = Effort { samples: args.samples, ..Effort::DEFAULT };
@@ -149,7 +149,7 @@ async fn bench_train(args: &BenchTrainArgs) -> Result<Verdict> {
                     Ok(step) => {
                         tables::print_step(&step);
                         if gpu.info().timestamps && step.device_seconds.is_none() {
-                            warning!("  note: the device's timestamps are not believed, so its time is left out");
+                            warning!("  note: the device's timestamps are implausible, so the device time is left out");
                         }
                         steps.push(step);
                     }
@@ -162,7 +162,7 @@ async fn bench_train(args: &BenchTrainArgs) -> Result<Verdict> {
     }
     ensure!(
         report.adapters.iter().any(|adapter| !adapter.steps.is_empty()),
-        "nothing could be measured: see the table"
+        "no step could be measured; the table shows the error of each"
     );
     write_json(&report, args.json.as_ref())?;
     Ok(Verdict::Passed)

@@ -9,7 +9,7 @@ use crate::bench::report::{AdapterReport, KernelRow, Report};
 use crate::bench::{Kind, Peaks, StepTiming};
 use crate::plan::Precision;
 
-/// What an adapter can do, its kernels, and the sum of those of a step beside the whole step; or its steps.
+/// Prints an adapter's peaks, its kernels, and their sum beside the time of the whole step; or its steps.
 pub(super) fn print_adapter(title: &str, measured: &AdapterReport, markdown: bool) {
     out!("{title}");
     measured.peaks.iter().for_each(print_peaks);
@@ -32,7 +32,7 @@ fn print_peaks(peaks: &Peaks) {
         peaks.bytes_per_second / 1e9
     );
     out!(
-        "a dispatch takes {}, {} after a barrier; to submit one and wait, {}",
+        "a dispatch takes {}, or {} after a barrier; submitting one and waiting takes {}",
         duration(peaks.dispatch_seconds),
         duration(peaks.dependent_dispatch_seconds),
         duration(peaks.submit_seconds)
@@ -41,7 +41,7 @@ fn print_peaks(peaks: &Peaks) {
 
 fn print_kernels(measured: &AdapterReport, markdown: bool) {
     let timing = &measured.kernels[0].timing;
-    out!("clock: {}, median of {} samples or more\n", timing.clock.name(), timing.samples);
+    out!("clock: {}, median of at least {} samples\n", timing.clock.name(), timing.samples);
     let step_seconds: f64 = measured.kernels.iter().map(KernelRow::step_seconds).sum();
     let header = ["variant", "time", "±", "GFLOP/s", "GB/s", "% of bound", "by", "% of step"];
     let mut table = Grouped::new("kernel", header, 1);
@@ -75,7 +75,7 @@ fn print_kernels(measured: &AdapterReport, markdown: bool) {
     }
 }
 
-/// What makes kernels doubtful, and how many of them.
+/// The warnings about kernels, each with the number of kernels that it concerns.
 fn print_warnings(kernels: &[KernelRow]) {
     let mut warnings = BTreeMap::new();
     for warning in kernels.iter().flat_map(|row| &row.timing.warnings) {
@@ -87,7 +87,7 @@ fn print_warnings(kernels: &[KernelRow]) {
     }
 }
 
-/// The op, with the layers that call it, which tell the sizes; else with its sizes.
+/// The op with the layers that call it, or with its sizes if no layer is known.
 fn heading(row: &KernelRow) -> String {
     match row.case.split_once(':') {
         Some((_, sizes)) if row.layers.is_empty() => format!("{}:{sizes}", row.op),
@@ -129,7 +129,7 @@ pub(super) fn kind_name(kind: Kind) -> &'static str {
     }
 }
 
-/// What steps take before they run, and how large they are.
+/// Prints the start-up time and the memory of each step.
 pub(super) fn print_start_up(steps: &[StepTiming]) {
     out!("\nkind   batch  first step  memory MB  dispatches");
     for step in steps {
@@ -144,7 +144,7 @@ pub(super) fn print_start_up(steps: &[StepTiming]) {
     }
 }
 
-/// The steps of `bench train`, as it prints them.
+/// Prints the steps of `bench train` in the same form as that command.
 fn print_steps(steps: &[StepTiming], markdown: bool) {
     if markdown {
         return step_table(steps).print(true);
@@ -187,7 +187,7 @@ pub(super) fn model_name(step: &StepTiming) -> String {
     format!("{}{precision}", step.model)
 }
 
-/// A line for each training step of each adapter of each report, beside what the adapter can do.
+/// A line for each training step of each adapter of each report, beside the adapter's peaks.
 pub(super) fn summary(reports: &[Report]) -> Grouped {
     let header = ["f32 GFLOP/s", "f16", "matrices", "GB/s", "batch", "step", "images/s", "date", "commit"];
     let mut table = Grouped::new("adapter", header, 0);
@@ -232,7 +232,7 @@ struct SideBySide {
     seconds: Vec<Option<f64>>,
 }
 
-/// The kernels and steps that any adapter has, in the order in which they come.
+/// The kernels and steps of all adapters, in order of appearance.
 fn side_by_side(adapters: &[AdapterReport]) -> Vec<SideBySide> {
     let mut rows: Vec<SideBySide> = Vec::new();
     for (place, measured) in adapters.iter().enumerate() {
@@ -243,7 +243,7 @@ fn side_by_side(adapters: &[AdapterReport]) -> Vec<SideBySide> {
         });
         for (heading, name, seconds) in kernels.chain(steps) {
             let at = rows.iter().position(|row| row.heading == heading && row.name == name).unwrap_or_else(|| {
-                // Behind the last row of the same heading.
+                // After the last row of the same heading.
                 let end = rows.iter().rposition(|row| row.heading == heading).map_or(rows.len(), |last| last + 1);
                 rows.insert(end, SideBySide { heading, name, seconds: vec![None; adapters.len()] });
                 end
