@@ -1,11 +1,11 @@
-//! Axes: what they reach over, where a value stands, and which numbers are written beside them.
+//! Axes: their range, the position of a value, and their ticks.
 
 use crate::numbers::{exact, thousands, ticks};
 
-/// Values that lie so many times below all others are left out of a logarithmic axis, if they are few.
+/// A logarithmic axis leaves out a few values that are smaller than all others by this factor.
 const FAR_BELOW: f64 = 1e3;
 
-/// A mark of an axis.
+/// A tick of an axis.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Tick {
     pub(crate) value: f64,
@@ -19,7 +19,7 @@ pub(crate) struct Axis {
     end: f64,
     is_logarithmic: bool,
     pub(crate) ticks: Vec<Tick>,
-    /// Values that were left out because they lie far below all others.
+    /// The number of values that were left out because they lie far below all others.
     pub(crate) left_out: usize,
 }
 
@@ -34,16 +34,16 @@ impl Axis {
         Self { start, end, is_logarithmic: false, ticks, left_out: 0 }
     }
 
-    /// Over all finite values, with a little room at both ends; none where there are no values.
+    /// Over all finite values, with a small margin at both ends; none if there are no values.
     pub(crate) fn over(values: impl Iterator<Item = f64>, most_ticks: usize) -> Option<Self> {
         let (least, most) = ends(values)?;
-        // A single value stands in the middle.
+        // A single value is placed in the middle.
         let room = if least < most { 0.05 * (most - least) } else { 0.1 * least.abs() };
         let room = if room > 0.0 { room } else { 0.5 };
         Some(Self::between(least - room, most + room, most_ticks))
     }
 
-    /// Over counted things, such as epochs, without room at the ends and with whole numbers only.
+    /// Over counts, such as epochs, without margins and with integers only.
     pub(crate) fn over_counts(values: impl Iterator<Item = f64>, most_ticks: usize) -> Option<Self> {
         let (least, most) = ends(values)?;
         let room = if least < most { 0.0 } else { 0.5 };
@@ -73,7 +73,7 @@ impl Axis {
         let decades = (start.log10().floor() as i32..=end.log10().ceil() as i32).collect::<Vec<_>>();
         let round = |mantissas: &[u32], stride: i32| -> Vec<f64> {
             let exponents = decades.iter().filter(|exponent| exponent.rem_euclid(stride) == 0);
-            // Read from text, so that it is the nearest float.
+            // Parse it from text, to get the nearest float.
             let values =
                 exponents.flat_map(|exponent| mantissas.iter().map(move |mantissa| format!("{mantissa}e{exponent}")));
             values.filter_map(|text| text.parse().ok()).filter(|value| (start..=end).contains(value)).collect()
@@ -91,7 +91,8 @@ impl Axis {
         Some(Self { start, end, is_logarithmic: true, ticks, left_out })
     }
 
-    /// Where a value stands, from 0 to 1; nowhere if it is not finite, lies outside, or has no logarithm where it needs one.
+    /// The position of a value, from 0 to 1. None if it is not finite, lies outside, or has no logarithm on a
+    /// logarithmic axis.
     pub(crate) fn place(&self, value: f64) -> Option<f64> {
         if !(self.start..=self.end).contains(&value) {
             return None;
@@ -103,12 +104,12 @@ impl Axis {
         })
     }
 
-    /// The least value that has a place.
+    /// The lowest value of the axis.
     pub(crate) fn start(&self) -> f64 {
         self.start
     }
 
-    /// The greatest.
+    /// The highest value of the axis.
     pub(crate) fn end(&self) -> f64 {
         self.end
     }
@@ -134,7 +135,7 @@ fn round_values(start: f64, end: f64, most: usize) -> Vec<f64> {
     let multiples = |(digit, exponent): (i64, i32)| {
         let step = digit as f64 * 10f64.powi(exponent);
         let (first, last) = ((start / step - 1e-9).ceil() as i64, (end / step + 1e-9).floor() as i64);
-        // Read from text, so that it is the nearest float.
+        // Parse it from text, to get the nearest float.
         let value = move |multiple: i64| format!("{}e{exponent}", multiple.saturating_mul(digit)).parse().ok();
         (first..=last).take(most + 2).filter_map(value).collect::<Vec<f64>>()
     };

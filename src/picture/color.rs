@@ -1,4 +1,4 @@
-//! Colours that people with any colour vision tell apart, by day and in dark mode.
+//! Colours that people with any colour vision can distinguish, in light and dark mode.
 
 use std::fmt;
 
@@ -6,19 +6,19 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Color(pub(crate) u8, pub(crate) u8, pub(crate) u8);
 
-/// Paper; a page makes it see-through.
+/// The background; a page makes it transparent.
 pub(crate) const WHITE: Color = Color(255, 255, 255);
-/// Ink; a page exchanges it for its own.
+/// The text colour; a page replaces it with its own.
 pub(crate) const BLACK: Color = Color(0, 0, 0);
-/// Lines of a grid.
+/// Grid lines.
 pub(crate) const GRID: Color = Color(225, 225, 225);
-/// What stands back.
+/// Less important elements.
 pub(crate) const GREY: Color = Color(120, 120, 120);
-/// The paper of a page in dark mode.
+/// The background of a page in dark mode.
 pub(crate) const DARK_PAPER: Color = Color(22, 24, 27);
 
-/// Colours for things of different kinds: six of Okabe & Ito ("Color universal design", 2008), and ten of Paul Tol's
-/// ("Colour schemes", 2021), the darkened sand among them. Whoever takes more than six gives each a mark of its own too.
+/// Colours for categories: six of Okabe & Ito ("Color universal design", 2008), and ten of Paul Tol's ("Colour
+/// schemes", 2021), with the sand darkened. With more than six, give each category its own mark too.
 pub(crate) const COLORS: [Color; 16] = [
     Color(0, 114, 178),
     Color(213, 94, 0),
@@ -38,7 +38,7 @@ pub(crate) const COLORS: [Color; 16] = [
     Color(176, 152, 72),
 ];
 
-/// The least contrast of a line with its paper (WCAG 2.1, 1.4.11).
+/// The least contrast of a line with its background (WCAG 2.1, 1.4.11).
 const LEAST_CONTRAST: f64 = 3.0;
 
 impl fmt::Display for Color {
@@ -55,13 +55,13 @@ impl Color {
         Some(Self(red, green, blue))
     }
 
-    /// So much of the way to another colour.
+    /// Mixes in this fraction of another colour.
     pub(crate) fn mixed(self, other: Self, share: f64) -> Self {
         let mix = |from: u8, to: u8| (f64::from(from) + (f64::from(to) - f64::from(from)) * share).round() as u8;
         Self(mix(self.0, other.0), mix(self.1, other.1), mix(self.2, other.2))
     }
 
-    /// The same colour, lightened as far as it takes to stand out on dark paper.
+    /// The same colour, lightened until it has enough contrast with a dark background.
     pub(crate) fn in_dark_mode(self) -> Self {
         let lighter = (0..=20).map(|step| self.mixed(WHITE, f64::from(step) / 20.0));
         lighter.into_iter().find(|color| color.contrast(DARK_PAPER) >= LEAST_CONTRAST + 1.0).unwrap_or(WHITE)
@@ -82,8 +82,8 @@ impl Color {
     }
 }
 
-/// The colour of one of `count` things in an order: from dark blue over purple to orange, as light rises (after matplotlib's
-/// `plasma`, without its ends).
+/// A graded colour for an index below `count`: from dark blue through purple to orange, each lighter than the last
+/// (after matplotlib's `plasma`, without its ends).
 pub(crate) fn ramp(index: usize, count: usize) -> Color {
     const STOPS: [Color; 5] =
         [Color(52, 32, 150), Color(126, 3, 168), Color(190, 55, 130), Color(228, 100, 85), Color(238, 155, 30)];

@@ -5,24 +5,24 @@ use super::color::{GREY, GRID};
 use super::text::{self, Style};
 use super::{Picture, Place, Stroke};
 
-/// Where a diagram's axes are.
+/// The position and the axes of a diagram.
 pub(crate) struct Frame {
     pub(crate) left: f64,
     pub(crate) right: f64,
     pub(crate) top: f64,
     pub(crate) bottom: f64,
-    /// Height of the letters.
+    /// Font size.
     pub(crate) letters: f64,
 }
 
 impl Frame {
-    /// Where a point stands; nowhere if an axis has no place for it.
+    /// The position of a point; none if it lies outside an axis.
     pub(crate) fn place(&self, [horizontal, vertical]: [&Axis; 2], (x, y): (f64, f64)) -> Option<Place> {
         let (x, y) = (horizontal.place(x)?, vertical.place(y)?);
         Some((self.left + x * (self.right - self.left), self.bottom - y * (self.bottom - self.top)))
     }
 
-    /// Draws lines across at the ticks of the vertical axis, the numbers of both axes, and what the horizontal one measures.
+    /// Draws the grid lines of the vertical axis, the numbers of both axes, and the title of the horizontal one.
     pub(crate) fn draw_grid(&self, picture: &mut Picture, horizontal: &Axis, vertical: &Axis, title: &str) {
         let style = Style::new(self.letters);
         for tick in &vertical.ticks {

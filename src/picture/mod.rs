@@ -1,4 +1,4 @@
-//! Pictures: drawn once, as SVG, and turned into pixels where a PNG is asked for.
+//! Pictures: drawn as SVG, and converted to pixels for PNG files.
 
 pub(crate) mod axis;
 pub(crate) mod color;
@@ -20,10 +20,10 @@ use crate::files::Destination;
 use color::Color;
 use text::Style;
 
-/// Pixels of a PNG to one of the picture's units, so that it is sharp in print.
+/// Pixels of a PNG per unit of the picture, so that it is sharp in print.
 const PNG_SCALE: f32 = 3.0;
 
-/// A place in a picture, from its upper left corner.
+/// A point in a picture, measured from its upper left corner.
 pub(crate) type Place = (f64, f64);
 
 /// A picture on white that grows downwards as it is drawn.
@@ -39,7 +39,7 @@ pub struct Picture {
 pub(crate) struct Stroke {
     pub(crate) color: Color,
     pub(crate) width: f64,
-    /// Lengths of dashes and gaps; an unbroken line without.
+    /// Lengths of dashes and gaps; empty for a solid line.
     pub(crate) dashes: &'static str,
 }
 
@@ -56,7 +56,7 @@ pub(crate) enum Mark {
     Square,
     Triangle,
     Diamond,
-    /// A circle that is not filled.
+    /// An empty circle.
     Ring,
 }
 
@@ -71,12 +71,12 @@ impl Picture {
         Self { width, height: 0.0, body: String::new() }
     }
 
-    /// Makes it reach down to `y` at least.
+    /// Extends the picture down to at least `y`.
     pub(crate) fn reach(&mut self, y: f64) {
         self.height = self.height.max(y.ceil());
     }
 
-    /// A line through several places.
+    /// A line through several points.
     pub(crate) fn line(&mut self, places: &[Place], stroke: Stroke) {
         let points: Vec<String> = places.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
         let Stroke { color, width, dashes } = stroke;
@@ -100,7 +100,7 @@ impl Picture {
         self.line(&[(x, y), (right, y), (right, bottom), (x, bottom), (x, y)], stroke);
     }
 
-    /// A mark of about so large a radius around a place.
+    /// A mark of about this radius around a point.
     pub(crate) fn mark(&mut self, mark: Mark, (x, y): Place, radius: f64, color: Color) {
         let polygon = |corners: &[(f64, f64)]| {
             let points: Vec<String> =
@@ -119,7 +119,7 @@ impl Picture {
         self.element(format_args!("{element}"));
     }
 
-    /// Letters, their middle at the height of the place.
+    /// Text, vertically centred at a point.
     pub(crate) fn text(&mut self, (x, y): Place, style: Style, words: &str) {
         let Style { size, color, anchor } = style;
         let words = escaped(words);
@@ -130,7 +130,7 @@ impl Picture {
         self.reach(y + size);
     }
 
-    /// Lines of text below each other, cut where they would be wider than `width`; gives where the next line would stand.
+    /// Text wrapped at `width`. Returns the position of the next line.
     pub(crate) fn paragraph(&mut self, (x, y): Place, width: f64, style: Style, words: &str) -> f64 {
         let mut y = y;
         for line in text::wrap(words, style.size, width) {
@@ -140,10 +140,10 @@ impl Picture {
         y
     }
 
-    /// Lays an image upon it, its upper left corner at `place`, each pixel `scale` units wide and sharp.
+    /// Draws an image with its upper left corner at `place`. Each pixel is a sharp square of `scale` units.
     ///
     /// # Errors
-    /// Where the image cannot be encoded.
+    /// If the image cannot be encoded.
     pub(crate) fn embed(&mut self, image: &RgbImage, (x, y): Place, scale: f64) -> Result<()> {
         let mut png = std::io::Cursor::new(Vec::new());
         image.write_to(&mut png, ImageFormat::Png).context("cannot encode an image")?;
@@ -157,7 +157,7 @@ impl Picture {
         Ok(())
     }
 
-    /// Lays another picture upon it, its upper left corner at `place`.
+    /// Draws another picture with its upper left corner at `place`.
     pub(crate) fn place(&mut self, other: &Self, (x, y): Place) {
         self.element(format_args!("<g transform=\"translate({x:.1} {y:.1})\">\n{}</g>", other.body));
         self.reach(y + other.height);
@@ -168,17 +168,17 @@ impl Picture {
         let _ = writeln!(self.body, "{element}");
     }
 
-    /// How wide it is.
+    /// Its width.
     pub(crate) fn width(&self) -> f64 {
         self.width
     }
 
-    /// How far down it reaches.
+    /// Its height.
     pub(crate) fn height(&self) -> f64 {
         self.height
     }
 
-    /// Its text.
+    /// The SVG text.
     pub fn svg(&self) -> String {
         let Self { width, height, body } = self;
         format!(
@@ -188,10 +188,10 @@ impl Picture {
         )
     }
 
-    /// Writes it, as pixels where the file is named `.png`.
+    /// Writes it, as pixels if the file's name ends in `.png`.
     ///
     /// # Errors
-    /// Where the file cannot be written.
+    /// If the file cannot be written.
     pub fn write(&self, output: &Destination) -> Result<()> {
         match output {
             Destination::File(path) if path.extension().is_some_and(|ending| ending == "png") => {
@@ -211,13 +211,13 @@ impl Picture {
         let side = |length: f32| (PNG_SCALE * length).ceil() as u32;
         let (width, height) = (side(tree.size().width()), side(tree.size().height()));
         let mut pixels =
-            Pixmap::new(width, height).with_context(|| format!("no picture is {width}x{height} pixels large"))?;
+            Pixmap::new(width, height).with_context(|| format!("cannot make a picture of {width}x{height} pixels"))?;
         resvg::render(&tree, Transform::from_scale(PNG_SCALE, PNG_SCALE), &mut pixels.as_mut());
         pixels.encode_png().context("cannot encode the picture")
     }
 }
 
-/// Text as it stands in XML, without control characters, which XML cannot hold.
+/// Text escaped for XML, without control characters, which XML does not allow.
 fn escaped(text: &str) -> String {
     let mut safe = String::new();
     for letter in text.chars() {
@@ -233,16 +233,15 @@ fn escaped(text: &str) -> String {
     safe
 }
 
-/// Where the command line wants a picture: a file, refused before any work where its ending is none of a picture, or standard
-/// output, which takes SVG.
+/// Parses the destination of a picture: a file with the extension of a picture, or standard output, which gets SVG.
 ///
 /// # Errors
-/// Where a file ends in neither `.svg` nor `.png`.
+/// If a file's name ends in neither `.svg` nor `.png`.
 pub fn destination(name: OsString) -> Result<Destination> {
     let output = Destination::from(name);
     if let Destination::File(path) = &output {
         let ending = path.extension().unwrap_or_default();
-        ensure!(ending == "svg" || ending == "png", "a picture is an .svg or a .png file; name it so");
+        ensure!(ending == "svg" || ending == "png", "the file's name must end in .svg or .png");
     }
     Ok(output)
 }

@@ -1,8 +1,8 @@
-//! Letters of pictures: how they look, how wide they are, and where long texts are cut.
+//! Text in pictures: its style, its width, and the wrapping of long texts.
 
 use super::color::{BLACK, Color};
 
-/// How letters look, and which of their ends stands at their place.
+/// The style and the alignment of a text.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Style {
     pub(crate) size: f64,
@@ -12,7 +12,7 @@ pub(crate) struct Style {
 }
 
 impl Style {
-    /// Black letters that begin at their place.
+    /// Black text that begins at its point.
     pub(crate) const fn new(size: f64) -> Self {
         Self { size, color: BLACK, anchor: "start" }
     }
@@ -22,18 +22,18 @@ impl Style {
         Self { color, ..self }
     }
 
-    /// In the middle of their place.
+    /// Centred at its point.
     pub(crate) const fn centered(self) -> Self {
         Self { anchor: "middle", ..self }
     }
 
-    /// Ending at their place.
+    /// Ending at its point.
     pub(crate) const fn to_the_left(self) -> Self {
         Self { anchor: "end", ..self }
     }
 }
 
-/// The width of a text in DejaVu Sans, which is wider than what browsers take for sans-serif on most machines.
+/// The width of a text in DejaVu Sans, which is wider than the usual sans-serif font of a browser.
 pub(crate) fn width(text: &str, size: f64) -> f64 {
     size * text.chars().map(letter_width).sum::<f64>()
 }
@@ -46,12 +46,12 @@ fn letter_width(letter: char) -> f64 {
         'w' | '→' | '−' | '+' | '=' | '<' | '>' | '~' => 0.84,
         'A'..='Z' => 0.74,
         '\u{20}'..='\u{24f}' => 0.64,
-        // Other scripts, whose letters may be as wide as they are high.
+        // Letters of other scripts may be as wide as they are high.
         _ => 1.0,
     }
 }
 
-/// Cuts a text into lines no wider than `width`: between words where that goes, else within them.
+/// Wraps a text into lines no wider than `width`: between words if possible, otherwise within them.
 pub(crate) fn wrap(text: &str, size: f64, width: f64) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
@@ -67,7 +67,7 @@ pub(crate) fn wrap(text: &str, size: f64, width: f64) -> Vec<String> {
             continue;
         }
         line.push(letter);
-        // Not behind a point or a comma, which may stand within a number.
+        // Do not break after a point or a comma, which may be part of a number.
         if matches!(letter, ' ' | '/' | '_' | '-' | ':') {
             last_break = Some(line.len());
         }

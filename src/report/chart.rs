@@ -1,4 +1,4 @@
-//! The kinds of diagrams that the report's figures are made of.
+//! The diagrams of the report's figures.
 
 use std::ops::Range;
 
@@ -8,25 +8,25 @@ use crate::picture::frame::Frame;
 use crate::picture::text::{self, Style};
 use crate::picture::{Mark, Picture, Place, Stroke};
 
-/// Width of a diagram: as wide as a telephone, so that its letters can be read there.
+/// Width of a diagram: the width of a phone, so that its text is readable there.
 pub(super) const WIDTH: f64 = 400.0;
 
-/// Height of all letters but those of captions; a telephone of 390 px shows them 11 px high and more.
+/// Font size of all text except captions. A phone of 390 px shows it at 11 px or more.
 pub(super) const TEXT: f64 = 13.0;
 pub(super) const CAPTION: f64 = 15.0;
 
-/// Room at the edges of a picture.
+/// Margin of a picture.
 pub(super) const EDGE: f64 = 6.0;
 
-/// Height of a diagram between its axes' ends.
+/// Height of the plot area.
 const PLOT_HEIGHT: f64 = 210.0;
 
-/// Points of a line beyond which they have no marks.
+/// A line with more points than this has no marks.
 const MOST_MARKS: usize = 40;
 
 /// A line of a diagram.
 pub(super) struct Line {
-    /// What the legend calls it; nothing where it is not in the legend.
+    /// The name in the legend; empty if the line is not in the legend.
     pub(super) name: String,
     pub(super) points: Vec<(f64, f64)>,
     pub(super) look: Look,
@@ -36,14 +36,14 @@ pub(super) struct Line {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Look {
     pub(super) color: Color,
-    /// The mark at each point, where it has one.
+    /// The mark at each point, if it has one.
     pub(super) mark: Option<Mark>,
     pub(super) width: f64,
     pub(super) dashes: &'static str,
 }
 
 impl Look {
-    /// The look of the `index`-th thing among things of different kinds: a colour, a mark and dashes.
+    /// The look of the line with this index: a colour, a mark and dashes.
     pub(super) fn of(index: usize) -> Self {
         const DASHES: [&str; 3] = ["", "6 3", "2 3"];
         Self {
@@ -54,7 +54,7 @@ impl Look {
         }
     }
 
-    /// Thin and grey, for what matters less than others.
+    /// Thin and grey, for less important lines.
     pub(super) const FAINT: Self = Self { color: GREY, mark: None, width: 1.0, dashes: "" };
 
     /// A thin line without marks.
@@ -75,15 +75,15 @@ pub(super) struct Axes<'a> {
     pub(super) scale: Scale,
 }
 
-/// What the lower axis counts or measures.
+/// The quantity on the horizontal axis.
 pub(super) enum Across<'a> {
-    /// Whole numbers of something.
+    /// A count.
     Counts(&'a str),
-    /// Shares from 0 to 1.
+    /// Fractions from 0 to 1.
     Shares(&'a str),
 }
 
-/// The scale of the axis at the left.
+/// The scale of the vertical axis.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Scale {
     /// Over all values.
@@ -96,9 +96,9 @@ pub(super) enum Scale {
     Fixed(Range<f64>),
 }
 
-/// A diagram of lines with a legend below; none where no point can be drawn.
+/// A line diagram with a legend below; none if no point can be drawn.
 ///
-/// A point that is not finite, or has no logarithm where it needs one, leaves a gap.
+/// A point leaves a gap if it is not finite, or has no logarithm on a logarithmic axis.
 pub(super) fn lines(axes: &Axes<'_>, lines: &[Line]) -> Option<Picture> {
     let points = || lines.iter().flat_map(|line| &line.points);
     let heights = || points().filter(|point| point.0.is_finite()).map(|point| point.1);
@@ -124,7 +124,7 @@ pub(super) fn lines(axes: &Axes<'_>, lines: &[Line]) -> Option<Picture> {
     picture.text((EDGE, y), Style::new(TEXT), axes.y);
     let left = EDGE + tick_width(&vertical) + 8.0;
     let frame = Frame { left, right: WIDTH - 14.0, top: y + 18.0, bottom: y + 18.0 + PLOT_HEIGHT, letters: TEXT };
-    // As many numbers as stand beside each other.
+    // As many numbers as fit side by side.
     let fits = |axis: &Axis| axis.ticks.len() as f64 * (tick_width(axis) + 14.0) <= frame.right - frame.left;
     let horizontal = (2..=7).rev().filter_map(across).find(fits).or_else(|| across(1))?;
     frame.draw_grid(&mut picture, &horizontal, &vertical, title);
@@ -134,14 +134,14 @@ pub(super) fn lines(axes: &Axes<'_>, lines: &[Line]) -> Option<Picture> {
     let mut below = legend(&mut picture, frame.bottom + 54.0, lines);
     if vertical.left_out > 0 {
         let values = if vertical.left_out == 1 { "value" } else { "values" };
-        let note = format!("{} {values} far below the others: left out", vertical.left_out);
+        let note = format!("{} {values} far below the others: not shown", vertical.left_out);
         below = picture.paragraph((EDGE, below), WIDTH - 2.0 * EDGE, Style::new(TEXT), &note);
     }
     picture.reach(below - 4.0);
     Some(picture)
 }
 
-/// Draws a line, interrupted where a point has no place.
+/// Draws a line, with a gap at each point that cannot be drawn.
 fn draw_line(picture: &mut Picture, frame: &Frame, axes: [&Axis; 2], line: &Line) {
     let places: Vec<Option<Place>> = line.points.iter().map(|&point| frame.place(axes, point)).collect();
     let has_marks = line.look.mark.is_some() && places.len() <= MOST_MARKS;
@@ -150,7 +150,7 @@ fn draw_line(picture: &mut Picture, frame: &Frame, axes: [&Axis; 2], line: &Line
         if run.len() > 1 {
             picture.line(&run, line.look.stroke());
         }
-        // A point without neighbours shows only as a mark.
+        // A point without neighbours needs a mark to be visible.
         if has_marks || run.len() == 1 {
             for &place in &run {
                 picture.mark(line.look.mark.unwrap_or(Mark::Circle), place, 3.0, line.look.color);
@@ -159,7 +159,7 @@ fn draw_line(picture: &mut Picture, frame: &Frame, axes: [&Axis; 2], line: &Line
     }
 }
 
-/// Draws the names of lines, where there are several, as many rows as it takes; gives the height of what follows.
+/// Draws the legend if there are several lines, in as many rows as needed. Returns the height below it.
 fn legend(picture: &mut Picture, top: f64, lines: &[Line]) -> f64 {
     const SAMPLE: f64 = 24.0;
     let named: Vec<&Line> = lines.iter().filter(|line| !line.name.is_empty()).collect();
@@ -167,7 +167,7 @@ fn legend(picture: &mut Picture, top: f64, lines: &[Line]) -> f64 {
         return top - 8.0;
     }
     let needed = |line: &Line| SAMPLE + 6.0 + text::width(&line.name, TEXT) + 12.0;
-    // Many names stand in columns, few behind each other.
+    // Many names are set in columns, few in a row.
     let widest = named.iter().map(|line| needed(line)).fold(0.0, f64::max);
     let has_columns = named.len() > 3;
     let (mut x, mut y) = (EDGE, top);
@@ -182,18 +182,18 @@ fn legend(picture: &mut Picture, top: f64, lines: &[Line]) -> f64 {
         }
         let room = WIDTH - EDGE - x - SAMPLE - 6.0;
         let next = picture.paragraph((x + SAMPLE + 6.0, y), room, Style::new(TEXT), &line.name);
-        // A name in several lines takes the width for itself.
+        // A name of several lines takes the whole width.
         (x, y) = if x + cell > WIDTH { (EDGE, next) } else { (x + cell, y) };
     }
     if x > EDGE { y + 19.0 } else { y }
 }
 
-/// Draws a caption in as many lines as it takes, and gives the height of what follows.
+/// Draws a caption in as many lines as needed, and returns the height below it.
 pub(super) fn caption(picture: &mut Picture, words: &str) -> f64 {
     picture.paragraph((EDGE, 14.0), WIDTH - 2.0 * EDGE, Style::new(CAPTION), words) + 4.0
 }
 
-/// A bar of a diagram: its name, its length, and what is written behind it.
+/// A bar of a diagram: its name, its length, and the text after it.
 pub(super) struct Bar {
     pub(super) name: String,
     pub(super) value: f64,

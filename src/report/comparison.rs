@@ -14,13 +14,13 @@ use crate::numbers::{NONE, exact, loss, percent, thousands};
 use crate::picture::color::COLORS;
 use crate::run_folder::EpochRow;
 
-/// The longest name of a run that stands in a legend beside its settings.
+/// The longest name of a run that the legend shows beside its settings.
 const LONGEST_RUN_NAME: usize = 20;
 
 /// The page that compares runs, each named by its folder.
 ///
 /// # Errors
-/// Where a page cannot be written.
+/// If a page cannot be written.
 pub fn compare(runs: &[(String, RunReport)]) -> Result<String> {
     let groups = Groups::new(runs);
     let figures: Vec<Figure> = [
@@ -43,14 +43,14 @@ pub fn compare(runs: &[(String, RunReport)]) -> Result<String> {
         div class="wide" { (table(&overview(runs))) }
         h2 { "Learning curves" }
         @if groups.names.len() < runs.len() && groups.names.len() > 1 {
-            p { "Runs of one setting with different seeds share a colour." }
+            p { "Runs that differ only in their seed share a colour." }
         }
         (figure_grid(&figures))
     };
     Ok(document(&title, &body))
 }
 
-/// A warning where runs were not trained and scored on the same data, told by their hashes.
+/// A warning if the hashes show that the runs were not trained and scored on the same data.
 pub fn different_data(runs: &[(String, RunReport)]) -> Option<String> {
     let mut sets = Vec::<&crate::data::DataRecord>::new();
     for (_, report) in runs {
@@ -60,15 +60,16 @@ pub fn different_data(runs: &[(String, RunReport)]) -> Option<String> {
         }
     }
     let titles: Vec<String> = sets.iter().map(|data| data.title()).collect();
-    (sets.len() > 1)
-        .then(|| format!("These runs have different data, so their scores do not compare: {}.", titles.join(", ")))
+    (sets.len() > 1).then(|| {
+        format!("These runs used different data sets, so their scores are not comparable: {}.", titles.join(", "))
+    })
 }
 
-/// The runs by their settings: those that differ in nothing but the seed share a colour.
+/// The runs grouped by their settings. Runs that differ only in the seed share a colour.
 struct Groups {
     /// The group of each run.
     of_run: Vec<usize>,
-    /// What sets each group apart, the best group first where there are more than colours.
+    /// The settings that distinguish each group. The best group comes first if there are more groups than colours.
     names: Vec<String>,
 }
 
@@ -85,7 +86,7 @@ impl Groups {
             of_run.push(group);
         }
         if distinct.len() < 2 {
-            // Where nothing but the seed differs, it sets runs apart.
+            // If only the seed differs, it distinguishes the runs.
             let names = runs.iter().map(|(name, _)| name.clone()).collect();
             return Self { of_run: (0..runs.len()).collect(), names };
         }
@@ -121,12 +122,12 @@ impl Groups {
         self.names = order.iter().map(|&group| self.names[group].clone()).collect();
     }
 
-    /// How the lines of a group look; those beyond the last colour are grey.
+    /// The look of a group's lines; groups beyond the last colour are grey.
     fn look(group: usize) -> Look {
         if group < COLORS.len() { Look::of(group) } else { Look::FAINT }
     }
 
-    /// What the legend says of a group; the grey ones have a name together.
+    /// The legend text of a group; the grey groups share one name.
     fn name(&self, group: usize) -> String {
         match group.cmp(&COLORS.len()) {
             Ordering::Less => self.names[group].clone(),
@@ -136,11 +137,11 @@ impl Groups {
     }
 }
 
-/// What a run was told, without its seed: words before each value, and the value.
+/// The settings of a run without its seed: a label and a value each.
 fn setting(report: &RunReport) -> Vec<(&'static str, String)> {
     let (record, settings) = (&report.record, &report.record.settings);
     vec![
-        // In full where its short form is no name.
+        // In full if the model has no name.
         ("", Some(in_words::model(record)).filter(|name| !name.contains('…')).unwrap_or_else(|| record.model.clone())),
         ("", in_words::optimizer(settings)),
         ("learning rate ", exact(settings.learning_rate)),
@@ -154,7 +155,7 @@ fn setting(report: &RunReport) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// A line for each run over its epochs; none where no run has the value.
+/// A line for each run over its epochs; none if no run has the value.
 fn figure(
     name: &str,
     caption: &str,
@@ -168,7 +169,7 @@ fn figure(
         let points: Vec<(f64, f64)> =
             report.epochs.iter().filter_map(|epoch| Some((epoch.epoch as f64, of(epoch)?))).collect();
         let group = groups.of_run[index];
-        // The first of a group that has points stands for it.
+        // The first run with points represents its group in the legend.
         let is_first = !points.is_empty() && !in_legend[group];
         in_legend[group] |= is_first;
         let name = if is_first { groups.name(group) } else { String::new() };
@@ -178,7 +179,7 @@ fn figure(
     let (unit, text): (&str, fn(f64) -> String) = if scale == Scale::Logarithmic {
         ("cross-entropy, nats", loss)
     } else {
-        ("images recognised, %", |value| percent(value / 100.0))
+        ("accuracy, %", |value| percent(value / 100.0))
     };
     let axes = Axes { caption, x: Across::Counts("epoch"), y: unit, scale };
     Some(Figure {
@@ -269,7 +270,7 @@ mod tests {
     fn line_colors(page: &str) -> Vec<String> {
         let figure = page.split("<figure").nth(1).unwrap().split("</svg>").next().unwrap();
         let lines = figure.split("<polyline").filter(|line| line.contains("stroke-width=\"2\""));
-        // A line of three epochs has three points, the sample in the legend two.
+        // A line of three epochs has three points, its sample in the legend has two.
         let lines = lines
             .filter(|line| line.split("points=").nth(1).unwrap().split('"').nth(1).unwrap().matches(',').count() == 3);
         lines.map(|line| line.split("stroke=\"").nth(1).unwrap()[..7].to_owned()).collect()
@@ -294,7 +295,7 @@ mod tests {
         assert_eq!((colors.len(), colors[..4] == colors[4..8], colors[..4] == colors[8..]), (12, true, true));
         assert!(colors[..4].iter().enumerate().all(|(index, color)| !colors[..index].contains(color)));
         let legend = |rate: &str| page.matches(&format!(">learning rate {rate}</text>")).count();
-        // One for each of four figures.
+        // One for each of the four figures.
         assert_eq!(["0.01", "0.001", "0.00025", "1e-7"].map(legend), [4; 4]);
     }
 
@@ -320,7 +321,7 @@ mod tests {
             (report.record.data.name, report.record.data.sha256) = ("generated digits".into(), "ffff0000".into());
         };
         let page = compare(&[run("one", |_| ()), run("two", other)]).unwrap();
-        assert!(page.contains("These runs have different data"));
+        assert!(page.contains("These runs used different data sets"));
         assert!(page.contains("<th>data set</th>") && page.contains("<td>generated digits (ffff"));
         let page = compare(&[run("one", |_| ()), run("two", |_| ())]).unwrap();
         assert!(!page.contains("different data") && page.contains("<td>MNIST (01234567)</td>"));

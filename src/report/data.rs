@@ -1,4 +1,4 @@
-//! What a report is made from.
+//! The data of a report.
 
 use std::fs;
 use std::path::Path;
@@ -27,7 +27,7 @@ const SCHEMA: u32 = 1;
 /// Images of each gallery.
 const GALLERY: usize = 24;
 
-/// Images whose way through the layers is shown.
+/// Images for which the outputs of the layers are shown.
 const WAYS: usize = 3;
 
 /// Points of a curve.
@@ -38,27 +38,27 @@ const CURVE_POINTS: usize = 250;
 pub struct RunReport {
     /// Version of the file.
     pub schema: u32,
-    /// What is needed to repeat the run, and its result.
+    /// The settings needed to repeat the run, and its result.
     pub record: RunRecord,
     /// The epochs.
     pub epochs: Vec<EpochRow>,
-    /// The loss step by step.
+    /// The loss over the steps.
     pub curve: Vec<CurvePoint>,
-    /// The scores of the test images; none of a run that was interrupted.
+    /// The scores of the test images; none if the run was interrupted.
     pub evaluation: Option<Evaluation>,
-    /// The test images whose label was given the least probability, the worst first.
+    /// The test images with the lowest probability of the label, the worst first.
     pub mistakes: Vec<Digit>,
-    /// Those whose prediction was given the least probability.
+    /// The test images with the lowest probability of the prediction.
     pub uncertain: Vec<Digit>,
-    /// The weights of the first layer that has some, where they can be seen as images.
+    /// The weights of the first layer that has any, if they can be shown as images.
     pub filters: Option<Sheet>,
-    /// What the layers make of some test images.
+    /// The outputs of the layers for some test images.
     pub activations: Vec<Activations>,
-    /// Where the time of a training step goes, the largest share first.
+    /// The time of each kernel of a training step, the largest share first.
     pub kernels: Vec<KernelShare>,
 }
 
-/// Some steps of a run in one point.
+/// A point of a curve: the mean of some steps.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct CurvePoint {
     /// The last of the steps, counted from 1.
@@ -69,16 +69,16 @@ pub struct CurvePoint {
     pub learning_rate: f32,
 }
 
-/// A test image and what was made of it.
+/// A test image and its prediction.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Digit {
-    /// Its place in the test set.
+    /// Its index in the test set.
     pub image: usize,
-    /// What it is.
+    /// The label.
     pub label: u8,
-    /// What it was taken for.
+    /// The predicted digit.
     pub prediction: usize,
-    /// The probability of that.
+    /// The probability of the prediction.
     pub probability: f32,
     /// The probability of the label.
     pub label_probability: f32,
@@ -95,7 +95,7 @@ impl Digit {
     }
 }
 
-/// What the layers make of an image.
+/// The outputs of the layers for an image.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Activations {
     /// The image.
@@ -111,12 +111,12 @@ pub struct KernelShare {
     pub kernel: String,
     /// Seconds of a step.
     pub seconds: f64,
-    /// Of all kernels' seconds.
+    /// Its fraction of all kernels' seconds.
     pub share: f64,
 }
 
 impl RunReport {
-    /// A report without what is seen on test images.
+    /// A report without the parts that need test images.
     pub fn new(
         record: RunRecord,
         epochs: Vec<EpochRow>,
@@ -138,10 +138,10 @@ impl RunReport {
         }
     }
 
-    /// Adds what is seen on the test images.
+    /// Adds the parts that need test images.
     ///
     /// # Errors
-    /// Where the device fails.
+    /// If the device fails.
     pub async fn add_test(
         &mut self,
         device: &Device,
@@ -184,7 +184,7 @@ impl RunReport {
     /// Saves it in a run folder.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// If it cannot be written.
     pub fn save(&self, folder: &Path) -> Result<()> {
         write_atomically(&folder.join(REPORT_FILE), &serde_json::to_vec(self)?)
     }
@@ -192,12 +192,12 @@ impl RunReport {
     /// Loads the report of a run folder.
     ///
     /// # Errors
-    /// Where there is none, or one of another version.
+    /// If there is none, or it has another version.
     pub fn load(folder: &Path) -> Result<Self> {
         let path = folder.join(REPORT_FILE);
         let name = path.display();
         let text = fs::read_to_string(&path)
-            .with_context(|| format!("cannot read {name}; give the folder of a run that `train` has ended"))?;
+            .with_context(|| format!("cannot read {name}; give the folder of a finished run of `train`"))?;
         let unusable = || format!("{name} cannot be used");
         let mut report: Self = json::parse_versioned(&text, SCHEMA, "train again, or use the version that wrote it")
             .with_context(unusable)?;
@@ -208,14 +208,14 @@ impl RunReport {
         Ok(report)
     }
 
-    /// Refuses what no run writes and cannot be drawn.
+    /// Refuses values that no run writes and that cannot be drawn.
     fn ensure_drawable(&self) -> Result<()> {
         let shown = self.activations.iter().map(|activations| &activations.digit);
         for digit in self.mistakes.iter().chain(&self.uncertain).chain(shown) {
             let is_class = usize::from(digit.label) < CLASSES && digit.prediction < CLASSES;
             ensure!(
                 is_class && digit.pixels.len() == IMAGE_BYTES,
-                "image {} is no digit of {IMAGE_BYTES} bytes",
+                "image {} does not have {IMAGE_BYTES} bytes and a digit",
                 digit.image
             );
         }
@@ -225,7 +225,7 @@ impl RunReport {
         }
         let parameters = self.epochs.first().map_or(0, |epoch| epoch.norms.len());
         ensure!(self.epochs.iter().all(|epoch| epoch.norms.len() == parameters), "an epoch lacks norms");
-        // What is rounded may lie beside, and what is not finite is left out of figures.
+        // Rounded values may lie just outside. Values that are not finite are left out of figures.
         let is_share = |share: f64| !share.is_finite() || (0.0..1.0 + 1e-6).contains(&share);
         if let Some(evaluation) = &self.evaluation {
             let scores = evaluation.classes.iter().flat_map(|score| [score.precision, score.recall, score.f1]);
@@ -256,12 +256,13 @@ pub fn thin_curve(losses: &[f64], rate: impl Fn(usize) -> f32) -> Vec<CurvePoint
     curve
 }
 
-/// Whether the kernels' seconds and shares are finite and not negative, as those of a device whose clock stands still are not.
+/// Whether the kernels' seconds and shares are finite and not negative. They are not if the device's clock stands
+/// still.
 fn are_times(kernels: &[KernelShare]) -> bool {
     kernels.iter().flat_map(|kernel| [kernel.seconds, kernel.share]).all(|value| value.is_finite() && value >= 0.0)
 }
 
-/// The share of each kernel of a timeline of `steps` steps; nothing where the device's clock gave no times.
+/// The share of each kernel of a timeline of `steps` steps; empty if the device's clock gave no times.
 pub fn kernel_shares(spans: &[Span], steps: usize) -> Vec<KernelShare> {
     let mut kernels: Vec<KernelShare> = Vec::new();
     for span in spans.iter().filter(|span| span.track == Track::Device) {

@@ -1,4 +1,4 @@
-//! The page: one file that needs no network and no script, and can be read in print, on a telephone and in dark mode.
+//! The page: one file that needs no network and no script, and is readable in print, on a phone and in dark mode.
 
 use std::collections::BTreeSet;
 
@@ -46,10 +46,10 @@ svg [stroke='#E1E1E1'] { stroke: var(--grid) }
   figure { max-width: 12cm; margin-bottom: .6cm } }
 ";
 
-/// The page of one run: its results, how it learned, how to repeat it, and the device.
+/// The page of one run: its results, its training, the command that repeats it, and the device.
 ///
 /// # Errors
-/// Where a picture cannot be drawn.
+/// If a picture cannot be drawn.
 pub fn page(report: &RunReport) -> Result<String> {
     let record = &report.record;
     let settings = &record.settings;
@@ -91,7 +91,7 @@ pub(super) fn document(title: &str, body: &Markup) -> String {
     page.into_string()
 }
 
-/// Lightens the colours of lines and marks that would not stand out in dark mode.
+/// Lightens the colours of lines and marks that have too little contrast in dark mode.
 fn dark_mode(body: &str) -> String {
     let strokes = body.split("stroke=\"").skip(1).filter_map(|rest| Color::parse(rest.split('"').next()?));
     let marks = ["<circle ", "<polygon "].iter().flat_map(|mark| body.split(mark).skip(1)).filter_map(|rest| {
@@ -129,7 +129,7 @@ fn headline(report: &RunReport) -> Markup {
                 }
                 div { b { (loss(evaluation.loss)) } span { "test loss, nats" } }
             } @else {
-                div { b { "interrupted" } span { "the model trained so far is kept; it has not been scored" } }
+                div { b { "interrupted" } span { "the model so far is saved; it has not been scored" } }
             }
             @if let Some(validation) = report.epochs.last().and_then(|epoch| epoch.validation_accuracy) {
                 div { b { (share(validation)) } span { "validation accuracy, last epoch" } }
@@ -146,7 +146,7 @@ fn headline(report: &RunReport) -> Markup {
     }
 }
 
-/// A share in per cent.
+/// A fraction in per cent.
 pub(super) fn share(share: f64) -> String {
     format!("{} %", percent(share))
 }
@@ -157,7 +157,7 @@ pub(super) fn interval(evaluation: &Evaluation) -> String {
     format!("{low} to {high} %")
 }
 
-/// What the run was told, what it ran on, and what its files are known by; the device last.
+/// The settings of the run, its data and hashes, and last its device.
 fn facts(report: &RunReport) -> Table {
     let record = &report.record;
     let settings = &record.settings;
@@ -184,16 +184,16 @@ fn facts(report: &RunReport) -> Table {
     table
 }
 
-/// Figures side by side, each with its table behind it.
+/// Figures side by side, each with its table below.
 pub(super) fn figure_grid(figures: &[Figure]) -> Markup {
     html! {
         div class="figures" {
             @for figure in figures {
                 figure id=(figure.name) {
-                    // The picture is drawn by us, its texts are escaped.
+                    // This program drew the picture and escaped its texts.
                     (PreEscaped(with_role(figure)))
                     @if !figure.table.rows.is_empty() {
-                        details { summary { "the numbers" } (table(&figure.table)) }
+                        details { summary { "numbers" } (table(&figure.table)) }
                     }
                 }
             }
@@ -201,7 +201,7 @@ pub(super) fn figure_grid(figures: &[Figure]) -> Markup {
     }
 }
 
-/// The picture's text with what it shows in words for those who cannot see it.
+/// The SVG text of the picture, with its description for readers who cannot see it.
 fn with_role(figure: &Figure) -> String {
     let alt = html! { (figure.alt) }.into_string().replace('"', "&quot;");
     figure.picture.svg().replacen("<svg ", &format!("<svg role=\"img\" aria-label=\"{alt}\" "), 1)
@@ -224,7 +224,7 @@ mod tests {
     use super::*;
     use crate::report::{RunReport, sample};
 
-    /// A report with everything that a page can show.
+    /// A report with all parts that a page can show.
     fn full() -> RunReport {
         let mut report = sample::report(5, |step| 3.0 / step as f64);
         let class = |class: usize| serde_json::json!({"class": class, "precision": 0.99, "recall": 0.98, "f1": 0.985, "support": 1_000});

@@ -5,7 +5,7 @@ use crate::run_folder::{RunRecord, Settings};
 
 /// The optimizer and its numbers, such as `Adam` or `SGD with Nesterov momentum 0.9, weight decay 0.0001`.
 ///
-/// `run.json` keeps the optimizer as `Adam { beta1: 0.9, ... }`; a text of another form is given as it is.
+/// `run.json` stores the optimizer as `Adam { beta1: 0.9, ... }`. A text of another form is returned unchanged.
 pub(super) fn optimizer(settings: &Settings) -> String {
     let text = settings.optimizer.as_str();
     let field = |name: &str| {
@@ -41,7 +41,7 @@ pub(super) fn learning_rate(settings: &Settings) -> String {
     }
 }
 
-/// The schedule's name as people write it.
+/// The schedule's usual name.
 pub(super) fn schedule(settings: &Settings) -> &str {
     match settings.schedule.as_str() {
         "Constant" => "constant",
@@ -52,7 +52,7 @@ pub(super) fn schedule(settings: &Settings) -> &str {
     }
 }
 
-/// The model's named form where it has one, else its layers; of very many the first and the last.
+/// The model's name if it has one, otherwise its layers; if there are many layers, only the first and the last ones.
 pub(super) fn model(record: &RunRecord) -> String {
     const MOST_LAYERS: usize = 12;
     let named = crate::model::NAMED_MODELS.iter().find(|(_, text)| *text == record.model);

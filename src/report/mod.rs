@@ -1,4 +1,4 @@
-//! How a run went, for people: figures with a table behind each, an HTML page, a comparison of runs, TensorBoard's files.
+//! Reports of runs: figures with tables, an HTML page, a comparison of runs, and TensorBoard files.
 //!
 //! [`RunReport`] holds everything that a page shows. `train` saves it as `report.json` beside the model, and `report` redraws
 //! the page from that file alone.

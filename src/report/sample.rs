@@ -32,6 +32,6 @@ pub(super) fn report(epochs: usize, loss: impl Fn(usize) -> f64) -> RunReport {
     });
     let report = json!({"schema": 1, "record": record, "epochs": rows, "curve": curve, "evaluation": null,
         "mistakes": [], "uncertain": [], "filters": null, "activations": [], "kernels": []});
-    // By way of text, since only that reads what is not finite.
+    // Go through text, because only the text parser reads values that are not finite.
     crate::json::parse(&report.to_string()).expect("the sample is a report")
 }

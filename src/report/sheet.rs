@@ -9,10 +9,10 @@ use crate::tensor::HostTensor;
 /// The most tiles of a sheet.
 const MOST_TILES: usize = 64;
 
-/// Tiles of a row: one of these, whichever shows them larger.
+/// Possible numbers of tiles a row. The one that shows the tiles largest is used.
 const COLUMNS: [usize; 5] = [4, 5, 8, 16, 32];
 
-/// The most that a pixel is repeated.
+/// The largest scale of a pixel.
 const MOST_SCALE: f64 = 14.0;
 
 /// Small images of one size, as bytes.
@@ -22,9 +22,9 @@ pub struct Sheet {
     pub name: String,
     /// Height and width of a tile.
     pub tile: [usize; 2],
-    /// Tiles that there are; not all need be shown.
+    /// All tiles, of which some may not be shown.
     pub tiles: usize,
-    /// The values that bytes 0 and 255 stand for.
+    /// The values that the bytes 0 and 255 represent.
     pub range: [f32; 2],
     /// The shown tiles, one after the other.
     #[serde(with = "base64_bytes")]
@@ -32,7 +32,7 @@ pub struct Sheet {
 }
 
 impl Sheet {
-    /// What a layer gives for one of several images: channels as tiles, or single numbers as tiles of one pixel.
+    /// A layer's output for one of several images: a tile for each channel, or a tile of one pixel for each number.
     pub(super) fn of_activations(layer: &str, output: &HostTensor, image: usize) -> Self {
         let tile = match output.shape.extents() {
             [_, _, height, width] => [*height, *width],
@@ -54,7 +54,7 @@ impl Sheet {
         Some(Self::new(name, tile, weights.f32(), true))
     }
 
-    /// `is_centred` puts 0 into the middle of the range.
+    /// If `is_centred`, the middle of the range is 0.
     fn new(name: &str, tile: [usize; 2], values: &[f32], is_centred: bool) -> Self {
         let area = tile[0] * tile[1];
         let tiles = values.len() / area;
@@ -70,11 +70,11 @@ impl Sheet {
         Self { name: name.to_owned(), tile, tiles, range: [least, most], pixels }
     }
 
-    /// The image that can be shown largest within a width and a height, and how large its pixels are then.
+    /// The largest image that fits into a width and a height, and the size of its pixels.
     pub(super) fn fit(&self, within: [f64; 2], is_centred: bool) -> (RgbImage, f64) {
         let scale = |columns: usize| {
             let [width, height] = self.size(columns).map(f64::from);
-            // In halves, so that pixels are nearly of one size; a very wide image is shrunk.
+            // Use multiples of one half, so that pixels have nearly equal sizes. A very wide image is shrunk.
             let scale = (within[0] / width).min(within[1] / height).min(MOST_SCALE);
             if scale >= 1.0 { (2.0 * scale).floor() / 2.0 } else { scale }
         };
@@ -82,7 +82,7 @@ impl Sheet {
         (self.image(best, is_centred), scale(best))
     }
 
-    /// Whether it has tiles, and all pixels of those that are shown.
+    /// Whether it has tiles, and all pixels of the shown ones.
     pub(super) fn is_whole(&self) -> bool {
         let area = self.tile[0].checked_mul(self.tile[1]).unwrap_or(0);
         area > 0 && !self.pixels.is_empty() && self.pixels.len().is_multiple_of(area)
@@ -93,7 +93,7 @@ impl Sheet {
         self.pixels.len() / (self.tile[0] * self.tile[1])
     }
 
-    /// Pixels between tiles; numbers need none to be told apart.
+    /// Pixels between tiles; tiles of one pixel need none.
     fn gap(&self) -> usize {
         usize::from(self.tile != [1, 1])
     }
@@ -106,8 +106,8 @@ impl Sheet {
         [0, 1].map(|axis| (tiles[axis] * (sides[axis] + self.gap()) - self.gap()) as u32)
     }
 
-    /// Its tiles in rows of `columns`: from black to white, or from blue over white to orange where the middle of the range
-    /// is 0.
+    /// The tiles in rows of `columns`: from black to white, or from blue through white to orange if the middle of the
+    /// range is 0.
     pub(super) fn image(&self, columns: usize, is_centred: bool) -> RgbImage {
         let [width, height] = self.size(columns);
         let mut image = RgbImage::from_pixel(width, height, Rgb([150, 150, 150]));

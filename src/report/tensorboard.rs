@@ -1,7 +1,7 @@
 //! TensorBoard's event files: frames of protocol-buffer messages, each length and message with a masked CRC-32C.
 //!
-//! The format is that of TensorFlow's `tensorflow/core/lib/io/record_writer.h` and `tensorflow/core/util/event.proto`; only the
-//! fields that scalars need are there.
+//! TensorFlow's `tensorflow/core/lib/io/record_writer.h` and `tensorflow/core/util/event.proto` define the format. Only
+//! the fields that scalars need are here.
 
 use std::fs;
 use std::path::Path;
@@ -42,12 +42,12 @@ struct Value {
 /// Writes a run's curves into a folder as a file that TensorBoard finds: `tensorboard --logdir DIR`.
 ///
 /// # Errors
-/// Where the folder cannot be made or written to, or the run's start is no date.
+/// If the folder cannot be made or written to, or the run's start is not a date.
 pub fn write(folder: &Path, report: &RunReport) -> Result<()> {
     let name = folder.display();
     let started = &report.record.started;
-    let time =
-        humantime::parse_rfc3339(started).with_context(|| format!("the run's start, `{started}`, is no date"))?;
+    let time = humantime::parse_rfc3339(started)
+        .with_context(|| format!("cannot write TensorBoard's files: the run's start, `{started}`, is not a date"))?;
     let start = time.duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64());
     fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {name} for TensorBoard's files"))?;
     let file = folder.join(format!("events.out.tfevents.{start:.0}.gpu-digits"));
@@ -71,9 +71,9 @@ fn events(start: f64, report: &RunReport) -> Vec<Event> {
     std::iter::once(version).chain(scalars(report).into_iter().map(event)).collect()
 }
 
-/// When each step of a run was done, in seconds from its start.
+/// The time of each step, in seconds from the run's start.
 struct Clock {
-    /// The steps done at the beginning and the end of each epoch's training, and the seconds then.
+    /// The steps done and the time at the beginning and the end of each epoch's training.
     marks: Vec<(f64, f64)>,
 }
 
@@ -81,7 +81,7 @@ impl Clock {
     fn new(report: &RunReport) -> Self {
         let (mut marks, mut last) = (Vec::new(), (0.0, 0.0));
         for epoch in &report.epochs {
-            // Runs of older versions kept the seconds of training alone.
+            // Runs of older versions stored only the seconds of training.
             let end = epoch.elapsed_seconds.unwrap_or(last.1 + epoch.seconds);
             let begin = (end - epoch.seconds).max(last.1);
             if begin.is_finite() && end.is_finite() {
@@ -93,7 +93,7 @@ impl Clock {
         Self { marks }
     }
 
-    /// Between the marks, steps follow each other evenly.
+    /// Between two marks, steps are assumed to be evenly spaced.
     fn seconds_at(&self, step: usize) -> f64 {
         let step = step as f64;
         let after = self.marks.iter().position(|mark| mark.0 >= step && mark.0 > 0.0);
@@ -150,7 +150,7 @@ fn append(bytes: &mut Vec<u8>, event: &Event) {
     bytes.extend(masked(&message).to_le_bytes());
 }
 
-/// A checksum of data that holds checksums is weak, so the format turns and shifts it.
+/// The format rotates and shifts each checksum, because a checksum of data that contains checksums is weak.
 fn masked(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
 }

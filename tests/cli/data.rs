@@ -70,7 +70,7 @@ pub(crate) fn eval_takes_the_data_of_the_run(home: &Home) -> Result<(), Failed> 
     record["data"]["name"] = "MNIST".into();
     fs::write(home.path("run/run.json"), record.to_string())?;
     eval(&[]).is_refused(&["cannot load MNIST", "trained on", "--data"])?;
-    eval(&others).exits_with(0)?.says(&["WARNING: other data", "MNIST (01234567)"])?;
+    eval(&others).exits_with(0)?.says(&["WARNING: the model was trained on another data set", "MNIST (01234567)"])?;
     Ok(())
 }
 

@@ -31,7 +31,7 @@ const WORDS: [&str; 14] = [
 
 const MODEL: [&str; 2] = ["--model", "flatten, dense 10"];
 
-/// A sweep trains each setting and seed once, goes on where it ended, and refuses runs of other settings.
+/// A sweep trains each setting and seed once, resumes an interrupted sweep, and refuses runs of other settings.
 pub(crate) fn resumes(home: &Home) -> Result<(), Failed> {
     let sweep = |more: &[&str]| -> Run {
         let words =
@@ -60,7 +60,7 @@ pub(crate) fn resumes(home: &Home) -> Result<(), Failed> {
     let again = sweep(&["--epochs", "1"]);
     again.exits_with(0)?;
     check(seconds_aside(&again.stdout) == seconds_aside(&first.stdout), again.stdout.clone())?;
-    check(again.stderr.matches("weights SHA-256").count() == 2, "not two runs were trained anew")?;
+    check(again.stderr.matches("weights SHA-256").count() == 2, "other than two runs were trained again")?;
     let drawn = sweep(&["--epochs", "1", "--random", "1"]);
     check(drawn.exits_with(0)?.stderr.contains("run 2/2"), drawn.stderr.clone())?;
     sweep(&["--epochs", "2"]).is_refused(&["`epochs` is 1, not 2", "--out"])

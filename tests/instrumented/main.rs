@@ -1,4 +1,4 @@
-//! Shaders watched at work: every index into an array of a shader's own, and every round of its loops.
+//! Instrumented shaders: every index into a shader's own arrays and every loop iteration is checked.
 //!
 //! WGSL clamps what lies beyond an array and wgpu's counters would end a loop, so neither mistake shows in results on most
 //! drivers; on the others it is a wrong number or a hang. Here each shader runs with one more buffer, in which it reports the

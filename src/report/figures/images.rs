@@ -1,4 +1,4 @@
-//! Test images, filters, and what the layers make of images.
+//! Test images, filters, and the layers' outputs for images.
 
 use anyhow::Result;
 
@@ -11,10 +11,10 @@ use crate::numbers::{percent, significant};
 use crate::picture::Picture;
 use crate::picture::text::Style;
 
-/// How often a pixel of a test image is repeated.
+/// The scale of a test image: how often a pixel is repeated.
 const DIGIT_SCALE: f64 = 3.0;
 
-/// Width and height that a sheet may take.
+/// The largest width and height of a sheet.
 const SHEET: [f64; 2] = [WIDTH - 2.0 * EDGE, 240.0];
 
 pub(super) fn gallery(name: &str, words: &str, digits: &[Digit]) -> Result<Figure> {
@@ -70,7 +70,7 @@ pub(super) fn filter_sheet(filters: &Sheet) -> Result<Figure> {
 pub(super) fn layers(number: usize, digit: &Digit, layers: &[Sheet]) -> Result<Figure> {
     let mut table = Table::new(&["layer", "channels", "size", "least", "most"]);
     let mut picture = Picture::new(WIDTH);
-    let words = format!("test image {}, a {}, on its way through the layers", digit.image, digit.label);
+    let words = format!("layer outputs for test image {}, a {}", digit.image, digit.label);
     let mut y = caption(&mut picture, &words) - 4.0;
     picture.embed(&digit.sheet().image(1, false), (EDGE, y), DIGIT_SCALE)?;
     y += DIGIT_SCALE * IMAGE_SIDE as f64 + 20.0;

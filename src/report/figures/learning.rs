@@ -1,4 +1,4 @@
-//! How a run learned, and where its time went.
+//! The figures of a run's training and of its time.
 
 use super::super::chart::{Across, Axes, Bar, Line, Look, Scale, bars, lines};
 use super::super::data::RunReport;
@@ -7,10 +7,10 @@ use crate::numbers::{self, duration, exact, percent, significant};
 use crate::picture::color::ramp;
 use crate::run_folder::{EpochRow, Norms};
 
-/// Kernels that are shown; the rest are one bar.
+/// Kernels with a bar of their own; the others share one.
 const MOST_KERNELS: usize = 14;
 
-/// Layers that have a colour, a mark and dashes of their own; more have colours in order.
+/// With up to so many layers each has its own colour, mark and dashes; with more they have graded colours.
 const MOST_KINDS: usize = 6;
 
 pub(super) fn loss(report: &RunReport) -> Option<Figure> {
@@ -20,7 +20,7 @@ pub(super) fn loss(report: &RunReport) -> Option<Figure> {
     };
     let step_losses = report.curve.iter().map(|point| (point.step as f64, point.loss)).collect();
     let mut drawn = vec![
-        line("training, step by step", Look::FAINT, step_losses),
+        line("training, each step", Look::FAINT, step_losses),
         line("training, mean of each epoch", Look::of(0), by_step(|epoch| Some(epoch.loss))),
     ];
     let validation = by_step(|epoch| epoch.validation_loss);
@@ -61,12 +61,8 @@ pub(super) fn accuracy(report: &RunReport) -> Option<Figure> {
         let validation = epoch.validation_accuracy.map_or_else(String::new, percent);
         table.row([epoch.epoch.to_string(), percent(epoch.accuracy), validation]);
     }
-    let axes = Axes {
-        caption: "accuracy",
-        x: Across::Counts("epoch"),
-        y: "images recognised, %",
-        scale: Scale::Within(0.0..100.0),
-    };
+    let axes =
+        Axes { caption: "accuracy", x: Across::Counts("epoch"), y: "accuracy, %", scale: Scale::Within(0.0..100.0) };
     let last = report.epochs.last().map_or(f64::NAN, |epoch| epoch.accuracy);
     Some(Figure {
         name: "accuracy".to_owned(),
@@ -80,7 +76,7 @@ pub(super) fn learning_rate(report: &RunReport) -> Option<Figure> {
     let points: Vec<_> = report.curve.iter().map(|point| (point.step as f64, f64::from(point.learning_rate))).collect();
     let highest = report.curve.iter().map(|point| point.learning_rate).fold(0.0, f32::max);
     let mut table = Table::new(&["step", "learning rate"]);
-    // Enough of them to see the form.
+    // Enough rows to show the shape.
     for point in report.curve.iter().step_by(report.curve.len().div_ceil(12).max(1)) {
         table.row([point.step.to_string(), significant(f64::from(point.learning_rate), 5)]);
     }
@@ -102,12 +98,12 @@ pub(super) fn norms(report: &RunReport) -> Vec<Figure> {
 
 fn norms_figure(report: &RunReport, name: &str, caption: &str, norm: fn(&Norms) -> f64) -> Option<Figure> {
     let parameters = &report.epochs.first()?.norms;
-    // Biases would only double the lines; the table has them.
+    // Biases would double the number of lines; the table lists them.
     let weights: Vec<(usize, &Norms)> =
         parameters.iter().enumerate().filter(|(_, norms)| norms.parameter.ends_with("weight")).collect();
     let line = |(place, &(index, norms)): (usize, &(usize, &Norms))| {
         let look = Look::of(place);
-        // Many layers are told apart by their order, from dark to light.
+        // Many layers get graded colours, from dark to light.
         let look =
             if weights.len() <= MOST_KINDS { look } else { Look { color: ramp(place, weights.len()), ..look.thin() } };
         let points = report.epochs.iter().map(|epoch| (epoch.epoch as f64, norm(&epoch.norms[index]))).collect();
@@ -145,7 +141,7 @@ pub(super) fn kernels(report: &RunReport) -> Figure {
         drawn.push(Bar { name: format!("{} others", rest.len()), value: share, text: one_decimal(share) });
     }
     let total: f64 = report.kernels.iter().map(|kernel| kernel.seconds).sum();
-    let caption = format!("where the {} of a step go", duration(total));
+    let caption = format!("kernel times of a step, {} in all", duration(total));
     let alt = report.kernels.first().map_or_else(String::new, |first| {
         format!(
             "Shares of the kernels of a training step; the largest is {} with {} %.",

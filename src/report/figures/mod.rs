@@ -1,4 +1,4 @@
-//! The figures of a run: each a picture, what it shows in words, and the numbers behind it.
+//! The figures of a run. Each has a picture, a description in words, and a table of its numbers.
 
 mod images;
 mod learning;
@@ -12,12 +12,12 @@ use images::{filter_sheet, gallery, layers};
 use learning::{accuracy, kernels, learning_rate, loss, norms};
 use scores::{calibration, classes, confusion};
 
-/// A picture and what belongs to it.
+/// A picture with its description and numbers.
 #[derive(Clone, Debug)]
 pub struct Figure {
-    /// The name of its file, without ending.
+    /// The name of its file, without the extension.
     pub name: String,
-    /// What it shows, for those who cannot see it.
+    /// A description for readers who cannot see the picture.
     pub alt: String,
     /// The picture.
     pub picture: Picture,
@@ -44,15 +44,15 @@ impl Table {
     }
 }
 
-/// All figures that a run has something for, in the order of the page.
+/// All figures for which the run has data, in the order of the page.
 ///
 /// # Errors
-/// Where an image cannot be encoded.
+/// If an image cannot be encoded.
 pub fn figures(report: &RunReport) -> Result<Vec<Figure>> {
     Ok(sections(report)?.into_iter().flat_map(|(_, figures)| figures).collect())
 }
 
-/// The figures under their headings: how well the model does, how it learned, what it sees, and where the time went.
+/// The figures under their headings: results, training, layers and time.
 pub(super) fn sections(report: &RunReport) -> Result<Vec<(&'static str, Vec<Figure>)>> {
     let mut results = Vec::new();
     if let Some(evaluation) = &report.evaluation {
@@ -60,11 +60,11 @@ pub(super) fn sections(report: &RunReport) -> Result<Vec<(&'static str, Vec<Figu
         results.extend([classes(evaluation), calibration(evaluation)].into_iter().flatten());
     }
     if !report.mistakes.is_empty() {
-        let caption = "the worst mistakes: label → prediction and its probability";
+        let caption = "worst mistakes: label → prediction and its probability";
         results.push(gallery("mistakes", caption, &report.mistakes)?);
     }
     if !report.uncertain.is_empty() {
-        let caption = "the most uncertain: label → prediction and its probability";
+        let caption = "least certain predictions: label → prediction and its probability";
         results.push(gallery("uncertain", caption, &report.uncertain)?);
     }
     let mut learning: Vec<Figure> =
@@ -78,11 +78,7 @@ pub(super) fn sections(report: &RunReport) -> Result<Vec<(&'static str, Vec<Figu
         seen.push(layers(number, &activations.digit, &activations.layers)?);
     }
     let time = if report.kernels.is_empty() { vec![] } else { vec![kernels(report)] };
-    let sections = [
-        ("Results on the test images", results),
-        ("How it learned", learning),
-        ("What its layers see", seen),
-        ("Where the time goes", time),
-    ];
+    let sections =
+        [("Results on the test images", results), ("Training", learning), ("Layers", seen), ("Time of a step", time)];
     Ok(sections.into_iter().filter(|(_, figures)| !figures.is_empty()).collect())
 }

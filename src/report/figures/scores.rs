@@ -1,4 +1,4 @@
-//! How well a model does on the test images.
+//! The figures of the scores on the test images.
 
 use super::super::chart::{Across, Axes, EDGE, Line, Look, Scale, TEXT, WIDTH, caption, lines};
 use super::{Figure, Table};
@@ -14,7 +14,7 @@ use crate::picture::{Mark, Picture, Stroke};
 pub(super) fn confusion(evaluation: &Evaluation) -> Figure {
     const CELL: f64 = 36.0;
     const LEFT: f64 = 34.0;
-    // Not the black and white that a dark page exchanges: they stand on colours of their own.
+    // Not the page's black and white, which dark mode swaps: these texts stand on fixed colours.
     let (dark, light) = (Color(1, 1, 1), Color(254, 254, 254));
     let support = |label: usize| evaluation.confusion[label].iter().sum::<u64>().max(1) as f64;
     let mut picture = Picture::new(WIDTH);
@@ -35,7 +35,7 @@ pub(super) fn confusion(evaluation: &Evaluation) -> Figure {
                 continue;
             }
             let share = count as f64 / support(label);
-            // Shares below a thousandth are the faintest, since mistakes are rare and must be seen.
+            // The scale is logarithmic down to a thousandth, because mistakes are rare and must be visible.
             let strength = (1.0 + share.log10() / 3.0).clamp(0.0, 1.0) * 0.85 + 0.15;
             let fill = light.mixed(if label == prediction { COLORS[0] } else { COLORS[1] }, strength);
             picture.rectangle((x, y), CELL - 2.0, CELL - 2.0, fill);
@@ -59,7 +59,7 @@ pub(super) fn confusion(evaluation: &Evaluation) -> Figure {
     Figure { name: "confusion".to_owned(), alt, picture, table }
 }
 
-/// A count that fits a cell: thousands as `12k` where there are five digits.
+/// A count that fits a cell: counts of five digits or more as `12k`.
 fn short_count(count: u64) -> String {
     match count {
         0..10_000 => count.to_string(),
@@ -68,7 +68,7 @@ fn short_count(count: u64) -> String {
     }
 }
 
-/// Precision, recall or F1 of each class that has it, in per cent.
+/// Precision, recall or F1 in per cent of each class that has the value.
 fn scores(evaluation: &Evaluation, of: fn(&ClassScore) -> Option<f64>) -> Vec<(f64, f64)> {
     let point = |score: &ClassScore| Some((score.class as f64, 100.0 * of(score)?));
     evaluation.classes.iter().filter_map(point).filter(|point| point.1.is_finite()).collect()
@@ -96,7 +96,7 @@ pub(super) fn classes(evaluation: &Evaluation) -> Option<Figure> {
     Some(Figure { name: "classes".to_owned(), alt, picture: dots(&drawn)?, table })
 }
 
-/// Marks over the digits, side by side; none where no class has a score.
+/// Marks above the digits, side by side; none if no class has a score.
 fn dots(drawn: &[(&str, Vec<(f64, f64)>)]) -> Option<Picture> {
     let points = || drawn.iter().flat_map(|(_, points)| points);
     let free = Axis::over(points().map(|point| point.1).chain([100.0]), 6)?;
@@ -152,7 +152,7 @@ pub(super) fn calibration(evaluation: &Evaluation) -> Option<Figure> {
     let axes = Axes {
         caption: &caption,
         x: Across::Shares("mean probability of the prediction"),
-        y: "share that is right",
+        y: "accuracy",
         scale: Scale::Fixed(0.0..1.03),
     };
     let ideal = vec![(0.0, 0.0), (1.0, 1.0)];
