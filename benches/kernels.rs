@@ -47,7 +47,7 @@ fn kernels(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The kernel, found right.
+/// The verified kernel.
 fn subject(gpu: &gpu_digits::gpu::Gpu, candidate: &Candidate) -> Subject {
     block_on(candidate.subject(gpu, Effort::DEFAULT)).unwrap_or_else(|error| panic!("{error:#}"))
 }

@@ -11,7 +11,8 @@ use crate::plan::{Phase, Plan, TensorId};
 use crate::tensor::HostTensor;
 use crate::trace::{Span, Track};
 
-/// Runs a plan on the host, on all threads of the current rayon pool; their number does not change a bit.
+/// Runs a plan on the host, on all threads of the current rayon pool. The results do not depend on the number of
+/// threads.
 pub struct CpuExecutor {
     plan: Plan,
     tensors: Vec<HostTensor>,
@@ -19,7 +20,7 @@ pub struct CpuExecutor {
     counters: Counters,
 }
 
-/// A tensor that lies in the memory of another, from an element of that on.
+/// A tensor that is a part of another one's memory.
 struct Part {
     whole: TensorId,
     part: TensorId,
@@ -27,7 +28,7 @@ struct Part {
 }
 
 impl Part {
-    /// Its words within the whole, and its own.
+    /// Its words within the whole, and its own words.
     fn views<'a>(&self, tensors: &'a mut [HostTensor]) -> [&'a mut [u32]; 2] {
         let [whole, part] = tensors.get_disjoint_mut([self.whole.0, self.part.0]).expect("a part is not its whole");
         let words = part.words_mut();
@@ -39,13 +40,13 @@ impl CpuExecutor {
     /// Allocates the tensors of a plan, all zeros.
     ///
     /// # Errors
-    /// Where they take more memory than is free.
+    /// If they need more memory than is free.
     pub fn new(plan: Plan) -> Result<Self> {
-        // Whoever trains computes the schedule and packs the data set before they are written here, and keeps a loss a step.
+        // Training also keeps the schedule, the packed data set and a loss for each step in memory.
         let [schedule, images] = [plan.host.schedule, plan.host.images].map(|id| plan.tensor(id).size_bytes());
         let bytes = plan.size_bytes() + 2 * schedule + images;
         ensure_memory_suffices(&plan, bytes, free_host_memory(), "the CPU")?;
-        // Parts have memory of their own too: the ops that take the whole are rare, and copying is cheap beside them.
+        // Parts have their own memory too: ops on the whole are rare, and copying is cheap in comparison.
         let initial = |spec: &crate::plan::TensorSpec| match &spec.initial {
             Some(words) => HostTensor::from_words(spec.dtype, spec.shape.clone(), words.to_vec()),
             None => HostTensor::zeros(spec.dtype, spec.shape.clone()),
@@ -59,7 +60,7 @@ impl CpuExecutor {
         Ok(Self { plan, tensors, parts, counters })
     }
 
-    /// A tensor as it is now.
+    /// The current value of a tensor.
     pub fn tensor(&self, id: TensorId) -> &HostTensor {
         &self.tensors[id.0]
     }
@@ -80,7 +81,7 @@ impl CpuExecutor {
             let [within, words] = part.views(tensors);
             within.copy_from_slice(words);
         }
-        // The operands are lent to the reference as one slice and put back after it.
+        // The reference borrows the operands as one slice.
         let mut lent: Vec<HostTensor> =
             call.tensors.iter().map(|id| std::mem::replace(&mut tensors[id.0], empty())).collect();
         call.op.reference(&mut lent);
@@ -95,7 +96,7 @@ impl CpuExecutor {
     }
 }
 
-/// Brings the parts of a tensor up to date.
+/// Updates the parts of a tensor.
 fn scatter(parts: &[Part], tensors: &mut [HostTensor], whole: TensorId) {
     for part in parts.iter().filter(|part| part.whole == whole) {
         let [within, words] = part.views(tensors);

@@ -1,4 +1,4 @@
-//! What `--device` selects: the CPU or an adapter, never one in the place of another.
+//! The devices that `--device` selects: the CPU or an adapter. There is no silent fallback.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,16 +10,16 @@ use crate::executor::Executor;
 use crate::gpu::{Adapter, AdapterInfo, AdapterKind, Backend, Gpu, GpuExecutor, adapters, adapters_up_to};
 use crate::plan::Plan;
 
-/// A wish for a device.
+/// A requested device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeviceChoice {
-    /// The best adapter: discrete, integrated, then software Vulkan; the CPU where there is none.
+    /// The best adapter: discrete, integrated, then software Vulkan; the CPU if there is no adapter.
     Auto,
     /// The CPU.
     Cpu,
     /// The best adapter of a backend.
     Backend(Backend),
-    /// The adapter with this number in `gpu-digits devices`; where there is none, the first whose name contains it.
+    /// The adapter with this number in `gpu-digits devices`, otherwise the first whose name contains the number.
     Index(usize),
     /// The first adapter whose name contains this, in upper or lower case.
     Name(String),
@@ -30,7 +30,7 @@ impl FromStr for DeviceChoice {
 
     fn from_str(text: &str) -> Result<Self> {
         let lower = text.trim().to_lowercase();
-        ensure!(!lower.is_empty(), "a device without a name; `gpu-digits devices` lists what there is");
+        ensure!(!lower.is_empty(), "the device's name is empty; `gpu-digits devices` lists the devices");
         let backend = Backend::ALL.into_iter().find(|backend| backend.name() == lower);
         Ok(match (lower.as_str(), backend, lower.parse()) {
             ("auto", ..) => Self::Auto,
@@ -43,7 +43,7 @@ impl FromStr for DeviceChoice {
 }
 
 impl fmt::Display for DeviceChoice {
-    /// As [`FromStr`] reads it.
+    /// The text that [`FromStr`] reads.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Auto => f.write_str("auto"),
@@ -64,10 +64,10 @@ pub enum Device {
 }
 
 impl Device {
-    /// Opens the device that is wished for.
+    /// Opens the requested device.
     ///
     /// # Errors
-    /// Where it is not there, with a list of what is.
+    /// If it does not exist; the error lists the devices that do.
     pub async fn open(choice: &DeviceChoice) -> Result<Self> {
         let open = async |adapter: &Adapter| Ok(Self::Gpu(Box::new(Gpu::open(adapter).await?)));
         match choice {
@@ -76,7 +76,7 @@ impl Device {
                 let is_hardware = |adapter: &Adapter| adapter.info.kind != AdapterKind::Software;
                 let mut found = best(adapters_up_to(Backend::Dx12).await);
                 if !found.as_ref().is_some_and(is_hardware) {
-                    // Software GL is no choice: it has no subgroups, and trains slower than the CPU executor.
+                    // Skip software GL: it has no subgroups, and trains slower than the CPU executor.
                     found = best(adapters().await).filter(is_hardware).or(found);
                 }
                 match found {
@@ -98,7 +98,7 @@ impl Device {
                 let infos: Vec<&AdapterInfo> = found.iter().map(|adapter| &adapter.info).collect();
                 let index = find(choice, &infos).with_context(|| match choice {
                     DeviceChoice::Index(number) => {
-                        format!("there is no device {number}, and none has {number} in its name: {}", list(&found))
+                        format!("there is no device {number}, and no device has {number} in its name: {}", list(&found))
                     }
                     _ => format!("no device has `{choice}` in its name: {}", list(&found)),
                 })?;
@@ -110,7 +110,7 @@ impl Device {
     /// An executor of a plan on this device.
     ///
     /// # Errors
-    /// Where the plan does not fit, or a shader does not compile.
+    /// If the plan does not fit, or a shader does not compile.
     pub async fn executor(&self, plan: Plan) -> Result<Box<dyn Executor>> {
         Ok(match self {
             Self::Cpu => Box::new(CpuExecutor::new(plan)?),
@@ -118,20 +118,21 @@ impl Device {
         })
     }
 
-    /// Whether fused ops are faster on it than one op for each layer: on the CPU their references are made of those.
+    /// Whether fused ops are faster on this device than one op for each layer. On the CPU they are not, because their
+    /// references call the same code.
     pub fn prefers_fused(&self) -> bool {
         matches!(self, Self::Gpu(_))
     }
 
-    /// What a user should know of the device's speed: that it is no GPU.
+    /// A remark about the device's speed, if it is not a GPU.
     pub fn remark(&self) -> Option<&'static str> {
         match self {
             Self::Cpu => Some(
-                "no GPU is used; with a driver, training is faster (on Debian and Ubuntu `apt-get install \
+                "no GPU is used; training is faster with a GPU driver (on Debian and Ubuntu `apt-get install \
                  mesa-vulkan-drivers` for AMD, Intel and software Vulkan; NVIDIA's driver brings its own)",
             ),
             Self::Gpu(gpu) if gpu.info().kind == AdapterKind::Software => {
-                Some("a software adapter: it computes on the processor, far slower than a GPU")
+                Some("a software adapter: it computes on the CPU, far slower than a GPU")
             }
             Self::Gpu(_) => None,
         }
@@ -147,7 +148,8 @@ impl fmt::Display for Device {
     }
 }
 
-/// Which of some adapters has a number, or else a name. A number that no adapter has is a part of a name, such as 4090.
+/// Finds an adapter by its number, otherwise by its name. A number that no adapter has, such as 4090, is a part of a
+/// name.
 fn find(choice: &DeviceChoice, infos: &[&AdapterInfo]) -> Option<usize> {
     let has_number = |info: &&AdapterInfo| matches!(choice, DeviceChoice::Index(number) if info.index == *number);
     let part = choice.to_string();
@@ -155,34 +157,34 @@ fn find(choice: &DeviceChoice, infos: &[&AdapterInfo]) -> Option<usize> {
     infos.iter().position(has_number).or_else(|| infos.iter().position(has_name))
 }
 
-/// The usable adapter of the best kind, the first of equals.
+/// The usable adapter of the best kind; the first one among equals.
 fn best(adapters: Vec<Adapter>) -> Option<Adapter> {
     adapters.into_iter().filter(|adapter| adapter.info.unusable.is_none()).min_by_key(|adapter| adapter.info.kind)
 }
 
 fn list(adapters: &[Adapter]) -> String {
     if adapters.is_empty() {
-        return "no adapter was found; `--device cpu` needs none".to_owned();
+        return "no adapter was found; `--device cpu` works without one".to_owned();
     }
     let line = |Adapter { info, .. }: &Adapter| {
         let reason = info.unusable.as_ref().map_or_else(String::new, |reason| format!(" (unusable: {reason})"));
         format!("\n  {} {info}{reason}", info.index)
     };
-    format!("found were{}", adapters.iter().map(line).collect::<String>())
+    format!("the devices are{}", adapters.iter().map(line).collect::<String>())
 }
 
 fn advice(backend: Backend) -> &'static str {
     match backend {
         Backend::Vulkan => {
             "\ninstall your GPU vendor's driver or, on Debian and Ubuntu, the packages mesa-vulkan-drivers and libvulkan1 \
-             (`apt-get install mesa-vulkan-drivers libvulkan1`), which hold software Vulkan too"
+             (`apt-get install mesa-vulkan-drivers libvulkan1`), which include software Vulkan"
         }
         Backend::Gl => {
             "\ninstall your GPU vendor's driver or, on Debian and Ubuntu, the packages libegl1, libegl-mesa0 and \
              libgl1-mesa-dri"
         }
-        Backend::Metal => "\nMetal is there on macOS only",
-        Backend::Dx12 => "\nDirect3D 12 is there on Windows only",
+        Backend::Metal => "\nMetal exists only on macOS",
+        Backend::Dx12 => "\nDirect3D 12 exists only on Windows",
     }
 }
 

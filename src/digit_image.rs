@@ -1,10 +1,10 @@
 //! Turns a picture of a digit, drawn, scanned or photographed, into an image like those of MNIST.
 //!
 //! MNIST's images were made from black and white ones by fitting the digit into 20x20 pixels and moving its centre of
-//! mass to the centre of 28x28 (LeCun et al., Gradient-based learning applied to document recognition, 1998, III.A).
-//! A picture that was made so already comes through unchanged, and so does its negative. Where the light is uneven, the
-//! paper is found first: grey levels closed by a window larger than any stroke (Serra, Image analysis and mathematical
-//! morphology, 1982) are what the paper would look like without ink.
+//! mass to the centre of 28x28 (LeCun et al., Gradient-based learning applied to document recognition, 1998, III.A). A
+//! picture that was already made this way stays unchanged, and so does its negative. If the light is uneven, the paper
+//! is estimated first: a morphological closing with a window larger than any stroke (Serra, Image analysis and
+//! mathematical morphology, 1982) gives the paper without ink.
 
 use std::fs;
 use std::io::Cursor;
@@ -19,26 +19,26 @@ use crate::data::{IMAGE_BYTES, IMAGE_SIDE};
 
 /// Longer side of the box into which the digit is scaled, in pixels.
 const BOX_SIDE: f32 = 20.0;
-/// Pictures are shrunk to this longer side before anything else: it is plenty, and takes most of the noise away.
+/// Pictures are first shrunk to this longer side. It is enough, and removes most of the noise.
 const WORKING_SIDE: u32 = 1000;
-/// Bytes of an unpacked picture that are taken: a photograph of 80 megapixels, not a decompression bomb.
+/// The most bytes of an unpacked picture: enough for a photograph of 80 megapixels, too few for a decompression bomb.
 const MAX_PICTURE_BYTES: u64 = 256 << 20;
-/// Difference between ink and background, white minus black being 1, below which a picture counts as blank.
+/// A picture is blank if ink and background differ by less than this; white minus black is 1.
 const MIN_CONTRAST: f32 = 0.1;
-/// Share of the strongest ink from which on a pixel belongs to a stroke. In MNIST every box of such pixels has a longer
-/// side of exactly 20.
+/// A pixel belongs to a stroke if it has at least this fraction of the strongest ink. In MNIST the box around these
+/// pixels always has a longer side of exactly 20.
 const STROKE_THRESHOLD: f32 = 0.3;
-/// Difference of the border's grey levels, from the tenth to the ninetieth percentile, above which the light is uneven.
+/// The light is uneven if the 10th and the 90th percentile of the border's grey levels differ by more than this.
 const UNEVEN_LIGHT: f32 = 0.08;
-/// Longer side of the picture in which the paper is looked for.
+/// Longer side of the shrunk picture in which the paper is estimated.
 const PAPER_SIDE: u32 = 192;
-/// Pixels from the middle of the window to its edge: it must be larger than any stroke.
+/// Pixels from the middle of the window to its edge. The window must be larger than any stroke.
 const PAPER_WINDOW: usize = 42;
-/// Paper darker than this is not made lighter.
+/// Paper darker than this is not lightened.
 const DARKEST_PAPER: f32 = 0.2;
-/// Patches that stand side by side are digits of their own where each is at least this share of the picture's ink high.
+/// Patches side by side count as separate digits if the height of each is at least this fraction of the ink's height.
 const MIN_DIGIT_HEIGHT: f32 = 0.55;
-/// A patch with less than this share of the ink of the largest one is dirt, not part of the digit.
+/// A patch with less than this fraction of the largest patch's ink is dirt, not part of the digit.
 const MIN_PATCH_SHARE: f32 = 0.03;
 
 /// A picture that is ready to be recognised.
@@ -46,14 +46,14 @@ const MIN_PATCH_SHARE: f32 = 0.03;
 pub struct Prepared {
     /// 28x28 pixels row by row, 0 for the background, 255 for the strongest ink.
     pub pixels: [u8; IMAGE_BYTES],
-    /// How many digits it seems to show, side by side; one that is wanted.
+    /// The number of digits that it seems to show side by side; it should be one.
     pub digits: usize,
 }
 
-/// Reads a PNG, JPEG, PGM, PPM or PBM file, told by its content, and prepares it.
+/// Reads a PNG, JPEG, PGM, PPM or PBM file, recognised by its content, and prepares it.
 ///
 /// # Errors
-/// The file cannot be read, is none of these formats, is damaged, is larger than 256 MB when unpacked, or is blank.
+/// If the file cannot be read, has another format, is damaged, is larger than 256 MB when unpacked, or is blank.
 pub fn load(path: &Path) -> Result<Prepared> {
     let bytes = fs::read(path).with_context(|| format!("cannot read the picture {}", path.display()))?;
     read(&bytes).with_context(|| format!("cannot use the picture {}", path.display()))
@@ -67,11 +67,11 @@ pub fn read(bytes: &[u8]) -> Result<Prepared> {
     prepare(&decode(bytes)?)
 }
 
-/// Makes a picture of one digit, of any size, dark on light or light on dark, into an image like those of MNIST. What is
-/// transparent counts as white.
+/// Converts a picture of one digit, of any size, dark on light or light on dark, into an image like those of MNIST.
+/// Transparent pixels count as white.
 ///
 /// # Errors
-/// The picture is blank.
+/// If the picture is blank.
 pub fn prepare(picture: &DynamicImage) -> Result<Prepared> {
     let mut ink = match picture.width().max(picture.height()) > WORKING_SIDE {
         true => Ink::of(&picture.thumbnail(WORKING_SIDE, WORKING_SIDE))?,
@@ -90,10 +90,11 @@ fn decode(bytes: &[u8]) -> Result<DynamicImage> {
     let (width, height) = decoder.dimensions();
     ensure!(
         decoder.total_bytes() <= MAX_PICTURE_BYTES,
-        "{width}x{height} pixels are more than {} MB unpacked; shrink it",
+        "its {width}x{height} pixels take more than {} MB unpacked; shrink it",
         MAX_PICTURE_BYTES >> 20
     );
-    // A photograph may lie on its side, with a note on how to turn it. Without one that can be read it stays as it is.
+    // A photograph may be stored rotated, with the rotation in its metadata. If that cannot be read, the picture stays
+    // as it is.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut picture = DynamicImage::from_decoder(decoder).context("it is damaged")?;
     picture.apply_orientation(orientation);
@@ -106,8 +107,8 @@ struct Frame {
     y: Range<usize>,
 }
 
-/// How much each pixel differs from the background, ink being positive and white minus black being 1. Noise of the
-/// background goes to either side, so that it cancels out where many pixels become one.
+/// The difference of each pixel from the background: ink is positive, and white minus black is 1. Noise of the
+/// background has both signs, so that it cancels out when many pixels become one.
 struct Ink {
     width: usize,
     height: usize,
@@ -115,7 +116,7 @@ struct Ink {
 }
 
 impl Ink {
-    /// Tells ink from background, which the border shows.
+    /// Separates ink from the background, which the border shows.
     fn of(picture: &DynamicImage) -> Result<Self> {
         let (width, height) = (picture.width() as usize, picture.height() as usize);
         let over_white = |&LumaA([grey, alpha])| 1.0 - f32::from(255 - grey) / 255.0 * f32::from(alpha) / 255.0;
@@ -136,16 +137,16 @@ impl Ink {
         let contrast = values.iter().copied().fold(0.0, f32::max);
         ensure!(
             contrast >= MIN_CONTRAST,
-            "it is blank: no pixel differs from the background by more than {:.0} of 255 grey levels, wanted {:.0}; give \
-             a picture of one digit with more contrast",
+            "it is blank: no pixel differs from the background by more than {:.0} of 255 grey levels, but {:.0} are \
+             needed; give a picture of one digit with more contrast",
             contrast * 255.0,
             MIN_CONTRAST * 255.0
         );
         Ok(Self { width, height, values })
     }
 
-    /// Erases what is too small to be a part of the digit, and returns the frame around the rest and the number of digits
-    /// that it seems to be.
+    /// Erases patches that are too small to be part of the digit. Returns the frame around the others, and the number
+    /// of digits that they seem to be.
     fn erase_dirt(&mut self) -> (Frame, usize) {
         let patches = self.patches();
         let amount = |patch: &Vec<usize>| patch.iter().map(|&pixel| self.values[pixel]).sum::<f32>();
@@ -234,7 +235,7 @@ impl Ink {
             }
         }
         let strongest = grey.iter().copied().fold(0.0, f32::max);
-        // The conversion takes what is lighter than the background to 0.
+        // The conversion maps pixels lighter than the background to 0.
         grey.map(|grey| (grey / strongest * 255.0).round() as u8)
     }
 
@@ -253,28 +254,28 @@ impl Ink {
     }
 }
 
-/// The difference from a background of one grey, towards the side to which it is larger.
+/// The difference from a uniform background. Its sign is that of the larger deviation.
 fn evenly_lit(grey: &[f32], background: f32) -> Vec<f32> {
     let difference = |value: &f32| value - background;
     let lean: f32 = grey.iter().map(difference).map(|value| value * value.abs()).sum();
     grey.iter().map(difference).map(|value| value * lean.signum()).collect()
 }
 
-/// The difference from a background that changes from place to place: from the grey levels closed, or opened, by a window
-/// larger than a stroke, with or without the slope that the border shows taken away first: whichever leaves the least ink,
-/// for ink covers less than paper.
+/// The difference from an uneven background. The background is the closing or the opening of the grey levels with a
+/// window larger than a stroke, with or without removing the border's slope first. The candidate with the least ink is
+/// used, because ink covers less area than paper.
 fn unevenly_lit(grey: &[f32], width: usize, height: usize) -> Vec<f32> {
     let ink = |(grey, sign): (&[f32], f32)| -> Vec<f32> {
         let signed: Vec<f32> = grey.iter().map(|value| sign * value).collect();
         let paper = Paper::of(&signed, width, height);
         let difference = |index: usize| {
             let paper = paper.at(index % width, index / width);
-            // Where paper is in the shade, so is the ink on it; a light stroke on dark ground is taken as it is.
+            // In a shadow, ink is darkened like the paper. A light stroke on a dark background is not corrected.
             let light = if sign > 0.0 { paper.max(DARKEST_PAPER) } else { 1.0 };
             (paper - signed[index]) / light
         };
         let mut ink: Vec<f32> = (0..signed.len()).map(difference).collect();
-        // The brightest of a window lies above the paper by its noise. Most of a picture is paper.
+        // The maximum of a window exceeds the paper by the noise. Most of a picture is paper.
         let mut sorted = ink.clone();
         let noise = *sorted.select_nth_unstable_by(ink.len() / 2, f32::total_cmp).1;
         ink.iter_mut().for_each(|value| *value -= noise);
@@ -286,7 +287,7 @@ fn unevenly_lit(grey: &[f32], width: usize, height: usize) -> Vec<f32> {
     candidates.into_iter().map(ink).min_by(|a, b| amount(a).total_cmp(&amount(b))).unwrap_or_default()
 }
 
-/// Takes away the plane that fits the border best: windows that the edge cuts off would take a slope for ink.
+/// Subtracts the plane that fits the border best. Otherwise windows at the edge would mistake a slope for ink.
 fn without_slope(grey: &[f32], width: usize, height: usize) -> Vec<f32> {
     let place = |index: usize| {
         let [x, y] = [(index % width, width), (index / width, height)];
@@ -296,7 +297,7 @@ fn without_slope(grey: &[f32], width: usize, height: usize) -> Vec<f32> {
         let (x, y) = (index % width, index / width);
         x == 0 || y == 0 || x == width - 1 || y == height - 1
     };
-    // Around its centre a border is symmetric, so that the slopes do not depend on each other.
+    // The border is symmetric around its centre, so the two slopes are independent.
     let mut slopes = [0.0f32; 2];
     for (axis, slope) in slopes.iter_mut().enumerate() {
         let (mut products, mut squares) = (0.0, 0.0);
@@ -314,11 +315,11 @@ fn without_slope(grey: &[f32], width: usize, height: usize) -> Vec<f32> {
     (0..grey.len()).map(level).collect()
 }
 
-/// What a picture would look like without dark ink, small.
+/// A small version of the picture without dark ink.
 struct Paper {
     width: usize,
     height: usize,
-    /// Pixels of the picture to one of these.
+    /// Pixels of the picture per pixel of this one.
     scale: f32,
     values: Vec<f32>,
 }
@@ -336,7 +337,7 @@ impl Paper {
         }
         let small = sums.into_iter().map(|(sum, count)| sum / f32::max(count, 1.0)).collect();
         let mut paper = Self { width: small_width, height: small_height, scale, values: small };
-        // Closing: the brightest of each window, then the darkest of those.
+        // Closing: the maximum of each window, then the minimum of the maxima.
         paper.filter(f32::max);
         paper.filter(f32::min);
         paper
@@ -372,8 +373,9 @@ impl Paper {
 
 /// For each of the 28 pixels of a side, the pixels of the picture that it covers and the share of each.
 ///
-/// `start` is where the digit begins and `centre` its centre of mass; a pixel is `scale` pixels of the picture wide. One
-/// that covers less than a pixel is widened to it, which interpolates linearly. Outside `around` there is background.
+/// `start` is where the digit begins and `centre` its centre of mass. A pixel is `scale` pixels of the picture wide; if
+/// that is less than one pixel, it is widened to one, which interpolates linearly. Outside `around` there is
+/// background.
 fn windows(around: &Range<usize>, start: usize, centre: f32, scale: f32) -> [Vec<(usize, f32)>; IMAGE_SIDE] {
     let middle = (IMAGE_SIDE / 2) as f32;
     let digit_offset = (middle - (centre - start as f32) / scale).ceil();

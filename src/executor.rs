@@ -1,4 +1,4 @@
-//! What runs a plan: the interface that the GPU and the CPU share.
+//! Executors run plans. This is the interface that the GPU and the CPU share.
 
 use std::cmp::Reverse;
 use std::ops::ControlFlow;
@@ -11,39 +11,39 @@ use crate::plan::{Call, Phase, Plan, TensorId};
 use crate::tensor::HostTensor;
 use crate::trace::Span;
 
-/// A result that may have to be waited for; nothing but the outermost edge of a program blocks on it.
+/// A result to await. Only the outermost edge of a program blocks on it.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
-/// What an executor has done so far. A test holds it to its promises by these.
+/// Counters of an executor's work, with which tests check its promises.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Counters {
     /// Blocks of memory allocated for tensors and transfers.
     pub allocations: u64,
     /// Tensors copied back to the host.
     pub reads: u64,
-    /// Steps run, of either phase.
+    /// Steps run, in both phases.
     pub steps: u64,
-    /// Groups of steps handed to the device.
+    /// Groups of steps submitted to the device.
     pub submissions: u64,
     /// Seconds that the host took to encode them.
     pub encode_seconds: f64,
-    /// Seconds that it took to hand them to the driver, which may let it wait: Mesa's software Vulkan does so until an
-    /// earlier group is done.
+    /// Seconds to submit them. The driver may block: Mesa's software Vulkan does so until an earlier group is done.
     pub submit_seconds: f64,
 }
 
-/// Watches a run and may end it.
+/// Observes a run and may end it.
 pub trait Observer {
-    /// Whether to copy the history back as the run goes on, for a progress bar to show.
+    /// Whether to copy the history back during the run, for a progress bar.
     fn watches_history(&self) -> bool {
         false
     }
 
-    /// Told now and then how many steps are done, with the history where it is watched; `Break` ends the run soon.
+    /// Called now and then with the number of completed steps, and with the history if it is watched. `Break` ends the
+    /// run soon.
     fn progress(&mut self, steps: usize, history: Option<&[f32]>) -> ControlFlow<()>;
 }
 
-/// Watches nothing and never ends a run.
+/// Observes nothing and never ends a run.
 pub struct Unobserved;
 
 impl Observer for Unobserved {
@@ -54,23 +54,23 @@ impl Observer for Unobserved {
 
 /// Runs a plan.
 pub trait Executor {
-    /// What it runs.
+    /// The plan.
     fn plan(&self) -> &Plan;
 
-    /// Writes a whole tensor. It takes effect before what is run after it.
+    /// Writes a whole tensor. Later runs see the new value.
     ///
     /// # Panics
-    /// When `words` are not as many as the tensor's.
+    /// If the number of `words` is not that of the tensor.
     fn write(&mut self, tensor: TensorId, words: &[u32]);
 
-    /// Reads a whole tensor, after what was run before.
+    /// Reads a whole tensor, after all earlier runs are done.
     fn read(&mut self, tensor: TensorId) -> Pending<'_, Result<HostTensor>>;
 
-    /// Runs `steps` steps and gives the number run, fewer only where the observer ended it.
+    /// Runs `steps` steps and returns the number of completed steps, which is lower only if the observer ended the run.
     fn run<'a>(&'a mut self, phase: Phase, steps: usize, observer: &'a mut dyn Observer) -> Pending<'a, Result<usize>>;
 
-    /// Runs `steps` steps and gives the words of each of some tensors as every step left them, one after the other; they are
-    /// read once, after the last step.
+    /// Runs `steps` steps and returns the words of some tensors after each step, one after the other. They are read
+    /// back once, after the last step.
     fn run_collecting<'a>(
         &'a mut self,
         phase: Phase,
@@ -81,7 +81,7 @@ pub trait Executor {
     /// Runs one call of a phase alone.
     fn run_call(&mut self, phase: Phase, index: usize) -> Pending<'_, Result<()>>;
 
-    /// Runs `steps` steps and tells when each call ran.
+    /// Runs `steps` steps and returns when each call ran.
     fn trace(&mut self, phase: Phase, steps: usize) -> Pending<'_, Result<Vec<Span>>>;
 
     /// The shader, or the reference, that runs a call; for messages.
@@ -92,16 +92,17 @@ pub trait Executor {
         plain.map_or_else(|| op.label(), |variant| variant_label(op.as_ref(), variant))
     }
 
-    /// What was done so far.
+    /// The work done so far.
     fn counters(&self) -> Counters;
 }
 
-/// Refuses a plan with a tensor of more bytes than one may have, naming its layer and shapes, before anything is allocated.
+/// Refuses a plan with a tensor above the size limit, before anything is allocated. The error names its layer and
+/// shapes.
 pub(crate) fn ensure_tensors_fit(plan: &Plan, most_bytes: u64, who: &str) -> Result<()> {
     let Some(largest) = largest(plan) else { return Ok(()) };
     ensure!(
         plan.tensor(largest).size_bytes() <= most_bytes,
-        "the plan does not fit on {who}: {}, and the largest tensor there may take {}; {}",
+        "the plan does not fit on {who}: {}, but a tensor there may take at most {}; {}",
         describe(plan, largest),
         mebibytes(most_bytes),
         advice(plan, largest)
@@ -109,13 +110,13 @@ pub(crate) fn ensure_tensors_fit(plan: &Plan, most_bytes: u64, who: &str) -> Res
     Ok(())
 }
 
-/// Refuses a plan that takes more bytes than are free, where that is known, naming the layer and the shapes of its largest
-/// tensor, before anything is allocated.
+/// Refuses a plan that needs more bytes than are free, if that is known, before anything is allocated. The error names
+/// the layer and the shapes of its largest tensor.
 pub(crate) fn ensure_memory_suffices(plan: &Plan, bytes: u64, free: Option<u64>, who: &str) -> Result<()> {
     let (Some(free), Some(largest)) = (free, largest(plan)) else { return Ok(()) };
     ensure!(
         bytes <= free,
-        "the plan does not fit on {who}: it takes {} in all and {} are free; the largest, {}; {}",
+        "the plan does not fit on {who}: it takes {} in all, but {} are free; its largest tensor {}; {}",
         mebibytes(bytes),
         mebibytes(free),
         describe(plan, largest),
@@ -142,11 +143,11 @@ fn describe(plan: &Plan, id: TensorId) -> String {
     }
 }
 
-/// What makes a tensor smaller: what no layer writes is the data set, or as long as the run.
+/// How to make a tensor smaller. A tensor that no layer writes is the data set, or grows with the run.
 fn advice(plan: &Plan, id: TensorId) -> &'static str {
     match writer(plan, id) {
         Some(_) => "make the batch or the layer smaller",
-        None => "take a smaller layer, fewer images or fewer epochs",
+        None => "use a smaller layer, fewer images or fewer epochs",
     }
 }
 

@@ -1,4 +1,4 @@
-//! Files that are either there whole or not at all, where output goes, and locks between processes.
+//! Atomic writes, destinations of output, and locks between processes.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 
 use crate::terminal;
 
-/// Where an output option such as `--json` puts what it makes: a file, or standard output for `-`.
+/// The destination of an output option such as `--json`: a file, or standard output for `-`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
     /// `-`.
@@ -38,7 +38,7 @@ impl Destination {
     /// Writes all of it.
     ///
     /// # Errors
-    /// Where the file or standard output cannot be written to.
+    /// If the file or standard output cannot be written to.
     pub fn write(&self, bytes: &[u8]) -> Result<()> {
         match self {
             Self::StandardOutput => terminal::write_stdout(bytes),
@@ -46,7 +46,7 @@ impl Destination {
         }
     }
 
-    /// Writes a value as JSON. Control characters in its texts are escaped, also those that JSON would allow.
+    /// Writes a value as JSON. All control characters in its texts are escaped, even those that JSON allows.
     ///
     /// # Errors
     /// As [`Self::write`].
@@ -63,12 +63,13 @@ impl Destination {
     }
 }
 
-/// Writes a file beside its place and renames it, so that nothing is lost or half there when the program ends early.
+/// Writes a temporary file and renames it, so that the file is never lost or incomplete if the program ends early.
 ///
-/// A link stays one, and its target is written; what is no file, such as a pipe or `/dev/stdout`, is written to as it is.
+/// A link stays a link, and its target is replaced. A path that is not a file, such as a pipe or `/dev/stdout`, is
+/// written to directly.
 ///
 /// # Errors
-/// Where the folder cannot be written to.
+/// If the folder cannot be written to.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let target = fs::canonicalize(path);
     let path = target.as_deref().unwrap_or(path);
@@ -76,20 +77,20 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
         return fs::write(path, bytes).with_context(|| format!("cannot write to {}", path.display()));
     }
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    // Another process that writes the same file has another name for its part.
+    // Another process that writes the same file uses another temporary name.
     name.push(format!(".{}.partial", std::process::id()));
     let beside = path.with_file_name(name);
     fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, path)).with_context(|| {
-        // What could not be written whole is of no use; where it cannot be removed either, it stays.
+        // An incomplete file is useless. If it cannot be removed either, it stays.
         let _ = fs::remove_file(&beside);
-        format!("cannot write {}; is there space, and may you write to its folder?", path.display())
+        format!("cannot write {}; check the free space and the permissions of its folder", path.display())
     })
 }
 
 /// A lock that one process holds at a time, kept in a file.
 ///
-/// The system releases it when the process ends, however it ends. The file stays where it is: removing it would let a third
-/// process lock a new file of the same name while a second still waits for the old one.
+/// The system releases it when the process ends in any way. The file is not removed: otherwise a third process could
+/// lock a new file of the same name while a second one still waits for the old file.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
@@ -99,7 +100,7 @@ impl Lock {
     /// Waits until no other process holds the lock, and takes it.
     ///
     /// # Errors
-    /// Where the file cannot be made.
+    /// If the file cannot be made.
     pub fn wait(path: &Path) -> Result<Self> {
         let file = open_lock(path)?;
         match file.lock() {
@@ -109,16 +110,16 @@ impl Lock {
         }
     }
 
-    /// Takes the lock; none where another process holds it.
+    /// Takes the lock; none if another process holds it.
     ///
     /// # Errors
-    /// Where the file cannot be made.
+    /// If the file cannot be made.
     pub fn try_take(path: &Path) -> Result<Option<Self>> {
         let file = open_lock(path)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Self { _file: file })),
             Err(TryLockError::WouldBlock) => Ok(None),
-            // Some network file systems have no locks; refusing to work there would help nobody.
+            // Some network file systems have no locks. Work without one there.
             Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => Ok(Some(Self { _file: file })),
             Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
         }
@@ -130,7 +131,7 @@ fn open_lock(path: &Path) -> Result<File> {
         fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
     let file = File::options().write(true).create(true).truncate(false).open(path);
-    file.with_context(|| format!("cannot write the lock file {}; may you write to its folder?", path.display()))
+    file.with_context(|| format!("cannot write the lock file {}; check the permissions of its folder", path.display()))
 }
 
 /// Lower-case hexadecimal digits, as `sha256sum` prints them.

@@ -1,8 +1,9 @@
-//! Whether a model's numbers stay within 32-bit floats: an error names the first tensor that does not.
+//! Checks that a model's numbers stay within 32-bit floats. The error names the first tensor that does not.
 //!
-//! A kernel cannot be asked. `max(x, 0.0)` turns a NaN into 0 on most GPUs, and some drivers fold `x != x` away, so a model
-//! that overflows in one layer gives ordinary probabilities after the next ReLU. So the host looks, without waiting for a
-//! device: a bound follows from the weights alone, and only where it is exceeded are images evaluated on the CPU.
+//! Kernels cannot check this. `max(x, 0.0)` turns a NaN into 0 on most GPUs, and some drivers fold `x != x` away, so a
+//! model that overflows in one layer gives ordinary probabilities after the next ReLU. So the host checks, without
+//! waiting for a device: it computes a bound from the weights alone, and evaluates images on the CPU only if the bound
+//! is exceeded.
 
 use anyhow::{Result, bail, ensure};
 
@@ -14,8 +15,8 @@ use crate::plan::{Phase, Plan, PlanConfig, Precision};
 use crate::resident::{ResidentData, write_order, write_parameters};
 use crate::tensor::HostTensor;
 
-/// The largest activation in 32 bits. The rest of the way to 3.4e38 is for what kernels add up on their way to it, for the
-/// differences of logits, and for the sum of a batch's losses.
+/// The largest activation in 32 bits. The margin up to 3.4e38 is for partial sums of kernels, for differences of
+/// logits, and for the sum of a batch's losses.
 pub(crate) const LARGEST: f64 = 1e30;
 
 /// The largest 16-bit float.
@@ -27,11 +28,11 @@ const LARGEST_PIXEL: f64 = (1.0 - crate::plan::PIXEL_MEAN) / crate::plan::PIXEL_
 /// Images that are evaluated at a time.
 const BATCH: usize = 64;
 
-/// Refuses parameters, in the order of [`Model::parameters`], that are not finite, or with which the model overflows for some
-/// of these images.
+/// Refuses parameters, in the order of [`Model::parameters`], if they are not finite, or if the model overflows for
+/// some of these images.
 ///
 /// # Errors
-/// Names the first such tensor.
+/// The error names the first such tensor.
 pub(crate) async fn ensure_finite(
     model: &Model,
     parameters: &[HostTensor],
@@ -53,8 +54,8 @@ pub(crate) async fn ensure_finite(
     ensure_activations(model, parameters, images, largest).await
 }
 
-/// What no activation of any image exceeds, in any layer: an output is at most the largest input times the sum of its weights'
-/// magnitudes, and its bias.
+/// An upper bound of all activations, for any image: an output is at most the largest input times the sum of its
+/// weights' magnitudes, plus its bias.
 pub(crate) fn bound(model: &Model, parameters: &[HostTensor]) -> f64 {
     let magnitude = |value: &f32| f64::from(*value).abs();
     let mut pairs = parameters.chunks_exact(2);
@@ -94,16 +95,17 @@ async fn ensure_activations(model: &Model, parameters: &[HostTensor], images: &[
         executor.run(Phase::Evaluate, 1, &mut Unobserved).await?;
         for placed in model.layers().iter().filter(|placed| !matches!(placed.layer, Layer::Flatten)) {
             let name = format!("{}.output", placed.name);
-            // Dropout passes its input on in an evaluation.
+            // In an evaluation, dropout is the identity.
             let Some(output) = executor.plan().find(&name).map(|id| executor.tensor(id)) else { continue };
-            // Half precision keeps what passes a ReLU, and cuts off what is below 0. Comparisons of a NaN are false.
+            // Half precision stores outputs of ReLUs only, so only positive values count. Comparisons with a NaN are
+            // false.
             let is_within = |&value: &f32| f64::from(value) <= largest && f64::from(value) >= -LARGEST;
             if let Some(value) = output.f32().iter().find(|value| !is_within(value)) {
                 ensure!(
                     !value.is_finite() || value.abs() > LARGEST as f32,
-                    "`{name}` holds {value:e}, and half precision ends at {largest:e}"
+                    "`{name}` holds {value:e}, but half precision ends at {largest:e}"
                 );
-                bail!("`{name}` holds {value:e}, and sums of it would leave the range of 32-bit floats");
+                bail!("`{name}` holds {value:e}, and sums of such values exceed the range of 32-bit floats");
             }
         }
     }

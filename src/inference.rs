@@ -1,4 +1,4 @@
-//! Inference: probabilities and losses of images, and what the layers make of them.
+//! Inference: probabilities, losses and layer outputs of images.
 
 use std::path::Path;
 
@@ -14,13 +14,13 @@ use crate::resident::{ResidentData, write_order, write_parameters};
 use crate::tensor::HostTensor;
 use crate::weights::{self, SavedModel};
 
-/// What a model makes of labelled images, in their order.
+/// A model's results for labelled images, in order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scored {
     /// The ten probabilities of each image.
     pub probabilities: Vec<[f32; CLASSES]>,
-    /// The cross-entropy of each image, in nats. It is that of the logits: the probability of a label may be too small for a
-    /// float, its logarithm is not.
+    /// The cross-entropy of each image, in nats. It is computed from the logits, because the probability of a label may
+    /// be too small for a float.
     pub losses: Vec<f32>,
 }
 
@@ -34,7 +34,7 @@ impl Predictor {
     /// Loads a model from its run folder or its file.
     ///
     /// # Errors
-    /// As of [`weights::load`].
+    /// The same as for [`weights::load`].
     pub fn open(device: Device, run: &Path) -> Result<Self> {
         Ok(Self { device, saved: weights::load(run)? })
     }
@@ -47,7 +47,7 @@ impl Predictor {
     /// The ten probabilities of each image, in order; an image is 28x28 bytes, white ink on black.
     ///
     /// # Errors
-    /// As of [`probabilities`].
+    /// The same as for [`probabilities`].
     pub async fn probabilities(&self, images: &[u8]) -> Result<Vec<[f32; CLASSES]>> {
         probabilities(&self.device, &self.saved.model, &self.saved.parameters, images).await
     }
@@ -56,7 +56,7 @@ impl Predictor {
 /// The ten probabilities of each image, in order, by a model with these parameters.
 ///
 /// # Errors
-/// Where the images are not whole, the model overflows, or the device cannot run the plan or fails.
+/// If the images are incomplete, the model overflows, or the device cannot run the plan or fails.
 pub async fn probabilities(
     device: &Device,
     model: &Model,
@@ -70,7 +70,8 @@ pub async fn probabilities(
 /// The probabilities and losses of labelled images by a model with these parameters.
 ///
 /// # Errors
-/// Where an image has no label, the model overflows, naming the first tensor, or the device cannot run the plan or fails.
+/// If an image has no label, the model overflows (the error names the first tensor), or the device cannot run the plan
+/// or fails.
 pub async fn score(device: &Device, model: &Model, parameters: &[HostTensor], samples: &Samples) -> Result<Scored> {
     const MOST_AT_ONCE: usize = 256;
     samples.check("scored")?;
@@ -78,9 +79,9 @@ pub async fn score(device: &Device, model: &Model, parameters: &[HostTensor], sa
     if count == 0 {
         return Ok(Scored { probabilities: vec![], losses: vec![] });
     }
-    let diverged = "the model overflows, as of a run that diverged; train again with a smaller --lr";
+    let diverged = "the model overflows, as after a diverged run; train again with a smaller --lr";
     ensure_finite(model, parameters, &samples.images, Precision::F32).await.context(diverged)?;
-    // Batches as even as can be, so that hardly any work is done for places without an image.
+    // Make batches as even as possible, so that few samples of a batch are empty.
     let batches = count.div_ceil(MOST_AT_ONCE);
     let batch = count.div_ceil(batches);
     let fuse = device.prefers_fused();
@@ -96,16 +97,17 @@ pub async fn score(device: &Device, model: &Model, parameters: &[HostTensor], sa
         .position(|(row, loss): (&[f32; CLASSES], _)| !loss.is_finite() || !row.iter().all(|share| share.is_finite()))
     {
         bail!(
-            "`probability` or `loss` of image {image} is not finite on {device}, although no activation overflows; does `gpu-digits verify` pass there?"
+            "`probability` or `loss` of image {image} is not finite on {device}, although no activation overflows; check \
+                 the device with `gpu-digits verify`"
         );
     }
     Ok(Scored { probabilities, losses })
 }
 
-/// What each layer gives for some images, in the model's order: its name and a tensor of `[images, ...]`.
+/// The outputs of all layers for some images, in the model's order: the layer's name and a tensor of `[images, ...]`.
 ///
 /// # Errors
-/// Where the images are not whole, or the device cannot run the plan or fails.
+/// If the images are incomplete, or the device cannot run the plan or fails.
 pub async fn activations(
     device: &Device,
     model: &Model,
@@ -113,8 +115,8 @@ pub async fn activations(
     images: &[u8],
 ) -> Result<Vec<(String, HostTensor)>> {
     let count = image_count(images)?;
-    ensure!(count > 0, "there is no image whose activations could be computed; give at least one");
-    // Fused ops keep to themselves what the layers between them give.
+    ensure!(count > 0, "cannot compute activations without images; give at least one");
+    // Fused ops do not store the outputs of the layers between.
     let samples = Samples { images: images.to_vec(), labels: vec![0; count] };
     let mut executor = evaluator(device, model, parameters, &samples, count, false).await?;
     write_order(executor.as_mut(), &(0..count as u32).collect::<Vec<_>>(), 0, 0);
@@ -123,7 +125,7 @@ pub async fn activations(
     for layer in model.layers() {
         if let Some(place) = executor.plan().find(&format!("{}.output", layer.name)) {
             let output = executor.read(place).await?;
-            // Element by element the same, under the shape that the layer thinks of.
+            // The same elements in the layer's own shape.
             let shape = [&[count], &layer.output[..]].concat();
             outputs.push((layer.name.clone(), HostTensor::from_f32(&shape[..], output.f32())));
         }
@@ -131,7 +133,7 @@ pub async fn activations(
     Ok(outputs)
 }
 
-/// An executor of a plan that only evaluates, with images and parameters in place.
+/// An executor of a plan for evaluation only, with images and parameters loaded.
 async fn evaluator(
     device: &Device,
     model: &Model,

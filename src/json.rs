@@ -1,4 +1,5 @@
-//! Reads JSON files that this program wrote: each number comes back to the bit, and one that was not finite as NaN.
+//! Reads JSON files that this program wrote. Each number is restored exactly, and a number that was not finite becomes
+//! NaN.
 //!
 //! JSON has no NaN and no infinity; serde_json writes `null` in their place and then refuses to read it as a number.
 
@@ -10,10 +11,10 @@ use serde::de::{
 };
 use serde_json::Value;
 
-/// Reads a value from JSON text; `null` in a number's place is NaN.
+/// Reads a value from JSON text; `null` instead of a number is NaN.
 ///
 /// # Errors
-/// Where the text is not JSON, or not of this type.
+/// If the text is not JSON, or not of this type.
 pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> Result<T> {
     let mut json = serde_json::Deserializer::from_str(text);
     let value = T::deserialize(NullIsNan(&mut json))?;
@@ -21,10 +22,10 @@ pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> Result<T> {
     Ok(value)
 }
 
-/// Reads a value from JSON text that says which `schema` it has.
+/// Reads a value from JSON text that names its `schema`.
 ///
 /// # Errors
-/// As [`parse`], and where it has another schema; `remedy` says what to do then.
+/// The same as for [`parse`], or if it has another schema; `remedy` then says what to do.
 pub(crate) fn parse_versioned<T: DeserializeOwned>(text: &str, schema: u32, remedy: &str) -> Result<T> {
     #[derive(serde::Deserialize)]
     struct Version {
@@ -32,14 +33,14 @@ pub(crate) fn parse_versioned<T: DeserializeOwned>(text: &str, schema: u32, reme
         schema: Value,
     }
     let found = serde_json::from_str::<Version>(text).context("it is not JSON")?.schema;
-    ensure!(found == schema, "it has schema {found}, this version reads schema {schema}; {remedy}");
+    ensure!(found == schema, "it has schema {found}, but this version reads schema {schema}; {remedy}");
     parse(text).context("it is damaged")
 }
 
-/// A part of serde's data model, be it deserializer, visitor or access, through which numbers may be `null`.
+/// Wraps a deserializer, visitor or access of serde so that numbers may be `null`.
 struct NullIsNan<T>(T);
 
-/// Passes calls to the deserializer within, with a visitor that wraps whatever it meets.
+/// Forwards calls to the inner deserializer with a wrapped visitor.
 macro_rules! wrap_visitor {
     ($($method:ident($($argument:ident: $type:ty),*);)*) => {
         $(fn $method<V: Visitor<'de>>(self, $($argument: $type,)* visitor: V) -> Result<V::Value, Self::Error> {
@@ -90,7 +91,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for NullIsNan<D> {
     }
 }
 
-/// Passes plain values to the visitor within.
+/// Forwards plain values to the inner visitor.
 macro_rules! pass_values {
     ($($method:ident($type:ty);)*) => {
         $(fn $method<E: serde::de::Error>(self, value: $type) -> Result<V::Value, E> {
@@ -210,7 +211,7 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for NullIsNan<A> {
     }
 }
 
-/// Gives a number's visitor NaN for `null`.
+/// Passes NaN to a number's visitor for `null`.
 struct Number<V> {
     visitor: V,
     is_single: bool,
@@ -228,7 +229,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Number<V> {
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
-        // Read as 64 bits first, a single float can be rounded twice, to another one.
+        // Reading a 32-bit float through 64 bits would round twice and may give another float.
         if self.is_single {
             deserializer.deserialize_f32(self.visitor)
         } else {
@@ -245,7 +246,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// 64-bit floats that a careless reader gets wrong in the last bit, and some that are not finite.
+    /// 64-bit floats that an inexact parser gets wrong in the last bit, and some that are not finite.
     pub(crate) const HARD: [f64; 8] = [
         0.1 + 0.2,
         5e-324,
@@ -257,14 +258,14 @@ pub(crate) mod tests {
         f64::INFINITY,
     ];
 
-    /// A 32-bit float that becomes another one where it is read as 64 bits first.
+    /// A 32-bit float that changes if it is read through 64 bits.
     pub(crate) const HARD_SINGLE: f32 = 7.038_531e-26;
 
-    /// Checks that a file of this value is read, and that each finite number in it is the same to the bit.
+    /// Checks that a file of this value can be read, and that each finite number in it is exactly the same.
     pub(crate) fn comes_back<T: Serialize + DeserializeOwned + Debug>(value: &T) {
         let text = serde_json::to_string_pretty(value).unwrap();
         let read: T = parse(&text).unwrap_or_else(|error| panic!("{error:#} in {text}"));
-        // Debug writes the shortest digits that tell a number from all others.
+        // Debug writes the shortest digits that identify a number.
         let finite = |value: &T| format!("{value:?}").replace("-inf", "NaN").replace("inf", "NaN");
         assert_eq!(finite(&read), finite(value));
     }
@@ -304,7 +305,7 @@ pub(crate) mod tests {
         let why = |text| format!("{:#}", parse_versioned::<Vec<f64>>(text, 1, "measure again").unwrap_err());
         assert!(why("no json").contains("not JSON"));
         assert!(why("{}").contains("schema null"));
-        assert!(why("{\"schema\": 2}").contains("it has schema 2, this version reads schema 1; measure again"));
+        assert!(why("{\"schema\": 2}").contains("it has schema 2, but this version reads schema 1; measure again"));
         assert!(why("{\"schema\": 1}").contains("damaged"));
     }
 }

@@ -1,14 +1,14 @@
-//! Trains convolutional networks on MNIST with hand-written WGSL compute shaders, on any GPU, and proves every kernel
+//! Trains convolutional networks on MNIST with hand-written WGSL compute shaders on any GPU, and verifies every kernel
 //! against the CPU.
 //!
 //! An [op](op::Op) is a small value that knows its sizes, its operands, its shaders, its CPU reference and its tolerance;
 //! [one table](ops::TABLE) lists them all. A [model](model::Model) is lowered to a [plan](plan::Plan): the list of ops,
 //! applied to named tensors, that makes up a training step. A plan runs on a [GPU](gpu::GpuExecutor) or, with the
 //! references, on the [CPU](cpu::CpuExecutor). Training, [verification](verify) and the tests are loops over that list or
-//! that table. `ARCHITECTURE.md` says why.
+//! that table. `ARCHITECTURE.md` explains the design.
 //!
-//! What waits for a device is `async`, and the outermost edge of a program decides how to wait, such as with `pollster`.
-//! Natively such a future blocks its thread in one place, where wgpu polls the device; a download blocks as well.
+//! Functions that wait for a device are `async`. The outermost edge of a program decides how to wait, for example with
+//! `pollster`. On native platforms such a future blocks its thread when wgpu polls the device; a download also blocks.
 //!
 //! ```
 //! use gpu_digits::data::{self, Choice, Folders, Request};
@@ -19,7 +19,7 @@
 //! # fn main() -> anyhow::Result<()> {
 //! pollster::block_on(async {
 //!     let model: Model = "conv 8x5, relu, pool 4, flatten, dense 10".parse()?;
-//!     // Generated digits need neither files nor a network; `Request::new` alone asks for MNIST.
+//!     // Generated digits need neither files nor a network; `Request::new` alone requests MNIST.
 //!     let folders = Folders::from_environment(None);
 //!     let request = Request { choice: Choice::Generated, generated_train: 1_000, ..Request::new(folders) };
 //!     let dataset = data::load(&request, &mut |line| eprintln!("{line}"))?;
@@ -40,7 +40,7 @@
 //! # }
 //! ```
 
-// These macros panic where nobody reads; `terminal` has those that do not.
+// These macros panic if the reader has closed the pipe; those of `terminal` do not.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 #[macro_use]
@@ -73,7 +73,7 @@ pub mod train;
 pub mod verify;
 pub mod weights;
 
-// The program's own: what is `pub` in these modules is for the crate alone.
+// The program's own modules: their `pub` items are private to the crate.
 #[allow(unreachable_pub)]
 mod cli;
 #[allow(unreachable_pub)]

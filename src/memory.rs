@@ -1,6 +1,6 @@
 //! How much memory is free on the host.
 
-/// Free memory of the host, and of the container where that has less; none where the system does not tell.
+/// Free memory of the host, or of the container if it has less; none if the system does not report it.
 pub(crate) fn free_host_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
@@ -9,12 +9,12 @@ pub(crate) fn free_host_memory() -> Option<u64> {
     Some(free_in_container().map_or(free, |within| within.min(free)))
 }
 
-/// What a container's limit of memory leaves; none where there is no limit.
+/// Free memory within a container's limit; none if there is no limit.
 fn free_in_container() -> Option<u64> {
     let number = |file: &str| std::fs::read_to_string(format!("/sys/fs/cgroup/{file}")).ok()?.trim().parse().ok();
     let (limit, used): (u64, u64) = match number("memory.max") {
         Some(limit) => (limit, number("memory.current")?),
-        // The first version of control groups.
+        // Version 1 of control groups.
         None => (number("memory/memory.limit_in_bytes")?, number("memory/memory.usage_in_bytes")?),
     };
     Some(limit.saturating_sub(used))

@@ -1,5 +1,4 @@
-//! How well a classifier does, from its probabilities: accuracy with its interval, loss, precision, recall and F1 of each
-//! class, calibration.
+//! Scores of a classifier: accuracy with its interval, loss, precision, recall and F1 of each class, and calibration.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,13 +9,13 @@ use crate::data::CLASSES;
 pub struct ClassScore {
     /// The digit.
     pub class: usize,
-    /// Of the images predicted to be it, the share that is; none where none was predicted, and without images of the class.
+    /// Precision; none if the class was never predicted, or has no images.
     pub precision: Option<f64>,
-    /// Of the images that are it, the share predicted so; none without images of the class.
+    /// Recall; none if the class has no images.
     pub recall: Option<f64>,
-    /// Harmonic mean of both, 0 where nothing is right; none without images of the class.
+    /// F1, the harmonic mean of both, 0 if no prediction is right; none if the class has no images.
     pub f1: Option<f64>,
-    /// Images that are it.
+    /// Images of the class.
     pub support: u64,
 }
 
@@ -25,7 +24,7 @@ pub struct ClassScore {
 pub struct Evaluation {
     /// Images.
     pub images: usize,
-    /// Share of images predicted right, from 0 to 1.
+    /// Fraction of images predicted right, from 0 to 1.
     pub accuracy: f64,
     /// The accuracy's 95 % interval; see [`wilson_interval`].
     pub accuracy_interval: [f64; 2],
@@ -52,11 +51,11 @@ pub struct CalibrationBin {
     pub images: usize,
     /// Mean probability of the prediction; none without images.
     pub confidence: Option<f64>,
-    /// Share predicted right; none without images.
+    /// Fraction predicted right; none without images.
     pub accuracy: Option<f64>,
 }
 
-/// The 95 % interval of a share of which `right` of `count` were observed (Wilson, "Probable inference, the law of
+/// The 95 % interval of a proportion if `right` of `count` were observed (Wilson, "Probable inference, the law of
 /// succession, and statistical inference", 1927).
 pub fn wilson_interval(right: u64, count: u64) -> [f64; 2] {
     // The standard normal distribution's 97.5 % quantile.
@@ -68,14 +67,14 @@ pub fn wilson_interval(right: u64, count: u64) -> [f64; 2] {
     [centre - half_width, centre + half_width].map(|bound| (bound / (1.0 + Z * Z / n)).clamp(0.0, 1.0))
 }
 
-/// The first of the largest probabilities.
+/// The argmax; the first one among equals.
 pub fn prediction(probabilities: &[f32; CLASSES]) -> usize {
     (1..CLASSES).fold(0, |best, class| if probabilities[class] > probabilities[best] { class } else { best })
 }
 
-/// Whether `right` of `images` are at least a share in per cent, exactly: 422 of 500 are 84.4 %.
+/// Whether `right` of `images` are at least a percentage, exactly: 422 of 500 are 84.4 %.
 ///
-/// The share is compared as it is written in decimal, for the nearest `f64` may lie above it.
+/// The percentage is compared in decimal, because the nearest `f64` may lie above it.
 pub fn reaches(right: u64, images: u64, percent: f64) -> bool {
     let text = percent.to_string();
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
@@ -84,7 +83,7 @@ pub fn reaches(right: u64, images: u64, percent: f64) -> bool {
     let scale = 10u128.checked_pow(fraction.len() as u32 + 2).and_then(|scale| scale.checked_mul(u128::from(right)));
     match (scale, scaled) {
         (Some(right), Some(wanted)) => right >= wanted,
-        // A share of so many decimals lies next to 0.
+        // A percentage with so many decimals is nearly 0.
         _ => right as f64 * 100.0 >= percent * images as f64,
     }
 }
@@ -92,7 +91,7 @@ pub fn reaches(right: u64, images: u64, percent: f64) -> bool {
 impl Evaluation {
     /// Scores probabilities, and the cross-entropy of each image, against labels.
     ///
-    /// The losses are not made of the probabilities, of which those below 1e-45 are 0.
+    /// The losses are not computed from the probabilities, because those below 1e-45 are 0.
     pub fn new(probabilities: &[[f32; CLASSES]], losses: &[f32], labels: &[u8]) -> Self {
         let mut confusion = [[0; CLASSES]; CLASSES];
         for (probabilities, &label) in probabilities.iter().zip(labels) {
@@ -126,7 +125,7 @@ fn right(confusion: &[[u64; CLASSES]; CLASSES]) -> u64 {
 }
 
 fn calibration(probabilities: &[[f32; CLASSES]], labels: &[u8]) -> Vec<CalibrationBin> {
-    // Of each bin the images, the sum of their probabilities, and those that are right.
+    // For each bin: the images, the sum of their probabilities, and the right ones.
     let mut sums = [(0usize, 0.0, 0usize); BINS];
     for (probabilities, &label) in probabilities.iter().zip(labels) {
         let class = prediction(probabilities);
@@ -147,7 +146,7 @@ fn class_score(confusion: &[[u64; CLASSES]; CLASSES], class: usize) -> ClassScor
     let right = confusion[class][class];
     let support: u64 = confusion[class].iter().sum();
     let predicted: u64 = confusion.iter().map(|row| row[class]).sum();
-    // F1 is 2 · precision · recall / (precision + recall), without a division by zero where nothing is right.
+    // F1 is 2 · precision · recall / (precision + recall), without a division by zero if nothing is right.
     let share = |part: u64, of: u64| (support > 0 && of > 0).then(|| part as f64 / of as f64);
     let (precision, recall, f1) =
         (share(right, predicted), share(right, support), share(2 * right, support + predicted));

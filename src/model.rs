@@ -1,4 +1,4 @@
-//! Models as data: a list of layers with a text form, the shapes that follow from it, and initial weights.
+//! Models: a list of layers with a text form, the resulting shapes, and initial weights.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,10 +10,10 @@ use crate::names::did_you_mean;
 use crate::random::Random;
 use crate::tensor::{HostTensor, Shape};
 
-/// The most elements of a parameter: 4 GiB of floats, more than adapters bind.
+/// The most elements of a parameter: 4 GiB of floats, more than adapters can bind.
 const MOST_WEIGHTS: usize = 1 << 30;
 
-/// The models that can be asked for by name, with their text form.
+/// The named models with their text form.
 pub const NAMED_MODELS: &[(&str, &str)] = &[
     ("convnet", "conv 32x3, relu, pool 2, conv 64x3, relu, pool 2, flatten, dense 10"),
     (
@@ -24,7 +24,7 @@ pub const NAMED_MODELS: &[(&str, &str)] = &[
     ("mlp", "flatten, dense 128, relu, dropout 0.2, dense 10"),
 ];
 
-/// Each layer as it is written.
+/// The syntax of each layer.
 const LAYERS: [&str; 7] = ["conv 32x3", "conv 32x3 same", "relu", "pool 2", "flatten", "dense 10", "dropout 0.2"];
 
 /// One layer.
@@ -55,13 +55,13 @@ pub enum Layer {
     },
     /// `dropout 0.2`.
     Dropout {
-        /// The share that is dropped in training.
+        /// The fraction that is dropped in training.
         rate: f64,
     },
 }
 
 impl Layer {
-    /// The word that it begins with; also what its tensors are named after.
+    /// Its first word, from which its tensors also get their names.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Conv { .. } => "conv",
@@ -78,7 +78,7 @@ impl Layer {
         matches!(self, Self::Conv { .. } | Self::Dense { .. })
     }
 
-    /// Shape of the output for one sample, given that of the input.
+    /// Shape of the output for one sample, given the shape of the input.
     fn output(&self, input: &[usize]) -> Result<Vec<usize>> {
         Ok(match (*self, input) {
             (Self::Conv { channels, kernel, same }, &[_, height, width]) => {
@@ -132,7 +132,7 @@ impl FromStr for Layer {
             ensure!((1..=65_536).contains(&number), "`{word}` must be from 1 to 65536");
             Ok(number)
         };
-        // As people write it: `Conv 32×3`.
+        // Accept other spellings: `Conv 32×3`.
         let lower = text.to_lowercase().replace('×', "x");
         let words: Vec<&str> = lower.split_whitespace().collect();
         Ok(match words[..] {
@@ -148,19 +148,19 @@ impl FromStr for Layer {
             ["dropout", rate] => {
                 let number: f64 = rate.parse().with_context(|| format!("`{rate}` is not a number"))?;
                 ensure!((0.0..1.0).contains(&number), "the rate `{rate}` must be at least 0 and below 1");
-                // Elements are drawn with 24 bits.
+                // The random numbers have 24 bits.
                 let least = 1.0 / f64::from(1 << 24);
                 ensure!(
                     number == 0.0 || (least..=1.0 - least).contains(&number),
-                    "the rate `{rate}` would drop nothing, or everything: take 0, or one from {least:.1e} on"
+                    "the rate `{rate}` would drop nothing, or everything; use 0, or at least {least:.1e}"
                 );
                 Self::Dropout { rate: number }
             }
-            [] => bail!("there is nothing between two commas; take one of them out"),
+            [] => bail!("there is nothing between two commas; remove one of them"),
             [word, ..] => {
                 let known = LAYERS.iter().map(|form| form.split(' ').next().unwrap_or(form));
                 let meant = if known.clone().any(|layer| layer == word) {
-                    "; its size is missing, or a word too many".to_owned()
+                    "; its size is missing, or it has an extra word".to_owned()
                 } else {
                     did_you_mean(word, known)
                 };
@@ -170,7 +170,7 @@ impl FromStr for Layer {
     }
 }
 
-/// A layer in its place.
+/// A layer of a model with its name and shapes.
 #[derive(Clone, Debug)]
 pub struct PlacedLayer {
     /// Kind and number, counted from 1 for each kind: `conv2`. Its tensors' names begin with it.
@@ -186,7 +186,7 @@ pub struct PlacedLayer {
 }
 
 impl PlacedLayer {
-    /// Shapes of its weight and its bias, PyTorch's: `[out, in, kernel, kernel]` or `[out, in]`, and `[out]`.
+    /// Shapes of its weight and its bias, as in PyTorch: `[out, in, kernel, kernel]` or `[out, in]`, and `[out]`.
     pub fn parameter_shapes(&self) -> Option<[Shape; 2]> {
         match self.layer {
             Layer::Conv { channels, kernel, .. } => {
@@ -208,8 +208,8 @@ impl Model {
     /// The model of these layers.
     ///
     /// # Errors
-    /// Where a layer cannot take what the one before gives, naming the layer and both shapes; where the last one does
-    /// not give ten logits.
+    /// If a layer cannot take the output of the one before (the error names the layer and both shapes), or if the last
+    /// layer does not give ten logits.
     pub fn new(layers: &[Layer]) -> Result<Self> {
         let mut input = vec![1, IMAGE_SIDE, IMAGE_SIDE];
         let mut placed: Vec<PlacedLayer> = Vec::new();
@@ -225,8 +225,8 @@ impl Model {
         let last = placed.last().context("the model has no layers")?;
         ensure!(
             last.output == [CLASSES] && matches!(last.layer, Layer::Dense { .. }),
-            "layer {} (`{}`, {}) comes last and gives an output of shape {:?} where ten logits of shape [{CLASSES}] are \
-             wanted; end the model with `dense {CLASSES}`",
+            "the last layer, {} (`{}`, {}), gives an output of shape {:?}, but ten logits of shape [{CLASSES}] are \
+             needed; end the model with `dense {CLASSES}`",
             placed.len(),
             last.layer,
             last.name,
@@ -264,9 +264,9 @@ impl Model {
 
     /// Initial parameters, in the order of [`Model::parameters`].
     ///
-    /// Weights are uniform within ±√(6 / fan_in), which keeps the variance of the activations through layers of ReLUs
-    /// (He et al., "Delving deep into rectifiers", 2015); those of the last layer, which no ReLU follows, and all biases
-    /// are uniform within ±1/√fan_in, PyTorch's default. Each tensor draws from a stream of its own.
+    /// Weights are uniform within ±√(6 / fan_in), which preserves the variance of the activations through layers of
+    /// ReLUs (He et al., "Delving deep into rectifiers", 2015). The weights of the last layer, which no ReLU follows,
+    /// and all biases are uniform within ±1/√fan_in, PyTorch's default. Each tensor has its own random stream.
     pub fn initial_parameters(&self, seed: u64) -> Vec<HostTensor> {
         let parameters = self.parameters();
         let mut fan_in = 1;
@@ -297,8 +297,8 @@ impl fmt::Display for Model {
 impl FromStr for Model {
     type Err = anyhow::Error;
 
-    /// Reads a name of [`NAMED_MODELS`] or a text form such as `conv 32x3, relu, pool 2, flatten, dense 10`, in small letters or
-    /// capitals; a comma may stand at the end.
+    /// Parses a name of [`NAMED_MODELS`] or a text form such as `conv 32x3, relu, pool 2, flatten, dense 10`. Case does
+    /// not matter, and a trailing comma is allowed.
     fn from_str(text: &str) -> Result<Self> {
         let text = text.trim();
         let text = text.strip_suffix(',').unwrap_or(text).trim_end();

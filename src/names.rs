@@ -1,6 +1,6 @@
-//! Names as users type them: patterns such as `conv*`, and what a misspelt one may have meant.
+//! Names that users type: patterns such as `conv*`, and suggestions for misspelt names.
 
-/// Whether a name matches a pattern, in which `*` stands for any letters and `?` for one.
+/// Whether a name matches a pattern: `*` stands for any letters and `?` for one letter.
 pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     let mut pattern_letters = pattern.chars();
     match pattern_letters.next() {
@@ -17,9 +17,9 @@ pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     }
 }
 
-/// `; did you mean …?` with the name that is nearest to a word, and nothing where none is near.
+/// `; did you mean …?` with the name nearest to a word, or nothing if no name is near.
 pub(crate) fn did_you_mean<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> String {
-    /// How alike two words must be, from 0 to 1: one letter in five may be another.
+    /// The least similarity of two words, from 0 to 1: one letter in five may differ.
     const ALIKE: f64 = 0.75;
     let word = word.to_lowercase();
     let likeness = |name: &'a str| {

@@ -1,17 +1,17 @@
-//! Numbers as people read them, in tables, in sentences and on axes: with the digits that tell one from another, and no more.
+//! Numbers for people, in tables, sentences and axes: with as many digits as are needed to distinguish them.
 
 use std::fmt::{Display, LowerExp};
 
-/// What stands where there is no number: for one that is not finite, and where nothing was measured.
+/// The sign for a missing number: one that is not finite, or was not measured.
 pub(crate) const NONE: &str = "–";
 
-/// Sizes that are written out in full; others as a power of ten.
+/// Numbers of these sizes are written in full; others as a power of ten.
 const PLAIN: std::ops::Range<f64> = 1e-4..1e6;
 
-/// The longest number on an axis that is written out in full.
+/// The longest number on an axis that is written in full.
 const LONGEST_PLAIN_TICK: usize = 7;
 
-/// The number that was typed, with the shortest digits that give it back: `0.00025`, `1e-7`, `224000`.
+/// A number with the shortest digits that identify it: `0.00025`, `1e-7`, `224000`.
 pub(crate) fn exact(value: impl Into<f64> + Display + LowerExp + Copy) -> String {
     match value.into() {
         wide if !wide.is_finite() => NONE.to_owned(),
@@ -20,7 +20,7 @@ pub(crate) fn exact(value: impl Into<f64> + Display + LowerExp + Copy) -> String
     }
 }
 
-/// A measured number with so many significant digits, zeros at the end left out.
+/// A measured number with this many significant digits, without trailing zeros.
 pub(crate) fn significant(value: f64, digits: usize) -> String {
     if !value.is_finite() {
         return NONE.to_owned();
@@ -36,12 +36,12 @@ pub(crate) fn significant(value: f64, digits: usize) -> String {
     }
 }
 
-/// A loss: four decimals, or four significant digits where those would show nothing or are too many.
+/// A loss with four decimals, or with four significant digits if it is very small or very large.
 pub(crate) fn loss(value: f64) -> String {
     if value == 0.0 || (1e-3..1e3).contains(&value.abs()) { format!("{value:.4}") } else { significant(value, 4) }
 }
 
-/// A share from 0 to 1 in per cent with two decimals; only all is 100.00, and only nothing 0.00.
+/// A fraction from 0 to 1 in per cent with two decimals. Only exactly 1 is 100.00, and only exactly 0 is 0.00.
 pub(crate) fn percent(share: f64) -> String {
     let text = format!("{:.2}", 100.0 * share);
     match text.as_str() {
@@ -65,7 +65,7 @@ pub(crate) fn thousands(number: usize) -> String {
     text
 }
 
-/// Seconds in the unit that suits them.
+/// Seconds in a suitable unit.
 pub(crate) fn duration(seconds: f64) -> String {
     match seconds {
         seconds if !seconds.is_finite() => NONE.to_owned(),
@@ -80,11 +80,11 @@ pub(crate) fn duration(seconds: f64) -> String {
     }
 }
 
-/// The numbers of an axis, in one style and with as many digits as tell each from its neighbours.
+/// The numbers of an axis, in one style and with enough digits to differ from their neighbours.
 pub(crate) fn ticks(values: &[f64]) -> Vec<String> {
     let distances = values.windows(2).map(|pair| (pair[1] - pair[0]).abs()).filter(|&distance| distance > 0.0);
     let least = distances.fold(f64::INFINITY, f64::min);
-    // A tick may stand beside its place by less than can be seen.
+    // A tick may be off by an invisible amount.
     let is_right = |text: &String, value: &f64| {
         text.parse().is_ok_and(|read: f64| (read - value).abs() <= 1e-3 * least.min(value.abs()))
     };
@@ -101,7 +101,7 @@ pub(crate) fn ticks(values: &[f64]) -> Vec<String> {
     scientific.into_iter().map(|text| short_scientific(&text)).collect()
 }
 
-/// A whole number of five digits or more with commas; any other as it is.
+/// An integer of five digits or more with commas; any other number unchanged.
 fn with_commas(text: &str) -> String {
     match text.parse::<usize>() {
         Ok(number) if number >= 10_000 => thousands(number),
@@ -119,7 +119,7 @@ fn short_scientific(text: &str) -> String {
     }
 }
 
-/// A number without zeros at the end of its decimals.
+/// A number without trailing zeros in its decimals.
 fn without_zeros(text: &str) -> &str {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
 }

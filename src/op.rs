@@ -1,4 +1,4 @@
-//! What an op is: a small value that knows its sizes, operands, shaders, CPU reference, cost and tolerance.
+//! An op: a small value that knows its sizes, operands, shaders, CPU reference, cost and tolerance.
 //!
 //! Everything else in this crate is a loop over ops: a training step is a list of them ([`crate::plan`]), `verify`
 //! compares each one's shaders with its reference, and the tests are named after them.
@@ -15,7 +15,7 @@ pub enum Access {
     Read,
     /// Every element is written, none is read.
     Write,
-    /// Updated in place; what is not written keeps its value.
+    /// Updated in place; elements that are not written keep their values.
     ReadWrite,
 }
 
@@ -38,7 +38,7 @@ impl Operand {
         Self { name, dtype, shape: shape.into(), access: Access::Read }
     }
 
-    /// An operand of which every element is written.
+    /// An operand whose elements are all written.
     pub fn write(name: &'static str, dtype: DType, shape: impl Into<Shape>) -> Self {
         Self { name, dtype, shape: shape.into(), access: Access::Write }
     }
@@ -58,7 +58,7 @@ impl Operand {
         self.access != Access::Read
     }
 
-    /// Bytes of memory traffic when each element is touched once: an update is a read and a write.
+    /// Bytes of memory traffic if each element is touched once; an update is a read and a write.
     pub fn traffic_bytes(&self) -> u64 {
         let passes = if self.access == Access::ReadWrite { 2 } else { 1 };
         4 * passes * self.words() as u64
@@ -91,22 +91,23 @@ const LINEAR_WORKGROUP: u32 = 64;
 /// The most workgroups per axis that WebGPU guarantees.
 const MAX_WORKGROUPS_PER_AXIS: u32 = 65_535;
 
-/// The length of a row of a folded grid. It is so short that ordinary sizes fold, and every check covers the folding.
+/// The length of a row of a folded grid. It is short enough that ordinary sizes fold, so that every check covers
+/// folding.
 const WORKGROUPS_PER_ROW: u32 = 64;
 
-/// The most loop iterations of one invocation that every driver in wide use executes.
+/// The most loop iterations of one invocation that every widely used driver executes.
 ///
 /// Mesa 22.3's lavapipe silently ends all loops of an invocation after 65,535 iterations; see `ARCHITECTURE.md`.
 pub const MAX_ITERATIONS: u64 = 60_000;
 
-/// Invocations of a workgroup that WebGPU guarantees, of variants made for GPUs.
+/// Invocations of a workgroup in variants made for GPUs; WebGPU guarantees this many.
 pub const MAX_WORKGROUP: usize = 256;
 
-/// Texels of a row of the textures that variants read instead of buffers: so few that ordinary sizes have several rows, and so
-/// many that large ones do not have more rows than a texture may.
+/// Texels in a row of the textures that variants read instead of buffers: few enough that ordinary sizes have several
+/// rows, and many enough that large sizes do not exceed a texture's height limit.
 pub const TEXELS_PER_ROW: u32 = 1024;
 
-/// Lanes that share what they have loaded in the variants that use subgroups.
+/// Lanes that share loaded values in variants that use subgroups.
 pub const SUBGROUP_LANES: u32 = 8;
 
 /// One shader for an op at its sizes, with everything needed to compile and dispatch it.
@@ -114,44 +115,44 @@ pub const SUBGROUP_LANES: u32 = 8;
 pub struct Variant {
     /// The WGSL file.
     pub shader: Shader,
-    /// Values of `override` constants beside the op's sizes.
+    /// Values of `override` constants in addition to the op's sizes.
     pub constants: Vec<(&'static str, f64)>,
     /// Workgroups to dispatch.
     pub workgroups: [u32; 3],
-    /// The most iterations that the loops of one invocation make in all; at most [`MAX_ITERATIONS`] may run.
+    /// The most loop iterations of one invocation in all; at most [`MAX_ITERATIONS`] are allowed.
     pub iterations: u64,
-    /// What the shader needs beside WebGPU's defaults.
+    /// Features that the shader needs in addition to WebGPU's defaults.
     pub needs: Option<Feature>,
-    /// The adapters that it is made for.
+    /// The kind of adapters that it is made for.
     pub made_for: MadeFor,
-    /// Bytes of the memory that a workgroup shares.
+    /// Bytes of workgroup memory.
     pub workgroup_bytes: usize,
     /// The operands that it reads as textures, in rows of [`TEXELS_PER_ROW`] texels of four floats or one integer each.
     ///
-    /// They are copied before the kernel runs. Drivers in software read a texel of four floats for all lanes in a fraction of the
-    /// time that four floats from a buffer take: see `docs/TRIED.md`.
+    /// They are copied before the kernel runs. Software drivers read a texel of four floats for all lanes much faster
+    /// than four floats from a buffer: see `docs/TRIED.md`.
     pub textures: Vec<&'static str>,
 }
 
-/// The adapters that a variant is made for. All others that can run it may be told to, but do not take it by themselves.
+/// The kind of adapters that a variant is made for. Other adapters use it only on request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MadeFor {
     /// Any.
     All,
-    /// Drivers that compute on the processor: few invocations with much work each, and textures instead of buffers.
+    /// Software drivers: few invocations with much work each, and textures instead of buffers.
     Software,
     /// GPUs: many invocations, which share a workgroup's memory.
     Gpus,
 }
 
-/// What not every adapter has.
+/// A feature that not every adapter has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Feature {
     /// Subgroups of [`SUBGROUP_LANES`] lanes or more.
     Subgroups,
     /// 16-bit floats.
     F16,
-    /// Products of matrices of 16-bit floats by a whole subgroup, added up in 32 bits.
+    /// Matrix products of 16-bit floats by a whole subgroup, accumulated in 32 bits.
     CooperativeMatrix {
         /// Rows and columns.
         size: u32,
@@ -161,8 +162,8 @@ pub enum Feature {
 impl Variant {
     /// A kernel of one invocation for each of `invocations` elements, each looping `iterations` times.
     ///
-    /// The grid is one line of workgroups, folded into the y axis since it may be longer than an axis can be; the shader
-    /// undoes the fold with `id.x + id.y * groups.x * workgroup_size`.
+    /// The grid is one line of workgroups. It is folded into the y axis because it may exceed the limit of an axis; the
+    /// shader undoes the fold with `id.x + id.y * groups.x * workgroup_size`.
     pub fn linear(shader: Shader, invocations: usize, iterations: usize) -> Self {
         let groups = u32::try_from(invocations.div_ceil(LINEAR_WORKGROUP as usize)).unwrap_or(u32::MAX);
         let rows = groups.div_ceil(WORKGROUPS_PER_ROW).clamp(1, MAX_WORKGROUPS_PER_AXIS);
@@ -190,7 +191,7 @@ impl Variant {
 
     /// A kernel of one invocation for each of `invocations` elements of each of `chunks` chunks; no workgroup spans two.
     ///
-    /// Where a chunk does not fill a workgroup, that is made as small as a subgroup may be.
+    /// If a chunk does not fill a workgroup, the workgroup is as small as a subgroup may be.
     pub fn chunked(shader: Shader, chunks: usize, invocations: usize, iterations: usize) -> Self {
         let size = invocations.next_multiple_of(SUBGROUP_LANES as usize).min(LINEAR_WORKGROUP as usize);
         Self {
@@ -226,13 +227,13 @@ impl Variant {
         self
     }
 
-    /// The same, which reads some operands as textures: made for software.
+    /// The same with some operands read as textures: made for software.
     pub fn reading_textures(mut self, textures: &[&'static str]) -> Self {
         self.textures = textures.to_vec();
         self.for_software().constant("texels_per_row", TEXELS_PER_ROW as usize)
     }
 
-    /// The same, whose subgroups share what their first lanes have loaded: made for software.
+    /// The same with subgroups that share the values loaded by their first lanes: made for software.
     pub fn sharing_lanes(self) -> Self {
         self.with(Feature::Subgroups).for_software()
     }
@@ -247,7 +248,7 @@ impl Variant {
         Self { made_for: MadeFor::Gpus, ..self }
     }
 
-    /// The same, whose workgroups share some bytes of memory.
+    /// The same with this many bytes of workgroup memory.
     pub fn sharing(self, workgroup_bytes: usize) -> Self {
         Self { workgroup_bytes, ..self }
     }
@@ -258,18 +259,18 @@ impl Variant {
         size.map_or(1, |&(_, size)| size as usize)
     }
 
-    /// The word after the dot in the file's name; the plain kernel has none.
+    /// The word after the dot in the file's name; `plain` for the plain kernel.
     pub fn name(&self) -> &'static str {
         self.shader.file.split_once('.').map_or("plain", |(_, variant)| variant)
     }
 }
 
-/// Work of one call.
+/// The work of one call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
     /// Floating-point operations, a multiply-add counted as two.
     pub flops: u64,
-    /// Bytes that must pass to or from memory when every operand is touched once.
+    /// Bytes to or from memory if every operand is touched once.
     pub bytes: u64,
 }
 
@@ -284,39 +285,40 @@ pub trait Op: Debug + Send + Sync {
     /// Its tensors, in the order of the bindings.
     fn operands(&self) -> Vec<Operand>;
 
-    /// Its shaders at these sizes, the plain one among them, which is made for all; an adapter takes the first that it can run
-    /// and that is made for its kind.
+    /// Its shaders at these sizes. One of them is the plain shader, which is made for all adapters. An adapter uses the
+    /// first shader that it can run and that is made for its kind.
     fn variants(&self) -> Vec<Variant>;
 
-    /// Computes it on the host, sums in f64; `tensors` are in operand order.
+    /// Computes the op on the host, with sums in f64; `tensors` are in operand order.
     fn reference(&self, tensors: &mut [HostTensor]);
 
     /// Floating-point operations of one call, a multiply-add counted as two.
     fn flops(&self) -> u64;
 
-    /// The allowed error of a float, relative to its magnitude plus the output's root mean square; an output of 16-bit
-    /// floats may be off by [`F16_TOLERANCE`] besides.
+    /// The allowed error of a float, relative to its magnitude plus the output's root mean square. For 16-bit outputs
+    /// [`F16_TOLERANCE`] is added.
     fn tolerance(&self) -> f64;
 
-    /// The allowed error of a float output beside that, whatever its size.
+    /// An additional allowed absolute error of a float output.
     ///
-    /// Only logarithms, and differences of numbers near 1, need one: their right value may be 0, and that of a kernel as far
-    /// from it as its logarithm or exponential is from theirs. All other ops scale with their inputs, as sums and products do,
-    /// or round once; a floor would hide that gradients and moments of 1e-9 are wrong.
+    /// Only logarithms, and differences of numbers near 1, need one: their exact value may be 0, while the kernel's
+    /// logarithm or exponential has an absolute error. All other ops scale with their inputs, or round once. An
+    /// absolute tolerance there would hide wrong gradients and moments of 1e-9.
     fn absolute_tolerance(&self, _output: &str) -> f64 {
         0.0
     }
 
-    /// Whether its integers tell which of several floats is the largest, so that a rounding error may turn a near tie.
+    /// Whether an integer output is an argmax, which rounding may change at a near tie.
     ///
-    /// Its `test_inputs` are then such that sums are exact. In a lockstep, where they are not, one in a thousand may differ.
+    /// Its `test_inputs` must then give exact sums. In lockstep, where sums are not exact, one integer in a thousand
+    /// may differ.
     fn has_near_ties(&self) -> bool {
         false
     }
 
     /// Values for the operands of a test, in operand order; outputs are ignored.
     ///
-    /// The default draws floats from [-1, 1) and zeros for what else there is.
+    /// By default floats are random in [-1, 1), and integers are zero.
     fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {
         self.operands()
             .into_iter()
@@ -335,7 +337,7 @@ pub trait Op: Debug + Send + Sync {
         Cost { flops: self.flops(), bytes: self.operands().iter().map(Operand::traffic_bytes).sum() }
     }
 
-    /// The op with its sizes, as it is printed and as `verify` takes it back: `relu_forward:length=7`.
+    /// The op with its sizes, as printed and as `verify` accepts it: `relu_forward:length=7`.
     fn label(&self) -> String {
         label(self.name(), &self.sizes())
     }
@@ -351,12 +353,12 @@ fn label(name: &str, sizes: &[(&str, f64)]) -> String {
     format!("{name}:{}", sizes.join(","))
 }
 
-/// What a 16-bit float may be off by beside its op's tolerance: the distance of its neighbour, 2^-10 of it. Kernel and
-/// reference round nearly the same number, and where it lies near the middle between two 16-bit floats they may take either.
+/// The additional allowed error of a 16-bit float: the distance to its neighbour, 2^-10 of it. Kernel and reference
+/// round nearly the same number, and may round differently if it lies near the middle between two 16-bit floats.
 pub const F16_TOLERANCE: f64 = 1.0 / 1024.0;
 
-/// What a natural logarithm may be off by: 2^-21 between 0.5 and 2 in Vulkan, which is the widest of all, and as much for what
-/// its argument is off by.
+/// The allowed absolute error of a natural logarithm: 2^-21 between 0.5 and 2 in Vulkan, which is the loosest of all,
+/// and as much again for the error of its argument.
 pub const LOG_TOLERANCE: f64 = 1.0 / (1 << 20) as f64;
 
 /// The allowed error of a float: `relative · (|wanted| + rms(wanted)) + absolute`.
@@ -368,7 +370,7 @@ pub struct Tolerance {
     pub absolute: f64,
 }
 
-/// The allowed error of an operand after its op: none of what is only read.
+/// The allowed error of an operand after its op: zero for operands that are only read.
 pub fn tolerance(op: &dyn Op, operand: &Operand) -> Tolerance {
     let (relative, absolute) = (op.tolerance(), op.absolute_tolerance(operand.name));
     match (operand.is_written(), operand.dtype) {

@@ -1,6 +1,6 @@
 //! A plan: the tensors of a model and, for training and for evaluation, the calls of one step in order.
 //!
-//! Executors run a plan; they know nothing of layers. Everything that a step needs is a named tensor, also the data
+//! Executors run a plan and know nothing of layers. Everything that a step needs is a named tensor, including the data
 //! set, the shuffled order, the schedule and the clock.
 
 mod builder;
@@ -22,25 +22,25 @@ use crate::tensor::{DType, HostTensor, Shape};
 use builder::Builder;
 pub(crate) use builder::{PIXEL_DEVIATION, PIXEL_MEAN};
 
-/// An optimizer and its numbers.
+/// An optimizer with its parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Optimizer {
     /// See [`SgdUpdate`](crate::ops::optimizer::SgdUpdate).
     Sgd {
-        /// Share of the velocity that is kept.
+        /// Fraction of the velocity that is kept.
         momentum: f64,
-        /// Whether to look ahead.
+        /// Whether to use Nesterov's look-ahead.
         nesterov: bool,
         /// Factor of the L2 penalty's gradient.
         weight_decay: f64,
     },
     /// See [`AdamUpdate`](crate::ops::optimizer::AdamUpdate).
     Adam {
-        /// Share of the first moment that is kept.
+        /// Fraction of the first moment that is kept.
         beta1: f64,
-        /// Share of the second moment that is kept.
+        /// Fraction of the second moment that is kept.
         beta2: f64,
-        /// What keeps the division finite.
+        /// Added to the divisor, to keep the division finite.
         epsilon: f64,
         /// Weight decay.
         weight_decay: f64,
@@ -56,7 +56,7 @@ impl Optimizer {
     }
 }
 
-/// The floats in which activations and their gradients lie in memory, see [`half`](crate::ops::half).
+/// The float type of activations and their gradients in memory, see [`half`](crate::ops::half).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
@@ -76,7 +76,7 @@ impl fmt::Display for Precision {
     }
 }
 
-/// What a plan is made for, beside the model.
+/// The parameters of a plan in addition to the model.
 #[derive(Clone, Copy, Debug)]
 pub struct PlanConfig {
     /// Samples of a batch.
@@ -87,11 +87,11 @@ pub struct PlanConfig {
     pub batches: usize,
     /// Steps of the run: rows of the schedule.
     pub steps: usize,
-    /// The optimizer; none for a plan that only evaluates.
+    /// The optimizer; none in a plan for evaluation only.
     pub optimizer: Option<Optimizer>,
-    /// Whether to take fused ops where the model's layers allow it: fewer and fatter calls, for GPUs.
+    /// Whether to fuse ops if the model's layers allow it: fewer and larger calls, for GPUs.
     pub fuse: bool,
-    /// The floats in which activations and their gradients lie in memory; 16-bit floats go with fused ops only.
+    /// The float type of activations and their gradients in memory; 16-bit floats need fused ops.
     pub precision: Precision,
 }
 
@@ -104,7 +104,7 @@ impl PlanConfig {
     }
 }
 
-/// A tensor of a plan, by its place in [`Plan::tensors`].
+/// A tensor of a plan, by its index in [`Plan::tensors`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TensorId(pub usize);
 
@@ -117,9 +117,9 @@ pub struct TensorSpec {
     pub dtype: DType,
     /// Extents.
     pub shape: Shape,
-    /// The tensor in whose memory it lies and the word where it begins there; none where it has memory of its own.
+    /// The tensor whose memory it shares, and its first word there; none if it has its own memory.
     pub part_of: Option<(TensorId, usize)>,
-    /// What it holds before the first step; none for zeros.
+    /// The initial words; none for zeros.
     pub initial: Option<Arc<[u32]>>,
 }
 
@@ -140,13 +140,13 @@ impl TensorSpec {
 pub struct Call {
     /// The op.
     pub op: Arc<dyn Op>,
-    /// Its operands, in its order.
+    /// Its operands, in the op's order.
     pub tensors: Vec<TensorId>,
     /// The layer that it belongs to: `conv1`, `loss`, `data`.
     pub layer: String,
 }
 
-/// Which list of calls.
+/// A list of calls of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// Forward, backward and update of one batch.
@@ -155,16 +155,16 @@ pub enum Phase {
     Evaluate,
 }
 
-/// A parameter of the model as it lies in a plan.
+/// A parameter of the model in a plan.
 #[derive(Clone, Debug)]
 pub struct Parameter {
     /// The parameter itself.
     pub tensor: TensorId,
-    /// Its gradient, in one or several partial sums one after the other; none in a plan that only evaluates.
+    /// Its gradient, as one or several consecutive partial sums; none in a plan for evaluation only.
     pub gradient: Option<TensorId>,
     /// Its shape in the model.
     pub shape: Shape,
-    /// The place in the model's order of each element; none where they lie in that order.
+    /// The index in the model's order of each element; none if the orders are equal.
     pub order: Option<Arc<[u32]>>,
 }
 
@@ -200,7 +200,7 @@ pub struct HostTensors {
     pub order: TensorId,
     /// Step, cursor and seed; see [`crate::ops::batch`].
     pub clock: TensorId,
-    /// A row a step; see [`crate::ops::optimizer`].
+    /// The schedule, a row for each step; see [`crate::ops::optimizer`].
     pub schedule: TensorId,
     /// Sum of losses and number of hits of each batch of an epoch.
     pub history: TensorId,
@@ -219,13 +219,13 @@ pub struct Plan {
     pub batch: usize,
     /// All tensors.
     pub tensors: Vec<TensorSpec>,
-    /// The calls of a training step; none in a plan that only evaluates.
+    /// The calls of a training step; empty in a plan for evaluation only.
     pub train: Vec<Call>,
     /// The calls of an evaluation step.
     pub evaluate: Vec<Call>,
-    /// What the host writes and reads.
+    /// The tensors that the host writes and reads.
     pub host: HostTensors,
-    /// Where fused ops were asked for and the model does not allow them: the layer at which fusing ended, and why.
+    /// If fused ops were requested but the model does not allow them: the layer at which fusing ended, and why.
     pub unfused: Option<String>,
 }
 
@@ -233,8 +233,8 @@ impl Plan {
     /// The plan of a model.
     ///
     /// # Errors
-    /// Where some kernel would loop more often than every driver executes, naming the layer; where half precision is asked for
-    /// and there are no ops for it; where a call reads what nobody writes.
+    /// If a kernel would loop more often than every driver executes (the error names the layer), if there are no ops
+    /// for the requested half precision, or if a call reads a tensor that nothing writes.
     pub fn new(model: &Model, config: PlanConfig) -> Result<Self> {
         let builder = Builder::new(model, config);
         let plan = match config.fuse.then(|| builder.blocks()) {
@@ -244,8 +244,8 @@ impl Plan {
                 let reason = unfused.as_deref().unwrap_or("--fuse off was given");
                 ensure!(
                     config.precision != Precision::F16,
-                    "half precision needs fused ops: {reason}; take convolutions with `relu` and `pool`, then dense layers with \
-                     `relu`, or leave --precision out"
+                    "half precision needs fused ops: {reason}; use `conv, relu, pool` blocks \
+                     followed by `dense, relu` layers, or leave --precision out"
                 );
                 Self { unfused, ..builder.build() }
             }
@@ -254,8 +254,8 @@ impl Plan {
             let least = call.op.variants().iter().map(|variant| variant.iterations).min().unwrap_or(0);
             ensure!(
                 least <= MAX_ITERATIONS,
-                "layer {}: a kernel of `{}` would loop {least} times, more than the {MAX_ITERATIONS} that every driver \
-                 executes; make the layer or the batch smaller",
+                "layer {}: a kernel of `{}` would loop {least} times, more than the {MAX_ITERATIONS} times that \
+                 every driver executes; make the layer or the batch smaller",
                 call.layer,
                 call.op.label()
             );

@@ -6,8 +6,8 @@ use rand_chacha::ChaCha8Rng;
 
 /// A seeded source of random numbers.
 ///
-/// Different `stream`s of one seed are independent, so that each use (initial weights of a tensor, the order of an
-/// epoch) has its own and none depends on how much another has drawn.
+/// Different `stream`s of one seed are independent. Each use (initial weights of a tensor, the order of an epoch) has
+/// its own stream, so that it does not depend on how many numbers another use has drawn.
 pub struct Random(ChaCha8Rng);
 
 impl Random {
@@ -23,7 +23,7 @@ impl Random {
         self.0.next_u32()
     }
 
-    /// A float in `[low, high)`, of 24 random bits.
+    /// A float in `[low, high)`, from 24 random bits.
     pub fn uniform(&mut self, low: f32, high: f32) -> f32 {
         let unit = (self.bits() >> 8) as f32 / (1 << 24) as f32;
         low + (high - low) * unit

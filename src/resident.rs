@@ -1,10 +1,10 @@
-//! What the host puts on a device before a run: data, parameters, the order of the batches and the clock.
+//! Uploads to a device before a run: data, parameters, the order of the batches and the clock.
 
 use crate::executor::Executor;
 use crate::ops::batch::NO_SAMPLE;
 use crate::tensor::{HostTensor, pack_bytes};
 
-/// The images and labels of several sets, one after the other, as they lie on the device.
+/// The images and labels of several sets, concatenated as on the device.
 pub(crate) struct ResidentData {
     images: Vec<u32>,
     labels: Vec<u32>,
@@ -31,7 +31,7 @@ pub(crate) fn write_parameters(executor: &mut dyn Executor, parameters: &[HostTe
     }
 }
 
-/// Writes the order of the coming batches, filled up with "no sample", and sets the clock.
+/// Writes the order of the next batches, padded with "no sample", and sets the clock.
 pub(crate) fn write_order(executor: &mut dyn Executor, order: &[u32], step: usize, seed: u64) {
     let (place, clock) = (executor.plan().host.order, executor.plan().host.clock);
     let mut words = order.to_vec();

@@ -34,7 +34,7 @@ impl Candidate {
         self.is_chosen
     }
 
-    /// The kernel, found right and ready to be timed.
+    /// The verified kernel, ready to be timed.
     ///
     /// # Errors
     /// As [`Subject::new`].

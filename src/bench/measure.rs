@@ -85,7 +85,7 @@ pub struct Timing {
     pub warnings: Vec<String>,
 }
 
-/// A kernel that was found right, ready to be timed.
+/// A verified kernel, ready to be timed.
 pub struct Subject {
     stopwatch: Stopwatch,
     kernels: Vec<Bound>,

@@ -89,7 +89,7 @@ impl Peaks {
         })
     }
 
-    /// The least time that work can take, and what it is bound by.
+    /// The least time for some work, and what bounds it.
     pub fn bound(&self, flops: u64, bytes: u64) -> (f64, Binding) {
         let (compute, memory) = (flops as f64 / self.flops_per_second, bytes as f64 / self.bytes_per_second);
         if compute > memory { (compute, Binding::Compute) } else { (memory, Binding::Memory) }
