@@ -36,6 +36,11 @@ pub(crate) fn significant(value: f64, digits: usize) -> String {
     }
 }
 
+/// A number with so many decimals.
+pub(crate) fn fixed(value: f64, decimals: usize) -> String {
+    if value.is_finite() { format!("{value:.decimals$}") } else { NONE.to_owned() }
+}
+
 /// A loss with four decimals, or with four significant digits if it is very small or very large.
 pub(crate) fn loss(value: f64) -> String {
     if value == 0.0 || (1e-3..1e3).contains(&value.abs()) { format!("{value:.4}") } else { significant(value, 4) }

@@ -3,27 +3,11 @@
 //! All cases are judged together: in a comparison of a program with itself none is named with a probability of 95 %
 //! (Student's quantiles with Bonferroni's correction).
 
+use super::disturbance::{Disturbance, FALSE_ALARM};
 use super::matching::{Matching, Pair, Scope, match_reports};
 use super::report::Report;
-use super::statistics::{mean_and_deviation, median, robust_sigma, sigma, student_limit};
-
-/// The probability with which a comparison of a program with itself may name anything.
-const FALSE_ALARM: f64 = 0.05;
-
-/// Even on a quiet machine two runs of a kernel differ by this share, as a standard deviation of each: memory lies elsewhere.
-const SIGMA_OF_A_RUN: f64 = 0.02;
-
-/// What a dispatch costs beside its kernel varies by this share of itself between runs, as a standard deviation.
-const SIGMA_OF_A_DISPATCH: f64 = 0.2;
-
-/// The standard error of a median over that of a mean, for normally distributed samples.
-const MEDIAN_OVER_MEAN: f64 = 1.25;
-
-/// Degrees of freedom of what is known, not estimated from a few samples.
-const MANY: usize = 1000;
-
-/// So many kernels tell by their scatter how much two runs differ.
-const ENOUGH_FOR_SCATTER: usize = 10;
+use super::statistics::{mean_and_deviation, median, student_limit};
+use crate::numbers::NONE;
 
 /// What has become of one case.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,6 +41,15 @@ impl Change {
     /// The share by which a case must become slower before that can be told from noise.
     pub fn noise(&self) -> Option<f64> {
         self.uncertainty.map(|uncertainty| uncertainty.exp() - 1.0)
+    }
+
+    /// The noise in per cent; of a few samples it may be larger than any number that tells something.
+    pub fn noise_in_words(&self) -> String {
+        match self.noise() {
+            None => NONE.to_owned(),
+            Some(noise) if noise < 10.0 => format!("{:.0} %", 100.0 * noise),
+            Some(_) => "over 1000 %".to_owned(),
+        }
     }
 }
 
@@ -117,7 +110,8 @@ impl Comparison {
             return Gate::Failed(failures);
         }
         // A lone kernel is the whole.
-        let steps = self.cases.iter().filter(|change| self.wholes.is_empty() || change.scope == Scope::Step);
+        let is_step = |change: &&Change| matches!(change.scope, Scope::Step(_));
+        let steps = self.cases.iter().filter(|change| self.wholes.is_empty() || is_step(change));
         let noisiest =
             self.wholes.iter().chain(steps).max_by(|a, b| noise_or_infinite(a).total_cmp(&noise_or_infinite(b)));
         match noisiest.map(|change| (change, change.noise())) {
@@ -133,10 +127,10 @@ impl Comparison {
                     "measure both in turn with `gpu-digits bench compare --run OTHER-BINARY`"
                 };
                 Gate::TooNoisy(format!(
-                    "a change of {percent} % cannot be told from noise in these results: {} may differ by {:.0} % \
-                     without any change; {way_out}, or allow more",
+                    "a change of {percent} % cannot be told from noise in these results: {} may differ by {} without \
+                     any change; {way_out}, or allow more",
                     change.case,
-                    100.0 * noise
+                    change.noise_in_words()
                 ))
             }
             _ => Gate::Passed,
@@ -156,29 +150,31 @@ fn count<'a>(cases: &[String], one: &'a str, many: &'a str) -> (String, &'a str)
 /// Compares two reports, measured one after the other.
 ///
 /// What disturbed the machine in one of them and not in the other shows in three ways: in the spread of the samples, in the
-/// peaks, and in how far the ratios of the kernels lie apart.
+/// peaks, and in how far the ratios of the cases lie apart.
 pub fn compare(before: &Report, now: &Report) -> Comparison {
     let matching = match_reports(before, now);
     let adapters = adapters(&matching.pairs);
     let mut comparison = Comparison::of(&matching);
-    let scopes = Tests::of(&matching.pairs, adapters.len());
+    if matching.is_one_measurement() {
+        comparison.warnings.push("all times are the same: both results are one measurement".to_owned());
+    }
+    // Of one measurement all is known.
+    let or_known = |uncertainty: Option<f64>| if matching.is_one_measurement() { Some(0.0) } else { uncertainty };
+    let tests = Tests::of(&matching.pairs, adapters.len());
     for adapter in adapters {
         let pairs: Vec<&Pair> = matching.pairs.iter().filter(|pair| pair.adapter == adapter).collect();
-        let kernels: Vec<&Pair> = pairs.iter().copied().filter(|pair| pair.scope == Scope::Kernel).collect();
-        let logs: Vec<f64> = kernels.iter().map(|pair| log_ratio(pair)).collect();
-        let scatter = if logs.len() >= ENOUGH_FOR_SCATTER { robust_sigma(&logs) } else { 0.0 };
+        let disturbance = Disturbance::of(&pairs);
         for pair in &pairs {
-            let scatter = if pair.scope == Scope::Kernel { scatter } else { 0.0 };
-            let uncertainty = uncertainty_of_two_runs(pair, pair.scope, scatter, scopes.of_scope(pair.scope));
-            comparison.cases.push(change(pair, log_ratio(pair), uncertainty));
+            let uncertainty = disturbance.uncertainty(pair, pair.scope, tests.of_scope(pair.scope));
+            comparison.cases.push(change(pair, pair.log_ratio(), or_known(uncertainty)));
         }
+        let kernels: Vec<&Pair> = pairs.iter().copied().filter(|pair| pair.scope == Scope::Kernel).collect();
         if kernels.len() > 1 {
+            let logs: Vec<f64> = kernels.iter().map(|pair| pair.log_ratio()).collect();
             // What disturbs a machine disturbs all of its kernels, so their mean is no more certain than each of them.
-            let each: Option<Vec<f64>> = kernels
-                .iter()
-                .map(|pair| uncertainty_of_two_runs(pair, Scope::AllKernels, 0.0, scopes.wholes))
-                .collect();
-            let uncertainty = each.map(|each| median(&each));
+            let each: Option<Vec<f64>> =
+                kernels.iter().map(|pair| disturbance.uncertainty(pair, Scope::AllKernels, tests.wholes)).collect();
+            let uncertainty = or_known(each.map(|each| median(&each)));
             comparison.wholes.push(all_kernels(&kernels, mean_and_deviation(&logs).0, uncertainty));
         }
     }
@@ -199,13 +195,19 @@ pub fn compare_rounds(rounds: &[(Report, Report)]) -> Comparison {
         matchings.iter().map(|matching| matching.pairs.iter().find(same)).collect()
     };
     let cases: Vec<Vec<&Pair>> = first.pairs.iter().filter_map(of_rounds).collect();
-    for lost in first.pairs.iter().filter(|pair| of_rounds(pair).is_none()) {
-        comparison.unusable.push(lost.case.clone());
+    for later in &matchings[1..] {
+        let lost = |known: &mut Vec<String>, of_round: &[String]| {
+            let new: Vec<String> = of_round.iter().filter(|case| !known.contains(case)).cloned().collect();
+            known.extend(new);
+        };
+        lost(&mut comparison.missing, &later.missing);
+        lost(&mut comparison.missing, &later.added);
+        lost(&mut comparison.unusable, &later.unusable);
     }
     let adapters = adapters(&first.pairs);
     let tests = Tests::of(&first.pairs, adapters.len());
     for case in &cases {
-        let logs: Vec<f64> = case.iter().map(|pair| log_ratio(pair)).collect();
+        let logs: Vec<f64> = case.iter().map(|pair| pair.log_ratio()).collect();
         comparison.cases.push(of_paired_logs(case, &logs, tests.of_scope(case[0].scope)));
     }
     for adapter in adapters {
@@ -213,7 +215,7 @@ pub fn compare_rounds(rounds: &[(Report, Report)]) -> Comparison {
         let kernels: Vec<&Vec<&Pair>> = cases.iter().filter(of_adapter).collect();
         if kernels.len() > 1 {
             let mean_of_round = |round: usize| {
-                mean_and_deviation(&kernels.iter().map(|case| log_ratio(case[round])).collect::<Vec<_>>()).0
+                mean_and_deviation(&kernels.iter().map(|case| case[round].log_ratio()).collect::<Vec<_>>()).0
             };
             let logs: Vec<f64> = (0..rounds.len()).map(mean_of_round).collect();
             let whole = of_paired_logs(kernels[0], &logs, tests.wholes);
@@ -229,6 +231,11 @@ impl Comparison {
     fn of(matching: &Matching) -> Self {
         let Matching { missing, added, unusable, warnings, .. } = matching.clone();
         Self { cases: vec![], wholes: vec![], missing, added, unusable, warnings, is_in_turn: false }
+    }
+
+    /// How many cases have noise of their own that hides a change of this share, so that only larger changes are found.
+    pub fn hidden_by_noise(&self, share: f64) -> usize {
+        self.cases.iter().filter(|change| noise_or_infinite(change) > share).count()
     }
 
     fn sort(&mut self) {
@@ -263,31 +270,6 @@ fn adapters(pairs: &[Pair]) -> Vec<String> {
     adapters
 }
 
-fn log_ratio(pair: &Pair) -> f64 {
-    (pair.now.seconds / pair.before.seconds).ln()
-}
-
-/// What the logarithm of a ratio may be off by, judged by the samples of both runs and by what the machine did between them.
-///
-/// A kernel is judged by the whole spread of its samples, since what disturbs a machine lasts for many of them. That is too
-/// much for steps, whose samples are long, and for all kernels together, whose disturbances do not meet each alike: these are
-/// judged by the narrower interval of the median.
-fn uncertainty_of_two_runs(pair: &Pair, scope: Scope, scatter: f64, tests: usize) -> Option<f64> {
-    let both = [&pair.before, &pair.now];
-    let of_samples = both.map(|measured| {
-        let sigma = sigma(measured.spread?);
-        Some(if scope == Scope::Kernel { sigma } else { MEDIAN_OVER_MEAN * sigma / (measured.samples as f64).sqrt() })
-    });
-    let of_samples = of_samples[0]?.hypot(of_samples[1]?);
-    let of_dispatch = both.map(|measured| SIGMA_OF_A_DISPATCH * measured.dispatch_seconds / measured.seconds);
-    let between_runs = (2.0 * SIGMA_OF_A_RUN.powi(2)).sqrt().hypot(of_dispatch[0]).hypot(of_dispatch[1]);
-    let freedom = (pair.before.samples + pair.now.samples).saturating_sub(2).max(1);
-    let limit = |freedom| student_limit(freedom, tests, FALSE_ALARM / 2.0);
-    let known = limit(MANY);
-    let noise = (limit(freedom) * of_samples).hypot(known * between_runs);
-    Some(noise.max(known * scatter) + pair.machine_shift)
-}
-
 /// A case by the logarithms of its ratios in several rounds.
 fn of_paired_logs(rounds: &[&Pair], logs: &[f64], tests: usize) -> Change {
     let (mean, deviation) = mean_and_deviation(logs);
@@ -316,12 +298,6 @@ fn all_kernels(kernels: &[&Pair], log_ratio: f64, uncertainty: Option<f64>) -> C
     let case = format!("all {} kernels (geometric mean)", kernels.len());
     let seconds = [sum(0), sum(1)];
     Change { case, scope: Scope::AllKernels, seconds, ..change(kernels[0], log_ratio, uncertainty) }
-}
-
-impl Pair {
-    fn seconds(&self) -> [f64; 2] {
-        [self.before.seconds, self.now.seconds]
-    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::report::{AdapterReport, Report};
+use super::steps::Kind;
 use crate::gpu::AdapterInfo;
 use crate::plan::Precision;
 
@@ -12,13 +13,13 @@ pub enum Scope {
     /// One kernel.
     Kernel,
     /// A whole training step or inference.
-    Step,
+    Step(Kind),
     /// The geometric mean of an adapter's kernels.
     AllKernels,
 }
 
 /// The time of a case in one report.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Measured {
     /// Median seconds.
     pub(super) seconds: f64,
@@ -42,6 +43,18 @@ pub(super) struct Pair {
     pub(super) machine_shift: f64,
 }
 
+impl Pair {
+    /// Seconds before and now.
+    pub(super) fn seconds(&self) -> [f64; 2] {
+        [self.before.seconds, self.now.seconds]
+    }
+
+    /// The logarithm of the seconds now over those before.
+    pub(super) fn log_ratio(&self) -> f64 {
+        (self.now.seconds / self.before.seconds).ln()
+    }
+}
+
 /// Two reports side by side.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Matching {
@@ -56,6 +69,13 @@ pub(super) struct Matching {
     pub(super) warnings: Vec<String>,
 }
 
+impl Matching {
+    /// Whether all is the same to the bit, which two measurements never are.
+    pub(super) fn is_one_measurement(&self) -> bool {
+        self.missing.is_empty() && self.added.is_empty() && self.pairs.iter().all(|pair| pair.before == pair.now)
+    }
+}
+
 struct Entry {
     case: String,
     scope: Scope,
@@ -64,7 +84,8 @@ struct Entry {
 
 /// The cases of an adapter.
 fn entries(report: &AdapterReport) -> Vec<Entry> {
-    let dispatch_seconds = report.peaks.map_or(0.0, |peaks| peaks.dependent_dispatch_seconds);
+    let dispatch_seconds = report.peaks.map(|peaks| peaks.dependent_dispatch_seconds);
+    let dispatch_seconds = dispatch_seconds.filter(|seconds| seconds.is_finite()).unwrap_or(0.0);
     let kernels = report.kernels.iter().map(|row| {
         let timing = &row.timing;
         let (seconds, samples) = (timing.median_seconds, timing.samples);
@@ -76,9 +97,19 @@ fn entries(report: &AdapterReport) -> Vec<Entry> {
         let case = format!("{:?} step{precision}, batch {}: {}", step.kind, step.batch_size, step.model).to_lowercase();
         let (seconds, samples) = (step.step_seconds, step.samples);
         let measured = Measured { seconds, spread: step.spread, samples, dispatch_seconds: 0.0 };
-        Entry { case, scope: Scope::Step, measured }
+        Entry { case, scope: Scope::Step(step.kind), measured }
     });
-    kernels.chain(steps).collect()
+    let mut entries: Vec<Entry> = kernels.chain(steps).collect();
+    // What was measured twice is compared in the order in which it was.
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    for entry in &mut entries {
+        let times = seen.entry(entry.case.clone()).or_default();
+        *times += 1;
+        if *times > 1 {
+            entry.case = format!("{} #{times}", entry.case);
+        }
+    }
+    entries
 }
 
 /// What tells the adapters of a report apart: their identities, or their names in files of earlier versions, and which of

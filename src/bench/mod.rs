@@ -1,6 +1,7 @@
 //! Benchmarks: how fast each kernel is on an adapter, how far from what the adapter can do, and what has changed.
 
 mod compare;
+mod disturbance;
 mod kernels;
 mod matching;
 mod measure;

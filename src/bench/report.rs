@@ -115,18 +115,49 @@ impl Report {
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the report {name}"))?;
         let mut report: Self = json::parse_versioned(&text, SCHEMA, "measure again")
             .with_context(|| format!("{name} is no report of `bench --json`"))?;
-        report.forget_spreads_of_single_samples();
+        report.adapters.iter_mut().for_each(AdapterReport::forget_what_cannot_be);
         Ok(report)
     }
+}
 
-    /// Older versions wrote a spread of 0 for a single sample, which is none.
-    fn forget_spreads_of_single_samples(&mut self) {
-        for adapter in &mut self.adapters {
-            for row in adapter.kernels.iter_mut().filter(|row| row.timing.samples < 2) {
-                (row.timing.spread, row.timing.uncertainty) = (None, None);
+/// Seconds that a kernel or a step may take.
+const TIMES: std::ops::Range<f64> = 1e-12..1e9;
+
+impl AdapterReport {
+    /// Makes times and rates that no machine has into NaN, which is shown as no number and compared with nothing; files come
+    /// from other programs and other versions. These wrote a spread of 0 for a single sample, which is none.
+    fn forget_what_cannot_be(&mut self) {
+        let forget = |value: &mut f64, can_be: bool| {
+            if !can_be {
+                *value = f64::NAN;
             }
-            for step in adapter.steps.iter_mut().filter(|step| step.samples < 2) {
-                step.spread = None;
+        };
+        let spread_of =
+            |spread: Option<f64>, samples| spread.filter(|spread| samples > 1 && (0.0..1e3).contains(spread));
+        for row in &mut self.kernels {
+            let timing = &mut row.timing;
+            let is_time = TIMES.contains(&timing.median_seconds);
+            forget(&mut timing.median_seconds, is_time);
+            timing.spread = spread_of(timing.spread, timing.samples);
+            timing.uncertainty = spread_of(timing.uncertainty, timing.samples);
+        }
+        for step in &mut self.steps {
+            let is_time = TIMES.contains(&step.step_seconds);
+            forget(&mut step.step_seconds, is_time);
+            forget(&mut step.images_per_second, is_time);
+            step.spread = spread_of(step.spread, step.samples);
+        }
+        if let Some(peaks) = &mut self.peaks {
+            let is_rate = |rate: f64| (1.0..1e24).contains(&rate);
+            for rate in [&mut peaks.flops_per_second, &mut peaks.bytes_per_second] {
+                forget(rate, is_rate(*rate));
+            }
+            for rate in [&mut peaks.f16_flops_per_second, &mut peaks.matrix_flops_per_second] {
+                *rate = rate.filter(|rate| is_rate(*rate));
+            }
+            for time in [&mut peaks.dispatch_seconds, &mut peaks.dependent_dispatch_seconds, &mut peaks.submit_seconds]
+            {
+                forget(time, (0.0..TIMES.end).contains(time));
             }
         }
     }
@@ -144,6 +175,32 @@ mod tests {
 
     use super::*;
     use crate::json::tests::{HARD, comes_back};
+
+    #[test]
+    fn times_and_rates_that_no_machine_has_are_no_numbers() {
+        for (value, can_be) in [(0.0, false), (-1.0, false), (1e300, false), (1e-300, false), (1e-3, true)] {
+            let mut report: AdapterReport = serde_json::from_value(json!({
+                "adapter": crate::gpu::AdapterInfo::example("card", crate::gpu::AdapterKind::Discrete),
+                "peaks": {
+                    "flops_per_second": 1e3 * value, "f16_flops_per_second": -1.0, "bytes_per_second": 1e3 * value,
+                    "dispatch_seconds": 0.0, "dependent_dispatch_seconds": -1.0, "submit_seconds": 1.0,
+                },
+                "steps": [{
+                    "kind": "train", "model": "dense 10", "batch_size": 1, "images_per_second": 1.0,
+                    "step_seconds": value, "spread": value, "samples": 15, "host_seconds": 0.0,
+                    "first_step_seconds": 1.0, "memory_bytes": 1, "dispatches": 1,
+                }],
+            }))
+            .unwrap();
+            report.forget_what_cannot_be();
+            let (step, peaks) = (&report.steps[0], report.peaks.unwrap());
+            assert_eq!((step.step_seconds.is_nan(), step.images_per_second.is_nan()), (!can_be, !can_be), "{value}");
+            assert_eq!(peaks.flops_per_second.is_nan(), !can_be, "{value}");
+            assert_eq!((peaks.f16_flops_per_second, peaks.dispatch_seconds), (None, 0.0));
+            assert!(peaks.dependent_dispatch_seconds.is_nan());
+            assert_eq!(step.spread.is_some(), (0.0..1e3).contains(&value), "{value}");
+        }
+    }
 
     #[test]
     fn results_come_back_to_the_bit() {

@@ -8,6 +8,7 @@ use super::{Verdict, duration, kernel_bar, lowering};
 use crate::bench::Effort;
 use crate::cli::{TuneArgs, TuneChoice};
 use crate::gpu::Gpu;
+use crate::numbers::NONE;
 use crate::ops::Case;
 use crate::plan::{Plan, PlanConfig};
 use crate::train::TrainConfig;
@@ -89,7 +90,7 @@ fn print_choices(tuning: &Tuning, cases: &[Case]) {
         let time = |variant: &str| choice.tried.iter().find(|tried| tried.variant == variant)?.seconds;
         let chosen_seconds = time(&choice.variant).unwrap_or(f64::NAN);
         for tried in &choice.tried {
-            let text = |of: &dyn Fn(f64) -> String| tried.seconds.map_or_else(|| "-".to_owned(), of);
+            let text = |of: &dyn Fn(f64) -> String| tried.seconds.map_or_else(|| NONE.to_owned(), of);
             let remark = match (tried.variant == choice.variant, &tried.wrong) {
                 (true, _) => "chosen",
                 (false, Some(_)) => "wrong",

@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::bench::{Kind, StepTiming};
 use crate::gpu::{AdapterInfo, AdapterKind};
 
 /// A report of 12 kernels and a training step on each adapter, whose times are those of the first times a factor.
@@ -59,7 +60,65 @@ fn a_report_is_equal_to_itself() {
         let comparison = compare(&report(cards), &report(cards));
         assert_eq!(comparison.cases.len(), 13 * cards.len());
         assert_eq!((named(&comparison), comparison.judge(0.1)), (0, Gate::Passed));
-        assert!(comparison.warnings.is_empty() && comparison.missing.is_empty(), "{comparison:?}");
+        assert_eq!(comparison.judge(0.0), Gate::Passed);
+        assert!(comparison.warnings.len() == 1 && comparison.warnings[0].contains("one measurement"), "{comparison:?}");
+        assert!(comparison.missing.is_empty(), "{comparison:?}");
+    }
+}
+
+#[test]
+fn a_noisy_file_is_equal_to_itself_at_any_threshold() {
+    let mut noisy = report(&[1.0, 3.0]);
+    for measured in &mut noisy.adapters {
+        measured.kernels.iter_mut().for_each(|row| row.timing.spread = Some(0.9));
+        measured.steps[0].spread = None;
+        // Measured twice, with another time.
+        let again = measured.steps[0].clone();
+        measured.steps.push(StepTiming { step_seconds: 9.0, ..again });
+    }
+    let comparison = compare(&noisy, &noisy);
+    assert_eq!((named(&comparison), comparison.missing.len(), comparison.judge(0.001)), (0, 0, Gate::Passed));
+    // A time that cannot be is none there either.
+    noisy.adapters[0].steps[0].step_seconds = f64::NAN;
+    assert!(is_failed(&compare(&noisy, &noisy).judge(0.1), "1 case has a time that cannot be"));
+}
+
+#[test]
+fn steps_are_judged_by_how_far_they_lie_apart_where_other_work_disturbs_them() {
+    // Four steps, each of little spread, measured on a busy machine.
+    let of = |seconds: [f64; 4]| {
+        let mut report = report(&[1.0]);
+        let measured = &mut report.adapters[0];
+        measured.kernels.clear();
+        let step = measured.steps.remove(0);
+        for (place, seconds) in seconds.into_iter().enumerate() {
+            let kind = if place < 2 { Kind::Train } else { Kind::Infer };
+            measured.steps.push(StepTiming { kind, batch_size: place, step_seconds: seconds, ..step.clone() });
+        }
+        report
+    };
+    let before = of([1.0; 4]);
+    let compare_with = |seconds| compare(&before, &of(seconds));
+    let busy = compare_with([0.43, 1.56, 2.7, 0.9]);
+    assert_eq!(named(&busy), 0, "{busy:?}");
+    assert!(matches!(busy.judge(0.1), Gate::TooNoisy(_)));
+    // What is slower on a quiet machine is told: one step, steps of one kind, all of them.
+    for (slower, count) in [([3.0, 1.0, 1.0, 1.0], 1), ([3.0, 3.0, 1.0, 1.0], 2), ([3.0; 4], 4)] {
+        let comparison = compare_with(slower);
+        assert_eq!(named(&comparison), count, "{slower:?}");
+        assert!(is_failed(&comparison.judge(0.1), "slower by more than 10 %"));
+    }
+}
+
+#[test]
+fn a_slower_kernel_does_not_pass_where_peaks_are_no_numbers() {
+    for wrong in [f64::NAN, f64::INFINITY] {
+        let (mut before, mut now) = (report(&[1.0]), report(&[3.0]));
+        for report in [&mut before, &mut now] {
+            let peaks = report.adapters[0].peaks.as_mut().expect("peaks");
+            (peaks.flops_per_second, peaks.dependent_dispatch_seconds) = (wrong, wrong);
+        }
+        assert!(is_failed(&compare(&before, &now).judge(0.1), "13 cases are slower"));
     }
 }
 
@@ -123,7 +182,9 @@ fn a_threshold_below_the_noise_is_no_pass() {
     for row in &mut noisy.adapters[0].kernels {
         row.timing.spread = Some(0.1);
     }
-    let comparison = compare(&noisy, &noisy);
+    let mut again = noisy.clone();
+    again.adapters[0].kernels[0].timing.median_seconds *= 1.001;
+    let comparison = compare(&noisy, &again);
     assert!(matches!(comparison.judge(0.05), Gate::TooNoisy(why) if why.contains("5 %") && why.contains("--run")));
     assert_eq!(comparison.judge(0.8), Gate::Passed);
 }
@@ -198,5 +259,5 @@ fn a_slow_hour_cancels_out_in_rounds() {
 fn a_case_that_a_round_lacks_cannot_be_compared() {
     let mut rounds = rounds(5, 1.0);
     rounds[3].1.adapters[0].kernels.pop();
-    assert!(is_failed(&compare_rounds(&rounds).judge(1.0), "1 case has a time that cannot be"));
+    assert!(is_failed(&compare_rounds(&rounds).judge(1.0), "1 case is missing"));
 }

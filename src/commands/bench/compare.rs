@@ -10,6 +10,7 @@ use super::super::{Verdict, duration};
 use crate::bench::report::Report;
 use crate::bench::{Change, Comparison, Gate, compare, compare_rounds};
 use crate::cli::CompareArgs;
+use crate::numbers::significant;
 
 /// The most cases of a kind that are printed by name; the others are only counted.
 const MOST_NAMED: usize = 12;
@@ -40,7 +41,14 @@ pub(super) fn run(args: &CompareArgs) -> Result<Verdict> {
 
 fn judge(comparison: &Comparison, share: f64) -> Result<Verdict> {
     match comparison.judge(share) {
-        Gate::Passed => Ok(Verdict::Passed),
+        Gate::Passed => {
+            let (hidden, all) = (comparison.hidden_by_noise(share), comparison.cases.len());
+            if hidden > 0 {
+                let percent = significant(100.0 * share, 4);
+                note!("note: in {hidden} of {all} cases noise hides a change of {percent} %; larger ones are found");
+            }
+            Ok(Verdict::Passed)
+        }
         Gate::Failed(reasons) => {
             warning!("failed: {}", reasons.join("; "));
             Ok(Verdict::Failed)
@@ -78,7 +86,7 @@ fn print(comparison: &Comparison) {
                 duration(change.seconds[0]),
                 duration(change.seconds[1]),
                 format!("{:.3}", change.ratio),
-                noise_of(change),
+                noise(change),
                 verdict.to_owned(),
             ],
         );
@@ -99,12 +107,9 @@ fn print(comparison: &Comparison) {
 }
 
 /// The noise of a change. With few rounds it may be too large to mean anything.
-fn noise_of(change: &Change) -> String {
-    match change.noise() {
-        None => "-".to_owned(),
-        Some(noise) if noise >= 10.0 => "over 1000 %".to_owned(),
-        Some(noise) => format!("±{:.0} %", 100.0 * noise),
-    }
+fn noise(change: &Change) -> String {
+    let words = change.noise_in_words();
+    if words.starts_with(|letter: char| letter.is_ascii_digit()) { format!("±{words}") } else { words }
 }
 
 fn print_cases(what: &str, cases: &[String]) {

@@ -1,6 +1,7 @@
 //! `gpu-digits bench`, `bench train`, `bench show` and `bench compare`.
 
 mod compare;
+mod side_by_side;
 mod tables;
 
 use std::path::Path;
@@ -14,6 +15,7 @@ use crate::bench::{Effort, Kind, Peaks, StepTiming, measure_kernels, measure_ste
 use crate::cli::{BenchArgs, BenchCommand, BenchTrainArgs, ShowArgs};
 use crate::files::Destination;
 use crate::gpu::Gpu;
+use crate::numbers::NONE;
 use crate::plan::{Plan, PlanConfig};
 use crate::terminal;
 use crate::train::TrainConfig;
@@ -83,7 +85,7 @@ fn show(report: &Report, titles: &[String], markdown: bool, picture: Option<&Des
         tables::print_adapter(title, measured, markdown);
     }
     if report.adapters.len() > 1 {
-        tables::print_side_by_side(titles, &report.adapters, markdown);
+        side_by_side::print(titles, &report.adapters, markdown);
     }
     if let Some(output) = picture {
         roofline::draw(&report.adapters, output)?;
@@ -101,6 +103,14 @@ fn titles(report: &Report, file: Option<&Path>) -> Vec<String> {
 /// Prints saved reports, with the adapters of several reports side by side.
 fn bench_show(args: &ShowArgs) -> Result<Verdict> {
     let reports = args.reports.iter().map(|path| Report::load(path)).collect::<Result<Vec<_>>>()?;
+    for (path, report) in args.reports.iter().zip(&reports) {
+        let is_empty = |measured: &AdapterReport| measured.kernels.is_empty() && measured.steps.is_empty();
+        ensure!(
+            !report.adapters.iter().all(is_empty),
+            "{} holds no kernel and no step to show; measure again with `gpu-digits bench --json {0}`",
+            path.display()
+        );
+    }
     if args.summary {
         tables::summary(&reports).print(args.markdown);
         return Ok(Verdict::Passed);
@@ -118,7 +128,7 @@ fn bench_show(args: &ShowArgs) -> Result<Verdict> {
 
 /// A relative noise in per cent, or a dash if a single sample has none.
 fn noise(share: Option<f64>) -> String {
-    share.map_or_else(|| "-".to_owned(), |share| format!("{:.0} %", 100.0 * share))
+    share.map_or_else(|| NONE.to_owned(), |share| format!("{:.0} %", 100.0 * share))
 }
 
 fn write_json(report: &Report, output: Option<&Destination>) -> Result<()> {
@@ -132,12 +142,13 @@ async fn bench_train(args: &BenchTrainArgs) -> Result<Verdict> {
     let gpus = open_and_say(&args.device).await?;
     let effort = Effort { samples: args.samples, ..Effort::DEFAULT };
     let mut report = Report::new();
+    let mut failed = 0;
     for gpu in &gpus {
         let mut steps: Vec<StepTiming> = Vec::new();
         out!("{}\n{model}", gpu.info());
         tables::print_step_header();
         for kind in [Kind::Train, Kind::Infer] {
-            for &batch in &args.batch_size {
+            for batch in each_once(&args.batch_size) {
                 let bar = terminal::bar(1, "{spinner} {msg}");
                 bar.set_message(format!(
                     "{} step, batch {batch}: compiling kernels (first time only)",
@@ -153,17 +164,33 @@ async fn bench_train(args: &BenchTrainArgs) -> Result<Verdict> {
                         }
                         steps.push(step);
                     }
-                    Err(error) => out!("{:<5}  {batch:>5}  {error:#}", tables::kind_name(kind)),
+                    Err(error) => {
+                        failed += 1;
+                        out!("{:<5}  {batch:>5}  cannot be measured", tables::kind_name(kind));
+                        warning!("{} step, batch {batch}: {error:#}", tables::kind_name(kind));
+                    }
                 }
             }
         }
-        tables::print_start_up(&steps);
+        if !steps.is_empty() {
+            tables::print_start_up(&steps);
+        }
         report.adapters.push(AdapterReport { adapter: gpu.info().clone(), peaks: None, kernels: vec![], steps });
     }
     ensure!(
         report.adapters.iter().any(|adapter| !adapter.steps.is_empty()),
-        "no step could be measured; the table shows the error of each"
+        "no step could be measured; the lines above show the error of each"
     );
     write_json(&report, args.json.as_ref())?;
-    Ok(Verdict::Passed)
+    if failed == 0 {
+        return Ok(Verdict::Passed);
+    }
+    warning!("failed: {failed} of {} steps cannot be measured", 2 * gpus.len() * each_once(&args.batch_size).len());
+    Ok(Verdict::Failed)
+}
+
+/// Batch sizes in the order in which they were given; one that was given twice is measured once.
+fn each_once(batches: &[usize]) -> Vec<usize> {
+    let is_new = |place: &usize| !batches[..*place].contains(&batches[*place]);
+    (0..batches.len()).filter(is_new).map(|place| batches[place]).collect()
 }

@@ -7,6 +7,7 @@ use super::super::{duration, percent, thousands};
 use super::noise;
 use crate::bench::report::{AdapterReport, KernelRow, Report};
 use crate::bench::{Kind, Peaks, StepTiming};
+use crate::numbers::{NONE, fixed};
 use crate::plan::Precision;
 
 /// Prints an adapter's peaks, its kernels, and their sum beside the time of the whole step; or its steps.
@@ -25,11 +26,11 @@ fn print_peaks(peaks: &Peaks) {
     let rate =
         |rate: Option<f64>, of: &str| rate.map_or_else(String::new, |rate| format!(", {:.1} of {of}", rate / 1e9));
     out!(
-        "peaks: {:.1} GFLOP/s of f32{}{}; {:.1} GB/s of memory",
-        peaks.flops_per_second / 1e9,
+        "peaks: {} GFLOP/s of f32{}{}; {} GB/s of memory",
+        fixed(peaks.flops_per_second / 1e9, 1),
         rate(peaks.f16_flops_per_second, "f16"),
         rate(peaks.matrix_flops_per_second, "matrix units"),
-        peaks.bytes_per_second / 1e9
+        fixed(peaks.bytes_per_second / 1e9, 1)
     );
     out!(
         "a dispatch takes {}, or {} after a barrier; submitting one and waiting takes {}",
@@ -41,22 +42,24 @@ fn print_peaks(peaks: &Peaks) {
 
 fn print_kernels(measured: &AdapterReport, markdown: bool) {
     let timing = &measured.kernels[0].timing;
-    out!("clock: {}, median of at least {} samples\n", timing.clock.name(), timing.samples);
+    let samples = measured.kernels.iter().map(|row| row.timing.samples).min().unwrap_or_default();
+    out!("clock: {}, median of at least {samples} samples\n", timing.clock.name());
     let step_seconds: f64 = measured.kernels.iter().map(KernelRow::step_seconds).sum();
     let header = ["variant", "time", "±", "GFLOP/s", "GB/s", "% of bound", "by", "% of step"];
     let mut table = Grouped::new("kernel", header, 1);
-    for row in &measured.kernels {
+    let headings = headings(&measured.kernels.iter().collect::<Vec<_>>());
+    for (heading, row) in headings.into_iter().zip(&measured.kernels) {
         let seconds = row.timing.median_seconds;
         let is_of_step = row.is_chosen && !row.layers.is_empty();
         table.row(
-            heading(row),
+            heading,
             [
                 row.variant.clone(),
                 duration(seconds),
                 noise(row.timing.uncertainty),
-                format!("{:.2}", row.flops as f64 / seconds / 1e9),
-                format!("{:.2}", row.bytes as f64 / seconds / 1e9),
-                format!("{:.1}", 100.0 * row.bound_share),
+                fixed(row.flops as f64 / seconds / 1e9, 2),
+                fixed(row.bytes as f64 / seconds / 1e9, 2),
+                if seconds.is_finite() { fixed(100.0 * row.bound_share, 1) } else { NONE.to_owned() },
                 format!("{:?}", row.binding).to_lowercase(),
                 if is_of_step { percent(row.step_seconds() / step_seconds) } else { String::new() },
             ],
@@ -66,13 +69,22 @@ fn print_kernels(measured: &AdapterReport, markdown: bool) {
     print_warnings(&measured.kernels);
     for step in &measured.steps {
         out!(
-            "\nsum of the kernels of a step {}, whole step {} ({:+.1} %),\n{} images/s",
+            "\nsum of the kernels of a step {}, whole step {} ({} %),\n{} images/s",
             duration(step_seconds),
             duration(step.step_seconds),
-            100.0 * (step.step_seconds / step_seconds - 1.0),
-            thousands(step.images_per_second as usize)
+            signed(100.0 * (step.step_seconds / step_seconds - 1.0)),
+            images_per_second(step)
         );
     }
+}
+
+fn images_per_second(step: &StepTiming) -> String {
+    let rate = step.images_per_second;
+    if rate.is_finite() { thousands(rate as usize) } else { NONE.to_owned() }
+}
+
+fn signed(value: f64) -> String {
+    if value.is_finite() { format!("{value:+.1}") } else { NONE.to_owned() }
 }
 
 /// The warnings about kernels, each with the number of kernels that it concerns.
@@ -82,17 +94,36 @@ fn print_warnings(kernels: &[KernelRow]) {
         *warnings.entry(warning).or_insert(0) += 1;
     }
     for (warning, count) in warnings {
-        let of = if count == kernels.len() { String::new() } else { format!(" ({count} kernels)") };
+        let of = match count {
+            count if count == kernels.len() => String::new(),
+            1 => " (1 kernel)".to_owned(),
+            count => format!(" ({count} kernels)"),
+        };
         out!("note: {warning}{of}");
     }
 }
 
-/// The op with the layers that call it, or with its sizes if no layer is known.
-fn heading(row: &KernelRow) -> String {
-    match row.case.split_once(':') {
-        Some((_, sizes)) if row.layers.is_empty() => format!("{}:{sizes}", row.op),
-        _ => format!("{} ({})", row.op, row.layers.join(", ")),
-    }
+/// What the kernels are called above their variants: the op with the layers that call it, which tell the sizes; else with
+/// its sizes. Where kernels of other sizes have the same name, the sizes that differ stand behind it.
+pub(super) fn headings(rows: &[&KernelRow]) -> Vec<String> {
+    let sizes = |row: &KernelRow| row.case.split_once(':').map_or("", |(_, sizes)| sizes).to_owned();
+    let name = |row: &KernelRow| match row.layers.as_slice() {
+        [] => format!("{}:{}", row.op, sizes(row)),
+        layers => format!("{} ({})", row.op, layers.join(", ")),
+    };
+    let names: Vec<(String, String)> = rows.iter().map(|row| (name(row), sizes(row))).collect();
+    let heading = |(name, sizes): &(String, String)| {
+        let mut heading = name.clone();
+        for size in sizes.split(',') {
+            let is_everywhere =
+                |(other, sizes): &(String, String)| other != name || sizes.split(',').any(|it| it == size);
+            if !names.iter().all(is_everywhere) {
+                heading.push_str(&format!(", {size}"));
+            }
+        }
+        heading
+    };
+    names.iter().map(heading).collect()
 }
 
 const STEP_HEADER: &str = "kind   batch   images/s       step      ±     device     encode     submit";
@@ -108,12 +139,12 @@ pub(super) fn print_step(step: &StepTiming) {
 }
 
 fn step_line(step: &StepTiming) -> String {
-    let optional = |seconds: Option<f64>| seconds.map_or_else(|| "-".to_owned(), duration);
+    let optional = |seconds: Option<f64>| seconds.map_or_else(|| NONE.to_owned(), duration);
     format!(
         "{:<5}  {:>5}  {:>9}  {:>9}  {:>5}  {:>9}  {:>9}  {:>9}",
         kind_name(step.kind),
         step.batch_size,
-        thousands(step.images_per_second as usize),
+        images_per_second(step),
         duration(step.step_seconds),
         noise(step.spread),
         optional(step.device_seconds),
@@ -169,10 +200,10 @@ fn step_table(steps: &[StepTiming]) -> Grouped {
             [
                 kind_name(step.kind).to_owned(),
                 step.batch_size.to_string(),
-                thousands(step.images_per_second as usize),
+                images_per_second(step),
                 duration(step.step_seconds),
                 noise(step.spread),
-                step.device_seconds.map_or_else(|| "-".to_owned(), duration),
+                step.device_seconds.map_or_else(|| NONE.to_owned(), duration),
                 duration(step.first_step_seconds),
                 format!("{:.1}", step.memory_bytes as f64 / 1e6),
                 step.dispatches.to_string(),
@@ -195,7 +226,7 @@ pub(super) fn summary(reports: &[Report]) -> Grouped {
         for measured in &report.adapters {
             let peak = |of: fn(&Peaks) -> Option<f64>| {
                 let rate = measured.peaks.as_ref().and_then(of);
-                rate.map_or_else(String::new, |rate| format!("{:.1}", rate / 1e9))
+                rate.map_or_else(String::new, |rate| fixed(rate / 1e9, 1))
             };
             let mut steps: Vec<Option<&StepTiming>> =
                 measured.steps.iter().filter(|step| step.kind == Kind::Train).map(Some).collect();
@@ -213,7 +244,7 @@ pub(super) fn summary(reports: &[Report]) -> Grouped {
                         peak(|peaks| Some(peaks.bytes_per_second)),
                         of_step(|step| step.batch_size.to_string()),
                         of_step(|step| duration(step.step_seconds)),
-                        of_step(|step| thousands(step.images_per_second as usize)),
+                        of_step(images_per_second),
                         report.date.chars().take(10).collect(),
                         report.commit.chars().take(7).collect(),
                     ],
@@ -224,69 +255,14 @@ pub(super) fn summary(reports: &[Report]) -> Grouped {
     table
 }
 
-/// A kernel or step of several adapters: its heading, its name below that, and its seconds on each.
-#[derive(Debug, PartialEq)]
-struct SideBySide {
-    heading: String,
-    name: String,
-    seconds: Vec<Option<f64>>,
-}
-
-/// The kernels and steps of all adapters, in order of appearance.
-fn side_by_side(adapters: &[AdapterReport]) -> Vec<SideBySide> {
-    let mut rows: Vec<SideBySide> = Vec::new();
-    for (place, measured) in adapters.iter().enumerate() {
-        let kernels = measured.kernels.iter().map(|row| (heading(row), row.variant.clone(), row.timing.median_seconds));
-        let steps = measured.steps.iter().map(|step| {
-            let name = format!("{} step, batch {}", kind_name(step.kind), step.batch_size);
-            (model_name(step), name, step.step_seconds)
-        });
-        for (heading, name, seconds) in kernels.chain(steps) {
-            let at = rows.iter().position(|row| row.heading == heading && row.name == name).unwrap_or_else(|| {
-                // After the last row of the same heading.
-                let end = rows.iter().rposition(|row| row.heading == heading).map_or(rows.len(), |last| last + 1);
-                rows.insert(end, SideBySide { heading, name, seconds: vec![None; adapters.len()] });
-                end
-            });
-            rows[at].seconds[place] = Some(seconds);
-        }
-    }
-    rows
-}
-
-/// Prints several adapters side by side, each against the first.
-pub(super) fn print_side_by_side(titles: &[String], adapters: &[AdapterReport], markdown: bool) {
-    let mut header = vec!["variant or step".to_owned()];
-    for (place, title) in titles.iter().enumerate() {
-        out!("{place}: {title}");
-        header.push(format!("time {place}"));
-        if place > 0 {
-            header.push(format!("{place} / 0"));
-        }
-    }
-    let mut table = Grouped::new("kernel", header, 1);
-    for row in side_by_side(adapters) {
-        let mut cells = vec![row.name];
-        for (place, &seconds) in row.seconds.iter().enumerate() {
-            cells.push(seconds.map_or_else(|| "-".to_owned(), duration));
-            if place > 0 {
-                let ratio = seconds.zip(row.seconds[0]).map(|(seconds, first)| format!("{:.2}", seconds / first));
-                cells.push(ratio.unwrap_or_else(|| "-".to_owned()));
-            }
-        }
-        table.row(row.heading, cells);
-    }
-    table.print(markdown);
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use serde_json::json;
 
     use super::*;
     use crate::gpu::{AdapterInfo, AdapterKind};
 
-    fn step(kind: &str, batch: usize) -> serde_json::Value {
+    pub(in crate::commands::bench) fn step(kind: &str, batch: usize) -> serde_json::Value {
         json!({
             "kind": kind, "model": "flatten, dense 10", "batch_size": batch, "images_per_second": 1e6, "step_seconds": 0.123456,
             "spread": 0.5, "samples": 5, "host_seconds": 1e-3, "encode_seconds": 0.123, "submit_seconds": 0.123456,
@@ -294,7 +270,7 @@ mod tests {
         })
     }
 
-    fn adapter(cases: &[&str], steps: &[serde_json::Value]) -> AdapterReport {
+    pub(in crate::commands::bench) fn adapter(cases: &[&str], steps: &[serde_json::Value]) -> AdapterReport {
         let kernels: Vec<_> = cases
             .iter()
             .map(|case| {
@@ -316,22 +292,23 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_the_first_adapter_lacks_are_shown() {
-        let first = adapter(&["relu.vec4:length=4"], &[step("train", 1)]);
-        let second = adapter(&["relu.vec4:length=4", "relu.wide:length=4"], &[step("train", 1), step("infer", 8)]);
-        let rows = side_by_side(&[first, second]);
-        let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
-        assert_eq!(names, ["vec4", "wide", "train step, batch 1", "infer step, batch 8"]);
-        assert_eq!(rows[1].seconds, [None, Some(1e-3)]);
-    }
-
-    #[test]
     fn the_summary_has_a_line_for_each_batch_size() {
         let mut report = Report::new();
         report.adapters.push(adapter(&[], &[step("train", 1), step("train", 32), step("infer", 32)]));
         let summary = summary(&[report]);
         let batches: Vec<&str> = summary.rows().iter().map(|(_, cells)| cells[4].as_str()).collect();
         assert_eq!(batches, ["1", "32"]);
+    }
+
+    #[test]
+    fn kernels_of_a_layer_are_told_apart_by_the_sizes_that_differ() {
+        let mut measured = adapter(&["relu:length=4,steps=1", "relu:length=9,steps=1", "relu:length=9"], &[]);
+        for row in &mut measured.kernels[..2] {
+            row.layers = vec!["dense1".to_owned()];
+        }
+        let rows: Vec<&KernelRow> = measured.kernels.iter().collect();
+        assert_eq!(headings(&rows), ["relu (dense1), length=4", "relu (dense1), length=9", "relu:length=9"]);
+        assert_eq!(headings(&rows[1..]), ["relu (dense1)", "relu:length=9"]);
     }
 
     #[test]
