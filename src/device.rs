@@ -170,7 +170,7 @@ fn list(adapters: &[Adapter]) -> String {
         let reason = info.unusable.as_ref().map_or_else(String::new, |reason| format!(" (unusable: {reason})"));
         format!("\n  {} {info}{reason}", info.index)
     };
-    format!("the devices are{}", adapters.iter().map(line).collect::<String>())
+    format!("found these devices:{}", adapters.iter().map(line).collect::<String>())
 }
 
 fn advice(backend: Backend) -> &'static str {

@@ -225,8 +225,8 @@ impl Model {
         let last = placed.last().context("the model has no layers")?;
         ensure!(
             last.output == [CLASSES] && matches!(last.layer, Layer::Dense { .. }),
-            "the last layer, {} (`{}`, {}), gives an output of shape {:?}, but ten logits of shape [{CLASSES}] are \
-             needed; end the model with `dense {CLASSES}`",
+            "the last layer is layer {} (`{}`, {}) and gives an output of shape {:?}, but ten \
+             logits of shape [{CLASSES}] are needed; end the model with `dense {CLASSES}`",
             placed.len(),
             last.layer,
             last.name,

@@ -224,7 +224,7 @@ fn every_shader_is_written_in_the_language_of_every_back_end() {
         }
     }
     assert!(unexpected.is_empty(), "{unexpected:#?}");
-    assert!(not_needed.is_empty(), "exceptions that are none any more: {not_needed:#?}");
+    assert!(not_needed.is_empty(), "unneeded exceptions: {not_needed:#?}");
 }
 
 /// What makes naga's Metal back end panic, so that no shader has it.

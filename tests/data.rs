@@ -209,7 +209,7 @@ fn another_set_in_a_named_folder_is_loaded_and_said_so() {
         let dataset = scene.load().unwrap();
         assert_eq!(dataset.train.labels, [5, 6, 7]);
         assert_eq!(dataset.name, format!("IDX files in {}", named.display()));
-        scene.assert_said(&["another set than MNIST"]);
+        scene.assert_said(&["a data set other than MNIST"]);
     }
 }
 
@@ -309,7 +309,7 @@ fn each_mirror_s_failure_is_in_the_error() {
         (Answer::OtherSet, "SHA-256 of the unpacked content is"),
         (Answer::NoGzip, "SHA-256 of the unpacked content is"),
         (Answer::NotFound, "404"),
-        (Answer::BrokenOff, "broken off after"),
+        (Answer::BrokenOff, "the connection ended after"),
         (Answer::Silence, "timeout"),
     ];
     for (answer, wanted) in cases {
@@ -373,5 +373,5 @@ fn generated_digits_are_asked_for_at_once() {
 fn no_generated_digits_at_all_is_an_error() {
     let mut scene = Scene::new(Choice::Generated, &[]);
     scene.request.generated_test = 0;
-    scene.assert_fails(&["20 generated training and 0 test digits", "at least one"]);
+    scene.assert_fails(&["cannot generate 20 training and 0 test digits", "at least one"]);
 }

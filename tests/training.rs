@@ -327,7 +327,7 @@ fn broken_kernels(device: &Device) -> Result<(), Failed> {
     }
     // Each thread has caught its own errors: none is left that would fail the next run.
     let mut executor = block_on(device.executor(whole))?;
-    check(block_on(executor.run(Phase::Train, 2, &mut Unobserved))? == 2, "the device does not run any more")
+    check(block_on(executor.run(Phase::Train, 2, &mut Unobserved))? == 2, "the device no longer runs")
 }
 
 fn losses_are_the_cpus(device: &Device) -> Result<(), Failed> {
@@ -450,13 +450,13 @@ fn wrong_samples(device: &Device) -> Result<(), Failed> {
     train(|_| ())?;
     refused(train(|dataset| dataset.train.labels[3] = 12), "image 3 of the training set has the label 12")?;
     refused(train(|dataset| dataset.train.labels.truncate(9)), "60 images and 9 labels")?;
-    refused(train(|dataset| dataset.test.images.truncate(1_000)), "1000 bytes are no whole images")?;
+    refused(train(|dataset| dataset.test.images.truncate(1_000)), "1000 bytes are not a whole number of")?;
 
     let probabilities = |images: &[u8]| block_on(probabilities(device, &model, &parameters, images)).map(|_| ());
     probabilities(&[0; 784])?;
-    refused(probabilities(&[0; 1_000]), "1000 bytes are no whole images")?;
+    refused(probabilities(&[0; 1_000]), "1000 bytes are not a whole number of")?;
     let activations = |images: &[u8]| block_on(activations(device, &model, &parameters, images)).map(|_| ());
-    refused(activations(&[0; 1_000]), "1000 bytes are no whole images")?;
+    refused(activations(&[0; 1_000]), "1000 bytes are not a whole number of")?;
     refused(activations(&[]), "no image")?;
 
     let mut trainer = trainer(device, SMALL, 60, config())?;

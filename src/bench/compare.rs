@@ -1,6 +1,6 @@
-//! What has become slower or faster: two reports, or pairs of reports measured in turn, judged beyond their noise.
+//! Finds changes beyond the noise between two reports, or between programs measured alternately.
 //!
-//! All cases are judged together: in a comparison of a program with itself none is named with a probability of 95 %
+//! All cases are judged together: a comparison of a program with itself reports no change with a probability of 95 %
 //! (Student's quantiles with Bonferroni's correction).
 
 use super::disturbance::{Disturbance, FALSE_ALARM};
@@ -9,36 +9,36 @@ use super::report::Report;
 use super::statistics::{mean_and_deviation, median, student_limit};
 use crate::numbers::NONE;
 
-/// What has become of one case.
+/// The change of one case.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change {
     /// The adapter; empty where there is only one.
     pub adapter: String,
     /// Variant and sizes, the step, or all kernels.
     pub case: String,
-    /// What that is.
+    /// The kind of the case.
     pub scope: Scope,
     /// Seconds before and now; of all kernels their sum.
     pub seconds: [f64; 2],
     /// Seconds now over seconds before.
     pub ratio: f64,
-    /// What the logarithm of the ratio may be off by without any change; none where a single sample tells nothing of it.
+    /// The uncertainty of the ratio's logarithm; none if it is unknown because there is a single sample.
     pub uncertainty: Option<f64>,
 }
 
 impl Change {
-    /// Whether the ratio differs from 1 by more than its uncertainty, on a logarithmic scale: twice as slow one way round is
-    /// twice as fast the other.
+    /// Whether the ratio differs from 1 by more than its uncertainty. The scale is logarithmic, so that twice as slow
+    /// and twice as fast are equally large changes.
     pub fn is_real(&self) -> bool {
         self.uncertainty.is_some_and(|uncertainty| self.ratio.ln().abs() > uncertainty)
     }
 
-    /// Whether it is slower by more than this share, and by more than its noise.
+    /// Whether it is slower by more than this fraction, and by more than its noise.
     pub fn is_slower_by(&self, share: f64) -> bool {
         self.is_real() && self.ratio > 1.0 + share
     }
 
-    /// The share by which a case must become slower before that can be told from noise.
+    /// The smallest slowdown, as a fraction, that exceeds the noise.
     pub fn noise(&self) -> Option<f64> {
         self.uncertainty.map(|uncertainty| uncertainty.exp() - 1.0)
     }
@@ -53,41 +53,41 @@ impl Change {
     }
 }
 
-/// Two programs or adapters compared.
+/// A comparison of two programs or adapters.
 #[derive(Clone, Debug)]
 pub struct Comparison {
-    /// Each kernel and step that both have, the greatest change first.
+    /// The kernels and steps of both reports, the greatest change first.
     pub cases: Vec<Change>,
-    /// All kernels of each adapter together, where there are several.
+    /// All kernels of each adapter together, if there are several kernels.
     pub wholes: Vec<Change>,
-    /// Cases that only the first has.
+    /// Cases of the first report only.
     pub missing: Vec<String>,
-    /// Cases that only the second has.
+    /// Cases of the second report only.
     pub added: Vec<String>,
-    /// Cases whose time cannot be: zero, negative or no number.
+    /// Cases with an impossible time: zero, negative or not a number.
     pub unusable: Vec<String>,
-    /// What differs beside the times.
+    /// Differences other than the times.
     pub warnings: Vec<String>,
-    /// Whether both were measured in turn.
+    /// Whether both were measured alternately.
     pub is_in_turn: bool,
 }
 
-/// What a threshold makes of a comparison.
+/// The verdict on a comparison for a threshold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Gate {
     /// Nothing is slower by more than the threshold.
     Passed,
-    /// Something is, or cannot be compared.
+    /// Something is slower, or cannot be compared.
     Failed(Vec<String>),
     /// The measurements are too noisy for this threshold.
     TooNoisy(String),
 }
 
 impl Comparison {
-    /// Holds a comparison against a threshold. Each case is judged, and so are each step and all kernels together, since many
-    /// small losses are one large one.
+    /// Judges a comparison by a threshold: each case, each step, and all kernels together, because many small losses
+    /// add up.
     pub fn judge(&self, share: f64) -> Gate {
-        // As it was given: 2.5 % and not 3 %.
+        // Print the threshold as given: 2.5 %, not 3 %.
         let percent = (1e4 * share).round() / 100.0;
         let mut failures = Vec::new();
         if !self.missing.is_empty() {
@@ -96,7 +96,7 @@ impl Comparison {
         }
         if !self.unusable.is_empty() {
             let (count, verb) = count(&self.unusable, "has", "have");
-            failures.push(format!("{count} {verb} a time that cannot be"));
+            failures.push(format!("{count} {verb} an impossible time"));
         }
         let slower = self.cases.iter().filter(|change| change.is_slower_by(share)).count();
         if slower > 0 {
@@ -116,15 +116,15 @@ impl Comparison {
             self.wholes.iter().chain(steps).max_by(|a, b| noise_or_infinite(a).total_cmp(&noise_or_infinite(b)));
         match noisiest.map(|change| (change, change.noise())) {
             Some((change, None)) => Gate::TooNoisy(format!(
-                "{}: a single sample does not tell its noise; measure with --samples 5 or more",
+                "{}: the noise of a single sample is unknown; measure with --samples 5 or more",
                 change.case
             )),
-            // What is faster beyond doubt is not slower, however noisy.
+            // A case that is clearly faster is not slower, even if it is noisy.
             Some((change, Some(noise))) if noise > share && change.ratio * (1.0 + noise) > 1.0 + share => {
                 let way_out = if self.is_in_turn {
                     "measure more --rounds"
                 } else {
-                    "measure both in turn with `gpu-digits bench compare --run OTHER-BINARY`"
+                    "measure both alternately with `gpu-digits bench compare --run OTHER-BINARY`"
                 };
                 Gate::TooNoisy(format!(
                     "a change of {percent} % cannot be told from noise in these results: {} may differ by {} without \
@@ -142,7 +142,7 @@ fn noise_or_infinite(change: &Change) -> f64 {
     change.noise().unwrap_or(f64::INFINITY)
 }
 
-/// How many cases, and the verb that goes with so many.
+/// The number of cases, and the matching form of the verb.
 fn count<'a>(cases: &[String], one: &'a str, many: &'a str) -> (String, &'a str) {
     if cases.len() == 1 { ("1 case".to_owned(), one) } else { (format!("{} cases", cases.len()), many) }
 }
@@ -171,7 +171,8 @@ pub fn compare(before: &Report, now: &Report) -> Comparison {
         let kernels: Vec<&Pair> = pairs.iter().copied().filter(|pair| pair.scope == Scope::Kernel).collect();
         if kernels.len() > 1 {
             let logs: Vec<f64> = kernels.iter().map(|pair| pair.log_ratio()).collect();
-            // What disturbs a machine disturbs all of its kernels, so their mean is no more certain than each of them.
+            // A disturbance of the machine affects all of its kernels, so their mean is no more certain than each of
+            // them.
             let each: Option<Vec<f64>> =
                 kernels.iter().map(|pair| disturbance.uncertainty(pair, Scope::AllKernels, tests.wholes)).collect();
             let uncertainty = or_known(each.map(|each| median(&each)));
@@ -182,14 +183,15 @@ pub fn compare(before: &Report, now: &Report) -> Comparison {
     comparison
 }
 
-/// Compares two programs by rounds in which both were measured, one right after the other.
+/// Compares two programs by rounds. Each round measures both, one right after the other.
 ///
-/// The ratios of the rounds are judged, not the times: what slows down the machine for longer than a round cancels out.
+/// The ratios of the rounds are judged, not the times, so that a slowdown of the machine that is longer than a round
+/// cancels out.
 pub fn compare_rounds(rounds: &[(Report, Report)]) -> Comparison {
     let matchings: Vec<Matching> = rounds.iter().map(|(before, now)| match_reports(before, now)).collect();
     let Some(first) = matchings.first() else { return Comparison::of(&Matching::default()) };
     let mut comparison = Comparison { is_in_turn: true, ..Comparison::of(first) };
-    // A case counts where each round has it.
+    // A case counts if every round has it.
     let of_rounds = |pair: &Pair| -> Option<Vec<&Pair>> {
         let same = |other: &&Pair| other.adapter == pair.adapter && other.case == pair.case;
         matchings.iter().map(|matching| matching.pairs.iter().find(same)).collect()
@@ -243,7 +245,8 @@ impl Comparison {
     }
 }
 
-/// How many things are judged at once: kernels share one half of the probability of a false alarm, wholes the other.
+/// The number of simultaneous tests. Kernels share one half of the probability of a false alarm, steps and means the
+/// other half.
 struct Tests {
     kernels: usize,
     wholes: usize,
@@ -270,7 +273,7 @@ fn adapters(pairs: &[Pair]) -> Vec<String> {
     adapters
 }
 
-/// A case by the logarithms of its ratios in several rounds.
+/// The change of a case, from the logarithms of its ratios in several rounds.
 fn of_paired_logs(rounds: &[&Pair], logs: &[f64], tests: usize) -> Change {
     let (mean, deviation) = mean_and_deviation(logs);
     let uncertainty = deviation.map(|deviation| {

@@ -1,4 +1,4 @@
-//! The kernels of a model's training step, or those that were asked for, timed on one adapter.
+//! Times the kernels of a model's training step, or the requested ones, on one adapter.
 
 use anyhow::Result;
 
@@ -10,8 +10,8 @@ use crate::op::{Variant, variant_label};
 use crate::ops::Case;
 use crate::plan::Plan;
 
-/// Kernels that are prepared at once and sampled in turn, so that a machine that slows down for a while slows down all
-/// of them and shows in their spread.
+/// The number of kernels that are prepared together and sampled in turn. A temporary slowdown of the machine then
+/// affects all of them and shows in their spread.
 const AT_ONCE: usize = 40;
 
 /// A kernel to be timed.
@@ -29,7 +29,7 @@ impl Candidate {
         variant_label(self.case.as_ref(), &self.variant)
     }
 
-    /// Whether a training step takes this variant.
+    /// Whether a training step uses this variant.
     pub fn is_chosen(&self) -> bool {
         self.is_chosen
     }
@@ -37,13 +37,13 @@ impl Candidate {
     /// The verified kernel, ready to be timed.
     ///
     /// # Errors
-    /// As [`Subject::new`].
+    /// The same as for [`Subject::new`].
     pub async fn subject(&self, gpu: &Gpu, effort: Effort) -> Result<Subject> {
         Subject::new(gpu, &self.case, &self.variant, effort).await
     }
 }
 
-/// Every variant, that the adapter can run, of each different op of a plan's training step.
+/// Every variant that the adapter can run, for each different op of a plan's training step.
 pub fn of_plan(gpu: &Gpu, plan: &Plan) -> Vec<Candidate> {
     let mut cases: Vec<(Case, Vec<String>)> = Vec::new();
     for call in &plan.train {
@@ -55,7 +55,7 @@ pub fn of_plan(gpu: &Gpu, plan: &Plan) -> Vec<Candidate> {
     cases.into_iter().flat_map(|(case, layers)| runnable(gpu, &case, &layers)).collect()
 }
 
-/// Every variant, that the adapter can run, of some cases.
+/// Every variant that the adapter can run, for some cases.
 pub fn of_cases(gpu: &Gpu, cases: &[Case]) -> Vec<Candidate> {
     cases.iter().flat_map(|case| runnable(gpu, case, &[])).collect()
 }
@@ -71,10 +71,11 @@ fn runnable(gpu: &Gpu, case: &Case, layers: &[String]) -> Vec<Candidate> {
     gpu.runnable(case.as_ref()).into_iter().map(candidate).collect()
 }
 
-/// Times kernels; `tell` hears of each before it is prepared, and of none when all of some are timed in turn.
+/// Times kernels. `tell` is called with each kernel before it is prepared, and with none while a group is timed in
+/// turn.
 ///
 /// # Errors
-/// Where a kernel is wrong, which gets no time, or the device fails.
+/// If a kernel is wrong, because wrong kernels are not timed, or if the device fails.
 pub async fn measure_kernels(
     gpu: &Gpu,
     peaks: &Peaks,
@@ -90,7 +91,7 @@ pub async fn measure_kernels(
             subjects.push(candidate.subject(gpu, effort).await?);
         }
         tell(None);
-        // In turn, and short kernels go on when others have enough.
+        // Sample in turn. Short kernels continue when the others have enough samples.
         let mut are_all_done = false;
         while !are_all_done {
             are_all_done = true;

@@ -1,4 +1,4 @@
-//! The cases that two reports have in common, those that only one of them has, and what else differs between the two.
+//! Matches the cases of two reports, and lists unmatched cases and other differences.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use super::steps::Kind;
 use crate::gpu::AdapterInfo;
 use crate::plan::Precision;
 
-/// What a time is the time of.
+/// The scope of a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// One kernel.
@@ -27,11 +27,11 @@ pub(super) struct Measured {
     pub(super) spread: Option<f64>,
     /// Samples.
     pub(super) samples: usize,
-    /// What a dispatch costs beside its kernel; 0 where it is not known or does not matter.
+    /// The overhead of a dispatch; 0 if it is unknown or does not matter.
     pub(super) dispatch_seconds: f64,
 }
 
-/// A case that stands in both reports.
+/// A case of both reports.
 #[derive(Clone, Debug)]
 pub(super) struct Pair {
     pub(super) adapter: String,
@@ -63,9 +63,9 @@ pub(super) struct Matching {
     pub(super) missing: Vec<String>,
     /// Cases that only the second report has.
     pub(super) added: Vec<String>,
-    /// Cases with a time that cannot be: zero, negative or no number.
+    /// Cases with an impossible time: zero, negative or not a number.
     pub(super) unusable: Vec<String>,
-    /// What differs between the two beside the times.
+    /// Differences between the two other than the times.
     pub(super) warnings: Vec<String>,
 }
 
@@ -112,8 +112,8 @@ fn entries(report: &AdapterReport) -> Vec<Entry> {
     entries
 }
 
-/// What tells the adapters of a report apart: their identities, or their names in files of earlier versions, and which of
-/// several with the same one they are. Versions of drivers are what one compares, and stand in neither.
+/// Keys of the adapters of a report: their identities, or their names in files of earlier versions, with a number among
+/// equal ones. Driver versions are not part of the key, because they are what users compare.
 fn keys(report: &Report, by_name: bool) -> Vec<(String, usize)> {
     let mut seen: HashMap<String, usize> = HashMap::new();
     let key = |AdapterReport { adapter, .. }: &AdapterReport| {
@@ -126,7 +126,7 @@ fn keys(report: &Report, by_name: bool) -> Vec<(String, usize)> {
     report.adapters.iter().map(key).collect()
 }
 
-/// Pairs the cases of two reports. Where each has one adapter only, these are paired whatever they are.
+/// Matches the cases of two reports. If each has a single adapter, the two adapters are matched even if they differ.
 pub(super) fn match_reports(before: &Report, now: &Report) -> Matching {
     let mut matching = Matching::default();
     if before.platform != now.platform {
@@ -153,7 +153,7 @@ pub(super) fn match_reports(before: &Report, now: &Report) -> Matching {
     matching
 }
 
-/// What an adapter is called beside its cases: nothing where it is the only one.
+/// The name of an adapter beside its cases; empty if it is the only one.
 fn title(info: &AdapterInfo, several: bool) -> String {
     if several { format!("{}: {} {}", info.index, info.name, info.backend.name()) } else { String::new() }
 }
@@ -195,7 +195,7 @@ fn match_adapters(title: &str, before: &AdapterReport, now: &AdapterReport, matc
     }
 }
 
-/// How two adapters differ that are compared.
+/// The differences between two compared adapters.
 fn differences(before: &AdapterInfo, now: &AdapterInfo) -> Vec<String> {
     let driver = |info: &AdapterInfo| format!("{} {}", info.driver, info.driver_version).trim().to_owned();
     let parts = [
@@ -207,8 +207,8 @@ fn differences(before: &AdapterInfo, now: &AdapterInfo) -> Vec<String> {
     different.map(|(what, before, now)| format!("the {what} differ: {before}, then {now}")).collect()
 }
 
-/// By how much the machine itself was faster or slower in one of two reports of the same adapter and driver, on a logarithmic
-/// scale: what its peaks have moved by, which are measured by kernels that stay the same.
+/// The change in speed of the machine itself between two reports of the same adapter and driver, on a logarithmic
+/// scale. It is the change of the peaks, which are measured by kernels that stay the same.
 fn machine_shift(before: &AdapterReport, now: &AdapterReport) -> f64 {
     let (Some(old), Some(new)) = (before.peaks, now.peaks) else { return 0.0 };
     if !differences(&before.adapter, &now.adapter).is_empty() {

@@ -1,4 +1,4 @@
-//! The one measuring routine: what `bench`, `cargo bench` and a tuner time kernels with.
+//! The one routine with which `bench`, `cargo bench` and the tuner time kernels.
 
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use crate::op::{Variant, variant_label};
 use crate::ops::Case;
 use crate::verify::{Example, Outcome, check_variant};
 
-/// Tensors of a kernel take turns until they hold this much, so that they are not all read from a cache.
+/// A kernel alternates between sets of tensors of this total size, so that it does not read everything from a cache.
 const BYTES_OF_ALL_SETS: u64 = 64 << 20;
 
 /// The most sets of tensors.
@@ -18,29 +18,29 @@ const MOST_SETS: u64 = 8;
 /// The most dispatches of one sample.
 const MOST_REPEATS: f64 = 4096.0;
 
-/// A sample shorter than this is mostly the cost of taking it.
+/// A sample shorter than this is mostly overhead.
 const SHORTEST_SAMPLE_SECONDS: f64 = 1e-3;
 
-/// A short kernel whose median is known less well than this gets more samples.
+/// A short kernel gets more samples if the uncertainty of its median exceeds this.
 const WANTED_UNCERTAINTY: f64 = 0.01;
 
-/// The most samples of a short kernel, over those of others.
+/// The most samples of a short kernel, as a multiple of those of others.
 const MORE_SAMPLES: usize = 4;
 
 /// A spread above this is worth a warning.
 const LARGE_SPREAD: f64 = 0.1;
 
-/// How much time goes into a measurement.
+/// The time to spend on a measurement.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
-    /// What one sample should take.
+    /// The target duration of a sample.
     pub sample_seconds: f64,
     /// Samples of a kernel.
     pub samples: usize,
 }
 
 impl Effort {
-    /// Enough for a table that people read.
+    /// Enough for a table.
     pub const DEFAULT: Self = Self { sample_seconds: 0.02, samples: 15 };
 }
 
@@ -55,7 +55,7 @@ pub enum Clock {
 }
 
 impl Clock {
-    /// What people call it.
+    /// Its name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Gpu => "the device's timestamps",
@@ -67,7 +67,7 @@ impl Clock {
 /// How long one dispatch takes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Timing {
-    /// What measured it.
+    /// The clock that measured it.
     pub clock: Clock,
     /// Median of the samples.
     pub median_seconds: f64,
@@ -81,7 +81,7 @@ pub struct Timing {
     pub samples: usize,
     /// Dispatches of each sample.
     pub repeats: usize,
-    /// What makes the figure doubtful.
+    /// Reasons to doubt the time.
     pub warnings: Vec<String>,
 }
 
@@ -96,17 +96,17 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// Checks a kernel against its reference, binds it to enough sets of tensors, warms it up and chooses how often a
-    /// sample repeats it.
+    /// Verifies a kernel, binds it to enough sets of tensors, warms it up, and chooses the number of repeats of a
+    /// sample.
     ///
     /// # Errors
-    /// Where the adapter cannot run the variant, or it computes something wrong: a wrong kernel gets no time.
+    /// If the adapter cannot run the variant, or the variant is wrong: wrong kernels are not timed.
     pub async fn new(gpu: &Gpu, case: &Case, variant: &Variant, effort: Effort) -> Result<Self> {
         let example = Example::of(case);
         match check_variant(gpu, case, variant, &example).await {
             Outcome::Passed { .. } => {}
             Outcome::Failed { reason } | Outcome::Skipped { reason } => {
-                bail!("`{}` is not timed: {reason}", variant_label(case.as_ref(), variant))
+                bail!("cannot time `{}`: {reason}", variant_label(case.as_ref(), variant))
             }
         }
         let set_bytes: u64 = case.operands().iter().map(|operand| 4 * operand.words() as u64).sum();
@@ -116,7 +116,7 @@ impl Subject {
         // Drivers compile at the first dispatch.
         stopwatch.time(&kernels, kernels.len()).await?;
         let mut repeats = kernels.len();
-        // A short submission is mostly overhead: it is made longer until it shows what a dispatch takes.
+        // A short submission is mostly overhead. Lengthen it until it shows the time of a dispatch.
         let repeats = loop {
             let seconds = stopwatch.time(&kernels, repeats).await?.wall_seconds;
             if seconds > effort.sample_seconds / 4.0 || repeats as f64 >= MOST_REPEATS {
@@ -132,13 +132,13 @@ impl Subject {
     /// Takes one sample.
     ///
     /// # Errors
-    /// Where the device fails.
+    /// If the device fails.
     pub async fn sample(&mut self) -> Result<()> {
         self.laps.push(self.stopwatch.time(&self.kernels, self.repeats).await?);
         Ok(())
     }
 
-    /// Whether it should get another sample.
+    /// Whether the kernel should get another sample.
     pub(super) fn wants_more(&self, effort: Effort) -> bool {
         let taken = self.laps.len();
         taken < effort.samples || (taken > 1 && is_worth_more(&self.timing(), effort))
@@ -147,13 +147,13 @@ impl Subject {
     /// Seconds of `repeats` dispatches.
     ///
     /// # Errors
-    /// Where the device fails.
+    /// If the device fails.
     pub async fn time(&self, repeats: usize) -> Result<f64> {
         let lap = self.stopwatch.time(&self.kernels, repeats).await?;
         Ok(lap.gpu_seconds.unwrap_or(lap.wall_seconds))
     }
 
-    /// Sums up the samples.
+    /// Summarises the samples.
     pub fn timing(&self) -> Timing {
         let is_timed_by_gpu = self.laps.iter().all(|lap| lap.gpu_seconds.is_some());
         let clock = if is_timed_by_gpu { Clock::Gpu } else { Clock::Wall };
@@ -185,13 +185,14 @@ impl Subject {
     }
 }
 
-/// Whether more samples would tell more, and cost little: those of kernels so short that a sample holds several dispatches.
+/// Whether more samples would help and are cheap, because the kernel is so short that a sample holds several
+/// dispatches.
 fn is_worth_more(timing: &Timing, effort: Effort) -> bool {
     let is_uncertain = timing.uncertainty.is_some_and(|uncertainty| uncertainty > WANTED_UNCERTAINTY);
     is_uncertain && timing.repeats > 1 && timing.samples < MORE_SAMPLES * effort.samples
 }
 
-/// What may make a figure doubtful.
+/// Possible reasons to doubt a time.
 #[derive(Clone, Copy)]
 struct Doubts {
     spread: Option<f64>,
@@ -206,7 +207,7 @@ impl Doubts {
     fn warnings(&self) -> Vec<String> {
         let limit = 100.0 * LARGE_SPREAD;
         let doubts = [
-            (self.spread.is_none(), "a single sample, so that nothing is known of its noise".to_owned()),
+            (self.spread.is_none(), "a single sample, so its noise is unknown".to_owned()),
             (
                 self.spread.is_some_and(|spread| spread > LARGE_SPREAD),
                 format!("the samples spread by more than {limit:.0} %: the machine is not quiet"),
@@ -214,10 +215,11 @@ impl Doubts {
             (self.sample_seconds < SHORTEST_SAMPLE_SECONDS, "the kernel is too short to be timed well".to_owned()),
             (
                 self.clock == Clock::Wall && self.has_timestamps,
-                "the device's timestamps are not believed: they stand still, run back, or tell more than the host has waited"
+                "the device's timestamps are implausible: they stand still, run backwards, or exceed the \
+                 time that the host waited"
                     .to_owned(),
             ),
-            (self.clock == Clock::Wall, "timed by the host's clock, with the cost of submitting".to_owned()),
+            (self.clock == Clock::Wall, "timed by the host's clock, including the cost of submission".to_owned()),
             (self.is_software, "a software adapter".to_owned()),
             (self.is_debug, "a debug build".to_owned()),
         ];
@@ -228,7 +230,7 @@ impl Doubts {
 /// Times one kernel.
 ///
 /// # Errors
-/// As [`Subject::new`].
+/// The same as for [`Subject::new`].
 pub async fn measure(gpu: &Gpu, case: &Case, variant: &Variant, effort: Effort) -> Result<Timing> {
     let mut subject = Subject::new(gpu, case, variant, effort).await?;
     for _ in 0..effort.samples {
@@ -280,7 +282,7 @@ mod tests {
         said(Doubts { sample_seconds: 1e-4, ..none }, "too short");
         said(Doubts { clock: Clock::Wall, ..none }, "host's clock");
         let wrong = Doubts { clock: Clock::Wall, has_timestamps: true, ..none }.warnings();
-        assert!(wrong.len() == 2 && wrong[0].contains("not believed"), "{wrong:?}");
+        assert!(wrong.len() == 2 && wrong[0].contains("implausible"), "{wrong:?}");
         said(Doubts { is_software: true, ..none }, "software");
         said(Doubts { is_debug: true, ..none }, "debug build");
     }

@@ -1,4 +1,5 @@
-//! Benchmarks: how fast each kernel is on an adapter, how far from what the adapter can do, and what has changed.
+//! Benchmarks: the speed of each kernel on an adapter, its distance from the adapter's peaks, and changes between
+//! versions.
 
 mod compare;
 mod disturbance;

@@ -1,4 +1,4 @@
-//! What an adapter can do, measured by our own kernels: the roofs under which all others are seen.
+//! The peaks of an adapter, measured with our own kernels. They are the roofs of the roofline.
 
 use std::sync::Arc;
 
@@ -13,43 +13,44 @@ use crate::ops::peak::{BufferCopy, FmaChain, FmaChainF16, MatrixChain};
 use crate::ops::reduce::ChunkSum;
 use crate::verify::Example;
 
-/// A dispatch of multiply-adds must take this long, so that starting it costs nothing beside.
+/// A dispatch of multiply-adds must take this long, so that its overhead is negligible.
 const LONG_DISPATCH_SECONDS: f64 = 4e-3;
 
 /// The most rounds of a chain.
 const MOST_ROUNDS: usize = 1 << 14;
 
-/// Invocations that fill any adapter.
+/// Enough invocations to fill any adapter.
 const INVOCATIONS: usize = 1 << 17;
 
-/// Subgroups that fill any adapter's matrix units, each with four products on their way at once.
+/// Enough subgroups to fill the matrix units of any adapter, each with four products in flight.
 const SUBGROUPS: usize = 1 << 11;
 
 /// Bytes of each of the two buffers of a copy.
 const COPY_BYTES: u64 = 64 << 20;
 
-/// Dispatches over which the cost of one is spread.
+/// Dispatches over which the overhead is averaged.
 const DISPATCHES: usize = 512;
 
-/// What an adapter can do at most.
+/// The peaks of an adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Peaks {
     /// Floating-point operations a second, f32: chains of multiply-adds on registers (`fma_chain`), counted as two each.
     pub flops_per_second: f64,
-    /// The same in f16 (`fma_chain_f16`); none where there is no f16.
+    /// The same in f16 (`fma_chain_f16`); none without f16.
     pub f16_flops_per_second: Option<f64>,
     /// Floating-point operations a second of cooperative matrices, f16 in and f32 accumulated: chains of products
-    /// (`matrix_chain`), by the fastest size of them; none where there are no such matrices.
+    /// (`matrix_chain`), with the fastest matrix size; none without such matrices.
     #[serde(default)]
     pub matrix_flops_per_second: Option<f64>,
     /// Bytes a second, read and written: the faster of a copy of large buffers (`buffer_copy`) and of 32 reads to a write
     /// (`chunk_sum`).
     pub bytes_per_second: f64,
-    /// Of a dispatch of one invocation (`clock_advance`) that waits for none: many, each on a buffer of its own.
+    /// Seconds of an independent dispatch of one invocation (`clock_advance`), measured with many, each on its own
+    /// buffer.
     pub dispatch_seconds: f64,
-    /// Of the same after a barrier: many in a row on one buffer.
+    /// Seconds of the same dispatch after a barrier, measured with many on one buffer.
     pub dependent_dispatch_seconds: f64,
-    /// Of encoding, submitting and awaiting one such dispatch, by the host's clock.
+    /// Seconds to encode, submit and await one such dispatch, by the host's clock.
     pub submit_seconds: f64,
 }
 
@@ -57,7 +58,7 @@ impl Peaks {
     /// Measures them, in a few seconds.
     ///
     /// # Errors
-    /// Where a kernel is wrong, or the device fails.
+    /// If a kernel is wrong, or the device fails.
     pub async fn measure(gpu: &Gpu, effort: Effort) -> Result<Self> {
         let length = INVOCATIONS;
         let flops_per_second = flop_rate(gpu, effort, |rounds| Arc::new(FmaChain { length, rounds })).await?;
@@ -96,7 +97,7 @@ impl Peaks {
     }
 }
 
-/// Which roof a kernel is under.
+/// The roof that bounds a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Binding {
@@ -106,14 +107,14 @@ pub enum Binding {
     Memory,
 }
 
-/// Operations a second of the fastest variant of a chain, in a dispatch of so many rounds that it is long, and that what
-/// comes before the rounds and after them costs nothing beside.
+/// Operations a second of the fastest variant of a chain, in a dispatch with so many rounds that everything else is
+/// negligible.
 async fn flop_rate(gpu: &Gpu, effort: Effort, chain: impl Fn(usize) -> Case) -> Result<f64> {
     let quick = Effort { sample_seconds: 1e-3, samples: 1 };
     let (mut rounds, mut seconds) = (1, best_seconds(gpu, quick, &chain(1)).await?);
     while rounds < MOST_ROUNDS {
         let longer = best_seconds(gpu, quick, &chain(4 * rounds)).await?;
-        // Less than 4 % of the longer dispatch are then not rounds.
+        // Then less than 4 % of the longer dispatch is overhead.
         let is_proportional = longer > 3.6 * seconds;
         (rounds, seconds) = (4 * rounds, longer);
         let is_long = seconds >= LONG_DISPATCH_SECONDS;
@@ -125,7 +126,7 @@ async fn flop_rate(gpu: &Gpu, effort: Effort, chain: impl Fn(usize) -> Case) -> 
     Ok(chain.flops() as f64 / best_seconds(gpu, effort, &chain).await?)
 }
 
-/// Bytes a second of a kernel that does little but move them.
+/// Bytes a second of a kernel that mostly moves data.
 async fn byte_rate(gpu: &Gpu, effort: Effort, case: Case) -> Result<f64> {
     Ok(case.cost().bytes as f64 / best_seconds(gpu, effort, &case).await?)
 }
@@ -134,7 +135,7 @@ async fn best_seconds(gpu: &Gpu, effort: Effort, case: &Case) -> Result<f64> {
     Ok(measure(gpu, case, &choose_variant(gpu, case.as_ref())?, effort).await?.min_seconds)
 }
 
-/// Seconds of a dispatch that waits for none, of one after a barrier, and of submitting and awaiting one: the least seen.
+/// The least seconds of an independent dispatch, of one after a barrier, and of submitting and awaiting one.
 async fn overheads(gpu: &Gpu, effort: Effort) -> Result<[f64; 3]> {
     let case: Case = Arc::new(ClockAdvance);
     let example = Example::of(&case);

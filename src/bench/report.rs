@@ -1,4 +1,4 @@
-//! The results of a benchmark as data: what `--json` writes and `bench compare` reads.
+//! The results of a benchmark, which `--json` writes and `bench compare` reads.
 //!
 //! The schema is versioned by [`SCHEMA`]; a field may be added within a version, never removed or changed in meaning.
 
@@ -25,7 +25,7 @@ pub struct Report {
     pub schema: u32,
     /// Version of gpu-digits.
     pub version: String,
-    /// The commit it was built from, where it was built from one.
+    /// The commit that it was built from, if any.
     pub commit: String,
     /// Version of wgpu.
     pub wgpu: String,
@@ -35,16 +35,16 @@ pub struct Report {
     pub platform: String,
     /// The words of the command.
     pub command: Vec<Word>,
-    /// What was measured on each adapter.
+    /// The results of each adapter.
     pub adapters: Vec<AdapterReport>,
 }
 
-/// What was measured on one adapter.
+/// The results of one adapter.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AdapterReport {
     /// The adapter and its driver.
     pub adapter: AdapterInfo,
-    /// What it can do at most; none where only steps were measured.
+    /// Its peaks; none if only steps were measured.
     pub peaks: Option<Peaks>,
     /// A row for each kernel.
     #[serde(default)]
@@ -59,13 +59,13 @@ pub struct AdapterReport {
 pub struct KernelRow {
     /// The op.
     pub op: String,
-    /// Variant and sizes; `bench` takes the same text back.
+    /// Variant and sizes; `bench` accepts the same text.
     pub case: String,
     /// The word after the dot in the shader's name, `plain` without one.
     pub variant: String,
-    /// The layers that call it in a training step, each as often as it does; empty outside of a model.
+    /// The layers that call it in a training step, once for each call; empty outside of a model.
     pub layers: Vec<String>,
-    /// Whether the training step takes this variant.
+    /// Whether the training step uses this variant.
     pub is_chosen: bool,
     /// Floating-point operations of a dispatch.
     pub flops: u64,
@@ -80,7 +80,7 @@ pub struct KernelRow {
 }
 
 impl KernelRow {
-    /// What it is called beside its layers, which tell the sizes; the whole case where there are none.
+    /// Its short name if its layers are known, otherwise the whole case.
     pub fn name(&self) -> &str {
         if self.layers.is_empty() { &self.case } else { self.case.split(':').next().unwrap_or(&self.case) }
     }
@@ -109,12 +109,12 @@ impl Report {
     /// Reads a report.
     ///
     /// # Errors
-    /// Where the file cannot be read, is no report, or one of another schema.
+    /// If the file cannot be read, is not a report, or has another schema.
     pub fn load(path: &Path) -> Result<Self> {
         let name = path.display();
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the report {name}"))?;
         let mut report: Self = json::parse_versioned(&text, SCHEMA, "measure again")
-            .with_context(|| format!("{name} is no report of `bench --json`"))?;
+            .with_context(|| format!("{name} is not a report of `bench --json`"))?;
         report.adapters.iter_mut().for_each(AdapterReport::forget_what_cannot_be);
         Ok(report)
     }

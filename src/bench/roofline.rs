@@ -1,5 +1,5 @@
-//! The roofline picture: each kernel's rate over its arithmetic intensity, under what the adapter can do
-//! (Williams, Waterman & Patterson, "Roofline: an insightful visual performance model", 2009).
+//! The roofline picture: each kernel's rate over its arithmetic intensity, under the adapter's peaks (Williams,
+//! Waterman & Patterson, "Roofline: an insightful visual performance model", 2009).
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -16,16 +16,16 @@ use crate::picture::{Mark, Picture, Place, Stroke};
 /// Width of a picture.
 const WIDTH: f64 = 800.0;
 
-/// Height of a diagram between its axes' ends.
+/// Height of the plot area.
 const HEIGHT: f64 = 460.0;
 
-/// Height of the letters.
+/// Font size.
 const TEXT: f64 = 13.0;
 
-/// Room at the edges.
+/// Margin.
 const EDGE: f64 = 12.0;
 
-/// Points of the roof that numbers keep away from.
+/// Points of the roof that the labels avoid.
 const ROOF_POINTS: u32 = 200;
 
 /// A kernel as a point of the diagram.
@@ -42,26 +42,26 @@ struct Point {
 /// Draws a panel for each adapter into an SVG or PNG file.
 ///
 /// # Errors
-/// Where the file has another ending or cannot be written.
+/// If the file has another extension or cannot be written.
 pub fn draw(adapters: &[AdapterReport], output: &Destination) -> Result<()> {
     let mut picture = Picture::new(WIDTH);
     for measured in adapters {
         let Some(peaks) = &measured.peaks else { continue };
         let points = points(&measured.kernels);
         let panel = panel(&measured.adapter.to_string(), peaks, &points).with_context(|| {
-            format!("the peaks of {} are no positive numbers, so there is no roofline", measured.adapter)
+            format!("cannot draw a roofline: the peaks of {} are not positive; measure again", measured.adapter)
         })?;
         let top = picture.height();
         picture.place(&panel, (0.0, top));
     }
     ensure!(
         picture.height() > 0.0,
-        "these results hold no kernels to draw; `gpu-digits bench`, not `bench train`, times them"
+        "cannot draw a roofline: these results have no kernels; measure with `gpu-digits bench`, not `bench train`"
     );
     picture.write(output)
 }
 
-/// The kernels that compute something; those that only move data have no intensity and stand in the table alone.
+/// The kernels that compute something. Kernels that only move data have no intensity and appear only in the table.
 fn points(rows: &[KernelRow]) -> Vec<Point> {
     let mut rows: Vec<&KernelRow> = rows.iter().filter(|row| row.flops > 0).collect();
     rows.sort_by(|a, b| b.step_seconds().total_cmp(&a.step_seconds()));
@@ -70,14 +70,14 @@ fn points(rows: &[KernelRow]) -> Vec<Point> {
         label: format!("{} {}", row.name(), row.layers.join(" ")),
         intensity: row.flops as f64 / row.bytes as f64,
         gigaflops: row.flops as f64 / row.timing.median_seconds / 1e9,
-        // The first colour for what arithmetic binds, the second for memory.
+        // The first colour is for kernels bound by arithmetic, the second for those bound by memory.
         color: COLORS[row.binding as usize],
         is_chosen: row.is_chosen,
     };
     rows.into_iter().enumerate().map(point).collect()
 }
 
-/// The diagram of an adapter and below it the list of its kernels; none without peaks to draw.
+/// The diagram of an adapter, and below it the list of its kernels; none without peaks.
 fn panel(adapter: &str, peaks: &Peaks, points: &[Point]) -> Option<Picture> {
     let (peak, bandwidth) = (peaks.flops_per_second / 1e9, peaks.bytes_per_second / 1e9);
     let ridge = peak / bandwidth;
@@ -126,15 +126,15 @@ fn panel(adapter: &str, peaks: &Peaks, points: &[Point]) -> Option<Picture> {
     Some(picture)
 }
 
-/// The kernels by their numbers, the largest share of the step first, each in as many lines as its name takes; gives the
-/// height of what follows.
+/// Draws the numbered list of kernels, the largest share of the step first, with long names wrapped. Returns the height
+/// below it.
 fn list(picture: &mut Picture, top: f64, points: &[Point]) -> f64 {
     const NUMBER: f64 = 36.0;
     const RATE: f64 = 150.0;
     let words = [(Mark::Circle, 0, "bound by arithmetic"), (Mark::Circle, 1, "bound by memory")];
     let keys = words.map(|(mark, color, words)| (mark, COLORS[color], words));
     let mut x = EDGE + 4.0;
-    for (mark, color, words) in keys.into_iter().chain([(Mark::Ring, BLACK, "training takes another variant")]) {
+    for (mark, color, words) in keys.into_iter().chain([(Mark::Ring, BLACK, "training uses another variant")]) {
         picture.mark(mark, (x, top), 4.0, color);
         picture.text((x + 12.0, top), Style::new(TEXT), words);
         x += 12.0 + width(words, TEXT) + 24.0;
@@ -150,8 +150,8 @@ fn list(picture: &mut Picture, top: f64, points: &[Point]) -> f64 {
     y
 }
 
-/// Where the numbers stand: on rings around their points, at the first place that is far enough from every point and
-/// every number before, and from the line.
+/// The positions of the numbers: on rings around their points, at the first position that is far enough from all
+/// points, earlier numbers and the line.
 fn label_places(points: &[Place], line: &[Place]) -> Vec<Place> {
     const DIRECTIONS: [(f64, f64); 8] =
         [(0.0, -1.0), (0.7, -0.7), (1.0, 0.0), (0.7, 0.7), (0.0, 1.0), (-0.7, 0.7), (-1.0, 0.0), (-0.7, -0.7)];
@@ -189,7 +189,7 @@ mod tests {
         }
     }
 
-    /// Texts with their place, from the pictures that this program draws.
+    /// The texts of a picture with their positions.
     fn texts(svg: &str) -> Vec<(f64, f64, bool, String)> {
         let attribute = |element: &str, name: &str| -> f64 {
             element.split(&format!(" {name}=\"")).nth(1).unwrap().split('"').next().unwrap().parse().unwrap()
@@ -227,7 +227,7 @@ mod tests {
         let texts = texts(&picture.svg());
         for (x, y, is_to_the_left, words) in &texts {
             let end = if *is_to_the_left { *x } else { x + width(words, TEXT) };
-            // Numbers of points stand around their middle.
+            // Numbers of points are centred.
             assert!(end <= WIDTH + 10.0 && *y < picture.height(), "`{words}` ends at {end}");
         }
         let in_list: String = texts.iter().map(|(_, _, _, words)| words.replace(' ', "")).collect();

@@ -1,6 +1,6 @@
-//! Order statistics of samples, and Student's distribution, by which few samples are judged.
+//! Order statistics of samples, and Student's distribution for small samples.
 
-/// An interquartile range over this is the standard deviation of a normal distribution.
+/// The interquartile range of a normal distribution divided by its standard deviation.
 const IQR_OF_SIGMA: f64 = 1.349;
 
 /// Median of sorted samples, and their interquartile range over it; one sample has no spread.
@@ -16,12 +16,12 @@ pub(super) fn median_uncertainty(spread: f64, samples: usize) -> f64 {
     1.57 * spread / (samples as f64).sqrt()
 }
 
-/// A standard deviation from an interquartile range, which outliers do not move.
+/// A standard deviation from an interquartile range, which is robust against outliers.
 pub(super) fn sigma(interquartile_range: f64) -> f64 {
     interquartile_range / IQR_OF_SIGMA
 }
 
-/// A standard deviation from the median distance to the median, which outliers do not move.
+/// A standard deviation from the median distance to the median, which is robust against outliers.
 pub(super) fn robust_sigma(values: &[f64]) -> f64 {
     let center = median(values);
     let distances: Vec<f64> = values.iter().map(|value| (value - center).abs()).collect();
@@ -51,8 +51,8 @@ fn quantile(sorted: &[f64], share: f64) -> f64 {
     at(low) + (at(high) - at(low)) * place.fract()
 }
 
-/// How many standard deviations any of `tests` estimates may be off, each of `freedom` degrees of freedom, if all of them
-/// are to hold with a probability of `1 - error`: Student's quantile with Bonferroni's correction.
+/// The limit, in standard deviations, that none of `tests` estimates with `freedom` degrees of freedom exceeds with a
+/// probability of `1 - error`: Student's quantile with Bonferroni's correction.
 pub(super) fn student_limit(freedom: usize, tests: usize, error: f64) -> f64 {
     let wanted = 1.0 - error / tests.max(1) as f64;
     let (mut low, mut high) = (0.0, 1.0);

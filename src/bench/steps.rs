@@ -17,10 +17,10 @@ use crate::train::TrainConfig;
 /// Steps of an epoch of the measured plan, and so of the longest sample.
 const STEPS: usize = 256;
 
-/// Images of the resident data set: few, for what they are changes no time.
+/// Images of the resident data set. Few are enough, because their number does not affect the time.
 const IMAGES: usize = 1024;
 
-/// What a step is.
+/// The kind of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -39,14 +39,14 @@ impl Kind {
     }
 }
 
-/// How long a whole step takes.
+/// The time of a whole step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepTiming {
-    /// What a step is.
+    /// The kind of a step.
     pub kind: Kind,
     /// The model's text form.
     pub model: String,
-    /// The floats in which activations and their gradients lie in memory; `f32` in results from before there was a choice.
+    /// The float type of activations and their gradients in memory; `f32` in results of older versions.
     #[serde(default)]
     pub precision: Precision,
     /// Images of a step.
@@ -59,32 +59,32 @@ pub struct StepTiming {
     pub spread: Option<f64>,
     /// Samples.
     pub samples: usize,
-    /// What the host needs to encode and submit a step: the sum of the next two.
+    /// Seconds of the host to encode and submit a step: the sum of the next two.
     pub host_seconds: f64,
-    /// What it needs to encode a step; none in reports of older versions.
+    /// Seconds to encode a step; none in reports of older versions.
     #[serde(default)]
     pub encode_seconds: Option<f64>,
-    /// What handing a step to the driver takes, which may let the host wait for an earlier one; none as before.
+    /// Seconds to submit a step, in which the driver may block for an earlier one; none in reports of older versions.
     #[serde(default)]
     pub submit_seconds: Option<f64>,
-    /// What the device needs of it, by its timestamps around the same steps, so that it is at most `step_seconds`; none where
-    /// the device has no timestamps, or none that can be believed. In results of before 2026-11-28 it was measured apart, each
-    /// kernel between timestamps of its own, and could be longer than a step.
+    /// Seconds of the device, by its timestamps around the same steps, so at most `step_seconds`; none if the device
+    /// has no timestamps or implausible ones. In results before 2026-11-28 each kernel was timed separately, and the
+    /// sum could exceed `step_seconds`.
     #[serde(default)]
     pub device_seconds: Option<f64>,
-    /// From nothing to the end of the first step: buffers, pipelines, the driver's compilation.
+    /// Seconds of start-up until the end of the first step: buffers, pipelines, the driver's compilation.
     pub first_step_seconds: f64,
-    /// Bytes of all tensors, a data set of 1,024 images with them, and of their copies that kernels read as textures (these are
-    /// missing in reports of 2026-11-25 and before).
+    /// Bytes of all tensors, including a data set of 1,024 images, and of the copies that kernels read as textures (not
+    /// included in reports of 2026-11-25 and before).
     pub memory_bytes: u64,
     /// Dispatches of a step.
     pub dispatches: usize,
 }
 
-/// Times whole steps of a model with the default optimizer, of fused ops or of one for each layer.
+/// Times whole steps of a model with the default optimizer, with or without fused ops.
 ///
 /// # Errors
-/// Where the plan does not fit on the adapter, or the device fails.
+/// If the plan does not fit on the adapter, or the device fails.
 pub async fn measure_steps(
     gpu: &Gpu,
     model: &Model,
@@ -111,7 +111,7 @@ pub async fn measure_steps(
     let first_step_seconds = start.elapsed().as_secs_f64();
 
     let estimate = time(2).await?.wall_seconds / 2.0;
-    // Ten times the sample of a kernel: a step is as long as many kernels.
+    // Ten times the sample of a kernel, because a step is as long as many kernels.
     let steps = (10.0 * effort.sample_seconds / estimate).clamp(1.0, STEPS as f64) as usize;
     let mut laps = Vec::new();
     for _ in 0..effort.samples {
@@ -137,7 +137,7 @@ pub async fn measure_steps(
     })
 }
 
-/// What samples of several steps say of one step, in seconds.
+/// The summary of samples of several steps, in seconds of one step.
 #[derive(Debug, PartialEq)]
 struct Summary {
     median: f64,
@@ -155,7 +155,7 @@ impl Summary {
             median_and_spread(&samples)
         };
         let (median, spread) = median_of(&|lap| lap.wall_seconds);
-        // The two clocks may differ by a little; a device has not worked for longer than the host has waited.
+        // The two clocks may differ slightly, but the device cannot have worked longer than the host has waited.
         let device = |lap: &Lap| lap.gpu_seconds.map_or(f64::NAN, |seconds| seconds.min(lap.wall_seconds));
         Self {
             median,
@@ -177,7 +177,8 @@ mod tests {
 
     #[test]
     fn the_device_takes_at_most_the_step() {
-        // Of each sample it takes at most the whole, by a clock that runs 3 % fast too, so of the medians as well.
+        // In each sample the device time is at most the whole, even if its clock runs 3 % fast, so the same holds for
+        // the medians.
         let laps = [(4.0, 4.12), (2.0, 1.9), (9.0, 3.0)].map(|(wall, gpu)| lap(wall, Some(gpu)));
         let summary = Summary::of(&laps, 2);
         assert_eq!((summary.median, summary.device_seconds), (2.0, Some(1.5)));

@@ -212,8 +212,8 @@ impl Run<'_> {
         let guessing = (CLASSES as f64).ln();
         if evaluation.loss > guessing {
             warning!(
-                "warning: the test loss, {}, is above that of guessing, {guessing:.4}: training diverged or hardly began; try a \
-                 smaller --lr than {}, or more --epochs",
+                "warning: the test loss, {}, is above that of guessing, {guessing:.4}: training diverged or was too \
+                 short; try a smaller --lr than {}, or more --epochs",
                 numbers::loss(evaluation.loss),
                 numbers::exact(self.config.rate)
             );

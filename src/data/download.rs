@@ -1,4 +1,4 @@
-//! Downloads a file from the first mirror that gives the right one.
+//! Downloads a file from the first mirror that delivers the right content.
 
 use std::env;
 use std::fs;
@@ -14,12 +14,12 @@ use super::Source;
 use super::idx::IdxFile;
 use crate::files::write_atomically;
 
-/// A download that takes longer is given up, even where bytes still trickle in.
+/// A download that takes longer is aborted, even if bytes still arrive.
 const MAX_DURATION: Duration = Duration::from_secs(300);
-/// Far above the largest file of MNIST (10 MB), far below what would hurt.
+/// Far above the largest file of MNIST (10 MB), and far below what would do harm.
 const MAX_BYTES: u64 = 64 << 20;
 
-/// Fetches files from mirrors, beginning with the one that gave the last file.
+/// Fetches files from mirrors, starting with the one that delivered the last file.
 pub(super) struct Downloader {
     agent: ureq::Agent,
     mirrors: Vec<String>,
@@ -28,7 +28,7 @@ pub(super) struct Downloader {
 
 impl Downloader {
     /// # Errors
-    /// Where `SSL_CERT_FILE` or `SSL_CERT_DIR` names no certificate.
+    /// If `SSL_CERT_FILE` or `SSL_CERT_DIR` contains no certificate.
     pub(super) fn new(source: &Source, show_progress: bool) -> Result<Self> {
         let patience = Some(source.patience);
         let config = ureq::Agent::config_builder()
@@ -46,10 +46,11 @@ impl Downloader {
     /// Fetches the file `name`, whose unpacked content has the given SHA-256, and keeps it as `name.gz` in `folder`.
     ///
     /// # Errors
-    /// The folder cannot be written to, or no mirror gives the right file: then what was wrong with each.
+    /// If the folder cannot be written to, or no mirror delivers the right file; the error says what was wrong with
+    /// each.
     pub(super) fn fetch(&mut self, name: &str, sha256: &str, folder: &Path) -> Result<IdxFile> {
         let cannot_write = || format!("cannot write into the cache folder {}", folder.display());
-        // Before any byte is downloaded, which would be in vain where it cannot be kept.
+        // Check before the download, which would be in vain if the file cannot be saved.
         ensure_writable(folder).with_context(cannot_write)?;
         let mut failures = Vec::new();
         for index in 0..self.mirrors.len() {
@@ -66,18 +67,18 @@ impl Downloader {
         bail!("cannot download {name}:{}", failures.concat())
     }
 
-    /// The bytes as they came, and what is in them.
+    /// The downloaded bytes, and the file in them.
     fn fetch_from(&self, address: &str, sha256: &str) -> Result<(Vec<u8>, IdxFile)> {
         let body = self.agent.get(address).call().with_context(|| address.to_owned())?.into_body();
         let progress = self.progress_bar(address, body.content_length())?;
         let mut bytes = Vec::new();
         let read = progress.wrap_read(body.into_reader()).take(MAX_BYTES).read_to_end(&mut bytes);
-        read.with_context(|| format!("{address}: broken off after {} bytes", bytes.len()))?;
+        read.with_context(|| format!("{address}: the connection ended after {} bytes", bytes.len()))?;
         let file = IdxFile::unpack(address.to_owned(), bytes.clone())?.with_sha256(sha256)?;
         Ok((bytes, file))
     }
 
-    /// A bar on stderr that is hidden where that is not a terminal, and vanishes when dropped.
+    /// A progress bar on stderr. It is hidden if stderr is not a terminal, and is removed when dropped.
     fn progress_bar(&self, address: &str, length: Option<u64>) -> Result<ProgressBar> {
         let bar = match (self.show_progress, length) {
             (false, _) => ProgressBar::hidden(),
@@ -89,8 +90,8 @@ impl Downloader {
     }
 }
 
-/// The certificates that servers are trusted by: the system's, where a company keeps that of its proxy, or those that the
-/// environment names; Mozilla's where the system has none, as in small containers.
+/// The trusted root certificates: the system's (which may include one of a company's proxy), or those that the
+/// environment names. If the system has none, as in small containers, Mozilla's are used.
 fn root_certificates() -> Result<RootCerts> {
     let found = rustls_native_certs::load_native_certs();
     if !found.certs.is_empty() {
@@ -98,7 +99,7 @@ fn root_certificates() -> Result<RootCerts> {
     }
     if let Some(variable) = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().find(|name| env::var_os(name).is_some()) {
         let why: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
-        bail!("${variable} names no certificate that can be read; correct or unset it: {}", why.join("; "));
+        bail!("${variable} contains no readable certificate; correct or unset it: {}", why.join("; "));
     }
     Ok(RootCerts::WebPki)
 }

@@ -1,11 +1,11 @@
-//! Generated digits: a data set that is always there, drawn with strokes as people write them.
+//! Generated digits: a data set that is always available, drawn with strokes like handwriting.
 //!
-//! Each digit has a few skeletons, curves in a box of 1 by 1. A sample takes one, wobbles its points, slants, stretches
-//! and turns it, draws it with a round pen and centres it as MNIST's digits are: scaled into 20x20 pixels, the centre of
-//! mass in the middle of 28x28. Sample `i` depends on the seed and `i` alone. The arithmetic is exact on every platform:
-//! integers, and floats with nothing but the correctly rounded operations.
+//! Each digit has a few skeletons, curves in a box of 1 by 1. A sample takes one, moves its points slightly, slants,
+//! stretches and rotates it, draws it with a round pen and centres it like MNIST's digits: scaled into 20x20 pixels,
+//! with the centre of mass in the middle of 28x28. Sample `i` depends only on the seed and `i`. The arithmetic is exact
+//! on every platform: it uses integers, and only correctly rounded operations of floats.
 
-// A table, laid out by hand: a stroke a line.
+// A hand-formatted table with one stroke a line.
 #[rustfmt::skip]
 mod skeletons;
 
@@ -15,10 +15,10 @@ use super::{CLASSES, IMAGE_BYTES, IMAGE_SIDE, Samples};
 use crate::random::Random;
 use skeletons::{Point, SKELETONS};
 
-/// The random streams of the samples begin here; those below belong to the training of a model.
+/// The first random stream of the samples; lower streams belong to training.
 const FIRST_STREAM: u64 = 1 << 48;
 
-/// Straight pieces between two points of a skeleton.
+/// Straight segments between two points of a skeleton.
 const PIECES: usize = 6;
 
 /// Longer side of the box that a digit fills, in pixels.
@@ -47,11 +47,11 @@ fn draw(digit: usize, random: &mut Random, image: &mut [u8]) {
     centre(&ink, image);
 }
 
-/// How one sample is written.
+/// The handwriting of one sample.
 struct Hand {
-    /// Rows of the matrix that turns, slants and stretches.
+    /// Rows of the matrix that rotates, slants and stretches.
     shape: [Point; 2],
-    /// How far a point strays.
+    /// The largest displacement of a point.
     wobble: f32,
     /// Half the width of the pen, in pixels of the finished image.
     pen_radius: f32,
@@ -61,12 +61,12 @@ struct Hand {
 
 impl Hand {
     fn new(random: &mut Random) -> Self {
-        // Sums of two draws: small deviations are likelier than great ones.
+        // Sum two random numbers, so that small deviations are likelier than large ones.
         let mut around =
             |centre: f32, most: f32| centre + (random.uniform(-most, most) + random.uniform(-most, most)) / 2.0;
         let (slant, turn, width) = (around(0.12, 0.5), around(0.0, 0.3), around(0.85, 0.4));
         Self {
-            // A turn by a small angle, to second order.
+            // A rotation by a small angle, to second order.
             shape: [[width * (1.0 - turn * turn / 2.0), -slant - turn], [width * turn, 1.0 - turn * turn / 2.0]],
             wobble: around(0.035, 0.025),
             pen_radius: around(1.35, 0.9),
@@ -74,7 +74,7 @@ impl Hand {
         }
     }
 
-    /// A stroke as a line of short pieces: its points moved, joined by a smooth curve and shaped.
+    /// A stroke as short segments: its points displaced, joined by a smooth curve and transformed.
     fn write(&self, stroke: &[Point], random: &mut Random) -> Vec<Point> {
         let moved: Vec<Point> = stroke
             .iter()
@@ -142,7 +142,7 @@ fn pen(strokes: &[Vec<Point>], radius: f32, softness: f32) -> [f32; IMAGE_BYTES]
     ink
 }
 
-/// Distance of a point from a straight piece.
+/// Distance of a point from a segment.
 fn distance(point: Point, start: Point, end: Point) -> f32 {
     let along = [end[0] - start[0], end[1] - start[1]];
     let from = [point[0] - start[0], point[1] - start[1]];
@@ -163,7 +163,7 @@ fn centre(ink: &[f32; IMAGE_BYTES], image: &mut [u8]) {
     let middle = IMAGE_SIDE as f32 / 2.0;
     let [right, down] = moments.map(|moment| (middle - moment / mass + 64.5) as usize);
     for (i, &ink) in ink.iter().enumerate().filter(|(_, ink)| **ink > 0.0) {
-        // The offset of 64 keeps the places positive until here.
+        // The offset of 64 keeps the coordinates positive until here.
         let (x, y) = (i % IMAGE_SIDE + right, i / IMAGE_SIDE + down);
         if (64..64 + IMAGE_SIDE).contains(&x) && (64..64 + IMAGE_SIDE).contains(&y) {
             image[(y - 64) * IMAGE_SIDE + x - 64] = (ink * 255.0 + 0.5) as u8;
@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn the_bits_are_the_same_on_every_platform() {
         let Samples { images, labels } = digits(100, 1);
-        // FNV-1a, written down from a run on x86-64.
+        // FNV-1a, recorded from a run on x86-64.
         let hash = images
             .iter()
             .chain(&labels)

@@ -1,7 +1,7 @@
 //! The IDX format of MNIST: a big-endian magic number, a count, the shape of an item, then the items' bytes.
 //!
-//! Nothing in a header is trusted: sizes are compared with the bytes that are really there, and no memory is set aside
-//! on a header's word.
+//! Headers are not trusted: sizes are compared with the actual number of bytes, and no memory is allocated from a
+//! header alone.
 
 use std::fmt::Display;
 use std::fs;
@@ -19,7 +19,7 @@ use crate::files::hex;
 pub(super) const IMAGE_SHAPE: [u32; 2] = [IMAGE_SIDE as u32; 2];
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
-/// Unpacked bytes that are taken at most, so that a few megabytes of gzip cannot fill the memory.
+/// The most unpacked bytes, so that a few megabytes of gzip cannot fill the memory.
 const MAX_BYTES: u64 = 2 << 30;
 
 /// Magic number of a file of unsigned bytes (type 8) whose items have a shape of `dimensions` sizes.
@@ -33,7 +33,7 @@ pub(super) fn header(count: usize, shape: &[u32]) -> Vec<u8> {
     fields.iter().chain(shape).flat_map(|field| field.to_be_bytes()).collect()
 }
 
-/// The unpacked content of a file whose form is yet to be checked.
+/// The unpacked content of a file, before its format is checked.
 #[derive(Debug)]
 pub(super) struct IdxFile {
     /// Path or address, for messages.
@@ -42,20 +42,20 @@ pub(super) struct IdxFile {
 }
 
 impl IdxFile {
-    /// Reads a file, packed with gzip or not.
+    /// Reads a file, compressed with gzip or not.
     pub(super) fn read(path: &Path) -> Result<Self> {
         let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         Self::unpack(path.display().to_string(), bytes)
     }
 
-    /// Takes the bytes of a file; its first ones tell whether it is packed, not its name.
+    /// Unpacks the bytes of a file. Its first bytes, not its name, show whether it is compressed.
     pub(super) fn unpack(name: String, bytes: Vec<u8>) -> Result<Self> {
         Self::unpack_at_most(MAX_BYTES, name, bytes)
     }
 
     fn unpack_at_most(max_bytes: u64, name: String, bytes: Vec<u8>) -> Result<Self> {
         let content = if bytes.starts_with(&GZIP_MAGIC) { gunzip(&bytes, max_bytes, &name)? } else { bytes };
-        ensure!(content.len() as u64 <= max_bytes, "{name}: more than {max_bytes} unpacked bytes; give a smaller set");
+        ensure!(content.len() as u64 <= max_bytes, "{name}: more than {max_bytes} unpacked bytes; use a smaller set");
         Ok(Self { name, content })
     }
 
@@ -69,7 +69,7 @@ impl IdxFile {
         hex(&Sha256::digest(&self.content))
     }
 
-    /// The same file, if its unpacked content is the wanted one.
+    /// The same file, if its unpacked content has the expected hash.
     pub(super) fn with_sha256(self, wanted: &str) -> Result<Self> {
         let found = self.sha256();
         ensure!(found == wanted, "{}: SHA-256 of the unpacked content is {found}, wanted {wanted}", self.name);
@@ -94,7 +94,7 @@ impl IdxFile {
         Ok(self.content)
     }
 
-    /// Checks the header against the wanted shape and the bytes that are there; returns where the items start.
+    /// Checks the header against the expected shape and the number of bytes. Returns the offset of the first item.
     fn check_header(&self, shape: &[u32]) -> Result<usize> {
         let (found, wanted) = (self.field(0)?, magic(shape.len()));
         if found != wanted {
@@ -137,12 +137,12 @@ impl IdxFile {
     }
 
     fn wrong(&self, offset: usize, found: impl Display, wanted: impl Display) -> anyhow::Error {
-        anyhow!("{}: unpacked byte {offset}: found {found}, wanted {wanted}; get this file again", self.name)
+        anyhow!("{}: unpacked byte {offset}: found {found}, wanted {wanted}; download it again", self.name)
     }
 }
 
-/// Unpacks at most one byte more than `max_bytes`: one or more gzip streams, which zero bytes may follow, as gzip and
-/// Python accept them (archives on tapes are filled up with zeros).
+/// Unpacks at most one byte more than `max_bytes`: one or more gzip streams. Zero bytes may follow, as gzip and Python
+/// allow (archives on tapes are padded with zeros).
 fn gunzip(packed: &[u8], max_bytes: u64, name: &str) -> Result<Vec<u8>> {
     let mut content = Vec::new();
     let mut rest = packed;
@@ -151,7 +151,7 @@ fn gunzip(packed: &[u8], max_bytes: u64, name: &str) -> Result<Vec<u8>> {
         let room = (max_bytes + 1).saturating_sub(content.len() as u64);
         decoder.by_ref().take(room).read_to_end(&mut content).map_err(|error| {
             let offset = packed.len() - decoder.get_ref().len();
-            anyhow!("{name}: byte {offset}: damaged gzip data: {error}; get this file again")
+            anyhow!("{name}: byte {offset}: damaged gzip data: {error}; download it again")
         })?;
         if content.len() as u64 > max_bytes {
             break;
@@ -194,7 +194,7 @@ mod tests {
     #[track_caller]
     fn assert_refused<T: std::fmt::Debug>(result: Result<T>, parts: &[&str]) {
         let message = result.unwrap_err().to_string();
-        for part in ["FILE: ", "get this file again"].iter().chain(parts) {
+        for part in ["FILE: ", "download it again"].iter().chain(parts) {
             assert!(message.contains(part), "{part:?} is not in {message:?}");
         }
     }

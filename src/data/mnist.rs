@@ -1,4 +1,4 @@
-//! MNIST: its four files, what makes them right, and the folders they are found in.
+//! MNIST: its four files, their hashes, and the folders where they are looked for.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,19 +9,19 @@ use super::download::Downloader;
 use super::idx::IdxFile;
 use super::{Dataset, IMAGE_BYTES, MNIST, Request, Samples};
 
-/// The four files, in the order in which they are listed, loaded and hashed everywhere.
+/// The four files, in the order used everywhere.
 pub(super) const NAMES: [&str; 4] =
     ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
 
-/// How MNIST is told from other files, and where it is downloaded from. The default is the real one.
+/// The hashes of MNIST and its download addresses. The default is the real MNIST.
 #[derive(Clone, Debug)]
 pub struct Source {
     /// Addresses, ending in a slash, to which a file's name with `.gz` is added; tried in turn.
     pub mirrors: Vec<String>,
     /// SHA-256 in hex of the unpacked training images, training labels, test images and test labels.
     pub sha256: [String; 4],
-    /// How long a mirror may take to be found, to accept a connection, to answer, and to send the next bytes: short, as
-    /// a machine without network waits this long before anything else happens.
+    /// The time limit for a mirror to be resolved, to accept a connection, to answer, and to send the next bytes. It is
+    /// short, because a machine without a network waits this long first.
     pub patience: Duration,
 }
 
@@ -45,7 +45,7 @@ impl Default for Source {
 
 /// Loads the folder that the user named, be it MNIST or another set of the same form.
 pub(super) fn from_named_folder(folder: &Path, source: &Source, say: &mut dyn FnMut(&str)) -> Result<Dataset> {
-    ensure!(folder.is_dir(), "{} is not a folder; name one with --data or $GPU_DIGITS_DATA", folder.display());
+    ensure!(folder.is_dir(), "{} is not a folder; give a folder with --data or $GPU_DIGITS_DATA", folder.display());
     let read = |index| IdxFile::read(&find(folder, NAMES[index])?);
     let files = [read(0)?, read(1)?, read(2)?, read(3)?];
     let is_mnist = files.iter().zip(&source.sha256).all(|(file, sha256)| file.sha256() == *sha256);
@@ -53,15 +53,18 @@ pub(super) fn from_named_folder(folder: &Path, source: &Source, say: &mut dyn Fn
     let mut dataset = dataset(files, name, folder)?;
     dataset.folder = Some(std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned()));
     if !is_mnist {
-        say(&format!("NOTE: {} holds another set than MNIST", folder.display()));
+        say(&format!("NOTE: {} holds a data set other than MNIST", folder.display()));
     }
     Ok(dataset)
 }
 
-/// Loads MNIST from the cache folder, into which what is missing or damaged is downloaded first.
+/// Loads MNIST from the cache folder. Missing or damaged files are downloaded first.
 pub(super) fn from_cache(request: &Request, say: &mut dyn FnMut(&str)) -> Result<Dataset> {
-    let folder =
-        request.folders.cache.as_deref().context("this user has no cache folder, as no home folder is known")?;
+    let folder = request
+        .folders
+        .cache
+        .as_deref()
+        .context("there is no cache folder because no home folder is known; set HOME")?;
     let mut downloader = None;
     let mut get = |index: usize| {
         let (name, sha256) = (NAMES[index], &request.source.sha256[index]);
@@ -81,7 +84,7 @@ pub(super) fn from_cache(request: &Request, say: &mut dyn FnMut(&str)) -> Result
     dataset(files, MNIST.to_owned(), folder)
 }
 
-/// The file `name` from the cache folder if it is there and right; says so where it is there and wrong.
+/// The file `name` from the cache folder, if it exists and is right; prints a message if it is wrong.
 fn cached(folder: &Path, name: &str, sha256: &str, say: &mut dyn FnMut(&str)) -> Option<IdxFile> {
     for path in candidates(folder, name).iter().filter(|path| path.is_file()) {
         match IdxFile::read(path).and_then(|file| file.with_sha256(sha256)) {
@@ -97,17 +100,17 @@ fn find(folder: &Path, name: &str) -> Result<PathBuf> {
     let candidates = candidates(folder, name);
     candidates.iter().find(|path| path.is_file()).cloned().with_context(|| {
         let looked_for = candidates.each_ref().map(|path| path.display().to_string()).join(", ");
-        format!("found none of {looked_for}; put {} there, or name another folder with --data", NAMES.join(", "))
+        format!("found none of {looked_for}; put {} there, or give another folder with --data", NAMES.join(", "))
     })
 }
 
-/// Packed or not, in the two spellings that are about; first the one that [`Downloader::fetch`] writes.
+/// Compressed or not, in the two common spellings, starting with the one that [`Downloader::fetch`] writes.
 fn candidates(folder: &Path, name: &str) -> [PathBuf; 4] {
     let dotted = name.replace("-idx", ".idx");
     [format!("{name}.gz"), name.to_owned(), format!("{dotted}.gz"), dotted].map(|name| folder.join(name))
 }
 
-/// Puts the files, in the order of [`NAMES`], together.
+/// Combines the files, which are in the order of [`NAMES`].
 fn dataset(files: [IdxFile; 4], name: String, folder: &Path) -> Result<Dataset> {
     let [train_images, train_labels, test_images, test_labels] = files;
     let train = samples(train_images, train_labels)?;
@@ -121,8 +124,8 @@ fn samples(images: IdxFile, labels: IdxFile) -> Result<Samples> {
     let (image_count, label_count) = (images.len() / IMAGE_BYTES, labels.len());
     ensure!(
         image_count == label_count,
-        "{names}: byte 4: found {image_count} images and {label_count} labels, wanted as many of each; get these files \
-         from one set"
+        "{names}: byte 4: found {image_count} images and {label_count} labels, wanted equal numbers; use \
+         files of the same set"
     );
     Ok(Samples { images, labels })
 }

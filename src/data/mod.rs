@@ -27,7 +27,7 @@ pub use splits::Splits;
 pub const IMAGE_SIDE: usize = 28;
 /// Pixels of an image, and its bytes.
 pub const IMAGE_BYTES: usize = IMAGE_SIDE * IMAGE_SIDE;
-/// Labels are 0 up to, but not including, this.
+/// The number of classes; labels are below it.
 pub const CLASSES: usize = 10;
 
 /// The name of the data set MNIST.
@@ -50,19 +50,20 @@ impl Samples {
         self.labels.len()
     }
 
-    /// Whether there is no image at all; never so in what [`load`] returns.
+    /// Whether there is no image; never true for sets from [`load`].
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
 
-    /// Checks that there are whole images, as many labels, and no label but 0 to 9; `what` names the set in the error.
+    /// Checks that the images are complete, that there are as many labels, and that labels are 0 to 9. `what` names the
+    /// set in the error.
     ///
     /// # Errors
-    /// Where that is not so.
+    /// If a check fails.
     pub fn check(&self, what: &str) -> Result<()> {
         let images = image_count(&self.images).with_context(|| format!("the images of the {what} set"))?;
         let labels = self.labels.len();
-        ensure!(images == labels, "the {what} set has {images} images and {labels} labels; give as many of each");
+        ensure!(images == labels, "the {what} set has {images} images and {labels} labels; give equal numbers");
         if let Some((image, label)) = self.labels.iter().enumerate().find(|(_, label)| usize::from(**label) >= CLASSES)
         {
             bail!("image {image} of the {what} set has the label {label}; labels are 0 to {}", CLASSES - 1);
@@ -70,7 +71,7 @@ impl Samples {
         Ok(())
     }
 
-    /// The samples as the content of an unpacked IDX image file followed by that of a label file.
+    /// The samples as the content of an unpacked IDX image file, followed by the content of a label file.
     fn hash_into(&self, hash: &mut Sha256) {
         hash.update(idx::header(self.len(), &idx::IMAGE_SHAPE));
         hash.update(&self.images);
@@ -79,31 +80,31 @@ impl Samples {
     }
 }
 
-/// The number of images that bytes hold.
+/// The number of images in some bytes.
 ///
 /// # Errors
-/// Where the bytes are no whole images.
+/// If the bytes are not a whole number of images.
 pub fn image_count(images: &[u8]) -> Result<usize> {
     ensure!(
         images.len().is_multiple_of(IMAGE_BYTES),
-        "{} bytes are no whole images of {IMAGE_SIDE}x{IMAGE_SIDE} pixels; give {IMAGE_BYTES} bytes for each",
+        "{} bytes are not a whole number of {IMAGE_SIDE}x{IMAGE_SIDE} images; give {IMAGE_BYTES} bytes for each",
         images.len()
     );
     Ok(images.len() / IMAGE_BYTES)
 }
 
-/// A training and a test set, and where they came from.
+/// A training and a test set, and their origin.
 #[derive(Clone, Debug)]
 pub struct Dataset {
-    /// What the network learns from.
+    /// The images to train on.
     pub train: Samples,
-    /// What it is judged by, and never sees in training.
+    /// The images to score, never used in training.
     pub test: Samples,
     /// `MNIST`, `IDX files in DIR` or `generated digits`.
     pub name: String,
     /// The folder of the files, or the seed of the generator.
     pub origin: String,
-    /// The absolute path of the folder, where the user named one.
+    /// The absolute path of the folder, if the user named one.
     pub folder: Option<PathBuf>,
     /// SHA-256 in hex of the four unpacked IDX files one after the other (training images and labels, test images and
     /// labels), computed from the samples, so that generated digits have one too.
@@ -111,20 +112,20 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// A data set of your own: images of 28x28 bytes, white ink on black, with labels from 0 to 9.
+    /// A data set from your own arrays: images of 28x28 bytes, white ink on black, with labels from 0 to 9.
     ///
     /// # Errors
-    /// Where a set holds no image, or what [`Samples::check`] refuses.
+    /// If a set holds no image, or [`Samples::check`] fails.
     pub fn from_arrays(train: Samples, test: Samples) -> Result<Self> {
         let dataset = Self::new(train, test, "arrays".to_owned(), "memory".to_owned());
         dataset.check()?;
         Ok(dataset)
     }
 
-    /// Checks both sets, whose fields anybody may have changed.
+    /// Checks both sets, because their fields are public.
     ///
     /// # Errors
-    /// As of [`Self::from_arrays`].
+    /// The same as for [`Self::from_arrays`].
     pub fn check(&self) -> Result<()> {
         for (samples, what) in [(&self.train, "training"), (&self.test, "test")] {
             samples.check(what)?;
@@ -141,47 +142,48 @@ impl Dataset {
     }
 }
 
-/// Which digits are asked for.
+/// The requested digits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Choice {
-    /// MNIST, or generated digits where it can neither be found nor downloaded
+    /// MNIST, or generated digits if MNIST can be neither found nor downloaded
     #[default]
     Auto,
-    /// MNIST, or the set in the folder that --data names, or an error
+    /// MNIST, or the set in the folder of --data, or an error
     Mnist,
     /// Generated digits: no file, no network
     Generated,
 }
 
-/// Where IDX files are looked for.
+/// The folders where IDX files are looked for.
 #[derive(Clone, Debug, Default)]
 pub struct Folders {
-    /// The folder that the user named: it must hold all four files, which may be another set than MNIST.
+    /// The folder that the user named. It must hold all four files, which may be a set other than MNIST.
     pub named: Option<PathBuf>,
     /// The program's own folder, into which MNIST is downloaded.
     pub cache: Option<PathBuf>,
 }
 
 impl Folders {
-    /// The folder given with `--data`, else `$GPU_DIGITS_DATA`, and the user's cache folder (`~/.cache/gpu-digits/mnist`
-    /// on Unix unless `$XDG_CACHE_HOME` says otherwise, the local application data on Windows).
+    /// The folder given with `--data`, otherwise `$GPU_DIGITS_DATA`, and the user's cache folder
+    /// (`~/.cache/gpu-digits/mnist` on Unix unless `$XDG_CACHE_HOME` says otherwise, the local application data on
+    /// Windows).
     pub fn from_environment(data_option: Option<PathBuf>) -> Self {
         let cache = etcetera::choose_base_strategy().ok().map(|user| user.cache_dir().join("gpu-digits").join("mnist"));
         Self { named: named_folder(data_option, env::var_os("GPU_DIGITS_DATA")), cache }
     }
 }
 
-/// An empty variable counts as unset, as shells and containers can often not unset one.
+/// An empty variable counts as unset, because shells and containers often cannot unset one.
 fn named_folder(data_option: Option<PathBuf>, variable: Option<OsString>) -> Option<PathBuf> {
     data_option.or(variable.filter(|value| !value.is_empty()).map(PathBuf::from))
 }
 
-/// What to load and from where.
+/// A request for a data set.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Which digits are asked for.
+    /// The requested digits.
     pub choice: Choice,
-    /// Where files are looked for.
+    /// The folders to search.
     pub folders: Folders,
     /// How MNIST is told from other files, and where it is downloaded from.
     pub source: Source,
@@ -191,12 +193,12 @@ pub struct Request {
     pub generated_test: usize,
     /// Seed of the generator.
     pub seed: u64,
-    /// Whether a bar on stderr, where that is a terminal, follows a download.
+    /// Whether to show the progress of a download, if stderr is a terminal.
     pub show_progress: bool,
 }
 
 impl Request {
-    /// MNIST if it can be had, else as many generated digits as MNIST has.
+    /// MNIST if it is available, otherwise as many generated digits as MNIST has images.
     pub fn new(folders: Folders) -> Self {
         Self {
             choice: Choice::Auto,
@@ -210,11 +212,11 @@ impl Request {
     }
 }
 
-/// Loads the digits that `request` asks for; `say` gets each message for the user, some of several lines.
+/// Loads the digits of `request`. `say` gets each message for the user; some have several lines.
 ///
 /// # Errors
-/// A named folder that lacks a file or holds a wrong one is always an error, never a reason to take other digits. MNIST
-/// that can neither be found nor downloaded is one where [`Choice::Mnist`] was asked for.
+/// If a named folder lacks a file or holds a wrong one; there is no fallback to other digits. If MNIST can be neither
+/// found nor downloaded and [`Choice::Mnist`] was requested.
 pub fn load(request: &Request, say: &mut dyn FnMut(&str)) -> Result<Dataset> {
     if request.choice == Choice::Generated {
         return generate(request);
@@ -228,7 +230,7 @@ pub fn load(request: &Request, say: &mut dyn FnMut(&str)) -> Result<Dataset> {
             bail!("cannot load MNIST: {why:#}\n{advice}");
         }
         say(&format!(
-            "WARNING: no MNIST here, so these are GENERATED DIGITS; an accuracy on them is not one on MNIST.\n\
+            "WARNING: MNIST was not found, so these are GENERATED DIGITS; their accuracy is not that of MNIST.\n\
              Why: {why:#}\n{advice}"
         ));
         generate(request)
@@ -246,22 +248,22 @@ fn how_to_get_mnist(folders: &Folders) -> String {
 fn generate(request: &Request) -> Result<Dataset> {
     ensure!(
         request.generated_train > 0 && request.generated_test > 0,
-        "asked for {} generated training and {} test digits: ask for at least one of each",
+        "cannot generate {} training and {} test digits; request at least one of each",
         request.generated_train,
         request.generated_test
     );
-    // The images themselves, and two copies on their way to the device.
+    // The images, and two copies during the upload to the device.
     let bytes = 3 * (request.generated_train as u64 + request.generated_test as u64) * IMAGE_BYTES as u64;
     if let Some(free) = free_host_memory() {
         ensure!(
             bytes <= free,
-            "{} generated images do not fit: they take {} MiB and {} are free; generate fewer with --generated-images",
+            "{} generated images do not fit: they take {} MiB, but {} are free; generate fewer with --generated-images",
             request.generated_train,
             bytes.div_ceil(1 << 20),
             free >> 20
         );
     }
-    // A stream of its own, which is not that of the next seed's training set either.
+    // Use a separate seed that also differs from the next seed of a training set.
     let test_seed = request.seed ^ u64::from_be_bytes(*b"test set");
     let train = digits(request.generated_train, request.seed);
     let test = digits(request.generated_test, test_seed);
@@ -276,7 +278,7 @@ mod tests {
         Samples { images: vec![0; labels.len() * IMAGE_BYTES], labels: labels.to_vec() }
     }
 
-    /// What is wrong with a training set.
+    /// The error for a training set.
     fn refusal(train: Samples) -> String {
         format!("{:#}", Dataset::from_arrays(train, samples(&[0])).unwrap_err())
     }
@@ -296,7 +298,7 @@ mod tests {
     #[test]
     fn arrays_of_different_lengths_are_refused() {
         let error = refusal(Samples { labels: vec![1, 2], ..samples(&[1, 2, 3]) });
-        assert_eq!(error, "the training set has 3 images and 2 labels; give as many of each");
+        assert_eq!(error, "the training set has 3 images and 2 labels; give equal numbers");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What is written down of a data set, by which it is found again and told from others.
+//! The record of a data set, with which it is found again and distinguished from others.
 
 use std::path::Path;
 
@@ -13,15 +13,15 @@ use crate::words::Word;
 pub struct DataRecord {
     /// `MNIST`, `generated digits`, `arrays`, or `IDX files in` the folder.
     pub name: String,
-    /// The folder as it was named, or the generator's seed.
+    /// The folder as given, or the generator's seed.
     pub origin: String,
     /// SHA-256 of the four unpacked files one after the other.
     pub sha256: String,
-    /// Training images, with those held out.
+    /// Training images, including those held out.
     pub train_images: usize,
     /// Test images.
     pub test_images: usize,
-    /// The absolute path of the folder, where the user named one.
+    /// The absolute path of the folder, if the user named one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<Word>,
 }
@@ -40,25 +40,25 @@ impl From<&Dataset> for DataRecord {
 }
 
 impl DataRecord {
-    /// Its name and the beginning of its hash, which tells sets of one name apart.
+    /// Its name and the beginning of its hash, because several sets may have the same name.
     pub fn title(&self) -> String {
         format!("{} ({})", self.name, self.sha256.get(..8).unwrap_or(&self.sha256))
     }
 
-    /// Loads the same data again: from its folder, by the generator, or as `request` finds MNIST.
+    /// Loads the same data again: from its folder, from the generator, or from MNIST as `request` finds it.
     ///
     /// # Errors
-    /// Where the data are not to be had any more, or are others, told by their hash.
+    /// If the data no longer exist, or their hash has changed.
     pub fn load(&self, request: &Request, say: &mut dyn FnMut(&str)) -> Result<Dataset> {
         let mut found = self.find(request, say).with_context(|| format!("cannot load {} again", self.title()))?;
         ensure!(
             found.sha256 == self.sha256,
-            "what is there now as {} ({}) is other data than {}",
+            "{} ({}) is now other data than {}",
             found.name,
             found.origin,
             self.title()
         );
-        // The folder may be found under another name, by an absolute path.
+        // The absolute path may name the folder differently.
         (found.name, found.origin) = (self.name.clone(), self.origin.clone());
         Ok(found)
     }
@@ -69,7 +69,7 @@ impl DataRecord {
             let request = Request { choice: Choice::Generated, generated_train, generated_test, ..request.clone() };
             return load(&request, say);
         }
-        // Records of older versions have the folder in `origin` alone.
+        // Records of older versions have the folder only in `origin`.
         let folder = self.folder.as_ref().map_or(Path::new(&self.origin), Word::as_path);
         let from = |folders: Folders, say: &mut dyn FnMut(&str)| {
             load(&Request { choice: Choice::Mnist, folders, ..request.clone() }, say)
@@ -80,7 +80,7 @@ impl DataRecord {
             Some(Ok(dataset)) if dataset.sha256 == self.sha256 => Ok(dataset),
             _ if self.name == MNIST => from(request.folders.clone(), say),
             Some(found) => found,
-            None => bail!("the folder {} is not there any more", folder.display()),
+            None => bail!("the folder {} no longer exists", folder.display()),
         }
     }
 }

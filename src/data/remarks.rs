@@ -1,9 +1,9 @@
-//! What is odd about a data set, though it can be trained with.
+//! Remarks on unusual data sets that can still be used.
 
 use super::{CLASSES, Dataset, IMAGE_BYTES, Samples};
 
 impl Dataset {
-    /// Sentences on classes without images and on pictures that show nothing, for the user to judge.
+    /// Sentences about classes without images and about blank or identical pictures.
     pub fn remarks(&self) -> Vec<String> {
         let train = remarks(&self.train, "training", "a model cannot learn what it never sees");
         train.into_iter().chain(remarks(&self.test, "test", "such classes get no scores")).collect()
@@ -21,9 +21,9 @@ fn remarks(samples: &Samples, set: &str, so: &str) -> Vec<String> {
     let blank = pictures.clone().filter(|picture| picture.iter().all(|pixel| *pixel == picture[0])).count();
     let count = samples.len();
     if blank > 0 {
-        remarks.push(format!("{blank} of the {count} pictures of the {set} set are blank"));
+        remarks.push(format!("{blank} of the {count} images of the {set} set are blank"));
     } else if count > 1 && pictures.next().is_some_and(|first| pictures.all(|picture| picture == first)) {
-        remarks.push(format!("all {count} pictures of the {set} set are alike"));
+        remarks.push(format!("all {count} images of the {set} set are identical"));
     }
     remarks
 }
@@ -64,7 +64,7 @@ mod tests {
         let dataset = Dataset::from_arrays(train, samples(&all, true)).unwrap();
         assert_eq!(
             dataset.remarks(),
-            ["2 of the 10 pictures of the training set are blank", "all 10 pictures of the test set are alike"]
+            ["2 of the 10 images of the training set are blank", "all 10 images of the test set are identical"]
         );
     }
 }

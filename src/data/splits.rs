@@ -1,14 +1,14 @@
-//! Which images of a data set are trained on, held out for validation, and tested.
+//! The split of a data set into training, validation and test images.
 
 use std::ops::Range;
 
 use super::{CLASSES, Dataset, Samples};
 use crate::random::Random;
 
-/// The first of the random streams that draw the images to hold out, one for each class; it belongs to nothing else.
+/// The first of the random streams that choose the validation images, one for each class.
 const STREAM: u64 = 3 << 32;
 
-/// The images by use, as places in the training set followed by the test set.
+/// The images by use, as indices into the training set followed by the test set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Splits {
     /// Trained on, in the order of the set.
@@ -20,9 +20,10 @@ pub struct Splits {
 }
 
 impl Splits {
-    /// Holds out `held_out` training images, at random from each class in proportion to its size.
+    /// Holds out `held_out` training images at random, from each class in proportion to its size.
     ///
-    /// A set sorted by class thus loses no class, and the same seed draws the same images. At most all are held out.
+    /// So a set sorted by class keeps all classes, and the same seed chooses the same images. At most all images are
+    /// held out.
     pub fn stratified(dataset: &Dataset, held_out: usize, seed: u64) -> Self {
         let Dataset { train, test, .. } = dataset;
         let classes = by_class(train);
@@ -47,12 +48,12 @@ fn by_class(samples: &Samples) -> [Vec<u32>; CLASSES] {
     classes
 }
 
-/// `wanted` things shared out in proportion to `sizes`, by the largest remainder: never more than a size.
+/// Divides `wanted` in proportion to `sizes` by the largest-remainder method; no part exceeds its size.
 fn shares(sizes: [usize; CLASSES], wanted: usize) -> [usize; CLASSES] {
     let total = sizes.iter().sum::<usize>().max(1);
     let mut counts = sizes.map(|size| size * wanted / total);
     let mut classes: Vec<usize> = (0..CLASSES).collect();
-    // A stable sort: of equal remainders the lower class comes first.
+    // The sort is stable: among equal remainders the lower class comes first.
     classes.sort_by_key(|&class| std::cmp::Reverse(sizes[class] * wanted % total));
     let missing = wanted - counts.iter().sum::<usize>();
     classes.into_iter().take(missing).for_each(|class| counts[class] += 1);

@@ -11,7 +11,7 @@ use crate::program::{Home, check};
 pub(crate) fn wrong_reports(home: &Home) -> Result<(), Failed> {
     let compare = || home.run(&["bench", "compare", "a.json", "b.json"]);
     compare().is_refused(&["cannot read the report a.json"])?;
-    for (text, part) in [("no json", "not JSON"), ("{}", "no report"), ("{\"schema\": 999}", "schema 999")] {
+    for (text, part) in [("no json", "not JSON"), ("{}", "not a report"), ("{\"schema\": 999}", "schema 999")] {
         fs::write(home.path("a.json"), text)?;
         compare().is_refused(&["a.json", part])?;
     }

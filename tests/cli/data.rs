@@ -88,7 +88,7 @@ pub(crate) fn eval_finds_the_folder_again(home: &Home) -> Result<(), Failed> {
     write_bars(&home.path("bars"), 17)?;
     eval()?.is_refused(&["other data than", "--data"])?;
     fs::remove_dir_all(home.path("bars"))?;
-    eval()?.is_refused(&["bars is not there any more", "--data"])
+    eval()?.is_refused(&["bars no longer exists", "--data"])
 }
 
 /// What a run has resolved stands in its command, which gives the same weights elsewhere.

@@ -30,7 +30,7 @@ pub(crate) fn certificates(home: &Home) -> Result<(), Failed> {
     };
     train(Some("company.pem"))?.is_refused(&["SHA-256 of the unpacked content is"])?;
     train(None)?.is_refused(&["cannot load MNIST", "certificate", "--data"])?;
-    train(Some("nowhere.pem"))?.is_refused(&["$SSL_CERT_FILE names no certificate", "nowhere.pem"])
+    train(Some("nowhere.pem"))?.is_refused(&["$SSL_CERT_FILE contains no readable certificate", "nowhere.pem"])
 }
 
 /// Starts it; gives its authority's certificate as PEM, and its address.

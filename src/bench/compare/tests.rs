@@ -4,7 +4,7 @@ use super::*;
 use crate::bench::{Kind, StepTiming};
 use crate::gpu::{AdapterInfo, AdapterKind};
 
-/// A report of 12 kernels and a training step on each adapter, whose times are those of the first times a factor.
+/// A report of 12 kernels and a training step on each adapter. `factors` multiply the times of each adapter.
 fn report(factors: &[f64]) -> Report {
     let adapters: Vec<Value> = factors.iter().enumerate().map(|(index, &factor)| adapter(index, factor)).collect();
     serde_json::from_value(json!({
@@ -41,7 +41,7 @@ fn adapter(index: usize, factor: f64) -> Value {
     })
 }
 
-/// Numbers between -1 and 1 that look random.
+/// Pseudo-random numbers between -1 and 1.
 fn noise(seed: usize) -> f64 {
     ((seed as f64 * 12.9898).sin() * 43758.5453).fract()
 }
@@ -80,7 +80,7 @@ fn a_noisy_file_is_equal_to_itself_at_any_threshold() {
     assert_eq!((named(&comparison), comparison.missing.len(), comparison.judge(0.001)), (0, 0, Gate::Passed));
     // A time that cannot be is none there either.
     noisy.adapters[0].steps[0].step_seconds = f64::NAN;
-    assert!(is_failed(&compare(&noisy, &noisy).judge(0.1), "1 case has a time that cannot be"));
+    assert!(is_failed(&compare(&noisy, &noisy).judge(0.1), "1 case has an impossible time"));
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn a_slower_second_card_of_the_same_name_does_not_pass() {
 #[test]
 fn cards_are_told_apart_by_their_identity_and_in_old_files_by_their_order() {
     let (before, mut now) = (report(&[1.0, 3.0]), report(&[1.0, 3.0]));
-    // Another card before them moves their numbers.
+    // Another card before them changes their numbers.
     now.adapters.swap(0, 1);
     assert_eq!(named(&compare(&before, &now)), 0);
     let mut old = before.clone();
@@ -148,10 +148,10 @@ fn cases_that_are_missing_fail_and_are_named() {
     assert_eq!(comparison.missing.len(), 10);
     assert!(comparison.missing.contains(&"relu_forward:length=12".to_owned()), "{comparison:?}");
     assert!(is_failed(&comparison.judge(0.1), "10 cases are missing"));
-    // What is new is told and no failure.
+    // A new case is reported but is not a failure.
     let comparison = compare(&now, &before);
     assert_eq!((comparison.added.len(), comparison.judge(0.1)), (10, Gate::Passed));
-    // A card that is missing is 13 cases.
+    // A missing card is 13 missing cases.
     let comparison = compare(&report(&[1.0, 1.0]), &report(&[1.0]));
     assert!(is_failed(&comparison.judge(0.1), "13 cases are missing"), "{comparison:?}");
 }
@@ -164,7 +164,7 @@ fn a_time_of_zero_fails() {
         now.adapters[0].steps[0].step_seconds = wrong;
         let comparison = compare(&report(&[1.0]), &now);
         assert_eq!(comparison.unusable.len(), 2);
-        assert!(is_failed(&comparison.judge(0.1), "2 cases have a time that cannot be"));
+        assert!(is_failed(&comparison.judge(0.1), "2 cases have an impossible time"));
     }
 }
 
@@ -220,7 +220,7 @@ fn other_adapters_and_drivers_are_told() {
     assert!(warnings.contains("card, then other card") && warnings.contains("1, then 2"), "{warnings}");
 }
 
-/// Pairs of reports in which everything is noisy, and the first kernel of the second `factor` times as slow.
+/// Pairs of noisy reports. In the second of each pair, the first kernel is `factor` times as slow.
 fn rounds(seed: usize, factor: f64) -> Vec<(Report, Report)> {
     let of = |seed: usize, round: usize, factor: f64| {
         let mut report = report(&[1.0]);

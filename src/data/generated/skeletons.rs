@@ -1,9 +1,9 @@
-//! The skeletons of the digits: strokes of points in a box of 1 by 1, x to the right and y down, as a hand draws them.
+//! The skeletons of the digits: strokes as lists of points in a box of 1 by 1, with x to the right and y down.
 
 /// A point, x and y.
 pub(super) type Point = [f32; 2];
 
-/// A digit as it may be written: its strokes, each a smooth curve through its points. A repeated point is a corner.
+/// One form of a digit: its strokes, each a smooth curve through its points. A repeated point is a corner.
 type Skeleton = &'static [&'static [Point]];
 
 /// The skeletons of each digit.
