@@ -29,11 +29,27 @@ pub(crate) fn did_you_mean<'a>(word: &str, names: impl IntoIterator<Item = &'a s
         let is_within = lower.len() >= 4 && word.contains(&lower);
         (if is_within { likeness.max(ALIKE) } else { likeness }, name)
     };
-    let nearest = names.into_iter().map(likeness).max_by(|a, b| a.0.total_cmp(&b.0));
+    let nearest = names.into_iter().filter(|name| *name != word).map(likeness).max_by(|a, b| a.0.total_cmp(&b.0));
     match nearest {
         Some((likeness, name)) if likeness >= ALIKE => format!("; did you mean `{name}`?"),
         _ => String::new(),
     }
+}
+
+/// Names with commas between, in lines of 80 columns.
+pub(crate) fn listed(names: &[&str]) -> String {
+    const WIDTH: usize = 80;
+    let mut lines = vec![String::new()];
+    for (place, name) in names.iter().enumerate() {
+        let comma = if place + 1 < names.len() { "," } else { "" };
+        let word = format!("  {name}{comma}");
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => *line = word,
+            Some(line) if line.len() + word.len() - 1 <= WIDTH => line.push_str(&word[1..]),
+            _ => lines.push(word),
+        }
+    }
+    lines.join("\n")
 }
 
 #[cfg(test)]
@@ -57,5 +73,13 @@ mod tests {
         assert_eq!(did_you_mean("LOCKSTEPS", names), "; did you mean `lockstep`?");
         assert_eq!(did_you_mean("conv2d", ["dense", "conv"]), "; did you mean `conv`?");
         assert_eq!(did_you_mean("resnet", names), "");
+        assert_eq!(did_you_mean("lockstep", names), "");
+    }
+
+    #[test]
+    fn a_long_list_stands_in_lines_of_80_columns() {
+        let list = listed(&["conv_relu_pool_backward_weight"; 5]);
+        assert_eq!(list.lines().count(), 3);
+        assert!(list.lines().all(|line| line.len() <= 80) && list.ends_with("weight"), "{list}");
     }
 }

@@ -85,10 +85,27 @@ impl KernelRow {
         if self.layers.is_empty() { &self.case } else { self.case.split(':').next().unwrap_or(&self.case) }
     }
 
+    /// Its sizes, as `bench` takes them back.
+    pub fn sizes(&self) -> &str {
+        self.case.split_once(':').map_or("", |(_, sizes)| sizes)
+    }
+
     /// Seconds that it takes of a training step.
     pub fn step_seconds(&self) -> f64 {
         if self.is_chosen { self.layers.len() as f64 * self.timing.median_seconds } else { 0.0 }
     }
+}
+
+/// The names of kernels. Where kernels of other sizes have the same name, the sizes that differ follow it.
+pub fn told_apart(rows: &[&KernelRow], name: impl Fn(&KernelRow) -> String) -> Vec<String> {
+    let names: Vec<(String, &str)> = rows.iter().map(|row| (name(row), row.sizes())).collect();
+    let with_sizes = |(name, sizes): &(String, &str)| {
+        let has = |sizes: &str, size: &str| sizes.split(',').any(|other| other == size);
+        let differs = |size: &&str| names.iter().any(|(other, sizes)| other == name && !has(sizes, size));
+        let differing = sizes.split(',').filter(differs);
+        std::iter::once(name.as_str()).chain(differing).collect::<Vec<_>>().join(", ")
+    };
+    names.iter().map(with_sizes).collect()
 }
 
 impl Report {

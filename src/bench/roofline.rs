@@ -4,7 +4,7 @@
 use anyhow::{Context as _, Result, ensure};
 
 use super::peaks::Peaks;
-use super::report::{AdapterReport, KernelRow};
+use super::report::{AdapterReport, KernelRow, told_apart};
 use crate::files::Destination;
 use crate::numbers::significant;
 use crate::picture::axis::Axis;
@@ -48,6 +48,9 @@ pub fn draw(adapters: &[AdapterReport], output: &Destination) -> Result<()> {
     for measured in adapters {
         let Some(peaks) = &measured.peaks else { continue };
         let points = points(&measured.kernels);
+        if points.is_empty() {
+            continue;
+        }
         let panel = panel(&measured.adapter.to_string(), peaks, &points).with_context(|| {
             format!("cannot draw a roofline: the peaks of {} are not positive; measure again", measured.adapter)
         })?;
@@ -63,18 +66,20 @@ pub fn draw(adapters: &[AdapterReport], output: &Destination) -> Result<()> {
 
 /// The kernels that compute something. Kernels that only move data have no intensity and appear only in the table.
 fn points(rows: &[KernelRow]) -> Vec<Point> {
-    let mut rows: Vec<&KernelRow> = rows.iter().filter(|row| row.flops > 0).collect();
+    let has_rate = |row: &&KernelRow| row.flops > 0 && row.timing.median_seconds.is_finite();
+    let mut rows: Vec<&KernelRow> = rows.iter().filter(has_rate).collect();
     rows.sort_by(|a, b| b.step_seconds().total_cmp(&a.step_seconds()));
-    let point = |(place, row): (usize, &KernelRow)| Point {
+    let labels = told_apart(&rows, |row| format!("{} {}", row.name(), row.layers.join(" ")));
+    let point = |(place, (row, label)): (usize, (&KernelRow, String))| Point {
         number: place + 1,
-        label: format!("{} {}", row.name(), row.layers.join(" ")),
+        label,
         intensity: row.flops as f64 / row.bytes as f64,
         gigaflops: row.flops as f64 / row.timing.median_seconds / 1e9,
         // The first colour is for kernels bound by arithmetic, the second for those bound by memory.
         color: COLORS[row.binding as usize],
         is_chosen: row.is_chosen,
     };
-    rows.into_iter().enumerate().map(point).collect()
+    rows.into_iter().zip(labels).enumerate().map(point).collect()
 }
 
 /// The diagram of an adapter, and below it the list of its kernels; none without peaks.
@@ -104,16 +109,20 @@ fn panel(adapter: &str, peaks: &Peaks, points: &[Point]) -> Option<Picture> {
     let ends = (roof_places.first().copied()?, roof_places.last().copied()?);
     let flat = format!("{} GFLOP/s", significant(peak, 4));
     picture.text((ends.1.0, ends.1.1 - 12.0), Style::new(TEXT).to_the_left(), &flat);
-    // Right of the slope, where it never meets the axis.
-    let slope = format!("{} GB/s", significant(bandwidth, 4));
-    picture.text((ends.0.0 + 16.0, ends.0.1), Style::new(TEXT), &slope);
-
     let drawn: Vec<(&Point, Place)> = points
         .iter()
         .filter_map(|point| Some((point, frame.place(axes, (point.intensity, point.gigaflops))?)))
         .collect();
     let places: Vec<Place> = drawn.iter().map(|(_, place)| *place).collect();
-    for ((point, place), label) in drawn.iter().zip(label_places(&places, &roof_places)) {
+    let slope = format!("{} GB/s", significant(bandwidth, 4));
+    let slope_width = width(&slope, TEXT);
+    let beside_slope = slope_label(&roof_places, &places, slope_width, frame.left);
+    picture.text(beside_slope, Style::new(TEXT).to_the_left(), &slope);
+    // Numbers of points keep away from it as from the roof.
+    let letters =
+        (0..=(slope_width / 8.0) as u32).map(|letter| (beside_slope.0 - 8.0 * f64::from(letter), beside_slope.1));
+    let kept_free: Vec<Place> = roof_places.iter().copied().chain(letters).collect();
+    for ((point, place), label) in drawn.iter().zip(label_places(&places, &kept_free)) {
         // The line ends before the number.
         let end = (place.0 + (label.0 - place.0) / 2.0, place.1 + (label.1 - place.1) / 2.0);
         picture.line(&[*place, end], Stroke::new(point.color, 0.7));
@@ -148,6 +157,26 @@ fn list(picture: &mut Picture, top: f64, points: &[Point]) -> f64 {
         y = picture.paragraph((NUMBER, y), WIDTH - EDGE - RATE - NUMBER, style, &point.label);
     }
     y
+}
+
+/// Where the bandwidth stands, by its right end: above the slope of the roof, where no point lies; as near to the middle of
+/// the slope as can be.
+fn slope_label(roof: &[Place], points: &[Place], width: f64, left: f64) -> Place {
+    let flat = roof.last().map_or(0.0, |end| end.1);
+    let slope: Vec<Place> = roof.iter().copied().filter(|place| place.1 > flat + 20.0).collect();
+    let beside = |place: &Place| (place.0 - 10.0, place.1 - 10.0);
+    let is_free = |label: &Place| {
+        let covers = |point: &Place| {
+            (label.0 - width - 10.0..label.0 + 10.0).contains(&point.0) && (point.1 - label.1).abs() < 14.0
+        };
+        label.0 - width > left && !points.iter().any(covers)
+    };
+    let middle = slope.len() / 2;
+    let mut places: Vec<usize> = (0..slope.len()).collect();
+    places.sort_by_key(|place| place.abs_diff(middle));
+    let free = places.iter().map(|&place| beside(&slope[place])).find(is_free);
+    // Over the end of the flat roof there is always room.
+    free.unwrap_or_else(|| roof.last().map_or((left + width, 0.0), |end| (end.0 - width - 60.0, end.1 - 12.0)))
 }
 
 /// The positions of the numbers: on rings around their points, at the first position that is far enough from all
@@ -187,6 +216,19 @@ mod tests {
                 assert!((a.0 - b.0).abs() >= 18.0 || (a.1 - b.1).abs() >= 13.0, "{a:?} and {b:?}");
             }
         }
+    }
+
+    #[test]
+    fn the_bandwidth_stands_clear_of_points_and_of_the_edge() {
+        let roof: Vec<Place> =
+            (0..=20).map(|step| (50.0 + 20.0 * f64::from(step), 400.0 - 15.0 * f64::from(step))).collect();
+        let free = slope_label(&roof, &[], 80.0, 50.0);
+        assert!(free.0 - 80.0 > 50.0, "{free:?}");
+        // Points where it would stand move it along the slope.
+        let points: Vec<Place> = (0..9).map(|step| (free.0 - 10.0 * f64::from(step), free.1)).collect();
+        let moved = slope_label(&roof, &points, 80.0, 50.0);
+        assert!((moved.1 - free.1).abs() >= 14.0 || moved.0 < free.0 - 90.0, "{moved:?}");
+        assert!(roof.iter().all(|place| place.0 > moved.0 || place.1 > moved.1), "{moved:?} crosses the roof");
     }
 
     /// The texts of a picture with their positions.

@@ -49,6 +49,11 @@ async fn search(gpu: &Gpu, cases: &[Case], effort: Effort) -> Result<Tuning> {
     let file = file(gpu.info())
         .context("cannot save the choices: no home folder is known, so there is no cache folder; set HOME")?;
     let mut tuning = known(gpu);
+    if gpu.info().timestamps
+        && let Some(doubt) = gpu.clock_doubt().await?
+    {
+        warning!("  note: the device's clock is not believed, since {doubt}: kernels are timed by the host's clock");
+    }
     let bar = kernel_bar(cases.len());
     for case in cases {
         bar.set_message(case.label());

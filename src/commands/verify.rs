@@ -97,12 +97,14 @@ impl Work {
         // Each kind is a line of the table.
         locksteps.sort_by_key(|lockstep| Reverse(lockstep.op));
         if let Some(word) = words.iter().find(|word| !used.contains(*word)) {
-            let known: Vec<&str> = TABLE.iter().map(|entry| entry.name).chain(["lockstep", "large_weights"]).collect();
+            let is_known = |op: &str| subject.is_none_or(|subject| !subject.cases(op).is_empty());
+            let ops = TABLE.iter().map(|entry| entry.name).filter(|op| is_known(op));
+            let known: Vec<&str> = ops.chain(["lockstep", "large_weights"]).collect();
             let meant = names::did_you_mean(word.split(':').next().unwrap_or(word), known.iter().copied());
             let of = if subject.is_some() { " of this model" } else { "" };
             bail!(
-                "there is no op or case `{word}`{of}{meant}\nops are {}; `*` stands for any letters",
-                known.join(", ")
+                "there is no op or case `{word}`{of}{meant}\nops are\n{}\n`*` stands for any letters",
+                names::listed(&known)
             );
         }
         Ok(Self { ops, locksteps })
@@ -253,8 +255,9 @@ fn print_summary(checked: &[Checked], start: Instant) -> Result<Verdict> {
     let failed = count(|outcome| matches!(outcome, Outcome::Failed { .. }));
     let skipped = count(|outcome| matches!(outcome, Outcome::Skipped { .. }));
     let seconds = start.elapsed().as_secs_f64();
+    let noun = if passed == 1 { "check" } else { "checks" };
     out!(
-        "\n{} checks passed, {} failed, {} skipped on {} {} in {seconds:.0} s",
+        "\n{} {noun} passed, {} failed, {} skipped on {} {} in {seconds:.0} s",
         thousands(passed),
         thousands(failed),
         thousands(skipped),
@@ -340,7 +343,16 @@ mod tests {
     fn a_misspelt_op_is_answered_with_the_nearest() {
         let error = error("conv2d_foward");
         assert!(error.starts_with("there is no op or case `conv2d_foward`; did you mean `conv2d_forward`?"), "{error}");
-        assert!(self::error("zzz*").contains("ops are batch_gather, "));
+        assert!(self::error("zzz*").contains("ops are\n  batch_gather, "));
+    }
+
+    #[test]
+    fn what_a_model_lacks_is_answered_with_the_ops_that_it_has() {
+        let subject = Subject::new("flatten, dense 10").unwrap();
+        let error = Work::select(&words(&["conv2d_forward"]), Some(&subject)).err().map(|error| error.to_string());
+        let error = error.unwrap_or_default();
+        assert!(error.starts_with("there is no op or case `conv2d_forward` of this model\nops are\n"), "{error}");
+        assert!(error.contains("dense_forward,") && !error.contains("max_pool"), "{error}");
     }
 
     #[test]

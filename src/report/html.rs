@@ -28,7 +28,7 @@ h2 { font-size: 1.2rem; margin: 2rem 0 .5rem } p { margin: .4rem 0; overflow-wra
 .headline div { border: 1px solid var(--grid); border-radius: .5rem; padding: .6rem .8rem }
 .headline b { display: block; font-size: 1.35rem } .headline span { color: var(--faint); font-size: .85rem }
 .warning { background: var(--warn); border-radius: .5rem; padding: .6rem .8rem }
-pre { overflow-x: auto; border: 1px solid var(--grid); border-radius: .5rem; padding: .6rem .8rem; font-size: .85rem }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; border: 1px solid var(--grid); border-radius: .5rem; padding: .6rem .8rem; font-size: .85rem }
 .figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 22rem), 1fr)); gap: 1.5rem;
   align-items: start }
 figure { margin: 0; max-width: 34rem; min-width: 0; break-inside: avoid }
@@ -37,7 +37,8 @@ details, .wide { font-size: .85rem; overflow-x: auto } summary { color: var(--fa
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { text-align: right; padding: .15rem .6rem; border-bottom: 1px solid var(--grid); white-space: nowrap }
 th:first-child, td:first-child { text-align: left }
-.wide td:first-child { white-space: normal; overflow-wrap: anywhere; min-width: 8rem; max-width: 16rem }
+.wide td:first-child { white-space: normal; overflow-wrap: anywhere; min-width: min(16rem, 30vw); max-width: 16rem;
+  position: sticky; left: 0; background: var(--paper) }
 .facts td { text-align: left; white-space: normal; overflow-wrap: anywhere; vertical-align: top }
 .facts td:first-child { white-space: nowrap; color: var(--faint) }
 svg [fill='#FFFFFF'] { fill: none } svg [fill='#000000'] { fill: var(--ink) } svg [stroke='#000000'] { stroke: var(--ink) }

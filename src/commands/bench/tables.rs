@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::grouped::Grouped;
 use super::super::{duration, percent, thousands};
 use super::noise;
-use crate::bench::report::{AdapterReport, KernelRow, Report};
+use crate::bench::report::{AdapterReport, KernelRow, Report, told_apart};
 use crate::bench::{Kind, Peaks, StepTiming};
 use crate::numbers::{NONE, fixed};
 use crate::plan::Precision;
@@ -103,27 +103,13 @@ fn print_warnings(kernels: &[KernelRow]) {
     }
 }
 
-/// What the kernels are called above their variants: the op with the layers that call it, which tell the sizes; else with
-/// its sizes. Where kernels of other sizes have the same name, the sizes that differ stand behind it.
+/// What the kernels are called above their variants: the op with the layers that call it, or with its sizes if no layer is
+/// known.
 pub(super) fn headings(rows: &[&KernelRow]) -> Vec<String> {
-    let sizes = |row: &KernelRow| row.case.split_once(':').map_or("", |(_, sizes)| sizes).to_owned();
-    let name = |row: &KernelRow| match row.layers.as_slice() {
-        [] => format!("{}:{}", row.op, sizes(row)),
+    told_apart(rows, |row| match row.layers.as_slice() {
+        [] => format!("{}:{}", row.op, row.sizes()),
         layers => format!("{} ({})", row.op, layers.join(", ")),
-    };
-    let names: Vec<(String, String)> = rows.iter().map(|row| (name(row), sizes(row))).collect();
-    let heading = |(name, sizes): &(String, String)| {
-        let mut heading = name.clone();
-        for size in sizes.split(',') {
-            let is_everywhere =
-                |(other, sizes): &(String, String)| other != name || sizes.split(',').any(|it| it == size);
-            if !names.iter().all(is_everywhere) {
-                heading.push_str(&format!(", {size}"));
-            }
-        }
-        heading
-    };
-    names.iter().map(heading).collect()
+    })
 }
 
 const STEP_HEADER: &str = "kind   batch   images/s       step      ±     device     encode     submit";
