@@ -1,8 +1,8 @@
-//! The ends of a step: the batch is gathered from the resident data set, its metrics are kept, the clock goes on.
+//! The start and the end of a step: gather the batch from the resident data set, store its metrics, advance the clock.
 //!
 //! The clock is a tensor of three words, `step`, `cursor` and `seed`: the step in the run (the row of the schedule),
-//! the step in the epoch (the place in the shuffled order and in the history), and the seed of dropout. It lies on the
-//! device, so that every step is the same commands.
+//! the step in the epoch (the index in the shuffled order and in the history), and the seed of dropout. It is on the
+//! device, so that all steps consist of the same commands.
 
 use rayon::prelude::*;
 
@@ -32,9 +32,9 @@ pub struct BatchGather {
     pub count: usize,
     /// Entries of the order: batches of an epoch times samples of a batch.
     pub order_length: usize,
-    /// What a byte is multiplied by.
+    /// The factor of a byte.
     pub scale: f64,
-    /// What is added then.
+    /// The offset, added after multiplication.
     pub shift: f64,
 }
 
@@ -110,7 +110,7 @@ impl Op for BatchGather {
         2 * (self.batch * self.pixels) as u64
     }
 
-    /// What the data set would cost is not counted: only the batch's bytes are read.
+    /// Only the batch's bytes count, because the rest of the data set is not read.
     fn cost(&self) -> crate::op::Cost {
         let bytes = self.batch * (self.pixels * (1 + 4) + 1 + 4 + 4);
         crate::op::Cost { flops: self.flops(), bytes: bytes as u64 }

@@ -22,7 +22,7 @@ use crate::tensor::HostTensor;
 /// Neighbouring positions that one invocation of the `subgroup` variants computes: a `vec4`.
 const TILE_POSITIONS: usize = 4;
 
-/// Channels that it computes: two for each of the 8 lanes that load for the others.
+/// Channels of an invocation: two for each of the 8 lanes that share loaded values.
 const TILE_CHANNELS: usize = 16;
 
 /// Sizes of a convolution.
@@ -79,12 +79,12 @@ impl Conv2d {
         [self.out_channels, self.in_channels, self.kernel, self.kernel]
     }
 
-    /// Samples summed by one partial sum of a gradient: even shares, within the iterations that a driver executes.
+    /// Samples of one partial sum of a gradient: equal parts, within the loop limit of drivers.
     pub fn samples_per_chunk(&self) -> usize {
         samples_per_chunk(self.batch, self.iterations_per_sample())
     }
 
-    /// Loop iterations that one element of the weights' gradient takes for a sample.
+    /// Loop iterations for one element of the weights' gradient per sample.
     fn iterations_per_sample(&self) -> usize {
         1 + self.out_height() * (1 + self.out_width())
     }
@@ -94,7 +94,7 @@ impl Conv2d {
         self.batch.div_ceil(self.samples_per_chunk())
     }
 
-    /// Multiply-adds count two; padding is counted as if it were multiplied.
+    /// A multiply-add counts as two; padding counts as if it were multiplied.
     fn flops(&self) -> u64 {
         2 * (self.output().iter().product::<usize>() * self.in_channels * self.kernel * self.kernel) as u64
     }
@@ -114,7 +114,7 @@ impl Conv2d {
         (self.out_height() - 1) * self.pitch() + self.out_width()
     }
 
-    /// The kernel's positions and what each shifts a plane by.
+    /// The kernel's positions, and the shift of a plane for each.
     fn taps(&self) -> impl Iterator<Item = (usize, usize)> {
         let (kernel, pitch) = (self.kernel, self.pitch());
         (0..kernel * kernel).map(move |tap| (tap, tap / kernel * pitch + tap % kernel))

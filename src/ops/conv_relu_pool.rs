@@ -1,19 +1,19 @@
 //! A convolution with its bias, ReLU and max-pooling as one op, and its gradients from the pooled maxima alone.
 //!
-//! Nothing but the pooled maxima leaves the forward op, so that the maps before them are never written, and the backward
-//! ops read a gradient only where it is not zero. Maps are `[n, y, x, c]` and weights `[ky, kx, c, o]`, see
-//! [`layout`](super::layout); the maths are those of [`conv2d`](super::conv2d), [`relu`](super::relu) and
-//! [`max_pool`](super::max_pool), of which the references are made.
+//! The forward op writes only the pooled maxima, not the maps before them, and the backward ops read only gradients
+//! that are not zero. Maps are `[n, y, x, c]` and weights `[ky, kx, c, o]`, see [`layout`](super::layout); the maths
+//! are those of [`conv2d`](super::conv2d), [`relu`](super::relu) and [`max_pool`](super::max_pool), of which the
+//! references are made.
 //!
-//! Where a maximum stood is a code, one byte: its place in the window, row by row, or [`NO_MAXIMUM`] where ReLU has cut it
-//! off. The codes of four neighbouring channels share a word.
+//! The argmax of a window is a code of one byte: its index in the window, row by row, or [`NO_MAXIMUM`] if ReLU has
+//! clipped it. The codes of four neighbouring channels share a word.
 //!
 //! The fast variants are products of 4x4 matrices in registers. A row of the kernel over all channels is one *run* of
 //! `kernel · in_channels` floats, in the map as in the weights, so that the sum over a run is a product of matrices whatever
 //! the number of channels.
 //!
-//! That is for software, and subgroups of few lanes. The variants for GPUs, `workgroup`, are products of matrices by blocks in
-//! the workgroup's memory, of a number of invocations that hides how long memory takes.
+//! These variants are for software and small subgroups. The variants for GPUs, `workgroup`, multiply matrices by blocks
+//! in workgroup memory, with enough invocations to hide the latency of memory.
 
 mod gradients;
 mod half;
@@ -30,7 +30,7 @@ use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::HostTensor;
 
-/// The code of a window whose maximum ReLU has cut off: no gradient passes.
+/// The code of a window whose maximum ReLU has clipped: it passes no gradient.
 pub const NO_MAXIMUM: u8 = u8::MAX;
 
 /// The most partial sums that the gradient of the weights is split into.
@@ -45,13 +45,13 @@ const LANES: usize = 16;
 /// Windows, or blocks of an input, of such a tile: two for each of these invocations.
 const GPU_TILE: usize = 2 * LANES;
 
-/// Terms of a sum that such a tile holds in the workgroup's memory at a time, at most: each invocation loads weights once.
+/// The most terms of a sum that such a tile holds in workgroup memory at a time: each invocation loads weights once.
 const SLICE: usize = LANES;
 
-/// The only window of the fast variants, rows and columns.
+/// The only window size of the fast variants, in rows and columns.
 const FAST_POOL: usize = 2;
 
-/// The sizes that a variant for windows of 2x2 is for.
+/// The sizes for which a variant for windows of 2x2 is made.
 #[derive(Clone, Copy)]
 enum Sizes {
     /// Kernels of 3x3 over one input channel, a number of output channels that is a multiple of 4.
@@ -130,7 +130,7 @@ impl ConvReluPool {
         self.conv.batch.div_ceil(self.samples_per_chunk())
     }
 
-    /// Floating-point operations that either gradient takes: one position of a window, that of its maximum, has a gradient.
+    /// Floating-point operations of either gradient: only one position of a window, its argmax, has a gradient.
     fn gradient_flops(&self) -> u64 {
         2 * (self.windows() * self.weight().iter().product::<usize>()) as u64
     }
@@ -145,7 +145,7 @@ impl ConvReluPool {
         }
     }
 
-    /// Whether a variant for windows of 2x2 is for these sizes.
+    /// Whether a variant for windows of 2x2 supports these sizes.
     fn fits(&self, sizes: Sizes) -> bool {
         let Conv2d { in_channels, out_channels, kernel, .. } = self.conv;
         let [has_in_quads, has_out_quads] = [in_channels, out_channels].map(|channels| channels.is_multiple_of(4));
@@ -159,7 +159,7 @@ impl ConvReluPool {
         self.pool == FAST_POOL && fits
     }
 
-    /// The fast variants of an op that there are for these sizes, in their order; `textures` are what all of them read as such.
+    /// The fast variants of an op for these sizes, in order; all of them read `textures` as textures.
     fn fast<const N: usize>(&self, textures: &[&'static str], variants: [(Sizes, Variant); N]) -> Vec<Variant> {
         let fast = variants.into_iter().filter(|&(sizes, _)| self.fits(sizes));
         fast.map(|(_, variant)| variant.with(Feature::Subgroups).reading_textures(textures)).collect()
@@ -177,7 +177,7 @@ impl ConvReluPool {
         (quads.div_ceil(blocks) * LANES, blocks)
     }
 
-    /// The place of a code in the plane of its channel, as [`MaxPoolForward`] counts, for the window `(row, column)`.
+    /// The index of a code in the plane of its channel, as in [`MaxPoolForward`], for the window `(row, column)`.
     fn place(&self, code: u8, row: usize, column: usize) -> usize {
         let (dy, dx) = (code as usize / self.pool, code as usize % self.pool);
         (row * self.pool + dy) * self.conv.out_width() + column * self.pool + dx
@@ -192,7 +192,7 @@ impl ConvReluPool {
         bytes.collect()
     }
 
-    /// The words of codes, missing channels as [`NO_MAXIMUM`].
+    /// The words of codes, padded with [`NO_MAXIMUM`].
     fn pack(&self, codes: &[u8]) -> Vec<u32> {
         let pack_window = |codes: &[u8]| {
             let quad = |four: &[u8]| u32::from_le_bytes(std::array::from_fn(|i| *four.get(i).unwrap_or(&NO_MAXIMUM)));
@@ -227,7 +227,7 @@ impl ConvReluPool {
         grad
     }
 
-    /// Random codes, as many of each kind.
+    /// Random codes, equally many of each kind.
     fn test_codes(&self, random: &mut Random) -> HostTensor {
         let kinds = (self.pool * self.pool + 1) as u32;
         let code = |_| u8::try_from(random.below(kinds)).ok().filter(|&code| u32::from(code) + 1 < kinds);
@@ -260,11 +260,11 @@ impl ConvReluPoolForward {
         Variant::linear(shader, self.0.windows() * self.0.quads(), iterations)
     }
 
-    /// The variant made for GPUs, where these sizes have one.
+    /// The variant made for GPUs, if these sizes have one.
     fn for_gpus(&self) -> Option<Variant> {
         let Conv2d { in_channels, kernel, .. } = self.0.conv;
         let (size, blocks) = ConvReluPool::gpu_workgroup(self.0.quads());
-        // Slices of one length, so that few terms are made up.
+        // Use slices of equal length, so that little padding is needed.
         let terms = kernel * kernel * in_channels;
         let slices = terms.div_ceil(SLICE);
         let slice = terms.div_ceil(slices);
@@ -367,7 +367,7 @@ impl Op for ConvReluPoolForward {
         Conv2dForward(self.0.conv).tolerance()
     }
 
-    /// Small multiples of 1/8: all sums are exact, so that each maximum is the same one everywhere, and many are equal.
+    /// Small multiples of 1/8: all sums are exact, so that every device finds the same maxima, and there are many ties.
     fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {
         let mut exact = |operand: Operand| {
             let values: Vec<f32> = (0..operand.shape.len()).map(|_| random.eighth()).collect();

@@ -3,7 +3,7 @@
 //! ```text
 //! probability[n,o] = exp(logits[n,o] - m) / Σ_o exp(logits[n,o] - m)           with m = max_o logits[n,o]
 //! loss[n]          = m + log Σ_o exp(logits[n,o] - m) - logits[n,label[n]]
-//! hit[n]           = 1 where label[n] is the first largest logit, else 0
+//! hit[n]           = 1 if label[n] is the argmax of the logits (the first of equals), else 0
 //! logits_grad[n,o] = (probability[n,o] - [o = label[n]]) / batch
 //! ```
 //!
@@ -14,7 +14,7 @@ use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::HostTensor;
 
-/// The label of a place in a batch that holds no sample.
+/// The label of an empty sample of a batch.
 pub const NO_LABEL: u32 = u32::MAX;
 
 /// Sizes of a softmax-cross-entropy.
@@ -31,7 +31,7 @@ impl CrossEntropy {
         vec![("batch", self.batch as f64), ("classes", self.classes as f64)]
     }
 
-    /// Labels among which some are no class.
+    /// Labels, of which some are not a class.
     pub(super) fn test_labels(&self, random: &mut Random) -> HostTensor {
         let labels: Vec<u32> = (0..self.batch)
             .map(|_| match random.below(8) {
@@ -94,17 +94,19 @@ impl Op for CrossEntropyForward {
         (5 * self.0.batch * self.0.classes) as u64
     }
 
-    /// An exponential is off by a few units in the last place, a logarithm near 1 by 1.2e-5 of itself on lavapipe.
+    /// An exponential has an error of a few units in the last place; a logarithm near 1 has a relative error of 1.2e-5
+    /// on lavapipe.
     fn tolerance(&self) -> f64 {
         1e-5
     }
 
-    /// The loss is 0 where the label has all of the probability, and holds the logarithm of a number near 1.
+    /// The loss is 0 if the label has all of the probability, and it contains the logarithm of a number near 1.
     fn absolute_tolerance(&self, output: &str) -> f64 {
         if output == "loss" { LOG_TOLERANCE } else { 0.0 }
     }
 
-    /// Logits from flat to so steep that an exponential without its maximum taken off would overflow, some of them equal.
+    /// Logits from equal to so different that an exponential would overflow without subtracting the maximum; some are
+    /// equal.
     fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {
         let CrossEntropy { batch, classes } = self.0;
         let logits: Vec<f32> = (0..batch)

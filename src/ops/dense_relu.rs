@@ -29,10 +29,10 @@ const NARROW_OUTPUTS: usize = 12;
 /// Samples of a workgroup of the last layer's variant for GPUs; an invocation finishes an output of one of them.
 const GPU_TILE_SAMPLES: usize = 4;
 
-/// What the fast variants of the forward ops read as textures.
+/// The operands that the fast variants of the forward ops read as textures.
 const FORWARD_TEXTURES: [&str; 2] = ["input", "weight"];
 
-/// What the fast variants of the backward op read as textures.
+/// The operands that the fast variants of the backward op read as textures.
 const BACKWARD_TEXTURES: [&str; 3] = ["input", "output_grad", "weight"];
 
 /// Invocations of a workgroup of which each has four outputs.
@@ -75,7 +75,7 @@ impl DenseReluForward {
             .reading_textures(&FORWARD_TEXTURES)
     }
 
-    /// The variant made for GPUs, where these sizes have one.
+    /// The variant made for GPUs, if these sizes have one.
     fn for_gpus(&self) -> Option<Variant> {
         let Dense { batch, inputs, outputs } = self.0;
         // Slices of 64 terms, of which an invocation has four; then four sums, each in four rounds.
@@ -155,7 +155,7 @@ impl DenseCrossEntropyForward {
         (outputs <= 4 * size).then(|| variant().with(Feature::Subgroups).reading_textures(&FORWARD_TEXTURES))
     }
 
-    /// The variant made for GPUs, where these sizes have one.
+    /// The variant made for GPUs, if these sizes have one.
     fn for_gpus(&self) -> Option<Variant> {
         let Dense { batch, inputs, outputs } = self.0;
         let splits = MAX_WORKGROUP / outputs;
@@ -218,13 +218,13 @@ impl Op for DenseCrossEntropyForward {
             + CrossEntropyBackward(cross_entropy).flops()
     }
 
-    /// What a logit is off by stands in an exponent, and logits are sums of many products.
+    /// The error of a logit enters an exponent, and logits are sums of many products.
     fn tolerance(&self) -> f64 {
         CrossEntropyForward(self.cross_entropy()).tolerance() + 4.0 * DenseForward(self.0).tolerance()
     }
 
-    /// The gradient of a label is its probability less 1, and the probability a quotient of exponentials, each of which may be
-    /// off by some units in the last place.
+    /// The gradient of a label is its probability minus 1. The probability is a quotient of exponentials, each with an
+    /// error of some units in the last place.
     fn absolute_tolerance(&self, output: &str) -> f64 {
         match output {
             "logits_grad" => 8.0 * f64::from(f32::EPSILON) / self.0.batch as f64,
@@ -232,11 +232,10 @@ impl Op for DenseCrossEntropyForward {
         }
     }
 
-    /// Inputs for which the logits are exact, so that the largest is the same one everywhere, and labels of which some are
-    /// none.
+    /// Inputs with exact logits, so that every device finds the same argmax, and labels of which some are not a class.
     fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {
         let Dense { batch, inputs, outputs } = self.0;
-        // Every other case has logits so far apart that an exponential without its maximum taken off would overflow.
+        // Every other case has logits so far apart that an exponential would overflow without subtracting the maximum.
         let steepness = if batch.is_multiple_of(2) { 200.0 } else { 1.0 };
         let biases: Vec<f32> = exact_values([1, outputs], random).f32().iter().map(|bias| bias * steepness).collect();
         let mut tensors = vec![
@@ -269,7 +268,7 @@ impl DenseReluBackward {
         fits.then(|| variant().with(Feature::Subgroups).reading_textures(&BACKWARD_TEXTURES))
     }
 
-    /// The variant made for GPUs, where these sizes have one.
+    /// The variant made for GPUs, if these sizes have one.
     fn for_gpus(&self) -> Option<Variant> {
         let Dense { batch, inputs, outputs } = self.0;
         let tiled = |shader, tiles, iterations| Variant::tiled(shader, tiles, MAX_WORKGROUP, iterations).for_gpus();

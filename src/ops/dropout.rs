@@ -1,12 +1,12 @@
-//! Dropout (Srivastava et al. 2014), inverted: what is kept is scaled up, so that nothing changes at evaluation.
+//! Dropout (Srivastava et al. 2014), inverted: kept elements are scaled up, so that evaluation needs no change.
 //!
 //! ```text
-//! output[i] = input[i] / (1 - rate) where element i is kept, else 0
+//! output[i] = input[i] / (1 - rate) if element i is kept, else 0
 //! ```
 //!
 //! Whether an element is kept is a pure function of (seed, layer, step, i), computed with the counter-based generator
 //! Threefry-2x32-20 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011). So no mask is stored: the
-//! gradient of dropout is dropout of the gradient, and the backward pass runs this very op.
+//! gradient of dropout is dropout of the gradient, and the backward pass runs the same op.
 
 use rayon::prelude::*;
 
@@ -19,7 +19,7 @@ use crate::tensor::HostTensor;
 /// Rounds of the generator, for each number.
 pub(super) const THREEFRY_ROUNDS: usize = 20;
 
-/// A rate at which the first element of a test of one element in layer 1 is just kept: its bits are the threshold.
+/// A rate at which the first element of a test of one element in layer 1 is just kept: its bits equal the threshold.
 pub(super) const BOUNDARY_RATE: f64 = 14_777_959.0 / (1 << 24) as f64;
 
 /// The same for a test of two elements.
@@ -36,14 +36,14 @@ pub(super) fn boundary_rate_of_two() -> f64 {
 pub struct DropoutApply {
     /// Elements.
     pub length: usize,
-    /// The share that is dropped, in [0, 1).
+    /// The fraction that is dropped, in [0, 1).
     pub rate: f64,
-    /// Which dropout of the model this is: each draws its own numbers.
+    /// The number of this dropout in the model; each has its own random numbers.
     pub layer: usize,
 }
 
 impl DropoutApply {
-    /// An element is dropped where its 24 random bits are below this.
+    /// An element is dropped if its 24 random bits are below this.
     fn threshold(&self) -> u32 {
         (self.rate * f64::from(1 << 24)).round() as u32
     }

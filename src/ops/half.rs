@@ -1,13 +1,13 @@
-//! Ops in half precision: activations and their gradients lie in memory as 16-bit floats, two to a word, everything else in
-//! 32 bits (Micikevicius et al., "Mixed precision training", 2018).
+//! Ops in half precision: activations and their gradients are stored as 16-bit floats, two to a word, and everything
+//! else in 32 bits (Micikevicius et al., "Mixed precision training", 2018).
 //!
-//! The factors of products are 16-bit floats, those of the weights a copy that [`ParameterCopyF16`] makes at the beginning of
-//! a step; sums are added up in 32 bits. So any shader computes the same, matrix units among them, and the reference of an op
-//! is that of the op in 32 bits between a widening and a rounding.
+//! The factors of products are 16-bit floats. For weights, [`ParameterCopyF16`] makes a copy at the beginning of a
+//! step. Sums are accumulated in 32 bits. So all shaders, including those with matrix units, compute the same, and the
+//! reference of an op is the reference in 32 bits between a widening and a rounding.
 //!
-//! The gradient of a mean over the batch is small, and 16-bit floats end at 6e-8. So the gradients of activations are those
-//! of the batch's summed loss, times [`LOSS_SCALE`], whatever the batch; the ops that write the gradients of parameters, in
-//! 32 bits, divide by both.
+//! The gradient of a mean over the batch is small, and 16-bit floats end at 6e-8. So the gradients of activations are
+//! those of the batch's summed loss times [`LOSS_SCALE`]. The ops that write the gradients of parameters, in 32 bits,
+//! divide by the scale and by the batch size.
 
 use super::batch::BatchGather;
 use super::dropout::{DropoutApply, THREEFRY_ROUNDS};
@@ -16,11 +16,11 @@ use crate::random::Random;
 use crate::tensor::DType::{F16, F32, U32};
 use crate::tensor::HostTensor;
 
-/// What the loss is multiplied by, so that its gradients are of a size that 16-bit floats hold well: a power of two, which
-/// rounds nothing. From 2.4e-7 to 255 they have all digits.
+/// The scale of the loss, which brings its gradients into the range of 16-bit floats. It is a power of two, so that
+/// scaling is exact. Gradients from 2.4e-7 to 255 keep all digits.
 pub const LOSS_SCALE: f64 = 256.0;
 
-/// An op that there is in half precision too.
+/// An op that also exists in half precision.
 pub trait InHalf: Op + Copy {
     /// The name of the op in half precision.
     const NAME: &'static str;
@@ -31,7 +31,7 @@ pub trait InHalf: Op + Copy {
     /// The operands that it scales.
     const SCALED: &'static [&'static str] = &[];
 
-    /// What the scaled operands are multiplied by, compared with the op in 32 bits.
+    /// The factor of the scaled operands, compared with the op in 32 bits.
     fn scale(&self) -> f64 {
         1.0
     }
@@ -40,7 +40,8 @@ pub trait InHalf: Op + Copy {
     fn half_variants(&self) -> Vec<Variant>;
 }
 
-/// An op in half precision. What it writes in 16-bit floats has an even number of neighbours, since it writes whole words.
+/// An op in half precision. Its 16-bit outputs have an even number of neighbouring elements, because it writes whole
+/// words.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Half<O>(pub O);
 
@@ -97,7 +98,7 @@ impl<O: InHalf> Op for Half<O> {
 
     fn cost(&self) -> Cost {
         let Cost { flops, bytes } = self.0.cost();
-        // Half of the traffic of the operands that are 16-bit floats, which have half of the words now, is saved.
+        // 16-bit operands have half the words, which saves half of their traffic.
         let halves = self.operands().into_iter().filter(|operand| operand.dtype == F16);
         Cost { flops, bytes: bytes - halves.map(|operand| operand.traffic_bytes()).sum::<u64>() }
     }
@@ -132,7 +133,7 @@ fn rounded(tensor: &HostTensor) -> HostTensor {
 
 /// `parameter` to `copy`, the nearest 16-bit floats, two to a word.
 ///
-/// What is smaller than the smallest number of which they hold all digits becomes 0. Words are compared to the bit.
+/// Subnormal numbers become 0. Words are compared exactly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ParameterCopyF16 {
     /// Elements, an even number.
@@ -172,7 +173,7 @@ impl Op for ParameterCopyF16 {
         0.0
     }
 
-    /// Numbers of all sizes; a third lies in the middle between two 16-bit floats, where the last bit decides.
+    /// Numbers of all sizes. A third of them lies in the middle between two 16-bit floats, where the last bit decides.
     fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {
         let number = |_| {
             let (exponent, kind) = (127 - 16 + random.below(30), random.below(3));

@@ -1,8 +1,8 @@
-//! The orders in which tensors of four axes lie in memory.
+//! The memory orders of tensors with four axes.
 //!
-//! Layers and files think in PyTorch's order: maps are `[n, c, y, x]` ("planes"), weights `[o, c, ky, kx]`. Fused ops
-//! keep the channels of a position side by side, `[n, y, x, c]`, and weights as `[ky, kx, c, o]`: then neighbours in memory
-//! are what one invocation needs at a time, whatever the size of the map.
+//! Layers and files use PyTorch's order: maps are `[n, c, y, x]` ("planes"), weights `[o, c, ky, kx]`. Fused ops keep
+//! the channels of a position side by side, `[n, y, x, c]`, and weights as `[ky, kx, c, o]`: then the elements that one
+//! invocation needs at a time are neighbours in memory, for any size of the map.
 
 /// The elements with their axes in another order: axis `i` of the result is axis `axes[i]` of `extents`.
 pub fn permuted<T: Copy>(values: &[T], extents: [usize; 4], axes: [usize; 4]) -> Vec<T> {
@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn axes_change_places() {
-        // Two samples of one row, two columns and three channels; each element tells its place.
+        // Two samples of one row, two columns and three channels; each element encodes its index.
         let values = [0, 1, 2, 10, 11, 12, 100, 101, 102, 110, 111, 112];
         let planes = to_planes(&values, [2, 1, 2, 3]);
         assert_eq!(planes, [0, 10, 1, 11, 2, 12, 100, 110, 101, 111, 102, 112]);

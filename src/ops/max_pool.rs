@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! output[p,y,x]   = max over ky, kx of input[p, size·y+ky, size·x+kx]
-//! argmax[p,y,x]   = where in the plane p that maximum stands (y·width + x), the first one of equals
-//! input_grad[p,i] = output_grad of the window that holds i where i is its argmax, else 0
+//! argmax[p,y,x]   = index of that maximum in the plane p (y·width + x), the first one of equals
+//! input_grad[p,i] = output_grad of the window that holds i if i is its argmax, else 0
 //! ```
 //!
 //! Ties, odd sizes and the meaning of `argmax` are PyTorch's.
@@ -173,7 +173,7 @@ impl Op for MaxPoolBackward {
         0.0
     }
 
-    /// An argmax that lies in its window, as the forward pass leaves it.
+    /// An argmax within its window, as the forward pass writes it.
     fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {
         let pool = self.0;
         let outputs: usize = pool.output().iter().product();

@@ -1,4 +1,4 @@
-//! The ops and THE TABLE of them: what stands here is verified, tested and benchmarked; nothing else can be trained with.
+//! The ops and THE TABLE of them. Every op of the table is verified, tested and benchmarked; training uses no others.
 
 pub mod batch;
 pub mod conv2d;
@@ -42,11 +42,11 @@ pub type Case = Arc<dyn Op>;
 pub struct Entry {
     /// The op's name.
     pub name: &'static str,
-    /// Sizes at which kernels go wrong: 1, primes, tiles plus and minus 1, batches that are a multiple of nothing.
+    /// Sizes at which kernels often fail: 1, primes, tiles plus and minus 1, batches that are not multiples of a tile.
     pub awkward_cases: fn() -> Vec<Case>,
 }
 
-/// The table of ops, in the order of a training step; last those that measure an adapter.
+/// The table of ops in the order of a training step, followed by those that measure an adapter.
 pub const TABLE: &[Entry] = &[
     Entry { name: "batch_gather", awkward_cases: || each(gathers(), |gather| gather) },
     Entry { name: "conv2d_forward", awkward_cases: || each(convolutions(), Conv2dForward) },
@@ -256,7 +256,7 @@ fn denses() -> impl IntoIterator<Item = Dense> {
     .map(|(batch, inputs, outputs)| Dense { batch, inputs, outputs })
 }
 
-/// Layers in half precision of which `written` is even: what they write comes in whole words.
+/// Layers in half precision with an even `written`: they write whole words.
 fn even_denses(written: fn(&Dense) -> usize) -> impl IntoIterator<Item = Dense> {
     let sizes = [
         (1, 2, 2),

@@ -1,7 +1,7 @@
 //! Optimizers: one step of a parameter, given its gradient.
 //!
-//! What depends on the step number alone is a row of the `schedule`, computed on the host in f64: the learning rate and
-//! the two bias corrections of Adam, `1 / (1 - βᵗ)`.
+//! Values that depend only on the step number are a row of the `schedule`, computed on the host in f64: the learning
+//! rate and the two bias corrections of Adam, `1 / (1 - βᵗ)`.
 
 use rayon::prelude::*;
 
@@ -14,7 +14,7 @@ use crate::tensor::HostTensor;
 /// Columns of the schedule: learning rate, correction of the first moment, correction of the second moment.
 pub const SCHEDULE_COLUMNS: usize = 3;
 
-/// A handful of correctly rounded operations, and a square root and a division that WGSL allows to be off a little.
+/// For a few correctly rounded operations, and a square root and a division with a small error in WGSL.
 const TOLERANCE: f64 = 16.0 * f32::EPSILON as f64;
 
 /// A sequence of seeded tensors for the operands of an optimizer: everything from [-1, 1) but the second moment, which
@@ -32,7 +32,7 @@ pub(super) fn test_inputs(op: &dyn Op, steps: usize, random: &mut Random) -> Vec
     op.operands().into_iter().map(draw).collect()
 }
 
-/// This step's row of the schedule; the last row serves all later steps.
+/// This step's row of the schedule; later steps use the last row.
 fn schedule_row(schedule: &HostTensor, clock: &HostTensor, steps: usize) -> [f64; SCHEDULE_COLUMNS] {
     let row = SCHEDULE_COLUMNS * (clock.u32()[0] as usize).min(steps - 1);
     std::array::from_fn(|column| f64::from(schedule.f32()[row + column]))
@@ -52,7 +52,7 @@ pub struct SgdUpdate {
     pub length: usize,
     /// Rows of the schedule.
     pub steps: usize,
-    /// Share of the velocity that is kept.
+    /// Fraction of the velocity that is kept.
     pub momentum: f64,
     /// Whether to look ahead (Nesterov 1983).
     pub nesterov: bool,
@@ -131,11 +131,11 @@ pub struct AdamUpdate {
     pub length: usize,
     /// Rows of the schedule.
     pub steps: usize,
-    /// Share of the first moment that is kept.
+    /// Fraction of the first moment that is kept.
     pub beta1: f64,
-    /// Share of the second moment that is kept.
+    /// Fraction of the second moment that is kept.
     pub beta2: f64,
-    /// What keeps the division finite.
+    /// Added to the divisor, to keep the division finite.
     pub epsilon: f64,
     /// Weight decay.
     pub weight_decay: f64,
@@ -154,7 +154,7 @@ impl Op for AdamUpdate {
             ("steps", self.steps as f64),
             ("beta1", self.beta1),
             ("beta2", self.beta2),
-            // In f32, 1 - 0.999 would be off by 5e-5 of itself.
+            // In f32, 1 - 0.999 would have a relative error of 5e-5.
             ("beta1_complement", 1.0 - self.beta1),
             ("beta2_complement", 1.0 - self.beta2),
             ("epsilon", self.epsilon),

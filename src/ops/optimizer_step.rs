@@ -1,11 +1,11 @@
 //! Optimizers for all parameters at once: the partial sums of each gradient are added in order and the parameter is updated,
 //! in one dispatch.
 //!
-//! The parameters lie one after the other in one tensor, and so do the optimizer's moments and the partial sums of the
-//! gradients; each begins where a binding may, parameters at every other such place, so that the same holds for a copy in 16-bit
-//! floats. A workgroup has a block of a parameter,
-//! and a row of the table `blocks` tells what it adds up: where its first partial sums stand, the distance to the next ones,
-//! their number, and how many elements of the block there are.
+//! All parameters are in one tensor, one after the other, and so are the optimizer's moments and the partial sums of
+//! the gradients. Each begins at a valid offset of a binding. Parameters begin at every other valid offset, so that the
+//! offsets of their copy in 16-bit floats are also valid. A workgroup updates a block of a parameter. A row of the
+//! table `blocks` describes its work: the offset of its first partial sums, the distance to the next ones, their
+//! number, and the number of elements in the block.
 
 use super::optimizer::{AdamUpdate, SgdUpdate, test_inputs};
 use super::reduce::ChunkSum;
@@ -14,10 +14,10 @@ use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::HostTensor;
 
-/// Elements of a block: what an offset of a binding must be a multiple of, in words, on every adapter.
+/// Elements of a block: the alignment of a binding's offset, in words, on every adapter.
 pub const BLOCK: usize = 64;
 
-/// What a parameter begins at a multiple of: a block of 16-bit floats takes half of the words.
+/// The alignment of a parameter's offset. It is doubled because a block of 16-bit floats takes half of the words.
 const PARAMETER_ALIGNMENT: usize = 2 * BLOCK;
 
 /// Columns of the table of blocks.
@@ -37,8 +37,7 @@ pub struct Segment {
 pub struct Segments(pub Vec<Segment>);
 
 impl Segments {
-    /// For each parameter, where it begins among the parameters and where its partial sums begin among all gradients; last
-    /// the ends.
+    /// The offset of each parameter among the parameters, and of its partial sums among all gradients; last the ends.
     pub fn starts(&self) -> Vec<[usize; 2]> {
         let mut starts = vec![[0, 0]];
         for segment in &self.0 {
@@ -129,7 +128,7 @@ impl Segments {
 pub struct SgdStep {
     /// The parameters.
     pub segments: Segments,
-    /// The rule; its length counts for nothing.
+    /// The update rule; its length is ignored.
     pub update: SgdUpdate,
 }
 
@@ -173,7 +172,7 @@ impl Op for SgdStep {
 pub struct AdamStep {
     /// The parameters.
     pub segments: Segments,
-    /// The rule; its length counts for nothing.
+    /// The update rule; its length is ignored.
     pub update: AdamUpdate,
 }
 
@@ -190,7 +189,8 @@ impl Op for AdamStep {
         self.segments.operands(&["first_moment", "second_moment"], self.update.steps)
     }
 
-    /// Four elements for an invocation, which loads more at a time, for software; one, and so more invocations, for GPUs.
+    /// For software four elements an invocation, which loads more at a time; for GPUs one element, and so more
+    /// invocations.
     fn variants(&self) -> Vec<Variant> {
         let (elements, chunks) = (self.segments.ends()[0], self.segments.most_chunks());
         let quad = Variant::linear(shader!("adam_step.quad"), elements / 4, chunks);

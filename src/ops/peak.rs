@@ -1,6 +1,6 @@
-//! What an adapter can do at most: ops that train nothing and bound those that do.
+//! Ops that measure the peaks of an adapter and are not used for training.
 //!
-//! They are checked against their references like all others, so that no peak comes from a kernel that does not compute.
+//! They are verified like all other ops, so that a peak never comes from a wrong kernel.
 
 use rayon::prelude::*;
 
@@ -64,19 +64,19 @@ impl Op for FmaChain {
         2 * (self.length * CHAINS * STEPS_PER_ROUND * self.rounds) as u64
     }
 
-    /// Small numbers, beside which it shows what a chain starts from and how many steps it makes.
+    /// Small numbers, so that a wrong start or a wrong number of steps of a chain is detected.
     fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {
         let values: Vec<f32> = (0..self.length).map(|_| random.uniform(-0.01, 0.01)).collect();
         vec![HostTensor::from_f32([self.length], &values), HostTensor::zeros(F32, [self.length].into())]
     }
 
-    /// Rounding errors shrink by a quarter with each step, so that some four of them are left.
+    /// Rounding errors shrink by a quarter with each step, so that about four of them add up.
     fn tolerance(&self) -> f64 {
         8.0 * f64::from(f32::EPSILON)
     }
 }
 
-/// As [`FmaChain`], in 16-bit floats.
+/// [`FmaChain`] in 16-bit floats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FmaChainF16(pub FmaChain);
 
@@ -120,7 +120,7 @@ const TILES_PER_GROUP: usize = 16;
 
 /// `left`, `right` to `output`: each square tile of `left` times `right`, added up `rounds` times.
 ///
-/// The numbers must be such that 16-bit floats hold them: the variants that use matrix units convert them.
+/// 16-bit floats must hold the numbers exactly, because the variants with matrix units convert them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MatrixChain {
     /// Groups of 16 tiles.
@@ -132,7 +132,7 @@ pub struct MatrixChain {
 }
 
 impl MatrixChain {
-    /// Sizes of tiles that there are cooperative variants for.
+    /// The tile sizes of the cooperative variants.
     pub const SIZES: [usize; 2] = [8, 16];
 }
 
@@ -198,7 +198,7 @@ impl Op for MatrixChain {
         self.operands().into_iter().map(eighth).collect()
     }
 
-    /// Matrix units may cut a sum's last bits off instead of rounding them.
+    /// Matrix units may truncate a sum instead of rounding it.
     fn tolerance(&self) -> f64 {
         sum_tolerance(self.size * self.rounds)
     }

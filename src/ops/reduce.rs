@@ -12,7 +12,8 @@ use crate::tensor::HostTensor;
 /// The most partial sums that a sum over the batch is split into.
 const MAX_CHUNKS: usize = 32;
 
-/// Samples in one of at most [`MAX_CHUNKS`] chunks, or fewer where `iterations` a sample make a driver stop early.
+/// Samples in one of at most [`MAX_CHUNKS`] chunks, or fewer if `iterations` a sample would exceed the loop limit of
+/// drivers.
 pub(super) fn samples_per_chunk(batch: usize, iterations: usize) -> usize {
     let most = (MAX_ITERATIONS as usize / iterations).max(1);
     batch.div_ceil(MAX_CHUNKS).clamp(1, most)

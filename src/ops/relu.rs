@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! output[i]     = max(input[i], 0)
-//! input_grad[i] = output_grad[i] where output[i] > 0, else 0
+//! input_grad[i] = output_grad[i] if output[i] > 0, else 0
 //! ```
 //!
 //! The gradient at 0 is 0, as in PyTorch.
@@ -14,7 +14,7 @@ use crate::random::Random;
 use crate::tensor::DType::F32;
 use crate::tensor::HostTensor;
 
-/// Four elements an invocation where that comes out even, else one.
+/// Four elements an invocation if the length is a multiple of four, otherwise one.
 fn variants(length: usize, vec4: Shader, plain: Shader) -> Vec<Variant> {
     let mut variants = vec![Variant::linear(plain, length, 0)];
     if length.is_multiple_of(4) {
@@ -106,7 +106,7 @@ impl Op for ReluBackward {
         0.0
     }
 
-    /// Outputs as the forward pass leaves them: about half of them exactly zero.
+    /// Outputs like those of the forward pass: about half of them are exactly zero.
     fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {
         let mut draw = |low| HostTensor::from_f32([self.length], &self.draw(random, low));
         vec![draw(0.0), draw(-1.0), HostTensor::zeros(F32, [self.length].into())]

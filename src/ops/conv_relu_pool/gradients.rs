@@ -23,11 +23,10 @@ const LANE_WEIGHTS: usize = 8;
 const TILE_CHANNELS: usize = 8;
 const TILE_QUADS: usize = 4;
 
-/// Workgroups that a large GPU should have, before a tile takes more quads.
+/// Enough workgroups for a large GPU; only with more do tiles get more quads.
 const GPU_WORKGROUPS: u32 = 128;
 
-/// Floats of the samples' maps that it holds in the workgroup's memory at a time, at most: 12 KiB, beside the 4 KiB in which it
-/// adds up.
+/// The most floats of the samples' maps in workgroup memory at a time: 12 KiB, in addition to 4 KiB for the sums.
 const TILE_FLOATS: usize = 3072;
 
 impl ConvReluPoolBackwardWeight {
@@ -56,7 +55,7 @@ impl ConvReluPoolBackwardWeight {
         Variant::linear(shader, self.0.chunks() * gradients, self.iterations())
     }
 
-    /// The variant made for GPUs, where these sizes have one.
+    /// The variant made for GPUs, if these sizes have one.
     fn for_gpus(&self) -> Option<Variant> {
         let [_, rows, columns, _] = self.0.output();
         let Conv2d { in_channels, kernel, .. } = self.0.conv;
@@ -65,7 +64,7 @@ impl ConvReluPoolBackwardWeight {
         }
         let positions = (rows * self.0.pool + kernel - 1) * (columns * self.0.pool + kernel - 1);
         let most = (TILE_FLOATS / positions).min(LANE_WEIGHTS * MAX_WORKGROUP / kernel.pow(2)).min(TILE_CHANNELS);
-        // Blocks of one size, so that few channels are made up.
+        // Use blocks of equal size, so that little padding is needed.
         let blocks = in_channels.div_ceil(Some(most).filter(|&most| most > 0)?);
         let channels = in_channels.div_ceil(blocks);
         let samples = (TILE_FLOATS / (positions * channels)).min(self.0.samples_per_chunk());
@@ -208,7 +207,7 @@ impl ConvReluPoolBackwardInput {
         let Conv2d { batch, in_channels, in_height, in_width, .. } = self.0.conv;
         let [_, pooled_height, pooled_width, _] = self.0.output();
         let (size, blocks) = ConvReluPool::workgroup(in_channels.div_ceil(4));
-        // At the end of each window, two loops move what is held and take the sums back to 0.
+        // At the end of each window, two loops move the held values and reset the sums.
         let of_moves = TILE * (8 + 16);
         let of_windows = pooled_height * (1 + (pooled_width + 1) * (1 + of_moves) + pooled_width * self.0.quads());
         let of_zeros = TILE * (1 + in_height * (1 + in_width));
@@ -216,11 +215,11 @@ impl ConvReluPoolBackwardInput {
         Variant::tiled(shader, batch.div_ceil(TILE), size, of_windows + of_zeros).repeated(blocks)
     }
 
-    /// The variant made for GPUs, where these sizes have one.
+    /// The variant made for GPUs, if these sizes have one.
     fn for_gpus(&self) -> Option<Variant> {
         let Conv2d { batch, in_channels, in_height, in_width, kernel, .. } = self.0.conv;
         let (size, blocks) = ConvReluPool::gpu_workgroup(in_channels.div_ceil(4));
-        // Slices of one length, so that few channels are made up.
+        // Use slices of equal length, so that little padding is needed.
         let slices = self.0.quads().div_ceil(SLICE / 4);
         let slice = self.0.quads().div_ceil(slices);
         let loads = (slice * GPU_TILE).div_ceil(size);

@@ -10,14 +10,14 @@ use crate::op::{Feature, Shader, Variant, shader};
 use crate::ops::conv2d::Conv2d;
 use crate::ops::half::{InHalf, LOSS_SCALE};
 
-/// What is summed over at a time by the cooperative variants.
+/// The length of a slab of the cooperative variants.
 const SLAB: usize = 32;
 
 /// Invocations of a workgroup of the cooperative variants.
 const COOPERATIVE_WORKGROUP: usize = 64;
 
 impl ConvReluPool {
-    /// The cooperative variants of an op for matrices of 16x16 and 8x8, where the numbers of channels are multiples of 4.
+    /// The cooperative variants of an op for matrices of 16x16 and 8x8, if the numbers of channels are multiples of 4.
     ///
     /// `rows` and `columns` are those of the product, and `slabs` are summed over.
     fn cooperative(&self, shaders: [Shader; 2], rows: usize, columns: usize, slabs: usize) -> Vec<Variant> {

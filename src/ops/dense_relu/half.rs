@@ -5,7 +5,7 @@ use crate::op::{Variant, shader};
 use crate::ops::dense::Dense;
 use crate::ops::half::{InHalf, LOSS_SCALE};
 
-/// A variant that reads rows by words: they must not begin in the middle of one.
+/// A variant that reads rows by words, so rows must begin at a word.
 fn whole_words(variant: Option<Variant>, row: usize) -> Option<Variant> {
     variant.filter(|_| row.is_multiple_of(2))
 }
