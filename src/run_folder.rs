@@ -1,8 +1,8 @@
-//! A run's folder: the model, the metrics as they come, and everything needed to repeat the run.
+//! A run's folder: the model, the metrics, and everything needed to repeat the run.
 //!
-//! `run.json` is written when the run starts and again, with its result, when it ends. `metrics.jsonl` holds a JSON
-//! object a line, told apart by `kind`: a [`MetricsRow`]. `epochs.csv` holds the epochs once more, for spreadsheets, and
-//! `predictions.csv` the ten probabilities of each test image.
+//! `run.json` is written when the run starts and again, with its result, when it ends. Each line of `metrics.jsonl` is
+//! a JSON object with a `kind`: a [`MetricsRow`]. `epochs.csv` repeats the epochs for spreadsheets, and
+//! `predictions.csv` has the ten probabilities of each test image.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -23,14 +23,14 @@ use crate::tensor::HostTensor;
 use crate::weights::{self, MODEL_FILE, Origin};
 use crate::words::Word;
 
-/// What is needed to repeat a run, and its result.
+/// Everything needed to repeat a run, and its result.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunRecord {
-    /// The command that repeats the run: every option with its value, defaults filled in, but for the run's folder.
+    /// The command that repeats the run: every option with its resolved value, except for the run's folder.
     pub command: Vec<Word>,
     /// Version of gpu-digits.
     pub version: String,
-    /// The commit it was built from, where it was built from one.
+    /// The commit that it was built from, if any.
     pub commit: String,
     /// When the run started, in UTC.
     pub started: String,
@@ -51,15 +51,15 @@ pub struct RunRecord {
     pub settings: Settings,
     /// The data.
     pub data: DataRecord,
-    /// What came of it; none while it runs.
+    /// The result; none during the run.
     pub result: Option<RunResult>,
 }
 
 impl RunRecord {
-    /// The record of a run, from its folder; none where there is no `run.json`.
+    /// Loads the record of a run from its folder; none if there is no `run.json`.
     ///
     /// # Errors
-    /// Where it cannot be read.
+    /// If it cannot be read.
     pub fn load(folder: &Path) -> Result<Option<Self>> {
         let path = folder.join("run.json");
         let text = match fs::read_to_string(&path) {
@@ -79,51 +79,51 @@ pub struct Settings {
     pub epochs: usize,
     /// Images of a step.
     pub batch_size: usize,
-    /// The optimizer and its numbers.
+    /// The optimizer with its parameters.
     pub optimizer: String,
-    /// The floats in which activations and their gradients lay in memory; `f32` in runs from before there was a choice.
+    /// The float type of activations and their gradients in memory; `f32` in runs of older versions.
     #[serde(default)]
     pub precision: Precision,
     /// The highest learning rate.
     pub learning_rate: f64,
-    /// How it moves.
+    /// The learning-rate schedule.
     pub schedule: String,
-    /// Whether each epoch has an order of its own.
+    /// Whether each epoch is shuffled.
     pub shuffle: bool,
-    /// Training images held out for validation: drawn with the seed, from each class in proportion.
+    /// Training images held out for validation, chosen with the seed from each class in proportion to its size.
     pub validation: usize,
     /// SHA-256 of the initial weights.
     pub initial_weights_sha256: String,
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunResult {
-    /// Whether it was ended before its last step.
+    /// Whether it was interrupted before its last step.
     pub interrupted: bool,
     /// Steps trained.
     pub steps: usize,
-    /// What came before the second step; none in runs of older versions.
+    /// The start-up times, up to the end of the first step; none in runs of older versions.
     #[serde(default)]
     pub start_up: Option<StartUp>,
     /// Seconds of training after the first step, without evaluation.
     pub training_seconds: f64,
-    /// Share of the test images recognised; none where the run was interrupted.
+    /// Test accuracy, from 0 to 1; none if the run was interrupted.
     pub test_accuracy: Option<f64>,
     /// SHA-256 of the weights.
     pub weights_sha256: String,
 }
 
-/// The seconds until a run's first step was done, by what took them.
+/// The seconds of each part of a run's start, up to the end of the first step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StartUp {
-    /// Opening the device; 0 in a sweep, whose runs share it.
+    /// Opening the device; 0 in a sweep, because its runs share the device.
     pub device_seconds: f64,
-    /// Loading the data, perhaps from the network; 0 in a sweep.
+    /// Loading the data, possibly from the network; 0 in a sweep.
     pub data_seconds: f64,
-    /// Memory and kernels, and the way of data and weights to the device.
+    /// Allocating memory, compiling kernels, and uploading data and weights.
     pub executor_seconds: f64,
-    /// The first step, in which some drivers compile.
+    /// The first step; some drivers compile kernels during it.
     pub first_step_seconds: f64,
 }
 
@@ -143,7 +143,7 @@ impl fmt::Display for StartUp {
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum MetricsRow {
-    /// A training step, where steps are logged.
+    /// A training step, if steps are logged.
     Step(StepRow),
     /// An epoch.
     Epoch(EpochRow),
@@ -171,20 +171,20 @@ pub struct EpochRow {
     pub epoch: usize,
     /// Steps done at its end.
     pub step: usize,
-    /// Mean loss of the images as they were trained on, in nats.
+    /// Mean training loss, in nats, of each batch before its update.
     pub loss: f64,
-    /// Share of them that was recognised before their update, from 0 to 1.
+    /// Training accuracy of each batch before its update, from 0 to 1.
     pub accuracy: f64,
-    /// Mean loss of the images held out, at the epoch's end; none where none are held out.
+    /// Mean validation loss at the end of the epoch; none without validation images.
     pub validation_loss: Option<f64>,
-    /// Share of them recognised.
+    /// Validation accuracy.
     pub validation_accuracy: Option<f64>,
     /// Seconds from the start of the run to the epoch's last step; none in runs of older versions.
     #[serde(default)]
     pub elapsed_seconds: Option<f64>,
-    /// Seconds of training; in the run's first epoch those after the first step, which is reported separately.
+    /// Seconds of training. In the run's first epoch they exclude the first step, which is reported separately.
     pub seconds: f64,
-    /// Images trained on a second in that time.
+    /// Training images a second in that time.
     pub images_per_second: f64,
     /// The learning rate of its last step.
     pub learning_rate: f32,
@@ -192,7 +192,7 @@ pub struct EpochRow {
     pub norms: Vec<Norms>,
 }
 
-/// How large a parameter and its gradient are.
+/// The norms of a parameter and of its gradient.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Norms {
     /// `conv1.weight`, ...
@@ -208,7 +208,7 @@ pub struct Norms {
 pub struct TestRow {
     /// Mean loss, in nats.
     pub loss: f64,
-    /// Share recognised.
+    /// Accuracy, from 0 to 1.
     pub accuracy: f64,
     /// Images.
     pub images: usize,
@@ -221,12 +221,13 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Makes the folder, which must not hold a model yet; without a path, `runs/` and the time.
+    /// Makes the folder, which must not hold a model yet. Without a path it is in `runs/`, named after the time.
     ///
-    /// Where it holds the files of a run that ended without a model, another is made beside it: `run-2` beside `run`.
+    /// If it holds the files of a run that ended without a model, another folder is made beside it: `run-2` beside
+    /// `run`.
     ///
     /// # Errors
-    /// Where it cannot be made, or holds a model.
+    /// If it cannot be made, or holds a model.
     pub fn create(path: Option<&Path>) -> Result<Self> {
         let path = match path {
             Some(path) => {
@@ -245,7 +246,7 @@ impl RunFolder {
         Ok(Self { path, metrics })
     }
 
-    /// Makes a folder of the time under `runs/`, numbered where another run began in the same second.
+    /// Makes a folder under `runs/` named after the time, with a number if another run began in the same second.
     fn make_new() -> Result<PathBuf> {
         let (runs, time) = (Path::new("runs"), now().replace(':', "-"));
         let cannot = "cannot make a run folder under runs/; give one with --out";
@@ -261,7 +262,7 @@ impl RunFolder {
         unreachable!("there is no last number")
     }
 
-    /// Whether a folder holds the files of a run that ended, or was ended, before its model was saved.
+    /// Whether a folder holds the files of a run that ended before its model was saved.
     pub fn is_unfinished(path: &Path) -> bool {
         path.join("run.json").exists() && !path.join(MODEL_FILE).exists()
     }
@@ -269,17 +270,17 @@ impl RunFolder {
     /// Refuses a folder that holds a model.
     ///
     /// # Errors
-    /// Where it does.
+    /// If the folder holds a model.
     pub fn ensure_free(path: &Path) -> Result<()> {
         ensure!(
             !path.join(MODEL_FILE).exists(),
-            "{} holds a run already, which is not overwritten; give another folder with --out, or remove it",
+            "{} already holds a run, which is not overwritten; give another folder with --out, or remove it",
             path.display()
         );
         Ok(())
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -287,7 +288,7 @@ impl RunFolder {
     /// Writes `run.json`.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// If it cannot be written.
     pub fn write_record(&self, record: &RunRecord) -> Result<()> {
         let mut text = serde_json::to_string_pretty(record)?;
         text.push('\n');
@@ -297,19 +298,19 @@ impl RunFolder {
     /// Appends a line to `metrics.jsonl`.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// If it cannot be written.
     pub fn append_metrics(&mut self, row: &MetricsRow) -> Result<()> {
         let mut line = serde_json::to_string(row)?;
         line.push('\n');
         self.metrics
             .write_all(line.as_bytes())
-            .with_context(|| format!("cannot write the metrics in {}; is there space?", self.path.display()))
+            .with_context(|| format!("cannot write the metrics in {}; check the free space", self.path.display()))
     }
 
     /// Writes `epochs.csv`.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// If it cannot be written.
     pub fn write_epochs(&self, epochs: &[EpochRow]) -> Result<()> {
         let mut table = csv::Writer::from_writer(Vec::new());
         let parameters = epochs.first().map_or(&[][..], |epoch| &epoch.norms);
@@ -348,10 +349,10 @@ impl RunFolder {
         write_atomically(&self.path.join("epochs.csv"), &table.into_inner()?)
     }
 
-    /// Writes `predictions.csv`: place in the test set, label, prediction and the probability of each digit.
+    /// Writes `predictions.csv`: index in the test set, label, prediction and the probability of each digit.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// If it cannot be written.
     pub fn write_predictions(&self, labels: &[u8], probabilities: &[[f32; CLASSES]]) -> Result<()> {
         let mut table = csv::Writer::from_writer(Vec::new());
         let digits = (0..CLASSES).map(|digit| format!("p{digit}"));
@@ -363,10 +364,10 @@ impl RunFolder {
         write_atomically(&self.path.join("predictions.csv"), &table.into_inner()?)
     }
 
-    /// Saves the model and gives its path.
+    /// Saves the model and returns its path.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// If it cannot be written.
     pub fn save_model(&self, model: &Model, parameters: &[HostTensor], record: &RunRecord) -> Result<PathBuf> {
         let path = self.path.join(MODEL_FILE);
         weights::save(&path, model, parameters, Origin { seed: record.seed, data: Some(&record.data) })?;
@@ -374,9 +375,9 @@ impl RunFolder {
     }
 }
 
-/// The first of `run-2`, `run-3`, ... that is not there.
+/// The first of `run-2`, `run-3`, ... that does not exist.
 fn beside(path: &Path) -> PathBuf {
-    // Without a slash at its end.
+    // Without a trailing slash.
     let path: PathBuf = path.components().collect();
     let numbered = |number: usize| {
         let mut name = path.as_os_str().to_owned();

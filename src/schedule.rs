@@ -6,10 +6,10 @@ use crate::ops::optimizer::SCHEDULE_COLUMNS;
 use crate::plan::Optimizer;
 use crate::tensor::HostTensor;
 
-/// How the learning rate moves over a run.
+/// How the learning rate changes over a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Schedule {
-    /// The same throughout.
+    /// Constant.
     Constant,
     /// Half a cosine from the peak to 0 (Loshchilov & Hutter, "SGDR", 2017, without restarts).
     Cosine,
@@ -21,7 +21,7 @@ pub enum Schedule {
 }
 
 impl Schedule {
-    /// The share of the peak rate at a step, counted from 0, of `steps` in all.
+    /// The fraction of the peak rate at a step, counted from 0, of `steps` steps.
     pub fn factor(self, step: usize, steps: usize) -> f64 {
         const START: f64 = 1.0 / 25.0;
         const END: f64 = START / 1e4;
@@ -45,7 +45,8 @@ impl Schedule {
         }
     }
 
-    /// The schedule as the optimizers read it, a row a step: learning rate and Adam's two bias corrections.
+    /// The schedule in the form that the optimizers read, a row for each step: learning rate and Adam's two bias
+    /// corrections.
     pub fn rows(self, peak_rate: f64, optimizer: &Optimizer, steps: usize) -> HostTensor {
         let (beta1, beta2) = match optimizer {
             Optimizer::Sgd { .. } => (0.0, 0.0),

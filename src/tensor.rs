@@ -1,22 +1,22 @@
-//! Tensors on the host: a shape, an element type and 32-bit words, the form in which they travel to and from a device.
+//! Tensors on the host: a shape, an element type and 32-bit words, in the form of device buffers.
 
 use std::fmt;
 
 use half::f16;
 
-/// Element type of a tensor. It lies in 32-bit words, as in a WGSL storage buffer.
+/// Element type of a tensor. Elements are stored in 32-bit words, as in a WGSL storage buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DType {
     /// IEEE 754 single precision.
     F32,
     /// Unsigned 32-bit integer; also four packed bytes, the first in the lowest bits.
     U32,
-    /// IEEE 754 half precision, two elements to a word, the first in the lower bits, as `pack2x16float` puts them.
+    /// IEEE 754 half precision, two elements to a word, the first in the lower bits, as in `pack2x16float`.
     F16,
 }
 
 impl DType {
-    /// The words of so many elements.
+    /// The number of words for this many elements.
     pub fn words(self, elements: usize) -> usize {
         match self {
             Self::F32 | Self::U32 => elements,
@@ -93,7 +93,7 @@ impl HostTensor {
     /// A tensor of the given words.
     ///
     /// # Panics
-    /// When the number of words is not that of the elements.
+    /// If the number of words does not match the number of elements.
     pub fn from_words(dtype: DType, shape: Shape, words: Vec<u32>) -> Self {
         let needed = dtype.words(shape.len());
         assert_eq!(words.len(), needed, "a tensor of {dtype:?} of shape {shape} needs {needed} words");
@@ -103,7 +103,7 @@ impl HostTensor {
     /// A tensor of floats.
     ///
     /// # Panics
-    /// When the number of values is not the number of elements.
+    /// If the number of values is not the number of elements.
     pub fn from_f32(shape: impl Into<Shape>, values: &[f32]) -> Self {
         Self::from_words(DType::F32, shape.into(), bytemuck::cast_slice(values).to_vec())
     }
@@ -111,7 +111,7 @@ impl HostTensor {
     /// A tensor of integers.
     ///
     /// # Panics
-    /// When the number of values is not the number of elements.
+    /// If the number of values is not the number of elements.
     pub fn from_u32(shape: impl Into<Shape>, values: &[u32]) -> Self {
         Self::from_words(DType::U32, shape.into(), values.to_vec())
     }
@@ -119,7 +119,7 @@ impl HostTensor {
     /// A tensor of 16-bit floats, each the one nearest to the value.
     ///
     /// # Panics
-    /// When the number of values is not the number of elements.
+    /// If the number of values is not the number of elements.
     pub fn from_f32_as_f16(shape: impl Into<Shape>, values: &[f32]) -> Self {
         let shape = shape.into();
         assert_eq!(values.len(), shape.len(), "a tensor of shape {shape} has {} elements", shape.len());
@@ -133,7 +133,7 @@ impl HostTensor {
         &self.words
     }
 
-    /// The elements as 32-bit words, to be written; 16-bit floats two to a word.
+    /// The elements as mutable 32-bit words; 16-bit floats two to a word.
     pub fn words_mut(&mut self) -> &mut [u32] {
         &mut self.words
     }
@@ -144,7 +144,7 @@ impl HostTensor {
         bytemuck::cast_slice(&self.words)
     }
 
-    /// The elements as floats, to be written.
+    /// The elements as mutable floats.
     pub fn f32_mut(&mut self) -> &mut [f32] {
         debug_assert_eq!(self.dtype, DType::F32);
         bytemuck::cast_slice_mut(&mut self.words)
@@ -163,7 +163,7 @@ impl HostTensor {
         &self.words
     }
 
-    /// The elements as integers, to be written.
+    /// The elements as mutable integers.
     pub fn u32_mut(&mut self) -> &mut [u32] {
         debug_assert_eq!(self.dtype, DType::U32);
         &mut self.words
@@ -176,7 +176,7 @@ impl fmt::Debug for HostTensor {
     }
 }
 
-/// Packs bytes four to a word, the first in the lowest bits; the last word is filled up with zeros.
+/// Packs bytes four to a word, the first in the lowest bits; the last word is padded with zeros.
 pub fn pack_bytes(bytes: &[u8]) -> Vec<u32> {
     let (words, rest) = bytes.as_chunks();
     let filled_up = (!rest.is_empty()).then(|| std::array::from_fn(|place| rest.get(place).copied().unwrap_or(0)));
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn halves_are_packed_first_lowest_and_rounded_to_the_nearest() {
-        // 1 + 2^-11 lies in the middle between 1 and its neighbour: the even one of both is taken.
+        // 1 + 2^-11 lies in the middle between 1 and its neighbour. It is rounded to the even one.
         let tensor = HostTensor::from_f32_as_f16([3], &[1.0 + 1.0 / 2048.0, -2.0, 0.1]);
         assert_eq!(tensor.words(), [0xc000_3c00, 0x2e66]);
         assert_eq!(tensor.widened(), [1.0, -2.0, 0.099_975_586]);

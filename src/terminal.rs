@@ -1,6 +1,7 @@
-//! Everything that the program says: results on standard output; remarks, progress and errors on standard error.
+//! All output to the terminal: results on standard output; remarks, progress and errors on standard error.
 //!
-//! Nothing here panics. Control characters in a file's or a tensor's name are escaped, so that no name can steer a terminal.
+//! Nothing here panics. Control characters in names of files and tensors are escaped, so that no name can control the
+//! terminal.
 
 use std::borrow::Cow;
 use std::fmt::{self, Arguments};
@@ -28,31 +29,31 @@ macro_rules! warning {
     ($($text:tt)*) => { $crate::terminal::warn(format_args!($($text)*)) };
 }
 
-/// How a command speaks.
+/// How a command prints.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Mode {
     /// No progress and no remarks.
     pub(crate) quiet: bool,
-    /// Standard output takes what an output option such as `--json -` writes, so results are said on standard error.
+    /// An output option such as `--json -` uses standard output, so results are printed on standard error.
     pub(crate) results_on_stderr: bool,
-    /// What the command keeps in files is worth more than who reads along, such as `head`.
+    /// The command writes files, so it continues if the reader of standard output, such as `head`, ends.
     pub(crate) continues_unread: bool,
 }
 
 static MODE: OnceLock<Mode> = OnceLock::new();
 
-/// Every bar belongs to these, so that a line never runs into one.
+/// All progress bars, so that no line is printed into one.
 static BARS: LazyLock<MultiProgress> = LazyLock::new(|| {
     let hidden = MODE.get().is_some_and(|mode| mode.quiet);
     MultiProgress::with_draw_target(if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() })
 });
 
-/// Why standard output could not be written to, the first time.
+/// The first error of writing to standard output.
 static FAILURE: Mutex<Option<io::Error>> = Mutex::new(None);
 
-/// Sets how the command speaks, before it says anything.
+/// Sets how the command prints, before it prints anything.
 pub(crate) fn set_mode(mode: Mode) {
-    // Only the first counts: a program carries out one command.
+    // Only the first call counts: a program runs one command.
     let _ = MODE.set(mode);
 }
 
@@ -86,26 +87,26 @@ pub(crate) fn remark(text: Arguments<'_>) {
 /// See [`warning!`].
 pub(crate) fn warn(text: Arguments<'_>) {
     let line = format!("{}\n", escaped(&text.to_string()));
-    // Where standard error cannot be written to, there is nowhere to say so.
+    // An error of standard error cannot be reported anywhere.
     let _ = BARS.suspend(|| io::stderr().lock().write_all(line.as_bytes()));
 }
 
-/// Why the command could not be carried out; the first word in colour on a terminal.
+/// Prints the error of a command; the first word is in colour on a terminal.
 pub(crate) fn error(text: &str) {
     let style = Styles::styled().get_error().to_owned();
     let line = format!("{style}error:{style:#} {}\n", escaped(text));
     let _ = BARS.suspend(|| anstream::stderr().lock().write_all(line.as_bytes()));
 }
 
-/// Writes bytes as they are to standard output.
+/// Writes bytes unchanged to standard output.
 ///
 /// # Errors
-/// Where that cannot be written to.
+/// If standard output cannot be written to.
 pub(crate) fn write_stdout(bytes: &[u8]) -> Result<()> {
     try_write(bytes).map_err(|error| anyhow::anyhow!("cannot write to standard output: {error}"))
 }
 
-/// Why results could not be written to standard output, unless nobody reads them.
+/// The error of writing results to standard output, unless the reader has closed the pipe.
 pub(crate) fn failure() -> Option<String> {
     let failure = FAILURE.lock().unwrap_or_else(PoisonError::into_inner);
     let error = failure.as_ref().filter(|error| error.kind() != ErrorKind::BrokenPipe)?;
@@ -124,12 +125,12 @@ fn try_write(bytes: &[u8]) -> io::Result<()> {
     }
 }
 
-/// A progress bar on standard error, hidden where that is no terminal and with `--quiet`; `{left}` in its template is the time
-/// that is left, where it is known.
+/// A progress bar on standard error, hidden if that is not a terminal and with `--quiet`. `{left}` in its template is
+/// the time left, if it is known.
 pub(crate) fn bar(length: usize, template: &str) -> ProgressBar {
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     let style = style.with_key("left", |state: &ProgressState, text: &mut dyn fmt::Write| {
-        // A formatter of a string does not fail.
+        // Writing to a string does not fail.
         let _ = text.write_str(&time_left(state.pos(), state.eta()));
     });
     let bar = BARS.add(ProgressBar::new(length as u64).with_style(style));
@@ -137,15 +138,15 @@ pub(crate) fn bar(length: usize, template: &str) -> ProgressBar {
     bar
 }
 
-/// How often bars and spinners move.
+/// The interval at which bars and spinners are redrawn.
 const TICK: Duration = Duration::from_millis(200);
 
-/// A guess of the time left, such as `12s left`; none before anything is done, and none below a second.
+/// An estimate of the time left, such as `12s left`; none before any progress, and none below a second.
 fn time_left(done: u64, eta: Duration) -> String {
     if done == 0 || eta.as_secs() == 0 { String::new() } else { format!("{:#} left", HumanDuration(eta)) }
 }
 
-/// A line on standard error that says what takes a while, until it is dropped; hidden as bars are.
+/// A line on standard error for a slow operation, removed when dropped; hidden when bars are hidden.
 pub(crate) struct Spinner(ProgressBar);
 
 impl Spinner {
@@ -162,8 +163,8 @@ impl Drop for Spinner {
     }
 }
 
-/// A text whose control characters, but for the ends of lines, are written as escapes: those that move the cursor, set colours
-/// or turn the direction of writing.
+/// Escapes the control characters of a text except for line breaks: those that move the cursor, set colours or change
+/// the direction of text.
 pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     let steers = |letter: char| {
         letter != '\n' && (letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
@@ -182,7 +183,7 @@ pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// A name in one line: ends of lines are escaped too.
+/// A name in one line: line breaks are also escaped.
 pub(crate) fn one_line(name: &str) -> String {
     escaped(name).replace('\n', "\\n")
 }

@@ -1,11 +1,11 @@
-//! A timeline of training steps: what the host does, and each kernel on the device.
+//! A timeline of training steps: the host's work, and each kernel on the device.
 
 use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::files::Destination;
 
-/// Where something happens.
+/// The place of a span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Track {
     /// The program.
@@ -14,25 +14,25 @@ pub enum Track {
     Device,
 }
 
-/// Something that takes time.
+/// A span of time.
 #[derive(Clone, Debug)]
 pub struct Span {
     /// Where.
     pub track: Track,
-    /// What: `encode`, `submit`, or a kernel.
+    /// Its name: `encode`, `submit`, or a kernel.
     pub name: String,
     /// The layer, the variant with its sizes, and the shapes of its operands.
     pub details: Vec<(&'static str, String)>,
-    /// From the beginning of the trace.
+    /// The start, from the beginning of the trace.
     pub start_seconds: f64,
-    /// How long it takes.
+    /// The duration.
     pub seconds: f64,
 }
 
 /// Writes spans in the Trace Event Format, which Perfetto (ui.perfetto.dev) and chrome://tracing show.
 ///
 /// # Errors
-/// Where the file cannot be written.
+/// If the file cannot be written.
 pub fn write(output: &Destination, device: &str, spans: &[Span]) -> Result<()> {
     let thread = |track: Track| match track {
         Track::Host => 1,

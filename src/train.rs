@@ -1,4 +1,4 @@
-//! Training: epochs over a shuffled stream of images, evaluation, and what is needed to repeat both.
+//! Training: epochs over a shuffled stream of images, and evaluation, both repeatable.
 
 use anyhow::{Result, bail, ensure};
 
@@ -15,13 +15,13 @@ use crate::schedule::Schedule;
 use crate::tensor::HostTensor;
 use crate::trace::Span;
 
-/// The first of the random streams that shuffle the epochs; those below belong to the initial weights.
+/// The first of the random streams that shuffle the epochs; lower streams belong to the initial weights.
 const SHUFFLE_STREAM: u64 = 1 << 32;
 
-/// Images with which the activations of a suspicious model are looked at while it is trained.
+/// The number of images for checking the activations of a suspicious model during training.
 const SAMPLE: usize = 64;
 
-/// How to train.
+/// The settings of training.
 #[derive(Clone, Copy, Debug)]
 pub struct TrainConfig {
     /// Passes over the training images.
@@ -32,25 +32,25 @@ pub struct TrainConfig {
     pub optimizer: Optimizer,
     /// The highest learning rate of the run.
     pub rate: f64,
-    /// How the learning rate moves.
+    /// The learning-rate schedule.
     pub schedule: Schedule,
     /// Seed of initial weights, shuffling and dropout.
     pub seed: u64,
-    /// Whether each epoch has an order of its own; else the images come as they lie in the data set.
+    /// Whether each epoch is shuffled; otherwise the images come in the order of the data set.
     pub shuffle: bool,
-    /// Training images that are held out for validation, drawn by `seed` from each class in proportion.
+    /// Training images to hold out for validation, chosen by `seed` from each class in proportion to its size.
     pub validation: usize,
-    /// Whether to take fused ops where the model allows it; none for what suits the device.
+    /// Whether to fuse ops if the model allows it; none for the device's default.
     pub fuse: Option<bool>,
-    /// The floats in which activations and their gradients lie in memory.
+    /// The float type of activations and their gradients in memory.
     pub precision: Precision,
 }
 
 impl TrainConfig {
-    /// Training images of MNIST, which [`Self::DEFAULT`] is made for.
+    /// Training images of MNIST, for which [`Self::DEFAULT`] is made.
     pub const MNIST_IMAGES: usize = 60_000;
 
-    /// What `gpu-digits train` does without options: the default model reaches 99.1 % of MNIST's test images with it.
+    /// The defaults of `gpu-digits train`, with which the default model reaches a test accuracy of 99.1 % on MNIST.
     pub const DEFAULT: Self = Self {
         epochs: 5,
         batch: 128,
@@ -66,29 +66,30 @@ impl TrainConfig {
 }
 
 impl TrainConfig {
-    /// [`Self::DEFAULT`] as it suits a training set of so many images: a twelfth of them is held out, and small sets have
-    /// smaller batches.
+    /// [`Self::DEFAULT`] adapted to a training set of this size: a twelfth is held out, and small sets have smaller
+    /// batches.
     pub fn for_images(images: usize) -> Self {
         Self::holding_out(images / 12, images)
     }
 
     /// The same with another number of images held out.
     ///
-    /// A batch is a sixteenth of what is trained on, lest an epoch have too few steps to learn anything. The learning rate
-    /// goes with the root of the batch, as the noise of a gradient does (Krizhevsky, "One weird trick", 2014).
+    /// A batch is at most a sixteenth of the images to train on; otherwise an epoch would have too few steps. The
+    /// learning rate is proportional to the square root of the batch, like the noise of a gradient (Krizhevsky, "One
+    /// weird trick", 2014).
     pub fn holding_out(validation: usize, images: usize) -> Self {
         const SMALLEST_BATCH: usize = 8;
         let trained_on = images.saturating_sub(validation).max(1);
         let sixteenth = 1 << (trained_on / 16).max(1).ilog2();
         let batch = sixteenth.clamp(SMALLEST_BATCH, Self::DEFAULT.batch).min(trained_on);
         let rate = Self::DEFAULT.rate * (batch as f64 / Self::DEFAULT.batch as f64).sqrt();
-        // To two digits, as people write rates.
+        // Round to two digits.
         let scale = 10f64.powi(1 - rate.log10().floor() as i32);
         let rate = (rate * scale).round() / scale;
         Self { validation, batch, rate, ..Self::DEFAULT }
     }
 
-    /// Whether training on a device takes fused ops, which half precision needs.
+    /// Whether training on a device uses fused ops, which half precision needs.
     pub fn fuses(&self, device: &Device) -> bool {
         self.fuse.unwrap_or_else(|| device.prefers_fused() || self.precision == Precision::F16)
     }
@@ -99,14 +100,14 @@ impl TrainConfig {
 pub struct Score {
     /// Mean cross-entropy, in nats.
     pub loss: f64,
-    /// Share of images whose label is the first largest logit, from 0 to 1.
+    /// Fraction of images whose label is the argmax of the logits, from 0 to 1.
     pub accuracy: f64,
     /// Images.
     pub images: usize,
 }
 
 impl Score {
-    /// Sums up a history of batches.
+    /// Summarises a history of batches.
     fn of(history: &[f32], images: usize) -> Self {
         let sum = |column: usize| history.iter().skip(column).step_by(2).map(|&value| f64::from(value)).sum::<f64>();
         let count = images.max(1) as f64;
@@ -114,14 +115,14 @@ impl Score {
     }
 }
 
-/// What an epoch gave.
+/// The result of an epoch.
 #[derive(Clone, Debug)]
 pub struct Epoch {
-    /// Over the images as they were trained on: each batch before its update.
+    /// The training score: each batch before its update.
     pub score: Score,
     /// Mean loss of each step's batch before its update.
     pub step_losses: Vec<f64>,
-    /// Whether the observer ended it before its last step.
+    /// Whether the observer ended the epoch before its last step.
     pub interrupted: bool,
 }
 
@@ -134,15 +135,15 @@ pub struct Trainer {
     epochs_done: usize,
     steps_done: usize,
     model: Model,
-    /// Some images of the training set, with which activations are looked at.
+    /// Some training images for checking activations.
     sample: Vec<u8>,
 }
 
 impl Trainer {
-    /// Makes everything that training needs: the plan, its memory, its kernels, the data and the parameters in place.
+    /// Prepares training: makes the plan, allocates memory, compiles kernels, and uploads the data and the parameters.
     ///
     /// # Errors
-    /// Where the sizes do not go together, or the device cannot run the plan.
+    /// If the sizes do not match, or the device cannot run the plan.
     pub async fn new(
         device: &Device,
         model: &Model,
@@ -154,14 +155,14 @@ impl Trainer {
         let (train, test) = (&dataset.train, &dataset.test);
         ensure!(
             config.validation < train.len(),
-            "--validation {} leaves nothing of the {} training images to train on; hold out fewer",
+            "--validation {} leaves none of the {} training images to train on; hold out fewer",
             config.validation,
             train.len()
         );
         let splits = Splits::stratified(dataset, config.validation, config.seed);
         ensure!(
             config.batch <= splits.train.len(),
-            "--batch-size {} is more than the {} images to train on; make it smaller",
+            "--batch-size {} exceeds the {} images to train on; make it smaller",
             config.batch,
             splits.train.len()
         );
@@ -193,8 +194,8 @@ impl Trainer {
 
     /// Steps of the next epoch.
     ///
-    /// Epochs are cut out of one endless stream of permutations of the training images: the images that do not fill
-    /// an epoch's last batch come first in the next epoch, so that each image is seen equally often.
+    /// Epochs are sections of one endless stream of permutations of the training images. Images that do not fill an
+    /// epoch's last batch come first in the next epoch, so that each image is used equally often.
     pub fn steps_of_next_epoch(&self) -> usize {
         let steps = |epochs: usize| epochs * self.splits.train.len() / self.config.batch;
         steps(self.epochs_done + 1) - steps(self.epochs_done)
@@ -226,12 +227,12 @@ impl Trainer {
         (0..calls).map(|call| self.executor.describe_call(Phase::Train, call)).collect()
     }
 
-    /// The plan that it runs.
+    /// The plan.
     pub fn plan(&self) -> &Plan {
         self.executor.plan()
     }
 
-    /// What the executor has done so far.
+    /// The executor's counters so far.
     pub fn counters(&self) -> Counters {
         self.executor.counters()
     }
@@ -239,7 +240,7 @@ impl Trainer {
     /// Trains one epoch.
     ///
     /// # Errors
-    /// Where the device fails, or the loss is no longer finite.
+    /// If the device fails, or the loss is no longer finite.
     pub async fn epoch(&mut self, observer: &mut dyn Observer) -> Result<Epoch> {
         let wanted = self.steps_of_next_epoch();
         self.write_order(&self.next_order(wanted));
@@ -257,25 +258,26 @@ impl Trainer {
         Ok(Epoch { score: Score::of(&history, steps * batch), step_losses, interrupted: steps < wanted })
     }
 
-    /// Trains the first epoch's first steps and gives the timeline of `steps` of them, after some without: drivers
-    /// compile in the first.
+    /// Trains the first steps of the first epoch and returns the timeline of `steps` of them. Some steps come before,
+    /// because drivers compile during the first.
     ///
     /// # Errors
-    /// Where the device fails or cannot time its kernels, or the epoch has too few steps.
+    /// If the device fails or cannot time its kernels, or the epoch has too few steps.
     pub async fn trace(&mut self, steps: usize) -> Result<Vec<Span>> {
         const WARM_UP_STEPS: usize = 3;
         let needed = WARM_UP_STEPS + steps;
         let there = self.steps_of_next_epoch();
-        ensure!(there >= needed, "a timeline needs {needed} steps and the epoch has {there}");
+        ensure!(there >= needed, "a timeline needs {needed} steps, but the epoch has {there}");
         self.write_order(&self.next_order(needed));
         self.executor.run(Phase::Train, WARM_UP_STEPS, &mut Unobserved).await?;
         self.executor.trace(Phase::Train, steps).await
     }
 
-    /// Scores some images of the data set: those of a split, or any places in the training set followed by the test set.
+    /// Scores some images of the data set: those of a split, or any indices into the training set followed by the test
+    /// set.
     ///
     /// # Errors
-    /// Where the device fails, an image is not there, or there are more than in the largest split.
+    /// If the device fails, an image does not exist, or there are more images than in the largest split.
     pub async fn evaluate(&mut self, images: impl IntoIterator<Item = u32>) -> Result<Score> {
         let images: Vec<u32> = images.into_iter().collect();
         let (count, there) = (images.len(), self.splits.test.end);
@@ -298,22 +300,23 @@ impl Trainer {
     /// Weights and biases as they are now, in the order of [`Model::parameters`].
     ///
     /// # Errors
-    /// Where the device fails; where a parameter is not finite, or so large that the model overflows, naming the first tensor.
+    /// If the device fails, or if a parameter is not finite or so large that the model overflows; the error names the
+    /// first tensor.
     pub async fn parameters(&mut self) -> Result<Vec<HostTensor>> {
         let parameters = self.read_parameters(|parameter| Some(parameter.tensor)).await?;
         ensure_finite(&self.model, &parameters, &self.sample, self.config.precision).await?;
         Ok(parameters)
     }
 
-    /// The gradients of the last step, as [`Self::parameters`] is ordered.
+    /// The gradients of the last step, in the order of [`Self::parameters`].
     ///
     /// # Errors
-    /// Where the device fails.
+    /// If the device fails.
     pub async fn gradients(&mut self) -> Result<Vec<HostTensor>> {
         self.read_parameters(|parameter| parameter.gradient).await
     }
 
-    /// Reads a tensor of each parameter and brings it into the model's order.
+    /// Reads a tensor of each parameter and permutes it into the model's order.
     async fn read_parameters(&mut self, place: impl Fn(&Parameter) -> Option<TensorId>) -> Result<Vec<HostTensor>> {
         let mut tensors = Vec::new();
         for parameter in self.executor.plan().host.parameters.clone() {
@@ -330,12 +333,12 @@ impl Trainer {
         Ok(self.executor.read(place).await?.f32()[..2 * steps].to_vec())
     }
 
-    /// Writes the order of the coming batches and sets the clock to the first of them.
+    /// Writes the order of the next batches and sets the clock to the first of them.
     fn write_order(&mut self, order: &[u32]) {
         write_order(self.executor.as_mut(), order, self.steps_done, self.config.seed);
     }
 
-    /// The images of the next epoch's `steps` batches, cut out of the stream of permutations.
+    /// The images of the next epoch's `steps` batches, from the stream of permutations.
     fn next_order(&self, steps: usize) -> Vec<u32> {
         let count = self.splits.train.len();
         let start = self.steps_done_before_epoch() * self.config.batch;
@@ -345,7 +348,7 @@ impl Trainer {
         stream.skip(places.start - permutations.start() * count).take(places.len()).collect()
     }
 
-    /// Where the next epoch begins, also when an earlier one was interrupted.
+    /// The start of the next epoch, even if an earlier one was interrupted.
     fn steps_done_before_epoch(&self) -> usize {
         self.epochs_done * self.splits.train.len() / self.config.batch
     }

@@ -1,7 +1,7 @@
-//! The tuner: which variant of each op is the fastest on an adapter, found by the one measuring routine and kept in a file.
+//! The tuner finds the fastest variant of each op on an adapter, and saves its choices in a file.
 //!
-//! A candidate is checked against its reference before it is timed; one that computes something wrong is never chosen. What
-//! was found holds for an adapter, its driver's version and this crate's: a file of others is of no use and is ignored.
+//! A candidate is verified before it is timed; a wrong one is never chosen. Choices are valid for an adapter, its
+//! driver's version and this crate's version; other files are ignored.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,16 +17,16 @@ use crate::json;
 use crate::op::Variant;
 use crate::ops::Case;
 
-/// The version of the file's form.
+/// The version of the file's format.
 const SCHEMA: u32 = 1;
 
-/// A candidate that takes this many times as long as the fastest at its first sample gets no more of them.
+/// A candidate gets no more samples if its first one takes this many times as long as the fastest.
 const HOPELESS: f64 = 1.5;
 
-/// By how much another variant must be faster than the first that an op lists, lest noise decides.
+/// How much faster than the op's first variant another one must be, so that noise does not decide.
 const MARGIN: f64 = 0.03;
 
-/// What was found for one adapter.
+/// The choices for one adapter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tuning {
     schema: u32,
@@ -34,7 +34,7 @@ pub struct Tuning {
     version: String,
     /// The adapter's identity, its name, and its driver with its version.
     adapter: String,
-    /// By the op's label.
+    /// The choices by the op's label.
     pub choices: BTreeMap<String, Choice>,
 }
 
@@ -43,30 +43,31 @@ pub struct Tuning {
 pub struct Choice {
     /// The fastest.
     pub variant: String,
-    /// What each that could be run took, or why it was not timed; in the order of the op.
+    /// The variants that the adapter can run, with their times, in the order of the op.
     pub tried: Vec<Tried>,
 }
 
-/// A variant that was tried.
+/// A tried variant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tried {
     /// Its name.
     pub variant: String,
-    /// Median seconds of a dispatch; none where it computes something wrong.
+    /// Median seconds of a dispatch; none if the variant is wrong.
     pub seconds: Option<f64>,
-    /// What is wrong with it.
+    /// Why the variant is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wrong: Option<String>,
 }
 
 impl Tuning {
-    /// Nothing found yet.
+    /// No choices yet.
     pub fn new(info: &AdapterInfo) -> Self {
         let version = concat!(env!("CARGO_PKG_VERSION"), " ", env!("GPU_DIGITS_COMMIT")).to_owned();
         Self { schema: SCHEMA, version, adapter: identity(info), choices: BTreeMap::new() }
     }
 
-    /// What a file holds for an adapter; nothing where there is none, with the reason where it is damaged or foreign.
+    /// Loads the choices for an adapter from a file. Without a usable file there are none; the reason is given if it is
+    /// damaged or belongs to another adapter or version.
     pub fn load(file: &Path, info: &AdapterInfo) -> (Self, Option<String>) {
         let empty = Self::new(info);
         let Ok(text) = fs::read_to_string(file) else { return (empty, None) };
@@ -84,12 +85,12 @@ impl Tuning {
         }
     }
 
-    /// Adds a choice to what a file holds, and gives back all that it holds then.
+    /// Adds a choice to a file, and returns all choices of the file.
     ///
     /// Reading, changing and writing happen under a lock, so that several processes can tune at once.
     ///
     /// # Errors
-    /// Where the folder cannot be made or written to.
+    /// If the folder cannot be made or written to.
     pub fn keep(file: &Path, info: &AdapterInfo, label: String, choice: Choice) -> Result<Self> {
         let folder = file.parent().context("a tuning file lies in a folder")?;
         fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
@@ -100,18 +101,18 @@ impl Tuning {
         Ok(tuning)
     }
 
-    /// The GPU with these choices made.
+    /// The GPU with these choices applied.
     pub fn apply(&self, gpu: Gpu) -> Gpu {
         gpu.preferring(self.choices.iter().map(|(label, choice)| (label.clone(), choice.variant.clone())).collect())
     }
 }
 
-/// What choices hold for: the card, also beside another one of the same name, and its driver.
+/// The key of the choices: the card, distinct from others of the same name, and its driver.
 fn identity(info: &AdapterInfo) -> String {
     format!("{} {} {} {}", info.id, info.name, info.driver, info.driver_version).trim().to_owned()
 }
 
-/// The file for an adapter in the user's cache folder; none where the user has no such folder.
+/// The file for an adapter in the user's cache folder; none if the user has no such folder.
 pub fn file(info: &AdapterInfo) -> Option<PathBuf> {
     let user = etcetera::choose_base_strategy().ok()?;
     let plain = |letter: char| if letter.is_ascii_alphanumeric() || letter == '.' { letter } else { '-' };
@@ -120,10 +121,10 @@ pub fn file(info: &AdapterInfo) -> Option<PathBuf> {
     Some(folder.join(format!("{name}.json")))
 }
 
-/// Finds the fastest correct variant of a case; none where there is nothing to choose from.
+/// Finds the fastest correct variant of a case; none if there is no choice.
 ///
 /// # Errors
-/// Where the device fails while timing.
+/// If the device fails during timing.
 pub async fn choose(gpu: &Gpu, case: &Case, effort: Effort) -> Result<Option<Choice>> {
     let variants = gpu.runnable(case.as_ref());
     if variants.len() < 2 {
@@ -154,7 +155,7 @@ pub async fn choose(gpu: &Gpu, case: &Case, effort: Effort) -> Result<Option<Cho
     Ok(decide(variants.iter().zip(&subjects).map(candidate).collect()))
 }
 
-/// The fastest of some candidates, the first listed where another is hardly faster.
+/// The fastest of some candidates, or the first listed one if another is only slightly faster.
 fn decide(candidates: Vec<Tried>) -> Option<Choice> {
     let mut right = candidates.iter().filter_map(|candidate| Some((candidate, candidate.seconds?)));
     let first = right.next()?;
@@ -206,7 +207,7 @@ mod tests {
         let first = AdapterInfo::example("card", AdapterKind::Discrete);
         let second = AdapterInfo { id: format!("{}#2", first.id), index: 1, ..first.clone() };
         assert_ne!(file(&first), file(&second));
-        // Their number is no identity: it changes where another card is added.
+        // A card's number is not an identity: it changes if another card is added.
         assert_eq!(file(&first), file(&AdapterInfo { index: 5, shares_name: true, ..first.clone() }));
     }
 
@@ -217,7 +218,7 @@ mod tests {
         let wrong = candidate("wrong", None);
         assert_eq!(chosen(&[slow.clone(), quick.clone()]).as_deref(), Some("quick"));
         assert_eq!(chosen(&[wrong.clone(), slow.clone(), quick]).as_deref(), Some("quick"));
-        // Hardly faster is no reason to leave the default.
+        // A slightly faster variant does not replace the default.
         assert_eq!(chosen(&[slow, candidate("same", Some(1.99))]).as_deref(), Some("slow"));
         assert_eq!(chosen(&[wrong]), None);
     }

@@ -18,7 +18,7 @@ use compare::worse;
 pub use lockstep::check_lockstep;
 pub use subject::{Lockstep, Subject};
 
-/// How a check ended.
+/// The outcome of a check.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "snake_case", tag = "outcome")]
 pub enum Outcome {
@@ -27,9 +27,9 @@ pub enum Outcome {
         /// The largest error, divided by the error allowed there.
         worst_ratio: f64,
     },
-    /// Some element is not, or the kernel could not be run.
+    /// Some element is outside of it, or the kernel could not run.
     Failed {
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
     /// The adapter lacks what this variant needs.
@@ -44,9 +44,9 @@ pub enum Outcome {
 pub struct Check {
     /// The op, `lockstep` or `large_weights`.
     pub op: &'static str,
-    /// Variant and sizes; `verify` takes the same text back.
+    /// Variant and sizes; `verify` accepts the same text.
     pub label: String,
-    /// How it ended.
+    /// Its outcome.
     #[serde(flatten)]
     pub outcome: Outcome,
 }
@@ -59,14 +59,14 @@ pub fn cases(op: &str) -> Vec<Case> {
     (entry.awkward_cases)().into_iter().chain(shipped).filter(|case| seen.insert(case.label())).collect()
 }
 
-/// A case with seeded operands, and what they must be afterwards.
+/// A case with seeded operands, and their expected values after the op.
 pub struct Example {
     inputs: Vec<HostTensor>,
     wanted: Vec<HostTensor>,
 }
 
 impl Example {
-    /// The operands before.
+    /// The operands before the op.
     pub fn inputs(&self) -> &[HostTensor] {
         &self.inputs
     }
@@ -80,15 +80,15 @@ impl Example {
     }
 }
 
-/// Checks an op at its sizes on an adapter, all variants of it; the op may be one of your own.
+/// Verifies all variants of an op at its sizes on an adapter; the op may be your own.
 pub async fn check(gpu: &Gpu, case: Case) -> Vec<Check> {
     let mut checks = Vec::new();
     check_case(std::slice::from_ref(gpu), &case, |_, check| checks.push(check)).await;
     checks
 }
 
-/// Checks an op at its sizes on several adapters, all variants of each, and hands over each check with the adapter's
-/// place in `gpus`.
+/// Verifies all variants of an op at its sizes on several adapters, and passes on each check with the adapter's index
+/// in `gpus`.
 pub async fn check_case(gpus: &[Gpu], case: &Case, mut report: impl FnMut(usize, Check)) {
     let example = Example::of(case);
     for (place, gpu) in gpus.iter().enumerate() {
@@ -110,7 +110,7 @@ pub async fn check_variant(gpu: &Gpu, case: &Case, variant: &Variant, example: &
     }
 }
 
-/// Compares all operands: those that are only read must not have changed.
+/// Compares all operands. Those that are only read must be unchanged.
 fn compare_operands(case: &Case, got: &[HostTensor], wanted: &[HostTensor]) -> Outcome {
     let mut worst = Outcome::Passed { worst_ratio: 0.0 };
     for ((operand, got), wanted) in case.operands().iter().zip(got).zip(wanted) {

@@ -1,4 +1,4 @@
-//! Saved models: a safetensors file with PyTorch's names and shapes, and what made it in the metadata.
+//! Saved models: a safetensors file with PyTorch's names and shapes, and metadata about its origin.
 
 use std::collections::HashMap;
 use std::fs;
@@ -23,27 +23,26 @@ pub struct SavedModel {
     pub model: Model,
     /// Weights and biases.
     pub parameters: Vec<HostTensor>,
-    /// The seed that it was trained with, where the file says.
+    /// The seed of its training, if the file names it.
     pub seed: Option<String>,
-    /// The data that it was trained on, where the file says.
+    /// The data that it was trained on, if the file names them.
     pub data: Option<DataRecord>,
 }
 
-/// What a model was trained with.
+/// The seed and the data of a model's training.
 #[derive(Clone, Copy, Debug)]
 pub struct Origin<'a> {
     /// The seed.
     pub seed: u64,
-    /// The data, where they are known.
+    /// The data, if they are known.
     pub data: Option<&'a DataRecord>,
 }
 
-/// Saves a model. The metadata explain the file, so that others can use it: `model` (the text form), `input`,
-/// `normalization`, `classes`, `seed`, `data`, `version` and `format` (`pt`, as PyTorch's own). `docs/MODEL_FILE.md` says
-/// how to read them.
+/// Saves a model. The metadata explain the file to other programs: `model` (the text form), `input`, `normalization`,
+/// `classes`, `seed`, `data`, `version` and `format` (`pt`, as PyTorch's own). `docs/MODEL_FILE.md` explains them.
 ///
 /// # Errors
-/// Where the file cannot be written; an older one is then left as it was.
+/// If the file cannot be written; an older file then stays unchanged.
 pub fn save(path: &Path, model: &Model, parameters: &[HostTensor], origin: Origin) -> Result<()> {
     let classes: Vec<String> = (0..CLASSES).map(|class| class.to_string()).collect();
     let mut metadata = HashMap::from([
@@ -56,7 +55,7 @@ pub fn save(path: &Path, model: &Model, parameters: &[HostTensor], origin: Origi
         ("format", "pt".to_owned()),
     ]);
     if let Some(data) = origin.data {
-        // The path is of no use elsewhere, where this file may go.
+        // The path is useless on other machines.
         let data = DataRecord { folder: None, ..data.clone() };
         metadata.insert("data", serde_json::to_string(&data)?);
     }
@@ -66,20 +65,20 @@ pub fn save(path: &Path, model: &Model, parameters: &[HostTensor], origin: Origi
         let bytes = bytemuck::cast_slice(tensor.words());
         views.push((name, TensorView::new(Dtype::F32, shape.extents().to_vec(), bytes)?));
     }
-    let bytes = safetensors::serialize(views, Some(metadata)).context("cannot put the weights into a file")?;
+    let bytes = safetensors::serialize(views, Some(metadata)).context("cannot write the weights as safetensors")?;
     write_atomically(path, &bytes)
 }
 
-/// The file of a saved model, which may be named by its run folder.
+/// The file of a saved model, given its path or its run folder.
 ///
 /// # Errors
-/// Where a folder holds no model.
+/// If a folder holds no model.
 pub fn model_file(path: &Path) -> Result<PathBuf> {
     if !path.is_dir() {
         return Ok(path.to_owned());
     }
     let file = path.join(MODEL_FILE);
-    ensure!(file.exists(), "the folder {} holds no {MODEL_FILE}; give that of a run that has ended", path.display());
+    ensure!(file.exists(), "the folder {} holds no {MODEL_FILE}; give the folder of a finished run", path.display());
     Ok(file)
 }
 
@@ -92,21 +91,20 @@ fn read(path: &Path) -> Result<(PathBuf, Vec<u8>)> {
 /// Loads a model that was saved with its text form, from its file or its run folder.
 ///
 /// # Errors
-/// Where the file cannot be read, is no safetensors file, does not say what model it holds, or lacks a tensor.
+/// If the file cannot be read, is not a safetensors file, does not name its model, or lacks a tensor.
 pub fn load(path: &Path) -> Result<SavedModel> {
     let (path, bytes) = &read(path)?;
     let (_, header) = SafeTensors::read_metadata(bytes).with_context(|| not_safetensors(path))?;
     let metadata = header.metadata().clone().unwrap_or_default();
     let text = metadata.get("model").with_context(|| {
         format!(
-            "{} does not say in its metadata what model it holds, as files of gpu-digits do; for `train --init`, say it \
-             with --model",
+            "{} does not name its model in the metadata, unlike files of gpu-digits; for `train --init`, give --model",
             path.display()
         )
     })?;
-    let model: Model = text.parse().with_context(|| format!("{} holds a model that cannot be", path.display()))?;
+    let model: Model = text.parse().with_context(|| format!("{} holds an invalid model", path.display()))?;
     let parameters = parameters_of(bytes, &model, path)?;
-    // What another program wrote there is no record of ours.
+    // Another program may have written something else there.
     let data = metadata.get("data").and_then(|data| serde_json::from_str(data).ok());
     Ok(SavedModel { model, parameters, seed: metadata.get("seed").cloned(), data })
 }
@@ -114,7 +112,7 @@ pub fn load(path: &Path) -> Result<SavedModel> {
 /// Loads the parameters of a model from a run folder, or from a safetensors file of any origin, such as PyTorch.
 ///
 /// # Errors
-/// Where the file cannot be read, or its tensors are not those of the model.
+/// If the file cannot be read, or its tensors are not those of the model.
 pub fn load_parameters(path: &Path, model: &Model) -> Result<Vec<HostTensor>> {
     let (path, bytes) = &read(path)?;
     parameters_of(bytes, model, path)
@@ -141,7 +139,8 @@ fn parameters_of(bytes: &[u8], model: &Model, path: &Path) -> Result<Vec<HostTen
         let tensor = HostTensor::from_words(crate::tensor::DType::F32, shape.clone(), words);
         ensure!(
             tensor.f32().iter().all(|value| value.is_finite()),
-            "in {}, `{name}` holds numbers that are not finite, as of a run that diverged; train anew with a smaller --lr",
+            "in {}, `{name}` holds numbers that are not finite, as after a diverged run; train again with a \
+             smaller --lr",
             path.display()
         );
         Ok(tensor)
@@ -150,7 +149,7 @@ fn parameters_of(bytes: &[u8], model: &Model, path: &Path) -> Result<Vec<HostTen
 }
 
 fn not_safetensors(path: &Path) -> String {
-    format!("{} is not a safetensors file, or a damaged one", path.display())
+    format!("{} is not a safetensors file, or is damaged", path.display())
 }
 
 /// SHA-256, in hex, of the parameters' little-endian bytes one after the other.

@@ -1,4 +1,4 @@
-//! Words of a command line, and paths, that JSON keeps without loss although they need not be Unicode.
+//! Words of a command line, and paths, stored in JSON without loss even if they are not Unicode.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A word of a command line. In JSON it is a string, or the list of its units where it is not Unicode: bytes on Unix,
+/// A word of a command line. In JSON it is a string, or if it is not Unicode, the list of its units: bytes on Unix,
 /// UTF-16 on Windows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Word(OsString);
 
 impl Word {
-    /// The word as the system takes it.
+    /// The word in the form of the operating system.
     pub fn as_os_str(&self) -> &OsStr {
         &self.0
     }
@@ -54,8 +54,7 @@ impl From<&Path> for Word {
 }
 
 impl fmt::Display for Word {
-    /// As a shell reads it: quoted where it needs to be, and with `$'...'` where it is not Unicode or holds control
-    /// characters.
+    /// The word for a shell: quoted if needed, and with `$'...'` if it is not Unicode or has control characters.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.0.to_str().filter(|text| !text.chars().any(char::is_control));
         match text.and_then(|text| shlex::try_quote(text).ok()) {
@@ -75,7 +74,7 @@ impl fmt::Display for Word {
     }
 }
 
-/// A command line as a shell reads it.
+/// A command line for a shell.
 pub fn join(words: &[Word]) -> String {
     words.iter().map(Word::to_string).collect::<Vec<_>>().join(" ")
 }

@@ -102,7 +102,7 @@ impl Example {
                     Values::Integers(_) => &tensor.u32(),
                     Values::Halves(_) => &tensor.widened(),
                 };
-                return Err(format!("{} is {got:?} and should be {wanted:?}", operand.name).into());
+                return Err(format!("{} is {got:?} but should be {wanted:?}", operand.name).into());
             }
         }
         Ok(())

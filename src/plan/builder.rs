@@ -61,9 +61,9 @@ impl<'a> Builder<'a> {
         self.into_plan(evaluate, parameters)
     }
 
-    /// The plan of these calls and, for training, of those since.
+    /// The plan of these calls and, for training, of the later ones.
     pub(super) fn into_plan(mut self, evaluate: Vec<Call>, parameters: Vec<Parameter>) -> Plan {
-        // The schedule is there in every plan, also where no optimizer reads it.
+        // Every plan has the schedule, even if no optimizer reads it.
         self.tensor("schedule", &Operand::read("schedule", F32, [self.config.steps, SCHEDULE_COLUMNS]));
         let named = |name: &str| self.by_name[name];
         let host = HostTensors {
@@ -81,9 +81,9 @@ impl<'a> Builder<'a> {
         Plan { batch, tensors, train, evaluate, host, unfused: None }
     }
 
-    /// Appends a call; an operand of a new name is a new tensor.
+    /// Appends a call. An operand with a new name becomes a new tensor.
     ///
-    /// A tensor may be read under another shape of as many elements: that is what `flatten` is.
+    /// A tensor may be read in another shape with equally many elements; this implements `flatten`.
     pub(super) fn call(&mut self, op: impl Op + 'static, tensors: &[&str]) {
         let operands = op.operands();
         assert_eq!(operands.len(), tensors.len(), "{op:?} takes other operands than {tensors:?}");
@@ -115,8 +115,8 @@ impl<'a> Builder<'a> {
         id
     }
 
-    /// The name of a layer's output, which the next one's input is. Flatten only reads its input under another shape,
-    /// and dropout passes its input on in an evaluation.
+    /// The name of a layer's output, which is the next layer's input. Flatten only reads its input in another shape,
+    /// and dropout is the identity in an evaluation.
     fn output(&self, index: usize, phase: Phase) -> String {
         let Some(placed) = index.checked_sub(1).map(|index| &self.model.layers()[index]) else {
             return "batch".to_owned();
@@ -162,7 +162,7 @@ impl<'a> Builder<'a> {
         CrossEntropy { batch: self.config.batch, classes: CLASSES }
     }
 
-    /// The calls since the last time.
+    /// The calls since the last call of this function.
     pub(super) fn take_calls(&mut self) -> Vec<Call> {
         std::mem::take(&mut self.calls)
     }
@@ -272,7 +272,7 @@ impl<'a> Builder<'a> {
         self.summed_over_chunks(op, op.chunks(), &[output_grad], &format!("{}.bias.grad", placed.name));
     }
 
-    /// Calls an op whose last operand is `chunks` partial sums, and adds them up where there are several.
+    /// Calls an op whose last operand is `chunks` partial sums, and adds them up if there are several.
     fn summed_over_chunks(&mut self, op: impl Op + 'static, chunks: usize, inputs: &[&str], sum: &str) {
         if chunks == 1 {
             self.call(op, &[inputs, &[sum]].concat());

@@ -1,13 +1,14 @@
-//! What must hold of every plan: whatever a call reads, somebody has written.
+//! Checks of every plan: each tensor must be written before a call reads it.
 
 use anyhow::{Result, ensure};
 
 use super::{Call, Phase, Plan, TensorId};
 use crate::op::Access;
 
-/// Refuses a plan in which a call reads a tensor that nobody has written, or in which what the host reads stays as it was.
+/// Refuses a plan if a call reads a tensor that nothing has written, or if a tensor that the host reads is never
+/// updated.
 ///
-/// A misspelt name makes a new tensor of zeros. Both executors would read the same zeros, so no comparison of them could
+/// A misspelt name makes a new tensor of zeros. Both executors would read the same zeros, so a comparison would not
 /// notice.
 pub(super) fn ensure_written(plan: &Plan) -> Result<()> {
     let host = &plan.host;
@@ -28,7 +29,7 @@ pub(super) fn ensure_written(plan: &Plan) -> Result<()> {
         calls.iter().for_each(|call| updated.add_outputs(call));
         let results = [host.clock, host.history, host.probability, host.loss];
         let trained = if phase == Phase::Train { &parameters[..] } else { &[] };
-        // A plan that only evaluates has no training step.
+        // A plan for evaluation only has no training step.
         for &tensor in results.iter().chain(trained).filter(|_| !calls.is_empty()) {
             ensure!(updated.has(tensor), "no call of the phase {phase:?} writes `{}`", plan.tensor(tensor).name);
         }
@@ -38,12 +39,12 @@ pub(super) fn ensure_written(plan: &Plan) -> Result<()> {
 
 /// Checks what a call reads and notes what it writes.
 ///
-/// An operand that is updated in place may begin as zeros: the moments of an optimizer are carried from step to step.
+/// An operand that is updated in place may start as zeros: an optimizer's moments persist from step to step.
 fn read_and_write(plan: &Plan, call: &Call, written: &mut Written<'_>) -> Result<()> {
     for (operand, &tensor) in call.op.operands().iter().zip(&call.tensors) {
         ensure!(
             operand.access != Access::Read || written.has(tensor),
-            "layer {}: `{}` reads `{}` as its {}, and no call before it writes that; is the name right?",
+            "layer {}: `{}` reads `{}` as its {}, but no earlier call writes it; check the name",
             call.layer,
             call.op.label(),
             plan.tensor(tensor).name,
@@ -54,7 +55,7 @@ fn read_and_write(plan: &Plan, call: &Call, written: &mut Written<'_>) -> Result
     Ok(())
 }
 
-/// Tensors that somebody has written.
+/// The written tensors.
 #[derive(Clone)]
 struct Written<'a> {
     plan: &'a Plan,
@@ -101,7 +102,7 @@ mod tests {
         Plan::new(&model, PlanConfig { fuse, precision, ..config }).unwrap()
     }
 
-    /// The error of a plan in which an operand of a call has a new name that nobody writes.
+    /// The error of a plan in which an operand of a call has a new name that nothing writes.
     fn error_of_a_slip(plan: &Plan, phase: Phase, call: usize, operand: usize) -> Option<String> {
         let mut plan = plan.clone();
         let slip = TensorId(plan.tensors.len());

@@ -21,13 +21,13 @@ use crate::ops::optimizer::{AdamUpdate, SgdUpdate};
 use crate::ops::optimizer_step::{AdamStep, Segment, Segments, SgdStep};
 use crate::tensor::DType::{self, F16, F32, U32};
 
-/// The largest window whose places, and one code more, fit into a byte.
+/// The largest window whose indices, and one more code, fit into a byte.
 const MAX_POOL: usize = 15;
 
-/// The copy of all parameters in 16-bit floats, and the ending of each one's.
+/// The copy of all parameters in 16-bit floats, and the suffix of each parameter's copy.
 const COPY: &str = "f16";
 
-/// Layers that one op computes, under the name of the first of them, and the name of what they give.
+/// Layers that one op computes, with the name of the first layer and the name of their output.
 pub(super) struct Block {
     layer: String,
     output: String,
@@ -43,7 +43,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// Partial sums of the gradients of its weight and its bias, where it has such.
+    /// Partial sums of the gradients of its weight and its bias, if it has any.
     fn chunks(&self) -> Option<usize> {
         match self {
             Self::ConvReluPool(conv) => Some(conv.chunks()),
@@ -57,7 +57,7 @@ impl Builder<'_> {
     /// The blocks of the model.
     ///
     /// # Errors
-    /// Where some layer belongs to no block: which one, and why.
+    /// If a layer belongs to no block; the error says which one and why.
     pub(super) fn blocks(&self) -> Result<Vec<Block>, String> {
         let mut blocks: Vec<Block> = Vec::new();
         let layers = self.model.layers();
@@ -78,15 +78,11 @@ impl Builder<'_> {
                 Layer::Dense { .. } if next(1) == Some(Layer::Relu) => (Kind::DenseRelu(self.dense(first)), 2),
                 Layer::Dense { .. } if next(1).is_none() => (Kind::DenseCrossEntropy(self.dense(first)), 1),
                 Layer::Dense { .. } => {
-                    return Err(ended(layers, place + 1, "a dense layer is fused with the `relu` right behind it"));
+                    return Err(ended(layers, place + 1, "a dense layer is fused with the `relu` right after it"));
                 }
                 Layer::Dropout { rate } => (Kind::Dropout(self.dropout(first, rate)), 1),
                 Layer::Relu | Layer::Pool { .. } => {
-                    return Err(ended(
-                        layers,
-                        place,
-                        "it is fused right behind the layer with weights that it belongs to",
-                    ));
+                    return Err(ended(layers, place, "it is fused only right after a layer with weights"));
                 }
             };
             place += used;
@@ -99,7 +95,7 @@ impl Builder<'_> {
     /// The plan of fused ops.
     ///
     /// # Errors
-    /// Where half precision is asked for and some block has an odd number of outputs.
+    /// If half precision is requested and a block has an odd number of outputs.
     pub(super) fn build_fused(mut self, blocks: &[Block]) -> Result<Plan> {
         if self.config.precision == Precision::F16 {
             ensure_even(blocks)?;
@@ -124,7 +120,7 @@ impl Builder<'_> {
         Segments(lengths.zip(chunks).map(|(length, chunks)| Segment { length, chunks }).collect())
     }
 
-    /// Gives each parameter, and its gradient where there is an optimizer, its place among all.
+    /// Assigns each parameter, and its gradient if there is an optimizer, its offset among all.
     fn place_parameters(&mut self, blocks: &[Block]) -> Vec<Parameter> {
         let trains = self.config.optimizer.is_some();
         let segments = self.segments(blocks);
@@ -152,7 +148,7 @@ impl Builder<'_> {
             .collect()
     }
 
-    /// A tensor of `length` elements in the memory of another, from a word of it on.
+    /// A tensor of `length` elements in the memory of another one, from a word on.
     fn part(&mut self, name: String, dtype: DType, length: usize, of: TensorId, start: usize) -> TensorId {
         let id = TensorId(self.tensors.len());
         self.by_name.insert(name.clone(), id);
@@ -166,7 +162,7 @@ impl Builder<'_> {
         id
     }
 
-    /// The name of a layer's weights as products take them.
+    /// The name of a layer's weights in the precision of products.
     fn weight(&self, layer: &str) -> String {
         match self.config.precision {
             Precision::F32 => format!("{layer}.weight"),
@@ -238,7 +234,7 @@ impl Builder<'_> {
         let (segments, steps) = (self.segments(blocks), self.config.steps);
         let table = segments.blocks();
         self.layer = "all".to_owned();
-        // The op takes each parameter's length from the table.
+        // The op reads each parameter's length from the table.
         let length = 0;
         match optimizer {
             Optimizer::Sgd { momentum, nesterov, weight_decay } => {
@@ -264,9 +260,9 @@ impl Builder<'_> {
     }
 }
 
-/// The window of the pooling that is fused with a convolution and its ReLU; these two may change places.
+/// The window of the pooling that is fused with a convolution and its ReLU. ReLU and pooling may be swapped.
 fn pool_behind_conv(layers: &[PlacedLayer], conv: usize) -> Result<usize, String> {
-    const WANTED: &str = "a convolution is fused with the `relu` and the `pool` right behind it";
+    const WANTED: &str = "a convolution is fused with the `relu` and the `pool` right after it";
     let (mut relu, mut pool) = (false, None);
     for place in [conv + 1, conv + 2] {
         match layers.get(place).map(|placed| placed.layer) {
@@ -285,7 +281,7 @@ fn pool_behind_conv(layers: &[PlacedLayer], conv: usize) -> Result<usize, String
     pool.ok_or_else(|| ended(layers, conv, WANTED))
 }
 
-/// What is said of the layer at which fusing ended.
+/// The message about the layer at which fusing ended.
 fn ended(layers: &[PlacedLayer], place: usize, why: &str) -> String {
     let layer = layers.get(place).map_or_else(String::new, |placed| format!(" (`{}`, {})", placed.layer, placed.name));
     format!("layer {}{layer} ends fusing: {why}", place + 1)
@@ -301,14 +297,14 @@ fn ensure_even(blocks: &[Block]) -> Result<()> {
         };
         ensure!(
             neighbours.is_multiple_of(2),
-            "layer {layer}: half precision keeps two neighbouring {what} in a word, and {neighbours} are an odd number; make \
-             them even, or leave --precision out"
+            "layer {layer}: half precision stores two neighbouring {what} in a word, but {neighbours} is odd; make it \
+             even, or leave --precision out"
         );
     }
     Ok(())
 }
 
-/// For each parameter, the place in the model's order of each of its elements where these lie as fused ops want them.
+/// For each parameter, the index in the model's order of each of its elements in the order of fused ops.
 ///
 /// A dense layer over a map is a convolution as large as the map, so that one rule serves both.
 fn orders(model: &Model) -> Vec<Option<Arc<[u32]>>> {
@@ -325,7 +321,7 @@ fn orders(model: &Model) -> Vec<Option<Arc<[u32]>>> {
             }
             _ => continue,
         };
-        // What a dense layer gives is no map any more.
+        // The output of a dense layer is not a map.
         if output.len() == 1 {
             map.clear();
         }
@@ -340,7 +336,7 @@ mod tests {
     use super::*;
     use crate::plan::PlanConfig;
 
-    /// What a plan says of the layer at which fusing ended.
+    /// The plan's message about the layer at which fusing ended.
     fn unfused(model: &str) -> Option<String> {
         let model: Model = model.parse().unwrap();
         Plan::new(&model, PlanConfig::for_mnist(4, None)).unwrap().unfused
@@ -360,7 +356,7 @@ mod tests {
             ),
             (
                 "conv 4x3, relu, pool 2, relu, flatten, dense 10",
-                "layer 4 (`relu`, relu2) ends fusing: it is fused right",
+                "layer 4 (`relu`, relu2) ends fusing: it is fused only",
             ),
             ("conv 4x3, relu, pool 16, flatten, dense 10", "layer 3 (`pool 16`, pool1) ends fusing: windows"),
             (

@@ -1,10 +1,10 @@
-//! Comparing what a kernel gave with what it should be.
+//! Compares a kernel's results with the expected ones.
 
 use super::Outcome;
 use crate::op::Tolerance;
 use crate::tensor::{DType, HostTensor, Shape};
 
-/// Compares a tensor with what it should be: integers by their bits, floats within a tolerance.
+/// Compares a tensor with the expected one: integers exactly, floats within a tolerance.
 pub fn compare(name: &str, got: &HostTensor, wanted: &HostTensor, tolerance: Tolerance) -> Outcome {
     if wanted.dtype == DType::F16 {
         let widened = |tensor: &HostTensor| HostTensor::from_f32(tensor.shape.clone(), &tensor.widened());
@@ -33,7 +33,7 @@ pub fn compare(name: &str, got: &HostTensor, wanted: &HostTensor, tolerance: Tol
     let wrong = got.words().iter().zip(wanted.words()).filter(|&pair| ratio(pair) > 1.0).count();
     Outcome::Failed {
         reason: format!(
-            "{name}{:?} is {} and should be {}, error / allowed {worst_ratio:.3}; {wrong} of {} elements are wrong",
+            "{name}{:?} is {} but should be {}, error / allowed {worst_ratio:.3}; {wrong} of {} elements are wrong",
             coordinates(&wanted.shape, place),
             show(got),
             show(wanted),
@@ -42,19 +42,19 @@ pub fn compare(name: &str, got: &HostTensor, wanted: &HostTensor, tolerance: Tol
     }
 }
 
-/// Compares integers that tell which of several floats is the largest: one in a thousand may be another near tie.
+/// Compares argmax integers: one in a thousand may differ because of a near tie.
 pub(super) fn compare_choices(name: &str, got: &HostTensor, wanted: &HostTensor) -> Outcome {
     let count = wanted.words().len();
     let others = got.words().iter().zip(wanted.words()).filter(|(got, wanted)| got != wanted).count();
     let allowed = count.div_ceil(1000);
     if others > allowed {
-        return Outcome::Failed { reason: format!("{name}: {others} of {count} choices differ, {allowed} may") };
+        return Outcome::Failed { reason: format!("{name}: {others} of {count} argmax values differ, {allowed} may") };
     }
     Outcome::Passed { worst_ratio: others as f64 / allowed as f64 }
 }
 
-/// The error over the allowed error. A NaN is found by its bits, since some drivers and compilers fold `x != x` away;
-/// it is infinitely wrong, also where the other value is infinite.
+/// The error over the allowed error. A NaN is detected by its bits, because some drivers and compilers fold `x != x`
+/// away. It is infinitely wrong, even if the other value is infinite.
 fn error_ratio(got: f32, wanted: f64, allowed: f64) -> f64 {
     let is_finite = got.to_bits() & 0x7f80_0000 != 0x7f80_0000;
     let error = (f64::from(got) - wanted).abs();
@@ -172,7 +172,7 @@ mod tests {
         else {
             panic!("must fail")
         };
-        assert!(reason.contains("argmax[1, 2] is 7 and should be 6"), "{reason}");
+        assert!(reason.contains("argmax[1, 2] is 7 but should be 6"), "{reason}");
         assert!(reason.contains("1 of 6"), "{reason}");
     }
 }

@@ -1,5 +1,5 @@
-//! Whole steps of a model on the GPU and the CPU in lockstep: each call gets the same operands on both, and each tensor that it
-//! writes is compared, so that the first wrong call is named.
+//! Whole steps of a model on the GPU and the CPU in lockstep: each call gets the same operands on both, and each
+//! written tensor is compared, so that the first wrong call is named.
 
 use anyhow::{Result, ensure};
 
@@ -31,8 +31,8 @@ pub async fn check_lockstep(gpu: &Gpu, lockstep: &Lockstep) -> Check {
     Check { op: lockstep.op, label: lockstep.label.clone(), outcome }
 }
 
-/// Evaluates a model whose activations may come near to the largest that are allowed, on which devices must agree; with weights
-/// beyond that it must be refused, since devices would not.
+/// Evaluates a model whose activations are close to the allowed limit; devices must agree on it. Larger weights must be
+/// refused, because devices would disagree.
 async fn large_weights(gpu: &Gpu, lockstep: &Lockstep) -> Result<Outcome> {
     let model = &lockstep.model;
     let parameters = large_parameters(model);
@@ -43,7 +43,7 @@ async fn large_weights(gpu: &Gpu, lockstep: &Lockstep) -> Result<Outcome> {
     run(gpu, lockstep, &parameters, Phase::Evaluate, 1).await
 }
 
-/// Initial parameters, all times a factor with which the bound on activations is about the largest that is allowed.
+/// Initial parameters, scaled so that the bound on activations is near the allowed limit.
 fn large_parameters(model: &Model) -> Vec<HostTensor> {
     let parameters = model.initial_parameters(0);
     let layers = parameters.len() / 2;
@@ -89,7 +89,7 @@ async fn run(gpu: &Gpu, lockstep: &Lockstep, parameters: &[HostTensor], phase: P
                     return Ok(Outcome::Failed { reason });
                 }
                 worst = worse(worst, outcome);
-                // From here both go on with the same bits, so that errors do not add up from call to call.
+                // Both continue with the same bits, so that errors do not accumulate from call to call.
                 on_cpu.write(id, got.words());
             }
         }

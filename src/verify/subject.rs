@@ -9,10 +9,11 @@ use crate::model::{Model, NAMED_MODELS};
 use crate::ops::Case;
 use crate::plan::{Optimizer, Plan, PlanConfig, Precision};
 
-/// The batch of `train`, at which the kernels of the default model and of a user's are checked.
+/// The batch size of `train`, at which the kernels of the default model and of a user's model are checked.
 const TRAINING_BATCH: usize = 128;
 
-/// The batch at which the kernels of the other models are checked, and all models in lockstep: a multiple of nothing.
+/// The batch size for the kernels of the other models, and for all models in lockstep; it is not a multiple of any tile
+/// size.
 const SMALL_BATCH: usize = 19;
 
 /// Images of the data set that the checks train on.
@@ -23,7 +24,7 @@ const OPTIMIZERS: [Optimizer; 2] = [
     Optimizer::Sgd { momentum: 0.9, nesterov: true, weight_decay: 5e-4 },
 ];
 
-/// A way to plan a model, as it stands in labels: plain, fused, and fused in half precision.
+/// A form of a model's plan, as labels name it: plain, fused, and fused in half precision.
 #[derive(Clone, Copy, Debug)]
 struct Form {
     word: &'static str,
@@ -53,7 +54,7 @@ pub struct Subject {
 pub struct Lockstep {
     /// `lockstep`, or `large_weights`: an evaluation with weights so large that activations come near to what is refused.
     pub op: &'static str,
-    /// Op, model and form; `verify` takes the same text back.
+    /// Op, model and form; `verify` accepts the same text.
     pub label: String,
     pub(super) model: Model,
     pub(super) optimizer: Optimizer,
@@ -65,21 +66,21 @@ pub(super) const LOCKSTEP: &str = "lockstep";
 pub(super) const LARGE_WEIGHTS: &str = "large_weights";
 
 impl Subject {
-    /// A model of a user's, by its name or its layers.
+    /// A user's model, by its name or its layers.
     ///
     /// # Errors
-    /// Where it cannot be read or planned.
+    /// If it cannot be parsed or planned.
     pub fn new(text: &str) -> Result<Self> {
         let subject = Self::in_all_forms(text.trim(), OPTIMIZERS.to_vec(), TRAINING_BATCH)?;
         Ok(subject)
     }
 
-    /// The models that can be asked for by name; optimizers take turns.
+    /// The named models, with alternating optimizers.
     pub fn shipped() -> &'static [Self] {
         static SHIPPED: LazyLock<Vec<Subject>> = LazyLock::new(|| {
             let subject = |(i, (name, _)): (usize, &(&str, &str))| {
                 let batch = if i == 0 { TRAINING_BATCH } else { SMALL_BATCH };
-                // A shipped model that could not be planned would be left out here; a test says which there are.
+                // A shipped model that cannot be planned is left out; a test checks that there is none.
                 Subject::in_all_forms(name, vec![OPTIMIZERS[i % OPTIMIZERS.len()]], batch).ok()
             };
             NAMED_MODELS.iter().enumerate().filter_map(subject).collect()
@@ -91,7 +92,7 @@ impl Subject {
         let mut subject = Self { name: name.to_owned(), model: name.parse()?, optimizers, batch, forms: vec![] };
         for form in FORMS {
             match subject.plan(form, subject.optimizers[0], batch) {
-                // Without fused ops it is the plain plan once more.
+                // Without fused ops it equals the plain plan.
                 Ok(plan) if plan.unfused.is_some() => {}
                 Ok(_) => subject.forms.push(form),
                 // Not every model has ops in half precision.
@@ -121,7 +122,7 @@ impl Subject {
     /// Its locksteps, in all of its forms.
     ///
     /// # Errors
-    /// Where it cannot be planned for a small batch.
+    /// If it cannot be planned for a small batch.
     pub fn locksteps(&self) -> Result<Vec<Lockstep>> {
         let mut locksteps = Vec::new();
         for op in [LOCKSTEP, LARGE_WEIGHTS] {

@@ -61,7 +61,7 @@ pub(crate) fn beside(home: &Home) -> Result<(), Failed> {
         .says(&["ended before its model was saved", "run-2"])?
         .prints(&["saved run-2/model.safetensors"])?;
     check(fs::read(home.path("run/run.json"))? == record, "the unfinished run has changed")?;
-    home.train(&["--out", "run-2"]).is_refused(&["run-2 holds a run already", "--out"])
+    home.train(&["--out", "run-2"]).is_refused(&["run-2 already holds a run", "--out"])
 }
 
 pub(crate) fn mid_run(home: &Home) -> Result<(), Failed> {
