@@ -190,6 +190,18 @@ fn a_threshold_below_the_noise_is_no_pass() {
 }
 
 #[test]
+fn a_faster_step_does_not_hide_noise_of_the_kernels() {
+    let (mut before, mut now) = (report(&[1.0]), report(&[1.001]));
+    for report in [&mut before, &mut now] {
+        report.adapters[0].kernels.iter_mut().for_each(|row| row.timing.spread = Some(0.2));
+        report.adapters[0].steps[0].spread = Some(0.4);
+    }
+    now.adapters[0].steps[0].step_seconds = 0.1;
+    let gate = compare(&before, &now).judge(0.1);
+    assert!(matches!(&gate, Gate::TooNoisy(why) if why.contains("all 12 kernels")), "{gate:?}");
+}
+
+#[test]
 fn a_single_sample_is_not_taken_for_exact() {
     let mut single = report(&[1.0]);
     for row in &mut single.adapters[0].kernels {
