@@ -1,4 +1,4 @@
-//! The adapters of this machine: what they are, what they can do, why one cannot be used.
+//! The adapters of this machine: their kinds, their capabilities, and why one cannot be used.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -24,10 +24,11 @@ pub enum Backend {
 }
 
 impl Backend {
-    /// All of them, those with the best drivers first. GL comes last since looking for it starts its drivers, which talk.
+    /// All backends, those with the best drivers first. GL comes last, because searching for it starts its drivers,
+    /// which print messages.
     pub const ALL: [Self; 4] = [Self::Vulkan, Self::Metal, Self::Dx12, Self::Gl];
 
-    /// The word for it on the command line.
+    /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Vulkan => "vulkan",
@@ -47,7 +48,7 @@ impl Backend {
     }
 }
 
-/// What an adapter is, the preferred kinds first.
+/// The kind of an adapter, in order of preference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AdapterKind {
@@ -55,35 +56,35 @@ pub enum AdapterKind {
     Discrete,
     /// A GPU that shares the processor's memory.
     Integrated,
-    /// A GPU seen through a virtual machine, or one that does not say.
+    /// A GPU in a virtual machine, or of an unknown kind.
     Other,
-    /// A driver that computes on the processor.
+    /// A driver that computes on the CPU.
     Software,
 }
 
-/// What is known of an adapter.
+/// Information about an adapter.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AdapterInfo {
-    /// Its number for `--device`; it changes where an adapter is added or removed.
+    /// Its number for `--device`, which may change if an adapter is added or removed.
     pub index: usize,
-    /// What tells it from every other adapter of this machine, also tomorrow and with another driver's version:
-    /// `vulkan-10de:2330-0000:01:00.0` is the API, PCI's numbers of vendor and device, and the PCI address where the driver
-    /// gives one; where adapters agree in all of these, the second ends in `#2`. Empty in files of earlier versions.
+    /// Its identity on this machine, which does not change with the driver's version: `vulkan-10de:2330-0000:01:00.0`
+    /// is the API, the PCI numbers of vendor and device, and the PCI address if the driver reports it. If adapters
+    /// agree in all of these, the second ends in `#2`. Empty in files of earlier versions.
     #[serde(default)]
     pub id: String,
-    /// Its place on the PCI bus, where the driver gives it: `0000:01:00.0`.
+    /// Its PCI address, if the driver reports it: `0000:01:00.0`.
     #[serde(default)]
     pub pci_address: Option<String>,
-    /// Whether another adapter of the same API has the same name, so that the name alone does not tell them apart.
+    /// Whether another adapter of the same API has the same name.
     #[serde(default)]
     pub shares_name: bool,
     /// Its name.
     pub name: String,
     /// The API.
     pub backend: Backend,
-    /// What it is.
+    /// Its kind.
     pub kind: AdapterKind,
-    /// The driver's name; empty where it does not say.
+    /// The driver's name; empty if unknown.
     pub driver: String,
     /// The driver's version.
     pub driver_version: String,
@@ -91,47 +92,47 @@ pub struct AdapterInfo {
     pub subgroup_size: Option<[u32; 2]>,
     /// Whether shaders may use 16-bit floats.
     pub f16: bool,
-    /// Sizes of square matrices of 16-bit floats that subgroups multiply, adding up in 32 bits.
+    /// Sizes of square matrices of 16-bit floats that subgroups multiply with sums in 32 bits.
     #[serde(default)]
     pub cooperative_matrices: Vec<u32>,
     /// Whether the device can time kernels.
     pub timestamps: bool,
-    /// Storage buffers of a kernel, at most.
+    /// The most storage buffers of a kernel.
     pub max_storage_buffers: u32,
-    /// Bytes of a tensor, at most.
+    /// The most bytes of a tensor.
     pub max_tensor_bytes: u64,
     /// Bytes of a workgroup's memory.
     pub workgroup_memory_bytes: u32,
-    /// Invocations of a workgroup, at most.
+    /// The most invocations of a workgroup.
     pub max_workgroup_size: u32,
-    /// The same, where all stand in a line, as they do here.
+    /// The most invocations of a workgroup along the x axis.
     #[serde(default)]
     pub max_workgroup_width: u32,
-    /// Workgroups along an axis of a grid, at most.
+    /// The most workgroups along an axis of a grid.
     #[serde(default)]
     pub max_workgroups_per_axis: u32,
-    /// Rows and columns of a texture, at most.
+    /// The most rows and columns of a texture.
     #[serde(default)]
     pub max_texture_side: u32,
-    /// Why it cannot be used, where it cannot.
+    /// Why it cannot be used, if it cannot.
     pub unusable: Option<String>,
-    /// What its driver has offered and then refused when it was opened; it is used without.
+    /// Features that its driver listed but refused at opening; they are not used.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<String>,
-    /// The compiler of its shaders, where there are several: DXC or FXC for Direct3D 12.
+    /// The compiler of its shaders, if there are several: DXC or FXC for Direct3D 12.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shader_compiler: Option<String>,
 }
 
 impl AdapterInfo {
-    /// Its name; with its number where another adapter has the same name.
+    /// Its name, with its number if another adapter has the same name.
     pub fn label(&self) -> String {
         if self.shares_name { format!("{} (device {})", self.name, self.index) } else { self.name.clone() }
     }
 }
 
 impl AdapterInfo {
-    /// Gives up optional features, those that wgpu calls experimental first; false where none is left.
+    /// Gives up optional features, wgpu's experimental ones first; false if none is left.
     pub(super) fn give_up_features(&mut self) -> bool {
         let refused = if !self.cooperative_matrices.is_empty() {
             self.cooperative_matrices.clear();
@@ -158,7 +159,7 @@ impl fmt::Display for AdapterInfo {
 
 /// An adapter that can be opened.
 pub struct Adapter {
-    /// What is known of it.
+    /// Information about the adapter.
     pub info: AdapterInfo,
     pub(super) handle: wgpu::Adapter,
 }
@@ -168,8 +169,8 @@ pub async fn adapters() -> Vec<Adapter> {
     adapters_up_to(Backend::Gl).await
 }
 
-/// The adapters of the backends up to and with `last`, in the order of [`Backend::ALL`]: so an adapter's number is the
-/// same whatever is looked for.
+/// The adapters of the backends up to and with `last`, in the order of [`Backend::ALL`]: so an adapter's number does
+/// not depend on the search.
 pub async fn adapters_up_to(last: Backend) -> Vec<Adapter> {
     let mut found = Vec::new();
     for backend in Backend::ALL.into_iter().filter(|&backend| backend <= last) {
@@ -191,14 +192,14 @@ pub async fn adapters_up_to(last: Backend) -> Vec<Adapter> {
     found
 }
 
-/// Where Windows looks for libraries first: beside the program, then in the folders of `PATH`.
+/// The folders that Windows searches for libraries: the program's own, then those of `PATH`.
 fn search_folders() -> Vec<PathBuf> {
     let beside = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.to_owned()));
     let path = std::env::var_os("PATH").unwrap_or_default();
     beside.into_iter().chain(std::env::split_paths(&path)).collect()
 }
 
-/// The new compiler of HLSL, where it is installed.
+/// The new compiler of HLSL, if it is installed.
 fn find_dxc(folders: Vec<PathBuf>) -> Option<PathBuf> {
     folders.into_iter().map(|folder| folder.join("dxcompiler.dll")).find(|file| file.is_file())
 }
@@ -236,7 +237,7 @@ fn describe(adapter: &wgpu::Adapter, backend: Backend, index: usize) -> AdapterI
         Some("it has no compute shaders".to_owned())
     } else if limits.max_storage_buffers_per_shader_stage < STORAGE_BUFFERS {
         let most = limits.max_storage_buffers_per_shader_stage;
-        Some(format!("its kernels bind at most {most} storage buffers, {STORAGE_BUFFERS} are needed"))
+        Some(format!("its kernels bind at most {most} storage buffers, but {STORAGE_BUFFERS} are needed"))
     } else {
         None
     };
@@ -289,7 +290,7 @@ fn cooperative_matrices(adapter: &wgpu::Adapter) -> Vec<u32> {
 
 #[cfg(test)]
 impl AdapterInfo {
-    /// A made-up adapter with the limits that WebGPU guarantees and no optional feature.
+    /// An example adapter with the limits that WebGPU guarantees and no optional feature.
     pub(crate) fn example(name: &str, kind: AdapterKind) -> Self {
         Self {
             index: 0,

@@ -1,4 +1,4 @@
-//! Which variant of an op an adapter takes, and why it cannot run the others.
+//! Chooses the variant of an op for an adapter, and says why it cannot run others.
 
 use anyhow::{Context, Result};
 
@@ -6,10 +6,10 @@ use super::texture;
 use super::{AdapterInfo, AdapterKind, Gpu};
 use crate::op::{Feature, MAX_ITERATIONS, MadeFor, Op, SUBGROUP_LANES, Variant};
 
-/// The variant of an op that an adapter takes: the one that it prefers, or else its default.
+/// The variant of an op that an adapter uses: the preferred one, otherwise the default.
 ///
 /// # Errors
-/// Where it can run none.
+/// If it can run none.
 pub fn choose_variant(gpu: &Gpu, op: &dyn Op) -> Result<Variant> {
     let preferred = gpu.preferences.get(&op.label());
     let is_preferred = |variant: &Variant| preferred.is_some_and(|name| name == variant.name());
@@ -30,7 +30,7 @@ impl Gpu {
         self.info.runnable(op)
     }
 
-    /// Why this GPU cannot run a variant of an op, where it cannot.
+    /// Why this GPU cannot run a variant of an op, if it cannot.
     pub fn why_not(&self, op: &dyn Op, variant: &Variant) -> Option<String> {
         self.info.why_not(op, variant)
     }
@@ -41,10 +41,10 @@ impl AdapterInfo {
         op.variants().into_iter().filter(|variant| self.why_not(op, variant).is_none()).collect()
     }
 
-    /// The variant that it takes where nothing is known of their speed.
+    /// The default variant, if no measured times are known.
     ///
-    /// A GPU takes the first that is made for GPUs, else the first that is made for all, and one made for software only where
-    /// it is told to. Software takes the first of the list, where what is made for it stands first.
+    /// A GPU uses the first variant made for GPUs, otherwise the first made for all; it uses one made for software only
+    /// on request. Software uses the first in the list, which starts with the variants made for it.
     pub(crate) fn default_variant(&self, op: &dyn Op) -> Option<Variant> {
         let mut runnable = self.runnable(op);
         let first = |made_for: MadeFor| runnable.iter().position(|variant| variant.made_for == made_for);
@@ -55,8 +55,8 @@ impl AdapterInfo {
         index.map(|index| runnable.swap_remove(index))
     }
 
-    /// Why it cannot run a variant of an op, where it cannot. wgpu does not compare sizes that stand in `override` constants
-    /// with the device's limits.
+    /// Why it cannot run a variant of an op, if it cannot. wgpu does not check sizes in `override` constants against
+    /// the device's limits.
     pub(crate) fn why_not(&self, op: &dyn Op, variant: &Variant) -> Option<String> {
         self.missing_feature(variant).or_else(|| self.exceeded_limit(op, variant))
     }
@@ -72,7 +72,7 @@ impl AdapterInfo {
                 Some(format!("it needs cooperative matrices of {size}x{size}"))
             }
             Feature::CooperativeMatrix { .. } => {
-                // A matrix belongs to all lanes of a subgroup, so none may be missing.
+                // All lanes of a subgroup share a matrix, so none may be missing.
                 let most = self.subgroup_size.map_or(1, |[_, most]| most as usize);
                 let size = variant.workgroup_size();
                 let is_whole = size.is_multiple_of(most);
@@ -97,7 +97,7 @@ impl AdapterInfo {
             ("textures of", rows as u64, self.max_texture_side.into(), "rows"),
         ];
         let exceeded = needed_and_most.into_iter().find(|(_, needed, most, _)| needed > most);
-        exceeded.map(|(what, needed, most, unit)| format!("it needs {what} {needed} {unit}, where {most} are the most"))
+        exceeded.map(|(what, needed, most, unit)| format!("it needs {what} {needed} {unit}, but the limit is {most}"))
     }
 }
 
@@ -139,7 +139,7 @@ mod tests {
             for case in all_cases() {
                 let taken = gpu.default_variant(case.as_ref());
                 let made_for = taken.as_ref().map(|variant| variant.made_for);
-                // A case of an op that needs what WebGPU does not guarantee may have none.
+                // A case of an op that needs optional features may have none.
                 assert_ne!(made_for, Some(MadeFor::Software), "{}: {taken:?}", case.label());
             }
         }
@@ -180,11 +180,11 @@ mod tests {
         assert_eq!(reason(|_| ()), "");
         assert_eq!(
             reason(|info| info.max_workgroup_size = 128),
-            "it needs workgroups of 256 invocations, where 128 are the most"
+            "it needs workgroups of 256 invocations, but the limit is 128"
         );
         assert!(reason(|info| info.max_workgroup_width = 64).contains("invocations in a line"));
         assert!(
-            reason(|info| info.workgroup_memory_bytes = 8 << 10).contains("bytes of memory, where 8192 are the most")
+            reason(|info| info.workgroup_memory_bytes = 8 << 10).contains("bytes of memory, but the limit is 8192")
         );
         assert!(reason(|info| info.max_workgroups_per_axis = 0).contains("workgroups in a line"));
         let (case, variant) = case_with("dense_relu_backward.subgroup");

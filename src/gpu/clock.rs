@@ -1,4 +1,4 @@
-//! Whether a device's clock can be believed: the one check on every way to it.
+//! Checks that a device's clock is plausible. Every use of the clock goes through this check.
 
 use std::time::{Duration, Instant};
 
@@ -7,13 +7,13 @@ use anyhow::Result;
 use super::Gpu;
 use super::timestamps::Timestamps;
 
-/// How long the host waits between the two timestamps by which it judges a clock.
+/// How long the host waits between the two timestamps with which it checks a clock.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// How much two clocks may differ.
+/// The allowed difference between two clocks.
 const DRIFT: f64 = 0.05;
 
-/// Why a span of time by a device's clock cannot be true, given the least and the most that it took by the host's.
+/// Why a span of time by a device's clock is implausible, given the least and the most time by the host's clock.
 pub(super) fn doubt(device_seconds: f64, [least, most]: [f64; 2]) -> Option<String> {
     let times = |ratio: f64| format!("it runs {ratio:.3} times as fast as the host's clock");
     if device_seconds < 0.0 {
@@ -30,11 +30,11 @@ pub(super) fn doubt(device_seconds: f64, [least, most]: [f64; 2]) -> Option<Stri
 }
 
 impl Gpu {
-    /// Why the device cannot time its kernels, where it cannot: it has no timestamps, or they are not those of a clock. This is
-    /// found out once, by two timestamps and a pause of the host's between.
+    /// Why the device cannot time its kernels, if it cannot: it has no timestamps, or they are implausible. This is
+    /// checked once, with two timestamps and a pause of the host between them.
     ///
     /// # Errors
-    /// Where the device fails.
+    /// If the device fails.
     pub async fn clock_doubt(&self) -> Result<Option<String>> {
         if let Some(known) = self.clock_doubt.get() {
             return Ok(known.clone());

@@ -1,4 +1,4 @@
-//! The GPU executor: a plan as buffers, kernels and bind groups that are all made before the first step.
+//! The GPU executor: the buffers, kernels and bind groups of a plan, all made before the first step.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::{ControlFlow, Range};
@@ -19,14 +19,14 @@ use crate::plan::{Call, Phase, Plan, TensorId};
 use crate::tensor::HostTensor;
 use crate::trace::Span;
 
-/// How long a group of steps should take: long enough that submitting it costs nothing beside, short enough for a
+/// The target duration of a group of steps: long enough that the cost of submission is negligible, short enough for a
 /// driver's watchdog, a progress bar and Ctrl-C.
 const GROUP_DURATION: Duration = Duration::from_millis(200);
 
 /// The most steps of a group.
 const MAX_GROUP: usize = 256;
 
-/// Groups handed to the device before the oldest is waited for: one runs while the next lies ready.
+/// Groups submitted before waiting for the oldest: one runs while the next is ready.
 const GROUPS_IN_FLIGHT: usize = 2;
 
 /// Runs a plan on a GPU.
@@ -41,7 +41,7 @@ pub struct GpuExecutor {
     pub(super) counters: Counters,
 }
 
-/// Where a tensor lies on the device.
+/// The location of a tensor on the device.
 struct Place {
     buffer: wgpu::Buffer,
     offset: u64,
@@ -54,29 +54,29 @@ impl Place {
     }
 }
 
-/// A group of steps to hand to the device.
+/// A group of steps to submit to the device.
 struct Group<'a> {
     phase: Phase,
-    /// Which steps of the run, counted from 0.
+    /// The steps of the run, counted from 0.
     steps: Range<usize>,
-    /// Which of the copies takes the history as it is after the group.
+    /// The copy that receives the history after the group.
     history_copy: Option<usize>,
     collections: &'a [Collection],
 }
 
-/// A tensor as each step of a run leaves it, one after the other, where the host can read them.
+/// The values of a tensor after each step of a run, one after the other, readable by the host.
 struct Collection {
     tensor: TensorId,
     staging: wgpu::Buffer,
 }
 
-/// A group of steps that the device has not been seen to finish.
+/// A submitted group of steps that may not be finished.
 struct InFlight {
     steps_after: usize,
     submission: wgpu::SubmissionIndex,
     done: flume::Receiver<()>,
     history_copy: Option<usize>,
-    /// Which steps they are, in words.
+    /// A description of the steps.
     what: String,
 }
 
@@ -84,7 +84,7 @@ impl GpuExecutor {
     /// Allocates every tensor of a plan, compiles every kernel and makes every bind group.
     ///
     /// # Errors
-    /// Where the plan does not fit on the adapter, a shader does not compile, or memory runs out.
+    /// If the plan does not fit on the adapter, a shader does not compile, or memory runs out.
     pub async fn new(gpu: &Gpu, plan: Plan) -> Result<Self> {
         let info = gpu.info();
         ensure_tensors_fit(&plan, info.max_tensor_bytes, &info.to_string())?;
@@ -138,7 +138,7 @@ impl GpuExecutor {
         Ok(Self { gpu: gpu.clone(), plan, places, train, evaluate, history_copies, memory_bytes, counters })
     }
 
-    /// Bytes of all tensors, and of those once more that kernels read as textures.
+    /// Bytes of all tensors, and of the copies that kernels read as textures.
     pub fn memory_bytes(&self) -> u64 {
         self.memory_bytes
     }
@@ -150,7 +150,7 @@ impl GpuExecutor {
         }
     }
 
-    /// Some steps of a run and the kernels among which a device that does not answer hangs.
+    /// A description of some steps and their kernels, for the error of a device that does not answer.
     pub(super) fn describe_steps(&self, phase: Phase, steps: &Range<usize>) -> String {
         let mut kernels: Vec<&str> = self.phase(phase).iter().map(|dispatch| dispatch.label()).collect();
         kernels.iter_mut().for_each(|label| *label = label.split(':').next().unwrap_or(label));
@@ -161,7 +161,7 @@ impl GpuExecutor {
         format!("{kind} steps {} to {} ({})", steps.start + 1, steps.end, kernels.join(", "))
     }
 
-    /// Hands a group of steps to the device.
+    /// Submits a group of steps to the device.
     fn submit(&mut self, group: &Group<'_>) -> wgpu::SubmissionIndex {
         let start = Instant::now();
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
@@ -191,7 +191,7 @@ impl GpuExecutor {
         submission
     }
 
-    /// Waits for a group and tells the observer.
+    /// Waits for a group and calls the observer.
     async fn finish(&mut self, group: InFlight, observer: &mut dyn Observer) -> Result<ControlFlow<()>> {
         self.gpu.wait(Some(group.submission.clone()), &group.done, &group.what).await?;
         let Some(copy) = group.history_copy else {
@@ -238,7 +238,7 @@ impl GpuExecutor {
     }
 }
 
-/// The bytes of the copies of tensors that some calls read as textures, one for all calls that read a tensor alike.
+/// The bytes of the texture copies that some calls read. Calls that read a tensor in the same format share a copy.
 fn textures_bytes(calls: &[&Call], variants: &[Variant]) -> u64 {
     let mut copied = HashSet::new();
     let mut bytes = 0;
@@ -253,10 +253,10 @@ fn textures_bytes(calls: &[&Call], variants: &[Variant]) -> u64 {
     bytes
 }
 
-/// A kernel for each call, compiled on all threads that the backend can use; calls of the same op at the same sizes share
-/// one.
+/// A kernel for each call, compiled on all threads that the backend can use. Calls of the same op at the same sizes
+/// share a kernel.
 ///
-/// Where several do not compile, the error is that of the first call, however the threads took turns.
+/// If several do not compile, the error is that of the first call, independent of the order of the threads.
 async fn kernels(gpu: &Gpu, calls: &[&Call], variants: Vec<Variant>) -> Result<Vec<Kernel>> {
     let mut places = HashMap::new();
     let mut place_of_call = Vec::new();
@@ -270,7 +270,7 @@ async fn kernels(gpu: &Gpu, calls: &[&Call], variants: Vec<Variant>) -> Result<V
         place_of_call.push(place);
     }
     let compile = |(op, variant): &(&dyn Op, Variant)| Kernel::compile(gpu, *op, variant);
-    // GL has one context: threads would only queue for it, and wgpu panics where one queues for seconds.
+    // GL has one context: threads would only queue for it, and wgpu panics if one waits for seconds.
     let is_in_turn = gpu.info().backend == Backend::Gl;
     let compiling: Vec<_> =
         if is_in_turn { different.iter().map(compile).collect() } else { different.par_iter().map(compile).collect() };

@@ -7,15 +7,15 @@ use super::{Gpu, shader_module};
 use crate::op::{Access, Op, Operand, Variant, variant_label};
 use crate::tensor::HostTensor;
 
-/// The bits that fill an output before a kernel runs: a NaN that no computation produces, so that an element which was
-/// never written shows.
+/// The bits that fill an output before a kernel runs: a NaN that no computation produces, so that unwritten elements
+/// are detected.
 pub const POISON: u32 = 0x7fc0_dead;
 
-/// Words that follow each tensor when a kernel runs alone: what a kernel reads there shows, and what it writes there is an
-/// error, where a driver would otherwise let both pass.
+/// Guard words after each tensor when a kernel runs alone. They reveal reads and writes beyond the tensor, which a
+/// driver might otherwise tolerate.
 const GUARD: usize = 64;
 
-/// What stands behind a tensor that is written: no kernel writes this number, nor a NaN that it has read behind another.
+/// The guard word after a written tensor: no kernel writes this number, nor a NaN read from another guard.
 const WRITTEN_GUARD: u32 = 12_345.0f32.to_bits();
 
 /// A variant compiled on a GPU.
@@ -25,25 +25,25 @@ pub(super) struct Kernel {
     layout: wgpu::BindGroupLayout,
     workgroups: [u32; 3],
     label: String,
-    /// For each operand the format of the texture that it is read as, where it is.
+    /// For each operand the format of its texture, if it is read as one.
     formats: Vec<Option<wgpu::TextureFormat>>,
 }
 
-/// A kernel with its buffers: what a step is made of.
+/// A kernel with its buffers; a step consists of these.
 pub(super) struct Dispatch {
     kernel: Kernel,
     bind_group: wgpu::BindGroup,
-    /// What it reads as textures.
+    /// The textures that it reads.
     textures: Vec<TextureCopy>,
-    /// Which of these are copied before it.
+    /// The textures that must be updated before it.
     copies: Vec<TextureCopy>,
 }
 
 impl Kernel {
     /// Compiles a variant; wgpu checks its constants' names and its bindings against the op's sizes and operands.
     ///
-    /// All of the work is done by the call itself, on the calling thread; the future only brings what was wrong. So several
-    /// threads can compile at a time, which is also why the error scope, one of its thread, is closed before the end.
+    /// The call itself does all of the work on the calling thread; the future only returns the error. So several
+    /// threads can compile at a time. The error scope belongs to a thread, so it is closed before the call returns.
     pub(super) fn compile(
         gpu: &Gpu,
         op: &dyn Op,
@@ -133,13 +133,13 @@ impl Dispatch {
         !self.copies.is_empty()
     }
 
-    /// Appends this dispatch, behind copies of all that it reads as textures, whatever ran before.
+    /// Appends this dispatch, after updates of all textures that it reads.
     pub(super) fn encode_alone(&self, encoder: &mut wgpu::CommandEncoder) {
         self.textures.iter().for_each(|texture| texture.encode(encoder));
         self.encode(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
     }
 
-    /// Appends this dispatch to a pass; what it reads has been copied before.
+    /// Appends this dispatch to a pass; its textures must be up to date.
     pub(super) fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
         let [x, y, z] = self.kernel.workgroups;
         pass.set_pipeline(&self.kernel.pipeline);
@@ -153,8 +153,8 @@ impl Dispatch {
     }
 }
 
-/// Leaves out the copies that an earlier one of some dispatches, which always run in this order, leaves up to date; `writes` tells
-/// what each of them writes.
+/// Removes texture updates that an earlier dispatch makes unnecessary. The dispatches always run in this order;
+/// `writes` lists what each of them writes.
 pub(super) fn leave_out_copies<'a, W: Iterator<Item = wgpu::BufferBinding<'a>>>(
     dispatches: &mut [Dispatch],
     writes: impl Iterator<Item = W>,
@@ -167,7 +167,7 @@ pub(super) fn leave_out_copies<'a, W: Iterator<Item = wgpu::BufferBinding<'a>>>(
     }
 }
 
-/// Appends dispatches, each behind the copies that it reads; all others share a pass.
+/// Appends dispatches. A dispatch with texture updates starts a new pass after them; all others share a pass.
 pub(super) fn encode<'a>(encoder: &mut wgpu::CommandEncoder, dispatches: impl Iterator<Item = &'a Dispatch>) {
     let mut pass: Option<wgpu::ComputePass<'static>> = None;
     for dispatch in dispatches {
@@ -204,13 +204,13 @@ fn whole(buffers: &[wgpu::Buffer]) -> Vec<wgpu::BufferBinding<'_>> {
     buffers.iter().map(|buffer| wgpu::BufferBinding { buffer, offset: 0, size: None }).collect()
 }
 
-/// A kernel with tensors of its own, ready to run again and again.
+/// A kernel with its own tensors, ready to run repeatedly.
 pub struct Bound(pub(super) Dispatch);
 
 /// Compiles a variant of an op and binds it to `sets` sets of tensors, each of which holds `inputs`.
 ///
 /// # Errors
-/// Where the shader does not compile.
+/// If the shader does not compile.
 pub async fn bind_variant(
     gpu: &Gpu,
     op: &dyn Op,
@@ -232,17 +232,17 @@ pub async fn bind_variant(
     Ok((0..sets).map(bind).collect())
 }
 
-/// What stands behind an operand.
+/// The guard after an operand.
 fn guard(operand: &Operand) -> u32 {
     if operand.is_written() { WRITTEN_GUARD } else { POISON }
 }
 
-/// Runs one variant of an op alone and gives all of its operands as they are afterwards.
+/// Runs one variant of an op alone and returns all operands afterwards.
 ///
 /// Outputs are filled with a NaN first; an element that the kernel does not write keeps its bits.
 ///
 /// # Errors
-/// Where the shader does not compile, the device fails, or the kernel writes past the end of a tensor.
+/// If the shader does not compile, the device fails, or the kernel writes past the end of a tensor.
 pub async fn run_variant(gpu: &Gpu, op: &dyn Op, variant: &Variant, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
     let kernel = Kernel::compile(gpu, op, variant).await?;
     let operands = op.operands();

@@ -33,16 +33,16 @@ pub struct Gpu {
     queue: wgpu::Queue,
     failure: Arc<Mutex<Option<String>>>,
     preferences: Arc<BTreeMap<String, String>>,
-    /// Why its clock is not believed, once that is known.
+    /// Why its clock is implausible, once that is checked.
     clock_doubt: Arc<OnceLock<Option<String>>>,
 }
 
 impl Gpu {
-    /// Opens an adapter with all of its limits and those of its features that kernels use; without those that its driver
-    /// refuses after all, which [`AdapterInfo::refused`] then names.
+    /// Opens an adapter with all of its limits, and with those of its features that kernels use. Features that its
+    /// driver then refuses are left out and listed in [`AdapterInfo::refused`].
     ///
     /// # Errors
-    /// Where the adapter lacks what the kernels need, or its driver refuses.
+    /// If the adapter lacks what the kernels need, or its driver refuses.
     pub async fn open(adapter: &Adapter) -> Result<Self> {
         let mut info = adapter.info.clone();
         if let Some(reason) = &info.unusable {
@@ -51,10 +51,10 @@ impl Gpu {
         let (device, queue) = loop {
             match open::request_device(&adapter.handle, &info).await {
                 Ok(opened) => break opened,
-                // Some drivers offer what they then refuse.
+                // Some drivers list features that they then refuse.
                 Err(_) if info.give_up_features() => {}
                 Err(error) => {
-                    return Err(error.context(format!("cannot open {info}; see `gpu-digits devices` for others")));
+                    return Err(error.context(format!("cannot open {info}; choose another from `gpu-digits devices`")));
                 }
             }
         };
@@ -71,8 +71,8 @@ impl Gpu {
         Ok(gpu)
     }
 
-    /// The same, with the names of the variants that it takes by the labels of ops; of others, and where it cannot run the
-    /// one named, its default.
+    /// The same GPU with preferred variants, given by the labels of ops. Other ops, and variants that it cannot run,
+    /// use the default.
     pub fn preferring(self, preferences: BTreeMap<String, String>) -> Self {
         Self { preferences: Arc::new(preferences), ..self }
     }
@@ -82,7 +82,7 @@ impl Gpu {
         &self.info
     }
 
-    /// What keeps the first failure that the driver reports outside of a call of ours.
+    /// Stores the first failure that the driver reports outside of our calls.
     fn noter(&self) -> impl Fn(String) + Send + Sync + 'static {
         let failure = Arc::clone(&self.failure);
         move |message| {
@@ -92,7 +92,7 @@ impl Gpu {
         }
     }
 
-    /// Fails where the driver has reported a failure since the device was opened.
+    /// Fails if the driver has reported a failure since the device was opened.
     fn ensure_healthy(&self) -> Result<()> {
         match self.failure.lock().ok().and_then(|failure| failure.clone()) {
             Some(message) => bail!("{} failed: {message}", self.info),
@@ -101,7 +101,7 @@ impl Gpu {
     }
 }
 
-/// The module of a variant, without the counter that wgpu adds to each loop lest it never end.
+/// The module of a variant, without the counter that wgpu adds to each loop to make sure that it ends.
 #[expect(unsafe_code, reason = "the counters cost a tenth of a step on a fast driver; only our own shaders come here")]
 fn shader_module(device: &wgpu::Device, variant: &Variant) -> wgpu::ShaderModule {
     let descriptor = wgpu::ShaderModuleDescriptor {
@@ -109,7 +109,7 @@ fn shader_module(device: &wgpu::Device, variant: &Variant) -> wgpu::ShaderModule
         source: wgpu::ShaderSource::Wgsl(variant.shader.source.into()),
     };
     let checks = wgpu::ShaderRuntimeChecks { force_loop_bounding: false, ..wgpu::ShaderRuntimeChecks::checked() };
-    // SAFETY: wgpu asks that every loop ends. Ours count from one number to another, and no invocation makes more than
-    // `MAX_ITERATIONS` iterations, which `Gpu::why_not` ensures and a test counts; all other checks stay on.
+    // SAFETY: wgpu requires that every loop ends. Ours count from one number to another, and no invocation makes more
+    // than `MAX_ITERATIONS` iterations, which `Gpu::why_not` ensures and a test counts; all other checks stay on.
     unsafe { device.create_shader_module_trusted(descriptor, checks) }
 }

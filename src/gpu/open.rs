@@ -9,10 +9,10 @@ use anyhow::{Context, Result, anyhow};
 use super::AdapterInfo;
 use crate::op::SUBGROUP_LANES;
 
-/// Asks for a device with all limits of its adapter and the features of `info` that kernels use.
+/// Requests a device with all limits of its adapter and the features of `info` that kernels use.
 ///
 /// # Errors
-/// Where the driver refuses, also where wgpu takes that for a fault of its own and panics.
+/// If the driver refuses, even if wgpu panics because of that.
 pub(super) async fn request_device(adapter: &wgpu::Adapter, info: &AdapterInfo) -> Result<(wgpu::Device, wgpu::Queue)> {
     let has_matrices = !info.cooperative_matrices.is_empty();
     let descriptor = wgpu::DeviceDescriptor {
@@ -23,11 +23,11 @@ pub(super) async fn request_device(adapter: &wgpu::Adapter, info: &AdapterInfo) 
         memory_hints: wgpu::MemoryHints::Performance,
         ..Default::default()
     };
-    // The call itself does the work, so it too stands where a panic is caught.
+    // The call itself does the work, so its panics are also caught.
     let mut request = Box::pin(async { adapter.request_device(&descriptor).await });
     std::future::poll_fn(|context| match without_panic(|| request.as_mut().poll(context)) {
         Ok(poll) => poll.map(|opened| opened.context("the driver refuses")),
-        Err(message) => Poll::Ready(Err(anyhow!("the driver refuses what it has offered: {message}"))),
+        Err(message) => Poll::Ready(Err(anyhow!("the driver refuses a feature that it lists: {message}"))),
     })
     .await
 }
@@ -45,9 +45,9 @@ fn features(info: &AdapterInfo) -> wgpu::Features {
     used.into_iter().filter(|(is_used, _)| *is_used).fold(wgpu::Features::empty(), |all, (_, feature)| all | feature)
 }
 
-/// What an action gives, or the message of its panic, which is not printed.
+/// The result of an action, or the message of its panic, which is not printed.
 fn without_panic<T>(action: impl FnOnce() -> T) -> Result<T, String> {
-    // The hook is the whole program's, so one thread at a time changes it, and the panics of others are printed as ever.
+    // The hook is global, so one thread at a time changes it, and panics of other threads are printed as usual.
     static HOOK: Mutex<()> = Mutex::new(());
     let _turn = HOOK.lock().unwrap_or_else(PoisonError::into_inner);
     let former = Arc::new(take_hook());
@@ -68,14 +68,14 @@ fn without_panic<T>(action: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
-/// Lets wgpu offer what it does not yet check as thoroughly as the rest: cooperative matrices.
+/// Enables cooperative matrices, which wgpu does not yet check as thoroughly as other features.
 #[expect(
     unsafe_code,
     reason = "the only way to matrix units; the shaders that use them are our own, and each is verified"
 )]
 fn experimental() -> wgpu::ExperimentalFeatures {
-    // SAFETY: wgpu asks that its users accept undefined behaviour in what is experimental. It can come from a shader that
-    // loads or stores a matrix beyond its buffer: ours take whole tiles out of tensors made of whole tiles.
+    // SAFETY: wgpu requires that users accept undefined behaviour of experimental features. It can occur if a shader
+    // loads or stores a matrix beyond its buffer: ours access whole tiles of tensors made of whole tiles.
     unsafe { wgpu::ExperimentalFeatures::enabled() }
 }
 

@@ -1,4 +1,4 @@
-//! Times kernels: by the device's own timestamps where it has them, and by the host's clock beside.
+//! Times kernels by the device's own timestamps, if it has them, and by the host's clock.
 
 use std::time::Instant;
 
@@ -10,16 +10,16 @@ use super::timestamps::Timestamps;
 use super::{Bound, Gpu, GpuExecutor};
 use crate::plan::Phase;
 
-/// What one submission took.
+/// The times of one submission, in seconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Lap {
     /// By the host's clock, from the submission until the device was seen to have finished.
     pub wall_seconds: f64,
-    /// By the device's timestamps around the kernels; none where it has none, or none that can be believed.
+    /// By the device's timestamps around the kernels; none if it has none or they are implausible.
     pub gpu_seconds: Option<f64>,
-    /// What the host took to encode the commands.
+    /// For the host to encode the commands.
     pub encode_seconds: f64,
-    /// What the host took to hand them to the driver.
+    /// For the host to submit them to the driver.
     pub submit_seconds: f64,
 }
 
@@ -41,20 +41,20 @@ impl Stopwatch {
     /// A stopwatch for a GPU.
     ///
     /// # Errors
-    /// Where the device fails.
+    /// If the device fails.
     pub async fn new(gpu: &Gpu) -> Result<Self> {
         Ok(Self { gpu: gpu.clone(), timestamps: Timestamps::trusted(gpu, 1).await? })
     }
 
-    /// Why the device's own clock is not read, where it is not.
+    /// Why the device's own clock is not used, if it is not.
     pub fn clock_doubt(&self) -> Option<&str> {
         self.timestamps.as_ref().err().map(String::as_str)
     }
 
-    /// Submits `repeats` dispatches, which take turns among the bound kernels, and waits for them.
+    /// Submits `repeats` dispatches, which alternate between the bound kernels, and waits for them.
     ///
     /// # Errors
-    /// Where the device fails.
+    /// If the device fails.
     pub async fn time(&self, kernels: &[Bound], repeats: usize) -> Result<Lap> {
         let what = kernels.first().map_or("no kernel", |Bound(dispatch)| dispatch.label());
         self.lap(kernels.iter().map(|Bound(dispatch)| dispatch).cycle().take(repeats), what).await
@@ -85,10 +85,10 @@ impl Stopwatch {
 }
 
 impl GpuExecutor {
-    /// Runs steps in one submission and tells what they took together.
+    /// Runs steps in one submission and returns their total times.
     ///
     /// # Errors
-    /// Where the device fails.
+    /// If the device fails.
     pub async fn time_steps(&mut self, stopwatch: &Stopwatch, phase: Phase, steps: usize) -> Result<Lap> {
         let calls = self.phase(phase);
         let what = self.describe_steps(phase, &(0..steps));

@@ -73,14 +73,14 @@ impl TextureCopy {
         &self.view
     }
 
-    /// Whether it shows a part of what is bound.
+    /// Whether it copies a part of what is bound.
     pub(super) fn is_of(&self, bound: &wgpu::BufferBinding<'_>) -> bool {
         let end = self.offset + 4 * u64::from(self.texels) * u64::from(texel_words(self.texture.format()));
         let bound_end = bound.size.map_or(bound.buffer.size(), |size| bound.offset + u64::from(size));
         self.buffer == *bound.buffer && self.offset < bound_end && bound.offset < end
     }
 
-    /// Brings the copy up to date: the whole rows, then the texels of the last one.
+    /// Updates the copy: the full rows, then the texels of the last one.
     pub(super) fn encode(&self, encoder: &mut wgpu::CommandEncoder) {
         let rows = self.texels / TEXELS_PER_ROW;
         self.copy(encoder, 0, [TEXELS_PER_ROW, rows]);
@@ -110,7 +110,7 @@ impl TextureCopy {
     }
 }
 
-/// The copies of some kernels' tensors, one for all kernels that read a tensor alike.
+/// The copies of some kernels' tensors. Kernels that read a tensor in the same format share a copy.
 #[derive(Default)]
 pub(super) struct Textures(HashMap<(wgpu::Buffer, u64, Option<wgpu::BufferSize>, wgpu::TextureFormat), TextureCopy>);
 

@@ -8,7 +8,7 @@ use super::kernel::{Dispatch, encode, staging_buffer};
 /// Bytes of a timestamp.
 const SIZE_BYTES: u64 = 8;
 
-/// A set of timestamps and the way they come back.
+/// A set of timestamps and the buffers to read them back.
 pub(super) struct Timestamps {
     queries: wgpu::QuerySet,
     resolved: wgpu::Buffer,
@@ -21,16 +21,16 @@ impl Timestamps {
     /// The most timestamps of a set that WebGPU guarantees.
     pub(super) const MOST: usize = 4096;
 
-    /// A set for `spans` spans of time, where the device's clock can be believed; else why not.
+    /// A set for `spans` spans of time if the device's clock is plausible; otherwise why it is not.
     ///
     /// # Errors
-    /// Where the device fails.
+    /// If the device fails.
     pub(super) async fn trusted(gpu: &Gpu, spans: usize) -> Result<std::result::Result<Self, String>> {
         let doubt = gpu.clock_doubt().await?;
         Ok(doubt.map_or_else(|| Self::new(gpu, spans).ok_or_else(String::new), Err))
     }
 
-    /// A set for `spans` spans of time, whatever the clock is worth; none where the device has no timestamps.
+    /// A set for `spans` spans of time, even if the clock is implausible; none if the device has no timestamps.
     pub(super) fn new(gpu: &Gpu, spans: usize) -> Option<Self> {
         if !gpu.info.timestamps {
             return None;
@@ -54,7 +54,7 @@ impl Timestamps {
         })
     }
 
-    /// Appends dispatches, and what they need copied, between the two timestamps of a span.
+    /// Appends dispatches and their texture updates between the two timestamps of a span.
     pub(super) fn encode<'a>(
         &self,
         encoder: &mut wgpu::CommandEncoder,
@@ -63,7 +63,7 @@ impl Timestamps {
     ) {
         let [begin, end] = [0, 1].map(|i| Some(2 * span as u32 + i));
         if dispatches.clone().any(Dispatch::has_copies) {
-            // Passes tell the time and copies stand between passes, so empty ones mark both ends.
+            // Passes write timestamps, and copies are between passes, so empty passes mark both ends.
             self.pass(encoder, begin, None);
             encode(encoder, dispatches);
             self.pass(encoder, None, end);
@@ -87,7 +87,7 @@ impl Timestamps {
         encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes })
     }
 
-    /// Appends the way back to the last commands.
+    /// Appends the commands that read the timestamps back.
     pub(super) fn resolve(&self, encoder: &mut wgpu::CommandEncoder) {
         encoder.resolve_query_set(&self.queries, 0..self.count, &self.resolved, 0);
         encoder.copy_buffer_to_buffer(&self.resolved, 0, &self.staging, 0, self.resolved.size());

@@ -12,10 +12,10 @@ use crate::plan::Phase;
 use crate::trace::{Span, Track};
 
 impl GpuExecutor {
-    /// Runs steps, each a submission of its own, and tells when the host encoded and submitted each of them and when the
-    /// device ran each kernel.
+    /// Runs steps, each in its own submission, and returns when the host encoded and submitted each of them and when
+    /// the device ran each kernel.
     ///
-    /// The clocks of host and device have no common zero: the first kernel is taken to begin when the first step had
+    /// The clocks of host and device have no common zero. The first kernel is assumed to begin when the first step had
     /// been submitted.
     pub(super) async fn trace_steps(&mut self, phase: Phase, steps: usize) -> Result<Vec<Span>> {
         let gpu = self.gpu.clone();

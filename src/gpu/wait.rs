@@ -6,11 +6,11 @@ use anyhow::{Context, Result};
 
 use super::{AdapterKind, Gpu};
 
-/// The environment variable that says how many seconds a device may take for what it was given.
+/// The environment variable that sets the time limit of a device in seconds.
 const LIMIT_VARIABLE: &str = "GPU_DIGITS_WAIT_SECONDS";
 
-/// How long a device may take for a group of steps or a kernel. A GPU's driver ends what takes it more than some seconds; on
-/// the processor a single step of a large model may take minutes.
+/// The time limit for a group of steps or a kernel. A GPU's driver aborts work that takes more than some seconds; on
+/// the CPU a single step of a large model may take minutes.
 fn limit(kind: AdapterKind, wished: Option<&str>) -> Result<Duration> {
     let seconds = match (wished, kind) {
         (Some(text), _) => text.trim().parse::<f64>().ok(),
@@ -23,7 +23,7 @@ fn limit(kind: AdapterKind, wished: Option<&str>) -> Result<Duration> {
 }
 
 impl Gpu {
-    /// Waits for what a callback of wgpu sends, for some time; `what` says what the device is doing.
+    /// Waits with a time limit for the value that a callback of wgpu sends; `what` names the device's work.
     ///
     /// Callbacks run inside `poll`. A native device is polled until the submission is done, which blocks; in a browser
     /// polling does nothing, the event loop runs the callbacks, and the channel is awaited.
@@ -38,9 +38,9 @@ impl Gpu {
         let wait = wgpu::PollType::Wait { submission_index: submission, timeout: Some(limit) };
         match self.device.poll(wait) {
             Err(wgpu::PollError::Timeout) => {
-                // Whoever drops the last handle of a device waits for it once more.
+                // Dropping the last handle of a device would wait for it again.
                 std::mem::forget((self.device.clone(), self.queue.clone()));
-                // Whatever is asked of it later fails at once, with the same words.
+                // Later calls fail at once with the same message.
                 self.noter()(format!(
                     "it has not finished {what} within {} s: its driver hangs or is very slow; {LIMIT_VARIABLE}=SECONDS gives it \
                      more time",
@@ -55,11 +55,11 @@ impl Gpu {
         receiver.recv_async().await.with_context(|| format!("{} ended without an answer", self.info))
     }
 
-    /// Hears when the device has finished all that was submitted so far.
+    /// Receives a message when the device has finished all work submitted so far.
     pub(super) fn done(&self) -> flume::Receiver<()> {
         let (sender, done) = flume::bounded(1);
         self.queue.on_submitted_work_done(move || {
-            // Nobody listens any more only where an earlier wait has failed.
+            // The receiver is gone only if an earlier wait has failed.
             let _ = sender.send(());
         });
         done
@@ -74,7 +74,7 @@ impl Gpu {
     ) -> Result<Vec<u32>> {
         let (sender, receiver) = flume::bounded(1);
         buffer.map_async(wgpu::MapMode::Read, .., move |result| {
-            // Nobody listens any more only where an earlier wait has failed.
+            // The receiver is gone only if an earlier wait has failed.
             let _ = sender.send(result);
         });
         self.wait(submission, &receiver, what).await?.with_context(|| format!("cannot read from {}", self.info))?;
