@@ -8,7 +8,7 @@ use gpu_digits::tensor::{DType, HostTensor};
 fn main() -> anyhow::Result<()> {
     pollster::block_on(async {
         let Some(adapter) = adapters().await.into_iter().find(|adapter| adapter.info.unusable.is_none()) else {
-            println!("there is no GPU here");
+            println!("no GPU was found");
             return Ok(());
         };
         let gpu = Gpu::open(&adapter).await?;

@@ -1,6 +1,6 @@
 //! The digits of images by a trained model: `cargo run --release --example predict -- runs/MY-RUN`
 //!
-//! Without a run it makes an untrained model, whose answers mean nothing.
+//! Without a run it uses an untrained model, whose predictions are meaningless.
 
 use std::path::PathBuf;
 

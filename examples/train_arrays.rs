@@ -1,6 +1,6 @@
 //! Trains on arrays of your own: `cargo run --release --example train_arrays`
 //!
-//! The images here are bars whose place tells their class. Yours are bytes, 28x28 to an image, with a label each.
+//! The images here are bars whose position gives the class. Yours are 28x28 bytes an image, with a label each.
 
 use gpu_digits::data::{IMAGE_SIDE, Samples};
 use gpu_digits::device::DeviceChoice;

@@ -1,5 +1,5 @@
-//! Every shader, with the constants of every case, in the language of every back end: wgpu hands drivers not WGSL but what
-//! naga makes of it, and only one of these languages can be run on any one machine.
+//! Translates every shader, with the constants of every case, for every back end. wgpu gives drivers not WGSL but
+//! naga's translation, and each machine can run only one or two of these languages.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::catch_unwind;
@@ -31,8 +31,8 @@ enum Language {
 const LANGUAGES: [Language; 5] =
     [Language::SpirV, Language::Msl, Language::Hlsl, Language::HlslForFxc, Language::GlslEs];
 
-/// Which shaders a language does not take, and why: each is a feature that adapters reached through it do not offer, so that
-/// no variant that needs it is ever compiled there.
+/// Which shaders a language does not support, and why. Adapters with that language do not have the feature, so no
+/// variant that needs it is ever compiled there.
 fn why_not(language: Language, needs: Option<Feature>) -> Option<&'static str> {
     match (language, needs?) {
         (Language::GlslEs, Feature::F16) => Some("OpenGL ES has no 16-bit floats"),
@@ -43,7 +43,7 @@ fn why_not(language: Language, needs: Option<Feature>) -> Option<&'static str> {
     }
 }
 
-/// A shader with its constants put in.
+/// A shader with its constants.
 struct Fixed<'a> {
     module: Module,
     info: ModuleInfo,
@@ -227,7 +227,7 @@ fn every_shader_is_written_in_the_language_of_every_back_end() {
     assert!(not_needed.is_empty(), "unneeded exceptions: {not_needed:#?}");
 }
 
-/// What makes naga's Metal back end panic, so that no shader has it.
+/// This makes naga's Metal back end panic, so no shader may have it.
 #[test]
 fn a_texture_that_is_an_argument_is_found() {
     let source = "@group(0) @binding(0) var floats: texture_storage_2d<rgba32float, read>;

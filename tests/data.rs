@@ -78,7 +78,7 @@ impl Mirror {
         Self { address, requests }
     }
 
-    /// An address at which nobody answers: no system gives port 1 to who asks for any port, as the other mirrors do.
+    /// An address at which nobody answers: systems do not assign port 1 to the other mirrors, which request any port.
     fn dead() -> String {
         "http://127.0.0.1:1/".to_owned()
     }

@@ -140,7 +140,7 @@ impl Files {
         path
     }
 
-    /// Writes a file that cannot be used, and checks that the error names it and has all parts.
+    /// Writes an unusable file, and checks that the error names it and has all parts.
     #[track_caller]
     fn assert_refused(&self, name: &str, bytes: &[u8], parts: &[&str]) {
         let message = format!("{:#}", load(&self.write(name, bytes)).unwrap_err());

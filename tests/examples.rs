@@ -357,7 +357,7 @@ fn updates() -> Vec<Example> {
 fn data() -> Vec<Example> {
     let gather = BatchGather { batch: 2, pixels: 3, count: 3, order_length: 4, scale: 2.0, shift: -1.0 };
     vec![
-        // Three images of three bytes, 1..9, and the labels 5, 6, 7; the second batch of the order is asked for.
+        // Three images of three bytes, 1..9, and the labels 5, 6, 7; the second batch of the order is requested.
         example(
             "the order names the images, and none for a place without a sample",
             gather,
@@ -528,7 +528,7 @@ fn halves() -> Vec<Example> {
             vec![f([1.0 + tie, 1.0 + 3.0 * tie, -2.0, 1e-5]), u([])],
             vec![u([0x3c02_3c00, 0x0000_c000])],
         ),
-        // Three images of two bytes, 1..6; the second batch of the order is asked for.
+        // Three images of two bytes, 1..6; the second batch of the order is requested.
         example(
             "the order names the images, two pixels to a word",
             Half(gather),

@@ -1,8 +1,8 @@
 //! The references of the backward ops against central differences of the forward ones, and the gradients that whole
 //! training steps compute against central differences of their loss.
 //!
-//! A forward op becomes the scalar `Σ output · output_grad` with a random `output_grad`; what the backward op makes of
-//! the same `output_grad` must be this scalar's derivative, `(f(x + h) - f(x - h)) / 2h`.
+//! A forward op becomes the scalar `Σ output · output_grad` with a random `output_grad`. The backward op with the same
+//! `output_grad` must give this scalar's derivative, `(f(x + h) - f(x - h)) / 2h`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -256,8 +256,8 @@ fn check_half_step(model: &str) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Moves each parameter a little in a random direction: the change of the loss must be what its gradient says. So every
-/// call of the step stands in its place, with the right tensors.
+/// Moves each parameter a little along the signs of its gradient: the change of the loss must match the gradient. This
+/// shows that every call of the step is in the right order and has the right tensors.
 fn check_step(model: &str, fuse: bool) -> Result<(), Failed> {
     let model: Model = model.parse()?;
     let (plan, mut executor) = step_of(&model, fuse, Precision::F32)?;
@@ -298,7 +298,7 @@ fn check_step(model: &str, fuse: bool) -> Result<(), Failed> {
         let wanted: f64 = gradients[place].iter().zip(&direction).map(|(&g, &d)| f64::from(g) * f64::from(d)).sum();
         if wanted <= 0.0 || (difference - wanted).abs() > 0.02 * wanted {
             return Err(format!(
-                "{name}: along its gradient the loss changes by {difference:e}, the gradient says {wanted:e}"
+                "{name}: along its gradient the loss changes by {difference:e}, but the gradient predicts {wanted:e}"
             )
             .into());
         }

@@ -1,4 +1,4 @@
-//! The rules that the source must keep: shaders that parse and say what their op says, one place for wgpu, no `unsafe`.
+//! Rules for the source: shaders are valid and match their op, only one folder uses wgpu, and there is no `unsafe`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,4 +1,5 @@
-//! Whole runs: the same bits again, CPU and GPU alike, nothing allocated or read back on the way, and every image seen.
+//! Whole runs: they repeat exactly, CPU and GPU agree, nothing is allocated or read back during an epoch, and every
+//! image is used.
 
 mod common;
 
@@ -154,7 +155,10 @@ fn long_epoch(device: &Device, watches: bool) -> anyhow::Result<(Counters, Insid
 fn allocates_nothing(device: &Device) -> Result<(), Failed> {
     let (counted, inside) = long_epoch(device, false)?;
     check(inside.told.len() > 1, "the observer was not told of the run's progress")?;
-    check(inside.told.iter().all(|(_, history)| !history), "something is read back for who does not watch")?;
+    check(
+        inside.told.iter().all(|(_, history)| !history),
+        "something is read back although the observer does not watch",
+    )?;
     check(counted.steps == 500, format!("{} steps instead of 500", counted.steps))?;
     // The epoch's one read, after its last step, brings its metrics; on a GPU it goes through one staging buffer.
     check(counted.reads == 1, format!("{} reads in an epoch", counted.reads))?;
@@ -177,7 +181,7 @@ fn watching_allocates_nothing(device: &Device) -> Result<(), Failed> {
     check(allocations <= 1, format!("{allocations} allocations in an epoch, at most its staging buffer is allowed"))
 }
 
-/// Notes what it is told: the steps done, and whether with the history.
+/// Records its calls: the steps done, and whether the history came with them.
 struct Inside {
     watches: bool,
     told: Vec<(usize, bool)>,
@@ -196,7 +200,7 @@ impl Observer for Inside {
 
 fn same_loss(device: &Device) -> Result<(), Failed> {
     let model: Model = SMALL.parse()?;
-    // Weights of a run that has gone far: most probabilities of labels are too small for a float.
+    // Weights of a diverged run: most probabilities of labels are too small for a float.
     let scaled = |tensor: HostTensor| {
         let values: Vec<f32> = tensor.f32().iter().map(|value| 100.0 * value).collect();
         HostTensor::from_f32(tensor.shape.clone(), &values)
@@ -218,7 +222,7 @@ fn collects(device: &Device) -> Result<(), Failed> {
     let model: Model = SMALL.parse()?;
     let parameters = model.initial_parameters(1);
     let images = dataset(7).train.images;
-    // The last of three batches of three has two places without an image.
+    // The last of three batches of three has two empty samples.
     let config = PlanConfig {
         batch: 3,
         images: 7,
@@ -246,14 +250,14 @@ fn collects(device: &Device) -> Result<(), Failed> {
         "not three steps and a read for each tensor",
     )?;
     check(after.allocations - before.allocations <= 2, "more than its staging buffers was allocated")?;
-    check(losses.len() == 3 * 3 && losses[7..] == [0, 0], "places without an image have a loss")?;
+    check(losses.len() == 3 * 3 && losses[7..] == [0, 0], "empty samples have a loss")?;
     let mut one_by_one = Vec::new();
     executor.write(host.clock, &[0, 0, 0]);
     for _ in 0..3 {
         block_on(executor.run(Phase::Evaluate, 1, &mut Unobserved))?;
         one_by_one.extend(block_on(executor.read(host.probability))?.words().to_vec());
     }
-    check(collected.len() == 3 * 3 * 10 && collected == one_by_one, "other words than each step alone leaves")?;
+    check(collected.len() == 3 * 3 * 10 && collected == one_by_one, "the values differ from those of single steps")?;
     let rows = block_on(probabilities(device, &model, &parameters, &images))?;
     let difference = |(a, b): (&f32, &u32)| (a - f32::from_bits(*b)).abs();
     let worst = rows.as_flattened().iter().zip(&collected).map(difference).fold(0.0, f32::max);
@@ -457,7 +461,7 @@ fn wrong_samples(device: &Device) -> Result<(), Failed> {
     refused(probabilities(&[0; 1_000]), "1000 bytes are not a whole number of")?;
     let activations = |images: &[u8]| block_on(activations(device, &model, &parameters, images)).map(|_| ());
     refused(activations(&[0; 1_000]), "1000 bytes are not a whole number of")?;
-    refused(activations(&[]), "no image")?;
+    refused(activations(&[]), "without images")?;
 
     let mut trainer = trainer(device, SMALL, 60, config())?;
     refused(block_on(trainer.evaluate([110])).map(|_| ()), "cannot score image 110")?;

@@ -135,8 +135,8 @@ fn lowering(step: &StepArgs) -> Result<(Model, bool, Precision)> {
 async fn open_device(choice: &DeviceChoice) -> Result<Device> {
     let device = Device::open(choice).await?;
     note!("device: {device}");
-    let is_as_wished = *choice == DeviceChoice::Cpu;
-    if let Some(remark) = device.remark().filter(|_| !is_as_wished) {
+    let is_requested = *choice == DeviceChoice::Cpu;
+    if let Some(remark) = device.remark().filter(|_| !is_requested) {
         note!("  note: {remark}");
     }
     if cfg!(debug_assertions) {

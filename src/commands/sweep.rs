@@ -30,7 +30,7 @@ const DRAW_STREAM: u64 = 2 << 32;
 /// The most characters of a setting's name, which names a folder and a row of the table.
 const LONGEST_NAME: usize = 36;
 
-/// Letters of the model that a name keeps, however long the rest is: a folder must not begin with a dash.
+/// The least number of letters of the model in a name; a folder must not begin with a dash.
 const SHORTEST_MODEL: usize = 3;
 
 /// The options that the runs of a table row share.

@@ -185,7 +185,7 @@ pub struct Request {
     pub choice: Choice,
     /// The folders to search.
     pub folders: Folders,
-    /// How MNIST is told from other files, and where it is downloaded from.
+    /// The hashes of MNIST and its download addresses.
     pub source: Source,
     /// Size of a generated training set.
     pub generated_train: usize,

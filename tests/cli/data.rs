@@ -1,4 +1,4 @@
-//! Which data a run is trained and scored on, and the command that repeats it.
+//! The data of a run and of `eval`, and the command that repeats a run.
 
 use std::fs;
 use std::path::Path;

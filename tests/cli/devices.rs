@@ -26,7 +26,7 @@ pub(crate) fn missing_devices(home: &Home) -> Result<(), Failed> {
             "--device cpu",
         ])?;
     }
-    home.run(&["train", "--device", ""]).is_refused(&["device without a name"])?;
+    home.run(&["train", "--device", ""]).is_refused(&["name is empty"])?;
     if cfg!(not(target_os = "macos")) {
         home.run(&["train", "--device", "metal"]).is_refused(&["metal", "macOS"])?;
     }

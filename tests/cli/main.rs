@@ -1,4 +1,4 @@
-//! Runs the program: help, what commands print and write, exit codes, and the error for each thing that can be wrong.
+//! Runs the program: help, output and files of commands, exit codes, and error messages.
 //!
 //! No test reaches the network: the proxy it is told to use does not answer. Each has a home folder of its own.
 
@@ -351,7 +351,7 @@ fn silent_device(home: &Home, device: &str) -> Result<(), Failed> {
     let adapters = home.run(&["devices", "--json", "-"]).json()?;
     let index: usize = device.parse()?;
     if adapters[index]["backend"] == "gl" && adapters[index]["kind"] == "software" {
-        // It computes while it is handed the commands, so nobody waits for it.
+        // It computes during submission, so there is no wait.
         return Ok(());
     }
     let kernels = ["batch_gather", "conv_relu_pool_forward", "dense_cross_entropy_forward"];

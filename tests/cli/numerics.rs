@@ -1,4 +1,4 @@
-//! Commands and the numbers that they are given or come to.
+//! Numbers that commands read and compute.
 
 use std::fs;
 
@@ -15,7 +15,7 @@ pub(crate) fn unfused(home: &Home) -> Result<(), Failed> {
     let run = home.train(&["--model", model, "--fuse", "on", "--epochs", "1"]);
     run.exits_with(0)?.says(&["layer 3 (`dropout 0.1`, dropout1) ends fusing"])?;
     check(notes(&run) == 1, "the layer is named once")?;
-    // Where nobody asks for fused ops, and where all layers have some, there is nothing to say.
+    // Without a request for fused ops, and if all layers are fused, there is no note.
     for words in [&["plan", "--model", model, "--fuse", "off"][..], &["plan"]] {
         let run = home.run_without_drivers(words);
         check(notes(run.exits_with(0)?) == 0, format!("{words:?} speaks of fusing"))?;

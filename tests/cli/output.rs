@@ -1,4 +1,4 @@
-//! Where output goes, and what happens where it cannot go there.
+//! Destinations of output, and what happens if they cannot be written.
 
 use std::fs::{self, File};
 use std::path::Path;

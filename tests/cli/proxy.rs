@@ -1,4 +1,4 @@
-//! Downloads through a proxy that answers in the servers' names, with a certificate of its own, as companies' proxies do.
+//! Downloads through an intercepting proxy with its own certificate, as companies use.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

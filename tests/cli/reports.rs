@@ -1,4 +1,4 @@
-//! Reports, sweeps and what else shows how a model does.
+//! Reports, predictions and generated manuals.
 
 use std::fs;
 use std::io::Write as _;
@@ -108,7 +108,7 @@ pub(crate) fn comparison(home: &Home) -> Result<(), Failed> {
     home.run(&["report", "two"]).is_refused(&["two/report.json", "schema 99"])
 }
 
-/// One picture drawn in the terminal, a folder as a table, standard input, and what cannot be used beside what can.
+/// One picture drawn in the terminal, a folder as a table, standard input, and unusable pictures among usable ones.
 pub(crate) fn predict_forms(home: &Home) -> Result<(), Failed> {
     home.train(&["--epochs", "20", "--generated-images", "2000"]).exits_with(0)?;
     fs::create_dir(home.path("pictures"))?;

@@ -1,4 +1,4 @@
-//! Runs that end early: Ctrl-C, errors, and what the next run finds.
+//! Runs that end early: Ctrl-C, errors, and the next run in the same folder.
 
 use std::fs;
 #[cfg(unix)]

@@ -119,7 +119,7 @@ pub(crate) fn identity(home: &Home) -> Result<(), Failed> {
     check(home.path("runs/flatten-dense-10_adam_20_0.01/seed-0.damaged-1/report.json").exists(), "nothing lies aside")
 }
 
-/// Two sweeps in one folder at once do not mix their files, and a process that was killed locks nobody out.
+/// Two simultaneous sweeps in one folder do not mix their files, and a killed process leaves no lock.
 #[cfg(unix)]
 pub(crate) fn at_once(home: &Home) -> Result<(), Failed> {
     let words = [&WORDS[..], &MODEL, &["--batch-size", "20", "--epochs", "1000000"]].concat();

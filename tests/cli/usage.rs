@@ -1,4 +1,4 @@
-//! Help, wrong usage, and models and numbers that cannot be.
+//! Help, wrong usage, and invalid models and numbers.
 
 use libtest_mimic::Failed;
 

@@ -1,11 +1,11 @@
-//! What the test suites that need adapters share.
+//! Shared code of the test suites that need adapters.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use gpu_digits::gpu::{Backend, Gpu, adapters};
 use libtest_mimic::{Failed, Trial};
 
-/// What is said where tests cannot run.
+/// The reason why tests cannot run.
 const NO_ADAPTER: &str = "no adapter; install a GPU driver, or mesa-vulkan-drivers and libvulkan1";
 
 /// The usable adapters of this machine.
@@ -21,20 +21,20 @@ pub(crate) fn gpus() -> Vec<Gpu> {
     })
 }
 
-/// A test that cannot run for want of an adapter: ignored with the reason, or failed where a GPU is required.
+/// A test that cannot run without an adapter: ignored with the reason, or failed if a GPU is required.
 pub(crate) fn without_adapter(name: &str) -> Trial {
     let required = std::env::var_os("GPU_DIGITS_REQUIRE_GPU").is_some_and(|value| value == "1");
     let trial = Trial::test(name, || Err(Failed::from(format!("{NO_ADAPTER} (GPU_DIGITS_REQUIRE_GPU is 1)"))));
     if required { trial } else { trial.with_kind(NO_ADAPTER).with_ignored_flag(true) }
 }
 
-/// An adapter as it stands in the names of tests.
+/// The name of an adapter in the names of tests.
 pub(crate) fn adapter_name(gpu: &Gpu) -> String {
     format!("{} {}", gpu.info().backend.name(), gpu.info().label())
 }
 
-/// Waits for a test's turn on an adapter. Through GL that is the only one: all share a context, and wgpu panics where one
-/// queues for it for some seconds, as on a busy machine.
+/// Waits for a test's turn on an adapter. Tests on GL run one at a time: all share a context, and wgpu panics if a test
+/// waits for it for some seconds, as on a busy machine.
 #[allow(dead_code)]
 pub(crate) fn turn(gpu: &Gpu) -> Option<MutexGuard<'static, ()>> {
     static CONTEXT: Mutex<()> = Mutex::new(());
