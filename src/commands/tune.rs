@@ -52,7 +52,7 @@ async fn search(gpu: &Gpu, cases: &[Case], effort: Effort) -> Result<Tuning> {
     if gpu.info().timestamps
         && let Some(doubt) = gpu.clock_doubt().await?
     {
-        warning!("  note: the device's clock is not believed, since {doubt}: kernels are timed by the host's clock");
+        warning!("  note: the device's clock is not used: {doubt}; kernels are timed by the host's clock");
     }
     let bar = kernel_bar(cases.len());
     for case in cases {

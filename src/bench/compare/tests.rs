@@ -102,7 +102,7 @@ fn steps_are_judged_by_how_far_they_lie_apart_where_other_work_disturbs_them() {
     let busy = compare_with([0.43, 1.56, 2.7, 0.9]);
     assert_eq!(named(&busy), 0, "{busy:?}");
     assert!(matches!(busy.judge(0.1), Gate::TooNoisy(_)));
-    // What is slower on a quiet machine is told: one step, steps of one kind, all of them.
+    // On a quiet machine slower steps are reported: one step, steps of one kind, all steps.
     for (slower, count) in [([3.0, 1.0, 1.0, 1.0], 1), ([3.0, 3.0, 1.0, 1.0], 2), ([3.0; 4], 4)] {
         let comparison = compare_with(slower);
         assert_eq!(named(&comparison), count, "{slower:?}");

@@ -14,7 +14,7 @@ struct SideBySide {
     seconds: Vec<Option<f64>>,
 }
 
-/// The kernels and steps that any adapter has, in the order in which they come. What one has twice stands in two rows.
+/// The kernels and steps of all adapters, in order of appearance. A kernel that an adapter has twice gets two rows.
 fn side_by_side(adapters: &[AdapterReport]) -> Vec<SideBySide> {
     let kernels: Vec<&KernelRow> = adapters.iter().flat_map(|measured| &measured.kernels).collect();
     let mut headings = headings(&kernels).into_iter();
