@@ -21,7 +21,7 @@ fn main() -> anyhow::Result<()> {
                 untrained.clone()
             }
         };
-        let predictor = Predictor::open(Device::open(&DeviceChoice::Auto).await?, &run)?;
+        let mut predictor = Predictor::open(Device::open(&DeviceChoice::Auto).await?, &run)?;
         // Bytes, 28x28 to an image: 0 is the background, 255 the ink.
         let samples = digits(5, 0);
         for (label, row) in samples.labels.iter().zip(predictor.probabilities(&samples.images).await?) {

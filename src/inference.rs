@@ -1,10 +1,12 @@
 //! Inference: probabilities, losses and layer outputs of images.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::data::{CLASSES, Samples, image_count};
+use crate::data::{CLASSES, IMAGE_BYTES, Samples, image_count};
 use crate::device::Device;
 use crate::executor::{Executor, Unobserved};
 use crate::finite::ensure_finite;
@@ -24,10 +26,19 @@ pub struct Scored {
     pub losses: Vec<f32>,
 }
 
-/// A trained model on a device.
+/// Images that are evaluated at once at most.
+const MOST_AT_ONCE: usize = 256;
+
+/// What is said of a model that overflows.
+const DIVERGED: &str = "the model overflows, as after a diverged run; train again with a smaller --lr";
+
+/// A trained model on a device. Its kernels are compiled at the first call, and again only for calls with many more or many
+/// fewer images.
 pub struct Predictor {
     device: Device,
     saved: SavedModel,
+    /// By the images that they take, which are powers of two: ready executors.
+    executors: BTreeMap<usize, Box<dyn Executor>>,
 }
 
 impl Predictor {
@@ -36,7 +47,7 @@ impl Predictor {
     /// # Errors
     /// The same as for [`weights::load`].
     pub fn open(device: Device, run: &Path) -> Result<Self> {
-        Ok(Self { device, saved: weights::load(run)? })
+        Ok(Self { device, saved: weights::load(run)?, executors: BTreeMap::new() })
     }
 
     /// The layers.
@@ -48,8 +59,32 @@ impl Predictor {
     ///
     /// # Errors
     /// The same as for [`probabilities`].
-    pub async fn probabilities(&self, images: &[u8]) -> Result<Vec<[f32; CLASSES]>> {
-        probabilities(&self.device, &self.saved.model, &self.saved.parameters, images).await
+    pub async fn probabilities(&mut self, images: &[u8]) -> Result<Vec<[f32; CLASSES]>> {
+        let mut rows = Vec::with_capacity(image_count(images)?);
+        ensure_finite(&self.saved.model, &self.saved.parameters, images, Precision::F32).await.context(DIVERGED)?;
+        for images in images.chunks(MOST_AT_ONCE * IMAGE_BYTES) {
+            rows.extend(self.batch(images).await?);
+        }
+        Ok(rows)
+    }
+
+    async fn batch(&mut self, images: &[u8]) -> Result<Vec<[f32; CLASSES]>> {
+        let count = images.len() / IMAGE_BYTES;
+        let room = count.next_power_of_two();
+        let mut samples = Samples { images: images.to_vec(), labels: vec![0; room] };
+        samples.images.resize(room * IMAGE_BYTES, 0);
+        let executor = match self.executors.entry(room) {
+            Entry::Occupied(entry) => {
+                let executor = entry.into_mut();
+                ResidentData::pack(&[(&samples.images, &samples.labels)]).upload(executor.as_mut());
+                executor
+            }
+            Entry::Vacant(entry) => {
+                let (SavedModel { model, parameters, .. }, fuse) = (&self.saved, self.device.prefers_fused());
+                entry.insert(evaluator(&self.device, model, parameters, &samples, room, fuse).await?)
+            }
+        };
+        Ok(evaluate(executor.as_mut(), count, 1, &self.device).await?.probabilities)
     }
 }
 
@@ -73,20 +108,23 @@ pub async fn probabilities(
 /// If an image has no label, the model overflows (the error names the first tensor), or the device cannot run the plan
 /// or fails.
 pub async fn score(device: &Device, model: &Model, parameters: &[HostTensor], samples: &Samples) -> Result<Scored> {
-    const MOST_AT_ONCE: usize = 256;
     samples.check("scored")?;
     let count = samples.len();
     if count == 0 {
         return Ok(Scored { probabilities: vec![], losses: vec![] });
     }
-    let diverged = "the model overflows, as after a diverged run; train again with a smaller --lr";
-    ensure_finite(model, parameters, &samples.images, Precision::F32).await.context(diverged)?;
+    ensure_finite(model, parameters, &samples.images, Precision::F32).await.context(DIVERGED)?;
     // Make batches as even as possible, so that few samples of a batch are empty.
     let batches = count.div_ceil(MOST_AT_ONCE);
     let batch = count.div_ceil(batches);
     let fuse = device.prefers_fused();
     let mut executor = evaluator(device, model, parameters, samples, batch, fuse).await?;
-    write_order(executor.as_mut(), &(0..count as u32).collect::<Vec<_>>(), 0, 0);
+    evaluate(executor.as_mut(), count, batches, device).await
+}
+
+/// The probabilities and losses of the first `count` images of an [`evaluator`].
+async fn evaluate(executor: &mut dyn Executor, count: usize, batches: usize, device: &Device) -> Result<Scored> {
+    write_order(executor, &(0..count as u32).collect::<Vec<_>>(), 0, 0);
     let collected = [executor.plan().host.probability, executor.plan().host.loss];
     let words = executor.run_collecting(Phase::Evaluate, batches, &collected).await?;
     let probabilities = bytemuck::cast_slice(&words[0]).as_chunks().0[..count].to_vec();
@@ -98,7 +136,7 @@ pub async fn score(device: &Device, model: &Model, parameters: &[HostTensor], sa
     {
         bail!(
             "`probability` or `loss` of image {image} is not finite on {device}, although no activation overflows; check \
-                 the device with `gpu-digits verify`"
+             the device with `gpu-digits verify`"
         );
     }
     Ok(Scored { probabilities, losses })
@@ -150,4 +188,30 @@ async fn evaluator(
     ResidentData::pack(&[(&samples.images, &samples.labels)]).upload(executor.as_mut());
     write_parameters(executor.as_mut(), parameters);
     Ok(executor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::digits;
+
+    #[test]
+    fn a_predictor_keeps_its_kernels_and_answers_for_each_call() {
+        let model: Model = "flatten, dense 10".parse().unwrap();
+        let parameters = model.initial_parameters(1);
+        let saved = SavedModel { model, parameters, seed: None, data: None };
+        let mut predictor = Predictor { device: Device::Cpu, saved, executors: BTreeMap::new() };
+        let images = digits(300, 0).images;
+        pollster::block_on(async {
+            let SavedModel { model, parameters, .. } = &predictor.saved;
+            let wanted = probabilities(&Device::Cpu, model, parameters, &images).await.unwrap();
+            for range in [0..7, 7..12, 20..28] {
+                let images = &images[range.start * IMAGE_BYTES..range.end * IMAGE_BYTES];
+                assert_eq!(predictor.probabilities(images).await.unwrap(), wanted[range]);
+            }
+            assert_eq!(predictor.executors.keys().collect::<Vec<_>>(), [&8], "one executor serves 5 to 8 images");
+            assert_eq!(predictor.probabilities(&images).await.unwrap(), wanted);
+            assert!(predictor.probabilities(&[]).await.unwrap().is_empty());
+        });
+    }
 }

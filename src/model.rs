@@ -13,6 +13,9 @@ use crate::tensor::{HostTensor, Shape};
 /// The most elements of a parameter: 4 GiB of floats, more than adapters can bind.
 const MOST_WEIGHTS: usize = 1 << 30;
 
+/// The most layers of a model: more than digits need, and few enough that every model is read at once.
+const MOST_LAYERS: usize = 1_000;
+
 /// The named models with their text form.
 pub const NAMED_MODELS: &[(&str, &str)] = &[
     ("convnet", "conv 32x3, relu, pool 2, conv 64x3, relu, pool 2, flatten, dense 10"),
@@ -312,6 +315,11 @@ impl FromStr for Model {
                 names.collect::<Vec<_>>().join(", ")
             );
         }
+        let count = text.split(',').count();
+        ensure!(
+            count <= MOST_LAYERS,
+            "a model of {count} layers is too long: it may have {MOST_LAYERS}; leave some out"
+        );
         let layers =
             text.split(',').map(|layer| layer.parse().with_context(|| format!("cannot read layer `{}`", layer.trim())));
         Self::new(&layers.collect::<Result<Vec<_>>>()?).with_context(|| format!("the model `{text}` cannot be built"))
@@ -403,6 +411,14 @@ mod tests {
         assert!(error("flatten, dropout 1, dense 10").contains("below 1"));
         assert!(error("flatten, dropout 1e-9, dense 10").contains("would drop nothing, or everything"));
         assert!(error("flatten, dropout 0.99999999, dense 10").contains("would drop nothing, or everything"));
+    }
+
+    #[test]
+    fn a_model_of_too_many_layers_is_refused_at_once() {
+        let with_relus = |count: usize| format!("{}flatten, dense 10", "relu, ".repeat(count));
+        assert!(with_relus(MOST_LAYERS - 2).parse::<Model>().is_ok());
+        let error = error(&with_relus(100_000));
+        assert!(error.contains("100002 layers is too long: it may have 1000"), "{error}");
     }
 
     #[test]

@@ -223,8 +223,8 @@ pub struct RunFolder {
 impl RunFolder {
     /// Makes the folder, which must not hold a model yet. Without a path it is in `runs/`, named after the time.
     ///
-    /// If it holds the files of a run that ended without a model, another folder is made beside it: `run-2` beside
-    /// `run`.
+    /// If it holds the files of a run without a model, which ended early or is still being trained, another folder is made
+    /// beside it: `run-2` beside `run`.
     ///
     /// # Errors
     /// If it cannot be made, or holds a model.
@@ -232,11 +232,12 @@ impl RunFolder {
         let path = match path {
             Some(path) => {
                 Self::ensure_free(path)?;
-                let path = if Self::is_unfinished(path) { beside(path) } else { path.to_owned() };
-                fs::create_dir_all(&path).with_context(|| {
-                    format!("cannot make the run folder {}; give another with --out", path.display())
-                })?;
-                path
+                // Of several processes one takes the folder.
+                let mut taken = path.to_owned();
+                while !Self::take(&taken)? {
+                    taken = beside(path);
+                }
+                taken
             }
             None => Self::make_new()?,
         };
@@ -244,6 +245,17 @@ impl RunFolder {
         let metrics = File::create(path.join("metrics.jsonl"))
             .with_context(|| format!("cannot write to the run folder {name}; give another with --out"))?;
         Ok(Self { path, metrics })
+    }
+
+    /// Makes a folder and an empty `run.json` in it; false if there is one already.
+    fn take(path: &Path) -> Result<bool> {
+        let cannot = || format!("cannot make the run folder {}; give another with --out", path.display());
+        fs::create_dir_all(path).with_context(cannot)?;
+        match File::create_new(path.join("run.json")) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error).with_context(cannot),
+        }
     }
 
     /// Makes a folder under `runs/` named after the time, with a number if another run began in the same second.
@@ -260,11 +272,6 @@ impl RunFolder {
             }
         }
         unreachable!("there is no last number")
-    }
-
-    /// Whether a folder holds the files of a run that ended before its model was saved.
-    pub fn is_unfinished(path: &Path) -> bool {
-        path.join("run.json").exists() && !path.join(MODEL_FILE).exists()
     }
 
     /// Refuses a folder that holds a model.
@@ -367,11 +374,23 @@ impl RunFolder {
     /// Saves the model and returns its path.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// If it cannot be written. It is then kept in the folder for temporary files, if there is space, and the error says
+    /// where.
     pub fn save_model(&self, model: &Model, parameters: &[HostTensor], record: &RunRecord) -> Result<PathBuf> {
+        let save = |path: &Path| {
+            weights::save(path, model, parameters, Origin { seed: record.seed, data: Some(&record.data) })
+        };
         let path = self.path.join(MODEL_FILE);
-        weights::save(&path, model, parameters, Origin { seed: record.seed, data: Some(&record.data) })?;
-        Ok(path)
+        let Err(error) = save(&path) else { return Ok(path) };
+        let elsewhere = std::env::temp_dir().join(format!("gpu-digits-{}.safetensors", std::process::id()));
+        Err(match save(&elsewhere) {
+            Ok(()) => error
+                .context(format!("the trained model is not in its run folder but in {}; keep it", elsewhere.display())),
+            Err(_) => error.context(format!(
+                "the trained model is lost: there is no space for it in {} either",
+                std::env::temp_dir().display()
+            )),
+        })
     }
 }
 
@@ -404,6 +423,70 @@ mod tests {
             comes_back(&TestRow { loss: value, accuracy: value / 3.0, images: 5 });
             comes_back(&Norms { parameter: "conv1.weight".to_owned(), value, gradient: 1.0 / value });
             comes_back(&StartUp { device_seconds: value, first_step_seconds: value / 7.0, ..StartUp::default() });
+        }
+    }
+    #[test]
+    fn runs_that_begin_at_once_have_folders_of_their_own() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("run");
+        let make = || RunFolder::create(Some(&path)).unwrap().path().to_owned();
+        let mut folders: Vec<PathBuf> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        folders.sort();
+        folders.dedup();
+        assert_eq!(folders.len(), 8, "{folders:?}");
+        assert!(folders.contains(&path));
+    }
+
+    #[test]
+    fn a_model_that_its_folder_cannot_hold_is_kept_elsewhere() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create(Some(&home.path().join("run"))).unwrap();
+        fs::remove_dir_all(folder.path()).unwrap();
+        let model: Model = "flatten, dense 10".parse().unwrap();
+        let parameters = model.initial_parameters(0);
+        let error = format!("{:#}", folder.save_model(&model, &parameters, &record()).unwrap_err());
+        let path = error.split(" but in ").nth(1).and_then(|rest| rest.split("; keep it").next()).unwrap();
+        let kept = weights::load(Path::new(path)).unwrap();
+        fs::remove_file(path).unwrap();
+        assert_eq!(kept.parameters, parameters);
+        assert!(error.contains("cannot write"), "{error}");
+    }
+
+    fn record() -> RunRecord {
+        RunRecord {
+            command: vec![],
+            version: String::new(),
+            commit: String::new(),
+            started: now(),
+            platform: String::new(),
+            device: String::new(),
+            adapter: None,
+            model: "flatten, dense 10".to_owned(),
+            kernels: vec![],
+            seed: 0,
+            settings: Settings {
+                epochs: 1,
+                batch_size: 1,
+                optimizer: String::new(),
+                precision: Precision::F32,
+                learning_rate: 0.1,
+                schedule: String::new(),
+                shuffle: true,
+                validation: 0,
+                initial_weights_sha256: String::new(),
+            },
+            data: DataRecord {
+                name: "digits".to_owned(),
+                origin: "here".to_owned(),
+                sha256: "00".to_owned(),
+                train_images: 1,
+                test_images: 1,
+                folder: None,
+            },
+            result: None,
         }
     }
 }

@@ -74,19 +74,26 @@ impl TrainConfig {
 
     /// The same with another number of images held out.
     ///
-    /// A batch is at most a sixteenth of the images to train on; otherwise an epoch would have too few steps. The
-    /// learning rate is proportional to the square root of the batch, like the noise of a gradient (Krizhevsky, "One
-    /// weird trick", 2014).
+    /// A batch is at most a sixteenth of the images to train on; otherwise an epoch would have too few steps.
     pub fn holding_out(validation: usize, images: usize) -> Self {
         const SMALLEST_BATCH: usize = 8;
         let trained_on = images.saturating_sub(validation).max(1);
         let sixteenth = 1 << (trained_on / 16).max(1).ilog2();
         let batch = sixteenth.clamp(SMALLEST_BATCH, Self::DEFAULT.batch).min(trained_on);
-        let rate = Self::DEFAULT.rate * (batch as f64 / Self::DEFAULT.batch as f64).sqrt();
+        Self { validation, ..Self::DEFAULT }.with_batch(batch)
+    }
+
+    /// The same with another batch and the learning rate that suits it.
+    ///
+    /// Below the default batch, the learning rate is proportional to the square root of the batch, like the noise of a
+    /// gradient (Krizhevsky, "One weird trick", 2014). Above, it stays, since a higher one may diverge.
+    pub fn with_batch(self, batch: usize) -> Self {
+        let smaller = batch.min(Self::DEFAULT.batch);
+        let rate = Self::DEFAULT.rate * (smaller as f64 / Self::DEFAULT.batch as f64).sqrt();
         // Round to two digits.
         let scale = 10f64.powi(1 - rate.log10().floor() as i32);
         let rate = (rate * scale).round() / scale;
-        Self { validation, batch, rate, ..Self::DEFAULT }
+        Self { batch, rate, ..self }
     }
 
     /// Whether training on a device uses fused ops, which half precision needs.
@@ -253,6 +260,11 @@ impl Trainer {
         if let Some(step) = step_losses.iter().position(|loss| !loss.is_finite()) {
             let step = self.steps_done - steps + step + 1;
             let tensor = self.parameters().await.err().map_or_else(String::new, |error| format!(" ({error:#})"));
+            if step == 1 {
+                bail!(
+                    "the loss of the first step is not finite, before any update: the initial weights are too large; give others"
+                );
+            }
             bail!("the loss of step {step} is not finite{tensor}: training diverged; try a smaller --lr");
         }
         Ok(Epoch { score: Score::of(&history, steps * batch), step_losses, interrupted: steps < wanted })
@@ -377,5 +389,11 @@ mod tests {
         assert_eq!(defaults(160), (13, 8, 0.0025));
         assert_eq!(defaults(1), (0, 1, 0.00088));
         assert_eq!(TrainConfig::holding_out(155, 160).batch, 5, "never more than is trained on");
+    }
+
+    #[test]
+    fn the_default_rate_suits_the_batch() {
+        let rate = |batch: usize| TrainConfig::for_images(60_000).with_batch(batch).rate;
+        assert_eq!([1, 32, 128, 1024].map(rate), [0.00088, 0.005, 0.01, 0.01]);
     }
 }

@@ -38,18 +38,25 @@ pub struct Origin<'a> {
     pub data: Option<&'a DataRecord>,
 }
 
+/// What the numbers that go into a model and come out of it mean. It is the same for all models of this program.
+fn meaning() -> [(&'static str, String); 3] {
+    let classes: Vec<String> = (0..CLASSES).map(|class| class.to_string()).collect();
+    [
+        ("input", "[n, 1, 28, 28], bytes x from 0 (background) to 255 (ink)".to_owned()),
+        ("normalization", format!("(x / 255 - {PIXEL_MEAN}) / {PIXEL_DEVIATION}")),
+        ("classes", classes.join(",")),
+    ]
+}
+
 /// Saves a model. The metadata explain the file to other programs: `model` (the text form), `input`, `normalization`,
 /// `classes`, `seed`, `data`, `version` and `format` (`pt`, as PyTorch's own). `docs/MODEL_FILE.md` explains them.
 ///
 /// # Errors
 /// If the file cannot be written; an older file then stays unchanged.
 pub fn save(path: &Path, model: &Model, parameters: &[HostTensor], origin: Origin) -> Result<()> {
-    let classes: Vec<String> = (0..CLASSES).map(|class| class.to_string()).collect();
-    let mut metadata = HashMap::from([
+    let mut metadata = HashMap::from(meaning());
+    metadata.extend([
         ("model", model.to_string()),
-        ("input", "[n, 1, 28, 28], bytes x from 0 (background) to 255 (ink)".to_owned()),
-        ("normalization", format!("(x / 255 - {PIXEL_MEAN}) / {PIXEL_DEVIATION}")),
-        ("classes", classes.join(",")),
         ("seed", origin.seed.to_string()),
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ("format", "pt".to_owned()),
@@ -102,11 +109,20 @@ pub fn load(path: &Path) -> Result<SavedModel> {
             path.display()
         )
     })?;
+    for (key, ours) in meaning() {
+        // Files of older versions do not have all of these.
+        if let Some(theirs) = metadata.get(key).filter(|theirs| **theirs != ours) {
+            bail!(
+                "{} says that its {key} is `{theirs}`, and this program computes with `{ours}`: its digits would be wrong; \
+                 give a model of this program",
+                path.display()
+            );
+        }
+    }
     let model: Model = text.parse().with_context(|| format!("{} holds an invalid model", path.display()))?;
     let parameters = parameters_of(bytes, &model, path)?;
-    // Another program may have written something else there.
-    let data = metadata.get("data").and_then(|data| serde_json::from_str(data).ok());
-    Ok(SavedModel { model, parameters, seed: metadata.get("seed").cloned(), data })
+    let (seed, data) = origin_in(&metadata);
+    Ok(SavedModel { model, parameters, seed, data })
 }
 
 /// Loads the parameters of a model from a run folder, or from a safetensors file of any origin, such as PyTorch.
@@ -116,6 +132,22 @@ pub fn load(path: &Path) -> Result<SavedModel> {
 pub fn load_parameters(path: &Path, model: &Model) -> Result<Vec<HostTensor>> {
     let (path, bytes) = &read(path)?;
     parameters_of(bytes, model, path)
+}
+
+/// The seed and the data that a model was trained with, from a safetensors file of any origin; none where it does not say.
+///
+/// # Errors
+/// Where the file cannot be read.
+pub(crate) fn origin(path: &Path) -> Result<(Option<String>, Option<DataRecord>)> {
+    let (path, bytes) = &read(path)?;
+    let (_, header) = SafeTensors::read_metadata(bytes).with_context(|| not_safetensors(path))?;
+    Ok(origin_in(&header.metadata().clone().unwrap_or_default()))
+}
+
+fn origin_in(metadata: &HashMap<String, String>) -> (Option<String>, Option<DataRecord>) {
+    // What another program wrote there is no record of ours.
+    let data = metadata.get("data").and_then(|data| serde_json::from_str(data).ok());
+    (metadata.get("seed").cloned(), data)
 }
 
 fn parameters_of(bytes: &[u8], model: &Model, path: &Path) -> Result<Vec<HostTensor>> {
@@ -218,6 +250,27 @@ mod tests {
             ("seed", "3"),
         ] {
             assert_eq!(metadata[key], value, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_file_with_another_normalization_or_other_classes_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(MODEL_FILE);
+        save(&path, &model(), &model().initial_parameters(0), Origin { seed: 0, data: None }).unwrap();
+        let saved = fs::read(&path).unwrap();
+        for (key, ours, theirs) in [
+            ("normalization", "(x / 255 - 0.1307)", "(x / 255 - 0.5000)"),
+            ("classes", "0,1,2,3,4,5,6,7,8,9", "9,8,7,6,5,4,3,2,1,0"),
+            ("input", "[n, 1, 28, 28]", "[n, 1, 32, 32]"),
+        ] {
+            // As long as before, so that the header's length still holds.
+            let at = saved.windows(ours.len()).position(|window| window == ours.as_bytes()).unwrap();
+            let mut changed = saved.clone();
+            changed[at..at + theirs.len()].copy_from_slice(theirs.as_bytes());
+            fs::write(&path, &changed).unwrap();
+            let error = format!("{:#}", load(&path).err().unwrap());
+            assert!(error.contains(&format!("its {key} is `")) && error.contains(theirs), "{error}");
         }
     }
 

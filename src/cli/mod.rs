@@ -144,7 +144,7 @@ pub struct TrainArgs {
     /// Optimizer to train with
     #[arg(long, value_enum, default_value_t = OptimizerName::Adam)]
     pub optimizer: OptimizerName,
-    /// Highest learning rate [default: 0.01 with adam and adamw, 0.05 with sgd and nesterov, less for small sets]
+    /// Highest learning rate [default: 0.01 with adam and adamw, 0.05 with sgd and nesterov, less for small batches]
     #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = positive_number)]
     pub lr: Option<f64>,
     /// Momentum of sgd and nesterov [default: 0.9]

@@ -152,6 +152,10 @@ fn load_data(args: &DataArgs) -> Result<Dataset> {
         choice != data::Choice::Generated || args.data.is_none(),
         "--data gives a folder of digits, but --dataset generated needs none; give only one of the two"
     );
+    ensure!(
+        args.generated_images.is_none() || (choice != data::Choice::Mnist && args.data.is_none()),
+        "--generated-images is of generated digits, and --data or --dataset mnist names others; leave one of them out"
+    );
     let generated_train = args.generated_images.unwrap_or(12_000);
     let request = data::Request {
         choice,

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Error, Result};
 
 use super::epoch_bar::{EpochBar, Pace};
 use super::session::Session;
@@ -34,6 +34,8 @@ pub(super) struct Run<'a> {
     pub(super) start_up: StartUp,
     pub(super) epochs: Vec<EpochRow>,
     pub(super) step_losses: Vec<f64>,
+    /// Why metrics could not be written, where a disk filled up: training goes on, so that its weights are not lost.
+    pub(super) unwritten: Option<Error>,
 }
 
 impl Run<'_> {
@@ -65,7 +67,7 @@ impl Run<'_> {
                 let _spinner = scoring(held_out.len());
                 Some(self.trainer.evaluate(held_out).await?)
             };
-            self.log_steps(number, first_step, &epoch)?;
+            self.log_steps(number, first_step, &epoch);
             self.report_epoch(number, &epoch, validation, pace, elapsed).await?;
             self.step_losses.extend(&epoch.step_losses);
             let is_stopped = self.session.stop.load(Ordering::Relaxed);
@@ -78,17 +80,26 @@ impl Run<'_> {
     }
 
     /// Writes the losses of every N-th step if `--log-steps` is given.
-    fn log_steps(&mut self, number: usize, first_step: usize, epoch: &Epoch) -> Result<()> {
-        let Some(every) = self.args.log_steps else { return Ok(()) };
+    fn log_steps(&mut self, number: usize, first_step: usize, epoch: &Epoch) {
+        let Some(every) = self.args.log_steps else { return };
         for (index, &loss) in epoch.step_losses.iter().enumerate() {
             let step = first_step + index;
             if step.is_multiple_of(every) {
                 let learning_rate = self.trainer.rate(step);
                 let row = StepRow { step: step + 1, epoch: number, loss, learning_rate };
-                self.folder.append_metrics(&MetricsRow::Step(row))?;
+                self.append(&MetricsRow::Step(row));
             }
         }
-        Ok(())
+    }
+
+    /// Appends a row of metrics. Where it cannot be written, that is said once, and is an error when training has ended.
+    fn append(&mut self, row: &MetricsRow) {
+        if let Err(error) = self.folder.append_metrics(row)
+            && self.unwritten.is_none()
+        {
+            warning!("warning: {error:#}; training goes on");
+            self.unwritten = Some(error);
+        }
     }
 
     async fn report_epoch(
@@ -128,7 +139,8 @@ impl Run<'_> {
             norms,
         };
         self.epochs.push(row.clone());
-        self.folder.append_metrics(&MetricsRow::Epoch(row))
+        self.append(&MetricsRow::Epoch(row));
+        Ok(())
     }
 
     /// The norms of each parameter and of its gradient in the last step.
@@ -175,7 +187,7 @@ impl Run<'_> {
         } else {
             let evaluation = self.test(&parameters, &mut report).await?;
             result.test_accuracy = Some(evaluation.accuracy);
-            self.warn_of_divergence(&evaluation);
+            self.warn_of_divergence(&evaluation, report.epochs.last().map(|epoch| epoch.loss));
             verdict = self.judge(&evaluation);
         }
         self.session.say(&format!("weights SHA-256 {hash}"));
@@ -184,7 +196,10 @@ impl Run<'_> {
         self.folder.write_record(&self.record)?;
         report.record = self.record.clone();
         self.write_report(&mut report).await?;
-        Ok((verdict, report))
+        match self.unwritten {
+            Some(error) => Err(error.context("the run is saved, but its metrics are not whole")),
+            None => Ok((verdict, report)),
+        }
     }
 
     /// Scores the test images.
@@ -197,7 +212,7 @@ impl Run<'_> {
         report.add_test(device, &self.model, parameters, &dataset.test, &scored).await?;
         let evaluation = Evaluation::new(&scored.probabilities, &scored.losses, &dataset.test.labels);
         let Evaluation { accuracy, loss, images, .. } = evaluation;
-        self.folder.append_metrics(&MetricsRow::Test(TestRow { loss, accuracy, images }))?;
+        self.append(&MetricsRow::Test(TestRow { loss, accuracy, images }));
         let (share, images) = (percent(accuracy), thousands(images));
         self.session.say(&format!(
             "test accuracy {share} % of {images} images ({}), loss {}",
@@ -208,9 +223,19 @@ impl Run<'_> {
     }
 
     /// Warns if the model is worse than one that gives each class the same probability.
-    fn warn_of_divergence(&self, evaluation: &Evaluation) {
+    fn warn_of_divergence(&self, evaluation: &Evaluation, training_loss: Option<f64>) {
         let guessing = (CLASSES as f64).ln();
-        if evaluation.loss > guessing {
+        if evaluation.loss <= guessing {
+            return;
+        }
+        if let Some(training_loss) = training_loss.filter(|loss| *loss < guessing) {
+            warning!(
+                "warning: the test loss, {}, is above that of guessing, {guessing:.4}, and the training loss, {}, is below: the \
+                 test images are unlike those trained on, or these were learned by heart; train on more and other images",
+                numbers::loss(evaluation.loss),
+                numbers::loss(training_loss)
+            );
+        } else {
             warning!(
                 "warning: the test loss, {}, is above that of guessing, {guessing:.4}: training diverged or was too \
                  short; try a smaller --lr than {}, or more --epochs",

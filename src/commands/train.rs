@@ -50,11 +50,12 @@ fn config(args: &TrainArgs, images: usize) -> Result<TrainConfig> {
         Some(validation) => TrainConfig::holding_out(validation, images),
         None => TrainConfig::for_images(images),
     };
+    let suited = args.batch_size.map_or(suited, |batch| suited.with_batch(batch));
     // The rate sets the size of Adam's steps; SGD multiplies it by the gradient, which is small.
     let default_rate = if matches!(optimizer, Optimizer::Adam { .. }) { suited.rate } else { 5.0 * suited.rate };
     Ok(TrainConfig {
         epochs: args.epochs,
-        batch: args.batch_size.unwrap_or(suited.batch),
+        batch: suited.batch,
         optimizer,
         rate: args.lr.unwrap_or(default_rate),
         schedule: args.schedule,
@@ -84,6 +85,24 @@ fn initial(args: &TrainArgs) -> Result<(Model, Vec<HostTensor>)> {
             Ok((model, parameters))
         }
     }
+}
+
+/// Says so where the images held out may be among those that the model of `--init` was trained on.
+fn warn_of_seen_images(args: &TrainArgs, dataset: &Dataset, config: &TrainConfig) -> Result<()> {
+    let Some(init) = args.init.as_deref().filter(|_| config.validation > 0) else { return Ok(()) };
+    let (seed, data) = weights::origin(init)?;
+    let is_same_data = data.is_some_and(|data| data.sha256 == dataset.sha256);
+    let held_out = if init.is_dir() { RunRecord::load(init)?.map(|record| record.settings.validation) } else { None };
+    let is_same_draw = seed == Some(config.seed.to_string()) && held_out.is_none_or(|count| count == config.validation);
+    if is_same_data && !is_same_draw {
+        warning!(
+            "warning: the model of --init was trained on the same data, and other images were held out: validation may be on \
+             images that it has seen; give --seed {}{}",
+            seed.as_deref().unwrap_or("as it had"),
+            held_out.map_or_else(String::new, |count| format!(" --validation {count}"))
+        );
+    }
+    Ok(())
 }
 
 pub(super) async fn run(args: TrainArgs) -> Result<Verdict> {
@@ -116,6 +135,7 @@ pub(super) async fn train(session: &Session, args: &TrainArgs) -> Result<(Verdic
         numbers::exact(config.rate),
         config.seed
     );
+    warn_of_seen_images(args, dataset, &config)?;
     if let Some(output) = &args.trace {
         // Use a separate trainer, so that a trace does not change the run by a single bit.
         let mut traced = Trainer::new(device, &model, &parameters, dataset, config).await?;
@@ -132,7 +152,7 @@ pub(super) async fn train(session: &Session, args: &TrainArgs) -> Result<(Verdic
     let folder = RunFolder::create(args.out.as_deref())?;
     if let Some(out) = args.out.as_deref().filter(|out| *out != folder.path()) {
         warning!(
-            "  note: {} holds a run that ended before its model was saved; this run goes to {}",
+            "  note: {} holds a run without a model, which ended early or still goes on; this run goes to {}",
             out.display(),
             folder.path().display()
         );
@@ -152,6 +172,7 @@ pub(super) async fn train(session: &Session, args: &TrainArgs) -> Result<(Verdic
         start_up,
         epochs: vec![],
         step_losses: vec![],
+        unwritten: None,
     };
     run.train().await
 }

@@ -1,12 +1,33 @@
 //! Remarks on unusual data sets that can still be used.
 
-use super::{CLASSES, Dataset, IMAGE_BYTES, Samples};
+use std::collections::HashSet;
+
+use super::{CLASSES, Dataset, IMAGE_BYTES, IMAGE_SIDE, Samples};
 
 impl Dataset {
     /// Sentences about classes without images and about blank or identical pictures.
     pub fn remarks(&self) -> Vec<String> {
         let train = remarks(&self.train, "training", "a model cannot learn what it never sees");
-        train.into_iter().chain(remarks(&self.test, "test", "such classes get no scores")).collect()
+        let test = remarks(&self.test, "test", "such classes get no scores");
+        train.into_iter().chain(test).chain(self.seen_before()).collect()
+    }
+
+    /// A sentence on test images that are training images too.
+    fn seen_before(&self) -> Option<String> {
+        let trained_on: HashSet<&[u8]> = self.train.images.chunks_exact(IMAGE_BYTES).collect();
+        let seen = self
+            .test
+            .images
+            .chunks_exact(IMAGE_BYTES)
+            .filter(|picture| !is_blank(picture) && trained_on.contains(picture))
+            .count();
+        let count = self.test.len();
+        (seen > 0).then(|| {
+            format!(
+                "{seen} of the {count} pictures of the test set are in the training set too: their score says little of \
+                 pictures that the model has never seen"
+            )
+        })
     }
 }
 
@@ -15,17 +36,41 @@ fn remarks(samples: &Samples, set: &str, so: &str) -> Vec<String> {
     let missing: Vec<String> =
         (0..CLASSES).filter(|&class| !samples.labels.contains(&(class as u8))).map(|class| class.to_string()).collect();
     if !missing.is_empty() {
-        remarks.push(format!("the {set} set has no image of the digit {}: {so}", missing.join(", ")));
+        let digits = if missing.len() == 1 { "digit" } else { "digits" };
+        remarks.push(format!("the {set} set has no image of the {digits} {}: {so}", missing.join(", ")));
     }
     let mut pictures = samples.images.chunks_exact(IMAGE_BYTES);
-    let blank = pictures.clone().filter(|picture| picture.iter().all(|pixel| *pixel == picture[0])).count();
+    let blank = pictures.clone().filter(|picture| is_blank(picture)).count();
     let count = samples.len();
     if blank > 0 {
         remarks.push(format!("{blank} of the {count} images of the {set} set are blank"));
     } else if count > 1 && pictures.next().is_some_and(|first| pictures.all(|picture| picture == first)) {
         remarks.push(format!("all {count} images of the {set} set are identical"));
     }
+    let dark = samples.images.chunks_exact(IMAGE_BYTES).filter(|picture| border_is_inked(picture)).count();
+    if 2 * dark > count {
+        remarks.push(format!(
+            "{dark} of the {count} pictures of the {set} set seem to be dark on light, and models here learn digits of 255 on a \
+             background of 0: `predict` will read pictures wrongly; write 255 minus each byte"
+        ));
+    }
     remarks
+}
+
+/// Whether most of a picture's edge is nearer to ink than to background; so it is where the picture is dark on light.
+fn border_is_inked(picture: &[u8]) -> bool {
+    let is_edge = |pixel: usize| {
+        let (y, x) = (pixel / IMAGE_SIDE, pixel % IMAGE_SIDE);
+        y == 0 || x == 0 || y == IMAGE_SIDE - 1 || x == IMAGE_SIDE - 1
+    };
+    let edge = picture.iter().enumerate().filter(|(pixel, _)| is_edge(*pixel));
+    let inked = edge.clone().filter(|(_, byte)| **byte > 127).count();
+    2 * inked > edge.count() && !is_blank(picture)
+}
+
+/// Whether a picture shows nothing.
+fn is_blank(picture: &[u8]) -> bool {
+    picture.iter().all(|pixel| *pixel == picture[0])
 }
 
 #[cfg(test)]
@@ -40,19 +85,25 @@ mod tests {
         Samples { images, labels: labels.to_vec() }
     }
 
+    /// The same with other pictures.
+    fn others(mut samples: Samples) -> Samples {
+        samples.images.iter_mut().for_each(|pixel| *pixel += 1);
+        samples
+    }
+
     #[test]
     fn missing_classes_are_named() {
         let all: Vec<u8> = (0..10).collect();
         let without_five: Vec<u8> = all.iter().copied().filter(|&label| label != 5).collect();
-        let dataset = Dataset::from_arrays(samples(&[3, 3], false), samples(&without_five, false)).unwrap();
+        let dataset = Dataset::from_arrays(samples(&[3, 3], false), others(samples(&without_five, false))).unwrap();
         let remarks = dataset.remarks();
         assert!(
-            remarks[0].starts_with("the training set has no image of the digit 0, 1, 2, 4, 5, 6, 7, 8, 9:"),
+            remarks[0].starts_with("the training set has no image of the digits 0, 1, 2, 4, 5, 6, 7, 8, 9:"),
             "{remarks:?}"
         );
         assert!(remarks[1].starts_with("the test set has no image of the digit 5:"), "{remarks:?}");
         assert_eq!(remarks.len(), 2);
-        let dataset = Dataset::from_arrays(samples(&all, false), samples(&all, false)).unwrap();
+        let dataset = Dataset::from_arrays(samples(&all, false), others(samples(&all, false))).unwrap();
         assert!(dataset.remarks().is_empty());
     }
 
@@ -65,6 +116,43 @@ mod tests {
         assert_eq!(
             dataset.remarks(),
             ["2 of the 10 images of the training set are blank", "all 10 images of the test set are identical"]
+        );
+    }
+
+    #[test]
+    fn pictures_dark_on_light_are_told() {
+        let all: Vec<u8> = (0..10).collect();
+        let stroke = |ink: u8, paper: u8| {
+            let pixel = move |index: usize, pixel: usize| {
+                let (y, x) = (pixel / IMAGE_SIDE, pixel % IMAGE_SIDE);
+                if (8..20).contains(&y) && (5 + index..8 + index).contains(&x) { ink } else { paper }
+            };
+            let images = (0..10).flat_map(|index| (0..IMAGE_BYTES).map(move |place| pixel(index, place))).collect();
+            Samples { images, labels: all.clone() }
+        };
+        let dataset = Dataset::from_arrays(stroke(255, 0), stroke(40, 230)).unwrap();
+        let remarks = dataset.remarks();
+        assert_eq!(remarks.len(), 1, "{remarks:?}");
+        assert!(
+            remarks[0].starts_with("10 of the 10 pictures of the test set seem to be dark on light"),
+            "{remarks:?}"
+        );
+    }
+
+    #[test]
+    fn test_images_that_were_trained_on_are_counted() {
+        let all: Vec<u8> = (0..10).collect();
+        let train = samples(&all, false);
+        let mut test = samples(&all, false);
+        for pixel in &mut test.images[3 * IMAGE_BYTES..] {
+            *pixel += 1;
+        }
+        let dataset = Dataset::from_arrays(train, test).unwrap();
+        let remarks = dataset.remarks();
+        assert_eq!(remarks.len(), 1, "{remarks:?}");
+        assert!(
+            remarks[0].starts_with("3 of the 10 pictures of the test set are in the training set too"),
+            "{remarks:?}"
         );
     }
 }

@@ -89,7 +89,13 @@ pub(super) fn document(title: &str, body: &Markup) -> String {
             body { (body) }
         }
     };
-    page.into_string()
+    without_controls(page.into_string())
+}
+
+/// The page without control characters, which a data set's or a tensor's name may hold: it may be printed on a terminal.
+fn without_controls(page: String) -> String {
+    let steers = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
+    if page.contains(steers) { page.replace(steers, "\u{fffd}") } else { page }
 }
 
 /// Lightens the colours of lines and marks that have too little contrast in dark mode.
@@ -239,6 +245,15 @@ mod tests {
 
     fn position(page: &str, part: &str) -> usize {
         page.find(part).unwrap_or_else(|| panic!("no `{part}` on the page"))
+    }
+
+    #[test]
+    fn a_page_holds_no_control_characters() {
+        let mut report = full();
+        report.record.data.name = "red \u{1b}[31m\u{9b}2J<b>".to_owned();
+        let page = page(&report).unwrap();
+        assert!(page.contains("red \u{fffd}[31m\u{fffd}2J&lt;b&gt;"));
+        assert!(!page.contains(|letter: char| letter.is_control() && letter != '\n'));
     }
 
     #[test]

@@ -158,6 +158,33 @@ pub(crate) fn init_takes_a_run(home: &Home) -> Result<(), Failed> {
     home.run(&[&words[..], &["--init", "empty"]].concat()).is_refused(&["empty holds no model.safetensors"])
 }
 
+/// What one run held out, another that goes on from it must not take for new.
+pub(crate) fn init_with_other_images_held_out(home: &Home) -> Result<(), Failed> {
+    home.train(&["--seed", "3"]).exits_with(0)?;
+    let seen = "validation may be on images that it has seen; give --seed 3 --validation 40";
+    for (out, more) in [("seed", &["--seed", "4"][..]), ("count", &["--seed", "3", "--validation", "50"])] {
+        home.train(&[more, &["--init", "run", "--out", out]].concat()).exits_with(0)?.says(&[seen])?;
+    }
+    let others = ["--generated-images", "360"];
+    for (out, more) in [("same", &[][..]), ("none", &["--validation", "0"]), ("others", &others)] {
+        let run = home.train(&[&["--seed", "3", "--init", "run", "--out", out], more].concat());
+        check(!run.exits_with(0)?.stderr.contains("has seen"), format!("{out}: {}", run.stderr))?;
+    }
+    Ok(())
+}
+
+/// An option that would do nothing is refused.
+pub(crate) fn generated_images_of_a_folder(home: &Home) -> Result<(), Failed> {
+    write_bars(&home.path("bars"), 6)?;
+    let refused = ["--generated-images", "leave one of them out"];
+    let words = ["--device", "cpu", "--data", "bars", "--generated-images", "100"];
+    home.run(&[&["train", "--out", "run"], &words[..]].concat()).is_refused(&refused)?;
+    home.run(&["train", "--dataset", "mnist", "--generated-images", "100"]).is_refused(&refused)?;
+    home.run(&["train", "--device", "cpu", "--data", "bars", "--epochs", "1", "--model", "mlp", "--out", "run"])
+        .exits_with(0)?;
+    home.run(&[&["eval", "run"], &words[..]].concat()).is_refused(&refused)
+}
+
 /// A folder whose name is no text, on the way through every file that names it.
 #[cfg(target_os = "linux")]
 pub(crate) fn a_folder_may_have_any_name(home: &Home) -> Result<(), Failed> {

@@ -82,6 +82,11 @@ fn main() {
         ("the_command_in_run_json_gives_the_same_weights_elsewhere", data::the_recorded_command_repeats_a_run),
         ("defaults_suit_a_set_of_160_images_sorted_by_class", data::defaults_suit_small_sets),
         ("init_takes_a_run_folder_and_its_model", data::init_takes_a_run),
+        ("init_warns_where_other_images_are_held_out", data::init_with_other_images_held_out),
+        ("generated_images_of_a_folder_are_refused", data::generated_images_of_a_folder),
+        ("a_model_that_learned_what_it_was_given_has_not_diverged", numerics::unlike_test_images),
+        #[cfg(target_os = "linux")]
+        ("a_disk_that_fills_up_costs_metrics_and_not_the_model", stops::full_disk),
         #[cfg(target_os = "linux")]
         ("a_data_folder_may_have_any_name", data::a_folder_may_have_any_name),
         ("a_proxy_s_certificate_is_trusted_where_the_system_trusts_it", proxy::certificates),

@@ -144,6 +144,19 @@ pub(crate) fn missing_digit(home: &Home) -> Result<(), Failed> {
     Ok(())
 }
 
+/// A model that learned what it was given is not told that it diverged.
+pub(crate) fn unlike_test_images(home: &Home) -> Result<(), Failed> {
+    fs::create_dir(home.path("digits"))?;
+    let all: Vec<u8> = (0..200).map(|image| image % 10).collect();
+    write_set(home, "digits/train-images-idx3-ubyte", "digits/train-labels-idx1-ubyte", &[3; 200])?;
+    write_set(home, "digits/t10k-images-idx3-ubyte", "digits/t10k-labels-idx1-ubyte", &all)?;
+    let words = ["train", "--device", "cpu", "--data", "digits", "--model", "flatten, dense 10", "--out", "run"];
+    let run = home.run(&words);
+    run.exits_with(0)?
+        .says(&["the training set has no image of the digits 0, 1, 2, 4", "the test images are unlike"])?;
+    check(!run.stderr.contains("diverged"), run.stderr.clone())
+}
+
 pub(crate) fn misspelt(home: &Home) -> Result<(), Failed> {
     home.run(&["verify", "conv2d_foward"]).is_refused(&["did you mean `conv2d_forward`?"])?;
     home.run(&["verify", "conv3*"]).is_refused(&["there is no op or case `conv3*`", "conv2d_forward"])?;

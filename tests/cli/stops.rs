@@ -56,10 +56,7 @@ pub(crate) fn beside(home: &Home) -> Result<(), Failed> {
     fs::remove_file(home.path("run/model.safetensors"))?;
     let record = fs::read(home.path("run/run.json"))?;
     let again = home.train(&["--out", "run/"]);
-    again
-        .exits_with(0)?
-        .says(&["ended before its model was saved", "run-2"])?
-        .prints(&["saved run-2/model.safetensors"])?;
+    again.exits_with(0)?.says(&["holds a run without a model", "run-2"])?.prints(&["saved run-2/model.safetensors"])?;
     check(fs::read(home.path("run/run.json"))? == record, "the unfinished run has changed")?;
     home.train(&["--out", "run-2"]).is_refused(&["run-2 already holds a run", "--out"])
 }
@@ -69,6 +66,23 @@ pub(crate) fn mid_run(home: &Home) -> Result<(), Failed> {
     home.train(&diverges).exits_with(2)?.says(&["not finite"])?;
     check(home.path("run/run.json").exists(), "what the run left is gone")?;
     home.train(&[]).exits_with(0)?.prints(&["saved run-2/model.safetensors"])?;
+    Ok(())
+}
+
+/// A disk that fills up while a model trains costs some metrics, not the model.
+#[cfg(target_os = "linux")]
+pub(crate) fn full_disk(home: &Home) -> Result<(), Failed> {
+    fs::create_dir(home.path("run"))?;
+    std::os::unix::fs::symlink("/dev/full", home.path("run/metrics.jsonl"))?;
+    let run = home.train(&[]);
+    run.exits_with(2)?.prints(&["test accuracy", "saved run/model.safetensors"])?;
+    run.says(&[
+        "cannot write the metrics in run",
+        "training goes on",
+        "the run is saved, but its metrics are not whole",
+    ])?;
+    check(run.stderr.matches("training goes on").count() == 1, "it is said more than once")?;
+    home.run(&["eval", "run", "--device", "cpu"]).exits_with(0)?;
     Ok(())
 }
 
