@@ -231,8 +231,12 @@ fn every_shader_is_written_in_the_language_of_every_back_end() {
 #[test]
 fn a_shader_that_a_language_cannot_say_is_found() {
     let source = "enable f16;
+        override length: u32;
+        override workgroup_size: u32 = 64u;
         @group(0) @binding(0) var<storage, read_write> output: array<vec4<f32>>;
-        @compute @workgroup_size(1) fn relu_forward() { output[0] = vec4(f32(f16(output[0].x) * 2.0h)); }";
+        @compute @workgroup_size(workgroup_size) fn relu_forward() {
+            output[0] = vec4(f32(f16(output[0].x) * f16(length)));
+        }";
     let case = cases("relu_forward").remove(0);
     let mut variant = case.variants().remove(0);
     variant.shader.source = source;
