@@ -29,7 +29,7 @@ pub struct Scored {
 /// Images that are evaluated at once at most.
 const MOST_AT_ONCE: usize = 256;
 
-/// What is said of a model that overflows.
+/// The message for a model that overflows.
 const DIVERGED: &str = "the model overflows, as after a diverged run; train again with a smaller --lr";
 
 /// A trained model on a device. Its kernels are compiled at the first call, and again only for calls with many more or many

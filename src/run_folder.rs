@@ -354,6 +354,7 @@ mod tests {
             comes_back(&StartUp { device_seconds: value, first_step_seconds: value / 7.0, ..StartUp::default() });
         }
     }
+
     #[test]
     fn runs_that_begin_at_once_have_folders_of_their_own() {
         let home = tempfile::tempdir().unwrap();

@@ -134,10 +134,10 @@ pub fn load_parameters(path: &Path, model: &Model) -> Result<Vec<HostTensor>> {
     parameters_of(bytes, model, path)
 }
 
-/// The seed and the data that a model was trained with, from a safetensors file of any origin; none where it does not say.
+/// The seed and the data of a model's training, from a safetensors file of any origin; none if it does not name them.
 ///
 /// # Errors
-/// Where the file cannot be read.
+/// If the file cannot be read.
 pub(crate) fn origin(path: &Path) -> Result<(Option<String>, Option<DataRecord>)> {
     let (path, bytes) = &read(path)?;
     let (_, header) = SafeTensors::read_metadata(bytes).with_context(|| not_safetensors(path))?;

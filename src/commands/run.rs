@@ -34,7 +34,7 @@ pub(super) struct Run<'a> {
     pub(super) start_up: StartUp,
     pub(super) epochs: Vec<EpochRow>,
     pub(super) step_losses: Vec<f64>,
-    /// Why metrics could not be written, where a disk filled up: training goes on, so that its weights are not lost.
+    /// The first error in writing metrics, such as a full disk. Training continues, so that its weights are not lost.
     pub(super) unwritten: Option<Error>,
 }
 
@@ -92,7 +92,7 @@ impl Run<'_> {
         }
     }
 
-    /// Appends a row of metrics. Where it cannot be written, that is said once, and is an error when training has ended.
+    /// Appends a row of metrics. The first failure is a warning now and an error at the end of training.
     fn append(&mut self, row: &MetricsRow) {
         if let Err(error) = self.folder.append_metrics(row)
             && self.unwritten.is_none()
