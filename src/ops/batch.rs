@@ -46,6 +46,20 @@ impl BatchGather {
     fn label_words(&self) -> usize {
         self.count.div_ceil(4)
     }
+
+    /// Sizes at which kernels often fail.
+    pub(super) fn awkward() -> Vec<Self> {
+        [(1, 1, 1, 1), (2, 4, 5, 4), (3, 784, 7, 12), (5, 9, 11, 35), (66, 49, 31, 66)].map(Self::normalized).into()
+    }
+
+    /// The same with an even number of pixels, which half precision needs.
+    pub(super) fn awkward_f16() -> Vec<Self> {
+        [(1, 2, 1, 1), (3, 784, 7, 12), (5, 10, 11, 35), (66, 50, 31, 66)].map(Self::normalized).into()
+    }
+
+    fn normalized((batch, pixels, count, order_length): (usize, usize, usize, usize)) -> Self {
+        Self { batch, pixels, count, order_length, scale: 1.0 / 255.0 / 0.3081, shift: -0.1307 / 0.3081 }
+    }
 }
 
 fn byte(words: &[u32], index: usize) -> u8 {
@@ -149,6 +163,13 @@ pub struct MetricsAppend {
     pub batch: usize,
     /// Rows of the history: the most batches of an epoch.
     pub rows: usize,
+}
+
+impl MetricsAppend {
+    /// Sizes at which kernels often fail.
+    pub(super) fn awkward() -> Vec<Self> {
+        [(1, 1), (7, 3), (128, 5), (2049, 2)].map(|(batch, rows)| Self { batch, rows }).into()
+    }
 }
 
 impl Op for MetricsAppend {

@@ -15,6 +15,7 @@
 //! These variants are for software and small subgroups. The variants for GPUs, `workgroup`, multiply matrices by blocks
 //! in workgroup memory, with enough invocations to hide the latency of memory.
 
+mod cases;
 mod gradients;
 mod half;
 

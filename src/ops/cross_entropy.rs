@@ -42,6 +42,13 @@ impl CrossEntropy {
             .collect();
         HostTensor::from_u32([self.batch], &labels)
     }
+
+    /// Sizes at which kernels often fail.
+    pub(super) fn awkward() -> Vec<Self> {
+        [(1, 1), (1, 10), (5, 2), (65, 10), (131, 10), (4, 101), (4099, 2)]
+            .map(|(batch, classes)| Self { batch, classes })
+            .into()
+    }
 }
 
 /// `logits`, `label` to `probability`, `loss` and `hit`.

@@ -32,6 +32,50 @@ impl Dense {
     fn flops(&self) -> u64 {
         2 * (self.batch * self.inputs * self.outputs) as u64
     }
+
+    /// Sizes at which kernels often fail.
+    pub(super) fn awkward() -> Vec<Self> {
+        [
+            (1, 1, 1),
+            (1, 7, 10),
+            (3, 65, 2),
+            (17, 129, 11),
+            (64, 64, 64),
+            (131, 31, 10),
+            (2, 50_176, 3),
+            (5, 3, 257),
+            (5, 6, 9),
+            (9, 12, 12),
+            (6, 8, 5),
+            (2081, 5, 3),
+            (131, 36, 132),
+            (3, 8, 20),
+        ]
+        .map(|(batch, inputs, outputs)| Self { batch, inputs, outputs })
+        .into()
+    }
+
+    /// The same with an even `written`, which half precision writes two to a word.
+    pub(super) fn awkward_f16(written: fn(&Self) -> usize) -> Vec<Self> {
+        let sizes = [
+            (1, 2, 2),
+            (1, 7, 10),
+            (1, 6, 3),
+            (3, 66, 2),
+            (17, 129, 12),
+            (4, 10, 9),
+            (64, 64, 64),
+            (131, 30, 10),
+            (3, 50_176, 4),
+            (5, 4, 258),
+            (5, 6, 10),
+            (9, 12, 12),
+            (6, 8, 6),
+            (2081, 6, 4),
+        ];
+        let all = sizes.into_iter().map(|(batch, inputs, outputs)| Self { batch, inputs, outputs });
+        all.filter(|dense| written(dense).is_multiple_of(2)).collect()
+    }
 }
 
 /// Adds `Σ factor · row` over pairs of a factor and a row to `sums`, in f64, and rounds once at the end.

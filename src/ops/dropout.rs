@@ -20,10 +20,10 @@ use crate::tensor::HostTensor;
 pub(super) const THREEFRY_ROUNDS: usize = 20;
 
 /// A rate at which the first element of a test of one element in layer 1 is just kept: its bits equal the threshold.
-pub(super) const BOUNDARY_RATE: f64 = 14_777_959.0 / (1 << 24) as f64;
+const BOUNDARY_RATE: f64 = 14_777_959.0 / (1 << 24) as f64;
 
 /// The same for a test of two elements.
-pub(super) fn boundary_rate_of_two() -> f64 {
+fn boundary_rate_of_two() -> f64 {
     let op = DropoutApply { length: 2, rate: 0.0, layer: 1 };
     let tensors = op.test_inputs(&mut Random::new(0, 0));
     let clock = tensors[1].u32();
@@ -50,6 +50,20 @@ impl DropoutApply {
 
     fn scale(&self) -> f64 {
         1.0 / (1.0 - self.rate)
+    }
+
+    /// Sizes at which kernels often fail.
+    pub(super) fn awkward() -> Vec<Self> {
+        [(1, BOUNDARY_RATE, 1), (65, 0.0, 1), (1009, 0.25, 2), (4099, 0.9, 3)].map(Self::of).into()
+    }
+
+    /// The same with an even length, which half precision needs.
+    pub(super) fn awkward_f16() -> Vec<Self> {
+        [(2, boundary_rate_of_two(), 1), (66, 0.0, 1), (1010, 0.25, 2), (64 * 64 * 2 + 2, 0.9, 3)].map(Self::of).into()
+    }
+
+    fn of((length, rate, layer): (usize, f64, usize)) -> Self {
+        Self { length, rate, layer }
     }
 }
 

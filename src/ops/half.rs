@@ -140,6 +140,13 @@ pub struct ParameterCopyF16 {
     pub length: usize,
 }
 
+impl ParameterCopyF16 {
+    /// Sizes at which kernels often fail.
+    pub(super) fn awkward() -> Vec<Self> {
+        [2, 126, 4098, 64 * 64 * 2 + 2].map(|length| Self { length }).into()
+    }
+}
+
 impl Op for ParameterCopyF16 {
     fn name(&self) -> &'static str {
         "parameter_copy_f16"

@@ -57,6 +57,13 @@ impl MaxPool {
         let corner = window / windows_per_row * size * width + window % windows_per_row * size;
         (0..size * size).map(move |i| corner + i / size * width + i % size)
     }
+
+    /// Sizes at which kernels often fail.
+    pub(super) fn awkward() -> Vec<Self> {
+        [(1, 1, 1, 1), (1, 2, 2, 2), (3, 5, 7, 2), (2, 9, 9, 3), (5, 11, 13, 3), (7, 8, 6, 4), (67, 11, 11, 2)]
+            .map(|(planes, height, width, size)| Self { planes, height, width, size })
+            .into()
+    }
 }
 
 /// `input` to `output` and `argmax`.

@@ -60,6 +60,21 @@ pub struct SgdUpdate {
     pub weight_decay: f64,
 }
 
+impl SgdUpdate {
+    /// Sizes at which kernels often fail.
+    pub(super) fn awkward() -> Vec<Self> {
+        [(1, 1, 0.0, false, 0.0), (65, 7, 0.9, false, 5e-4), (1009, 3, 0.9, true, 0.0), (63, 2, 0.8, true, 0.01)]
+            .map(|(length, steps, momentum, nesterov, weight_decay)| Self {
+                length,
+                steps,
+                momentum,
+                nesterov,
+                weight_decay,
+            })
+            .into()
+    }
+}
+
 impl Op for SgdUpdate {
     fn name(&self) -> &'static str {
         "sgd_update"
@@ -141,6 +156,23 @@ pub struct AdamUpdate {
     pub weight_decay: f64,
     /// Whether the decay shrinks the parameter itself (AdamW) instead of adding to its gradient (Adam).
     pub decoupled: bool,
+}
+
+impl AdamUpdate {
+    /// Sizes at which kernels often fail.
+    pub(super) fn awkward() -> Vec<Self> {
+        [(1, 1, 0.0, false), (65, 7, 0.01, false), (1009, 3, 0.0, true), (63, 2, 0.1, true)]
+            .map(|(length, steps, weight_decay, decoupled)| Self {
+                length,
+                steps,
+                beta1: 0.9,
+                beta2: 0.999,
+                epsilon: 1e-8,
+                weight_decay,
+                decoupled,
+            })
+            .into()
+    }
 }
 
 impl Op for AdamUpdate {

@@ -120,6 +120,13 @@ impl Segments {
     fn tolerance(&self, update: f64) -> f64 {
         update + sum_tolerance(self.most_chunks())
     }
+
+    /// Lengths and chunks at which kernels often fail.
+    fn awkward() -> [Self; 4] {
+        let lists: [&[(usize, usize)]; 4] =
+            [&[(1, 1)], &[(64, 3), (1, 2)], &[(70, 1), (63, 16), (4099, 2)], &[(5, 4), (65, 5), (128, 1), (7, 1)]];
+        lists.map(|list| Self(list.iter().map(|&(length, chunks)| Segment { length, chunks }).collect()))
+    }
 }
 
 /// [`SgdUpdate`] of all parameters: `parameter`, `grad_partial`, `velocity`, `blocks`, `schedule`, `clock`, the first and
@@ -130,6 +137,17 @@ pub struct SgdStep {
     pub segments: Segments,
     /// The update rule; its length is ignored.
     pub update: SgdUpdate,
+}
+
+impl SgdStep {
+    /// Sizes at which kernels often fail.
+    pub(super) fn awkward() -> Vec<Self> {
+        SgdUpdate::awkward()
+            .into_iter()
+            .zip(Segments::awkward())
+            .map(|(update, segments)| Self { segments, update })
+            .collect()
+    }
 }
 
 impl Op for SgdStep {
@@ -174,6 +192,17 @@ pub struct AdamStep {
     pub segments: Segments,
     /// The update rule; its length is ignored.
     pub update: AdamUpdate,
+}
+
+impl AdamStep {
+    /// Sizes at which kernels often fail.
+    pub(super) fn awkward() -> Vec<Self> {
+        AdamUpdate::awkward()
+            .into_iter()
+            .zip(Segments::awkward())
+            .map(|(update, segments)| Self { segments, update })
+            .collect()
+    }
 }
 
 impl Op for AdamStep {

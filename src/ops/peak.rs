@@ -36,6 +36,11 @@ impl FmaChain {
         let chain = |start: f64| shrunk * start + f64::from(input) * (1.0 - shrunk) / (1.0 - 0.75);
         (4.0 * (chain(0.0) + chain(1.0))) as f32
     }
+
+    /// Sizes at which kernels often fail.
+    pub(super) fn awkward() -> Vec<Self> {
+        [(1, 1), (65, 3), (4099, 2)].map(|(length, rounds)| Self { length, rounds }).into()
+    }
 }
 
 impl Op for FmaChain {
@@ -134,6 +139,13 @@ pub struct MatrixChain {
 impl MatrixChain {
     /// The tile sizes of the cooperative variants.
     pub const SIZES: [usize; 2] = [8, 16];
+
+    /// Sizes at which kernels often fail.
+    pub(super) fn awkward() -> Vec<Self> {
+        [(1, 8, 1), (3, 8, 7), (1, 16, 2), (5, 16, 3), (2, 5, 4), (5, 4, 1)]
+            .map(|(groups, size, rounds)| Self { groups, size, rounds })
+            .into()
+    }
 }
 
 impl Op for MatrixChain {
@@ -209,6 +221,13 @@ impl Op for MatrixChain {
 pub struct BufferCopy {
     /// Elements of 16 bytes in a quarter of the buffer.
     pub quarter: usize,
+}
+
+impl BufferCopy {
+    /// Sizes at which kernels often fail.
+    pub(super) fn awkward() -> Vec<Self> {
+        [1, 65, 4099].map(|quarter| Self { quarter }).into()
+    }
 }
 
 impl Op for BufferCopy {

@@ -42,6 +42,13 @@ impl BiasBackward {
     pub fn chunks(&self) -> usize {
         self.batch.div_ceil(self.samples_per_chunk())
     }
+
+    /// Sizes at which kernels often fail.
+    pub(super) fn awkward() -> Vec<Self> {
+        [(1, 1, 1), (3, 5, 7), (65, 10, 1), (131, 3, 121), (40, 2, 784), (2, 1, 59_000)]
+            .map(|(batch, channels, area)| Self { batch, channels, area })
+            .into()
+    }
 }
 
 impl Op for BiasBackward {
@@ -99,6 +106,13 @@ pub struct ChunkSum {
     pub chunks: usize,
     /// Elements.
     pub length: usize,
+}
+
+impl ChunkSum {
+    /// Sizes at which kernels often fail.
+    pub(super) fn awkward() -> Vec<Self> {
+        [(1, 1), (2, 63), (7, 65), (32, 1009)].map(|(chunks, length)| Self { chunks, length }).into()
+    }
 }
 
 impl Op for ChunkSum {

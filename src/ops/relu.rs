@@ -23,6 +23,11 @@ fn variants(length: usize, vec4: Shader, plain: Shader) -> Vec<Variant> {
     variants
 }
 
+/// Lengths at which kernels often fail.
+pub(super) fn awkward_lengths() -> Vec<usize> {
+    vec![1, 63, 64, 65, 1009, 64 * 64 + 1, 4 * 64 * 130 + 4]
+}
+
 /// `input` to `output`, element by element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ReluForward {
