@@ -16,9 +16,9 @@ struct Square {
 }
 
 /// Sizes are `override` constants, operands are bindings in order, and the entry point has the op's name.
-const SHADER: Shader = Shader {
-    file: "square",
-    source: "
+const SHADER: Shader = Shader::from_text(
+    "square",
+    "
         override length: u32;
         override workgroup_size: u32;
 
@@ -32,7 +32,7 @@ const SHADER: Shader = Shader {
             output[i] = input[i] * input[i];
         }
     ",
-};
+);
 
 impl Op for Square {
     fn name(&self) -> &'static str {

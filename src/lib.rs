@@ -67,6 +67,7 @@ pub mod plan;
 pub mod random;
 mod resident;
 pub mod schedule;
+mod shader;
 pub mod tensor;
 pub mod trace;
 pub mod train;

@@ -6,6 +6,8 @@
 use std::fmt::Debug;
 
 use crate::random::Random;
+pub use crate::shader::Shader;
+pub(crate) use crate::shader::shader;
 use crate::tensor::{DType, HostTensor, Shape};
 
 /// How a kernel uses an operand.
@@ -65,26 +67,6 @@ impl Operand {
     }
 }
 
-/// A WGSL file, embedded in the binary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Shader {
-    /// The file's name under `shaders/`, without `.wgsl`.
-    pub file: &'static str,
-    /// Its text.
-    pub source: &'static str,
-}
-
-/// The shader `shaders/<name>.wgsl`.
-macro_rules! shader {
-    ($name:literal) => {
-        $crate::op::Shader {
-            file: $name,
-            source: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $name, ".wgsl")),
-        }
-    };
-}
-pub(crate) use shader;
-
 /// The workgroup size of every kernel with one invocation per element.
 const LINEAR_WORKGROUP: u32 = 64;
 
@@ -113,7 +95,7 @@ pub const SUBGROUP_LANES: u32 = 8;
 /// One shader for an op at its sizes, with everything needed to compile and dispatch it.
 #[derive(Clone, Debug)]
 pub struct Variant {
-    /// The WGSL file.
+    /// Its text.
     pub shader: Shader,
     /// Values of `override` constants in addition to the op's sizes.
     pub constants: Vec<(&'static str, f64)>,
@@ -259,9 +241,9 @@ impl Variant {
         size.map_or(1, |&(_, size)| size as usize)
     }
 
-    /// The word after the dot in the file's name; `plain` for the plain kernel.
+    /// Its style and sizes, as in its shader's name; `plain` for the plain kernel.
     pub fn name(&self) -> &'static str {
-        self.shader.file.split_once('.').map_or("plain", |(_, variant)| variant)
+        self.shader.variant()
     }
 }
 
@@ -276,7 +258,7 @@ pub struct Cost {
 
 /// A mathematical operation at fixed sizes.
 pub trait Op: Debug + Send + Sync {
-    /// Its name: `<thing>_<direction>[_<with respect to>]`, also the name of its shader's file and entry point.
+    /// Its name: `<thing>_<direction>[_<with respect to>]`, also the name of its plain shader.
     fn name(&self) -> &'static str;
 
     /// Its sizes and numbers by name: the `override` constants of every one of its shaders.
@@ -345,7 +327,7 @@ pub trait Op: Debug + Send + Sync {
 
 /// The label of one variant of an op at its sizes: `conv2d_forward.tiled:batch=2,…`.
 pub fn variant_label(op: &dyn Op, variant: &Variant) -> String {
-    label(variant.shader.file, &op.sizes())
+    label(variant.shader.name, &op.sizes())
 }
 
 fn label(name: &str, sizes: &[(&str, f64)]) -> String {

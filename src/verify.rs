@@ -59,6 +59,20 @@ pub fn cases(op: &str) -> Vec<Case> {
     (entry.awkward_cases)().into_iter().chain(shipped).filter(|case| seen.insert(case.label())).collect()
 }
 
+/// Every shader of the table once, with a case and a variant that uses it.
+pub fn shaders() -> Vec<(Case, Variant)> {
+    let mut seen = HashSet::new();
+    let mut shaders = Vec::new();
+    for case in TABLE.iter().flat_map(|entry| cases(entry.name)) {
+        for variant in case.variants() {
+            if seen.insert(variant.shader.name) {
+                shaders.push((case.clone(), variant));
+            }
+        }
+    }
+    shaders
+}
+
 /// A case with seeded operands, and their expected values after the op.
 pub struct Example {
     inputs: Vec<HostTensor>,

@@ -55,12 +55,12 @@ struct Fixed<'a> {
 fn fixed<'a>(op: &'a dyn Op, variant: &Variant, module: &Module, info: &ModuleInfo) -> Result<Fixed<'a>, String> {
     let constants = [op.sizes(), variant.constants.clone()].concat();
     let constants = constants.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    let entry = Some((ShaderStage::Compute, op.name()));
+    let entry = Some((ShaderStage::Compute, variant.shader.entry_point()));
     let (module, info) = process_overrides(module, info, entry, &constants).map_err(|error| format!("{error:?}"))?;
     Ok(Fixed {
         module: module.into_owned(),
         info: info.into_owned(),
-        entry: op.name(),
+        entry: variant.shader.entry_point(),
         operands: op.operands(),
         textures: variant.textures.clone(),
     })
@@ -202,7 +202,7 @@ fn every_shader_is_written_in_the_language_of_every_back_end() {
     let mut by_file: BTreeMap<&str, Vec<_>> = BTreeMap::new();
     for case in TABLE.iter().flat_map(|entry| cases(entry.name)) {
         for variant in case.variants() {
-            by_file.entry(variant.shader.file).or_default().push((case.clone(), variant));
+            by_file.entry(variant.shader.name).or_default().push((case.clone(), variant));
         }
     }
     let mut unexpected = BTreeMap::new();

@@ -7,9 +7,9 @@
 //! cargo test --release --test mutations -- conv2d_forward    # those of one op
 //! ```
 //!
-//! An edit passes when some case of its op fails with it. Edits that do not change what a shader computes are listed in
-//! [`EQUIVALENT`] with the reason, and must go unnoticed: a reason that no longer holds is found too. Edits that are not
-//! valid WGSL are no edits at all, and not counted.
+//! An edit is of one file, which may be a part of several shaders. It passes when some case of one of them fails. Edits
+//! that do not change what a shader computes are listed in [`EQUIVALENT`] with the reason, and must go unnoticed: a reason
+//! that no longer holds is found too. Edits that are not valid WGSL are no edits at all, and not counted.
 
 #[allow(dead_code)]
 mod common;
@@ -83,7 +83,7 @@ const LAST_OF_ALL: &str = "there is no such component or element, and wgpu takes
 const BOTH_OR_NONE: &str = "the number is even: of two neighbours that share a word there are both or none";
 const NOT_STORED: &str = "what stands there for channels behind the last one is not stored";
 
-/// Edits that change nothing: the file, a part of the edited line, and why.
+/// Edits that change nothing: the file, some text of the edited line, and why.
 const EQUIVALENT: &[(&str, &str, &str)] = &[
     ("conv2d_forward.subgroup", "lane % 9u", FIRST_EIGHT_LANES),
     ("conv2d_backward_input.subgroup", "lane % 9u", FIRST_EIGHT_LANES),
@@ -227,62 +227,99 @@ fn main() {
     // The adapter that can run the most variants.
     let gpu = gpus.iter().max_by_key(|gpu| gpu.info().subgroup_size);
     let mut trials = Vec::new();
-    for entry in TABLE {
-        let cases = SmallestFirst::of(entry.name);
-        for (case, variant) in cases.variants() {
-            let shader = variant.shader;
-            for edit in edits(shader) {
-                let name = format!("{}.wgsl:{}: {}", shader.file, edit.line, edit.what);
-                let Some(gpu) = gpu else {
-                    trials.push(without_adapter(&name));
-                    continue;
-                };
-                if let Some(reason) = gpu.why_not(case.as_ref(), &variant) {
-                    trials.push(Trial::test(name, || Ok(())).with_kind(reason).with_ignored_flag(true));
-                    continue;
-                }
-                let (gpu, cases) = (gpu.clone(), Arc::clone(&cases));
-                let reason = EQUIVALENT
-                    .iter()
-                    .find(|(file, part, _)| *file == shader.file && edit.text.contains(part))
-                    .map(|(_, _, reason)| *reason);
-                let trial = Trial::test(name, move || judge(&gpu, &cases, shader, &edit, reason));
-                trials.push(if reason.is_some() { trial.with_kind("equivalent") } else { trial });
+    for (part, users) in users_of_parts() {
+        for edit in edits(part, &users) {
+            let name = format!("{part}.wgsl:{}: {}", edit.line, edit.what);
+            let Some(gpu) = gpu else {
+                trials.push(without_adapter(&name));
+                continue;
+            };
+            let why_not = |user: &User| gpu.why_not(user.case.as_ref(), &user.variant);
+            let runnable: Vec<User> = users.iter().filter(|user| why_not(user).is_none()).cloned().collect();
+            if runnable.is_empty() {
+                let reason = users.iter().find_map(why_not).unwrap_or_default();
+                trials.push(Trial::test(name, || Ok(())).with_kind(reason).with_ignored_flag(true));
+                continue;
             }
+            let gpu = gpu.clone();
+            let reason = EQUIVALENT
+                .iter()
+                .find(|(file, text, _)| *file == part && edit.text.contains(text))
+                .map(|(_, _, reason)| *reason);
+            let trial = Trial::test(name, move || judge(&gpu, &runnable, &edit, reason));
+            trials.push(if reason.is_some() { trial.with_kind("equivalent") } else { trial });
         }
     }
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-/// One wrong edit of a shader.
+/// A shader that a file is a part of.
+#[derive(Clone)]
+struct User {
+    /// The cases of its op.
+    cases: Arc<SmallestFirst>,
+    /// The smallest case that has it.
+    case: Case,
+    variant: Variant,
+}
+
+/// Every file with the shaders that it is a part of.
+fn users_of_parts() -> BTreeMap<&'static str, Vec<User>> {
+    let mut users: BTreeMap<&str, Vec<User>> = BTreeMap::new();
+    for entry in TABLE {
+        let cases = SmallestFirst::of(entry.name);
+        for (case, variant) in cases.variants() {
+            for part in variant.shader.parts {
+                let (cases, case, variant) = (Arc::clone(&cases), case.clone(), variant.clone());
+                users.entry(part).or_default().push(User { cases, case, variant });
+            }
+        }
+    }
+    users
+}
+
+/// One wrong edit of a part.
 struct Edit {
-    /// The number of the line, counted from 1.
+    part: &'static str,
+    /// The number of the line in the part, counted from 1.
     line: usize,
     /// The line as it becomes.
     text: String,
     /// What is replaced by what, and where in the line.
     what: String,
-    /// The whole shader.
-    source: &'static str,
 }
 
-/// Every slip at every place of a shader's code that leaves it valid.
-fn edits(shader: Shader) -> Vec<Edit> {
+impl Edit {
+    /// The text of a shader that has the part, with this edit.
+    fn of(&self, shader: Shader) -> String {
+        let mark = format!("// shaders/{}.wgsl", self.part);
+        let start = shader.source.lines().position(|line| line == mark).expect("a part of the shader");
+        let lines = shader.source.lines().enumerate();
+        let lines = lines.map(|(index, line)| if index == start + self.line { self.text.as_str() } else { line });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// Every slip at every place of a part's code that leaves it valid.
+fn edits(part: &'static str, users: &[User]) -> Vec<Edit> {
     let mut edits = Vec::new();
     let mut seen = BTreeSet::new();
-    for (index, line) in shader.source.lines().enumerate() {
+    let shader = users[0].variant.shader;
+    let lines = (1..).zip(shader.source.lines());
+    let own =
+        lines.filter_map(|(number, line)| Some((shader.locate(number)?, line))).filter(|((of, _), _)| *of == part);
+    for ((_, number), line) in own {
         let code = line.split("//").next().unwrap_or_default();
         if code.contains("@group") || code.contains("@builtin") {
             continue;
         }
-        for (place, from, to) in slips(code) {
-            let text = format!("{}{to}{}", &line[..place], &line[place + from.len()..]);
-            let lines =
-                shader.source.lines().enumerate().map(|(i, line)| if i == index { text.as_str() } else { line });
-            let source = lines.collect::<Vec<_>>().join("\n");
-            if is_valid(&source) && seen.insert(source.clone()) {
-                let what = format!("`{from}` becomes `{to}` in column {}: {}", place + 1, text.trim());
-                edits.push(Edit { line: index + 1, text: text.trim().to_owned(), what, source: source.leak() });
+        for (column, from, to) in slips(code) {
+            let text = format!("{}{to}{}", &line[..column], &line[column + from.len()..]);
+            let what = format!("`{from}` becomes `{to}` in column {}: {}", column + 1, text.trim());
+            let edit = Edit { part, line: number, text, what };
+            let source = edit.of(shader);
+            if is_valid(&source) && seen.insert(source) {
+                edits.push(edit);
             }
         }
     }
@@ -334,13 +371,13 @@ impl SmallestFirst {
         let of_case =
             |(case, _): &(Case, _)| case.variants().into_iter().map(|variant| (case.clone(), variant)).collect();
         let variants = self.cases.iter().rev().flat_map::<Vec<_>, _>(of_case);
-        let by_shader: BTreeMap<_, _> = variants.map(|found| (found.1.shader.file, found)).collect();
+        let by_shader: BTreeMap<_, _> = variants.map(|found| (found.1.shader.name, found)).collect();
         by_shader.into_values().collect()
     }
 }
 
-fn judge(gpu: &Gpu, cases: &SmallestFirst, shader: Shader, edit: &Edit, reason: Option<&str>) -> Result<(), Failed> {
-    match (caught_by(gpu, cases, shader, edit), reason) {
+fn judge(gpu: &Gpu, users: &[User], edit: &Edit, reason: Option<&str>) -> Result<(), Failed> {
+    match (users.iter().find_map(|user| caught_by(gpu, user, edit)), reason) {
         (Some(_), None) | (None, Some(_)) => Ok(()),
         (None, None) => Err(Failed::from("no case of `verify` fails with this edit")),
         (Some(label), Some(reason)) => Err(format!("listed as equivalent ({reason}), yet {label} fails").into()),
@@ -348,11 +385,13 @@ fn judge(gpu: &Gpu, cases: &SmallestFirst, shader: Shader, edit: &Edit, reason: 
 }
 
 /// The first case that fails with an edited shader.
-fn caught_by(gpu: &Gpu, cases: &SmallestFirst, shader: Shader, edit: &Edit) -> Option<String> {
-    for (case, example) in &cases.cases {
+fn caught_by(gpu: &Gpu, user: &User, edit: &Edit) -> Option<String> {
+    let shader = user.variant.shader;
+    let edited = Shader { source: edit.of(shader).leak(), ..shader };
+    for (case, example) in &user.cases.cases {
         let variants = case.variants();
-        let Some(variant) = variants.into_iter().find(|variant| variant.shader.file == shader.file) else { continue };
-        let edited = Variant { shader: Shader { source: edit.source, ..shader }, ..variant };
+        let Some(variant) = variants.into_iter().find(|variant| variant.shader.name == shader.name) else { continue };
+        let edited = Variant { shader: edited, ..variant };
         let example = example.get_or_init(|| Example::of(case));
         match pollster::block_on(check_variant(gpu, case, &edited, example)) {
             // A shader that these sizes make invalid says nothing about `verify`.

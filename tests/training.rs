@@ -282,7 +282,7 @@ impl Op for Broken {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        let shader = Shader { file: self.0.name(), source: "fn main() -> nonsense {}" };
+        let shader = Shader::from_text(self.0.name(), "fn main() -> nonsense {}");
         self.0.variants().into_iter().map(|variant| Variant { shader, ..variant }).collect()
     }
 

@@ -102,6 +102,11 @@ Examples:
   gpu-digits plan
   gpu-digits plan --model mlp --batch-size 1 --fuse off";
 
+pub(super) const SHADERS: &str = "\
+Examples:
+  gpu-digits shaders wgsl
+  naga wgsl/relu_forward.wgsl relu_forward.metal";
+
 pub(super) const REPORT: &str = "\
 Examples:
   gpu-digits report run

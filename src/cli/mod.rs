@@ -63,6 +63,9 @@ pub enum Command {
     /// Print the ops of a model's training step with shapes, FLOPs and bytes; needs no GPU
     #[command(after_help = examples::PLAN)]
     Plan(PlanArgs),
+    /// Write the text of every shader into a folder: its parts joined, valid WGSL for any compiler
+    #[command(after_help = examples::SHADERS)]
+    Shaders(ShadersArgs),
     /// Redraw the reports of runs, and compare several on one page
     #[command(after_help = examples::REPORT)]
     Report(ReportArgs),
@@ -266,6 +269,13 @@ pub struct SweepArgs {
     /// Folder for the runs; finished runs in it are not trained again
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+}
+
+/// `gpu-digits shaders`.
+#[derive(Args, Clone, Debug)]
+pub struct ShadersArgs {
+    /// Folder for the files, one for each shader; it is created if needed
+    pub folder: PathBuf,
 }
 
 /// `gpu-digits completions`.

@@ -19,14 +19,19 @@ impl Command {
             },
             Self::Devices(args) => vec![&args.json],
             Self::Report(args) => vec![&args.comparison],
-            Self::Tune(_) | Self::Plan(_) | Self::Sweep(_) | Self::Completions(_) | Self::Man(_) => vec![],
+            Self::Tune(_) | Self::Plan(_) | Self::Shaders(_) | Self::Sweep(_) | Self::Completions(_) | Self::Man(_) => {
+                vec![]
+            }
         };
         named.into_iter().flatten().collect()
     }
 
     /// Whether the command writes files. Such a command continues if nobody reads its standard output.
     pub(crate) fn leaves_files(&self) -> bool {
-        let writes = matches!(self, Self::Train(_) | Self::Sweep(_) | Self::Tune(_) | Self::Report(_) | Self::Man(_));
+        let writes = matches!(
+            self,
+            Self::Train(_) | Self::Sweep(_) | Self::Tune(_) | Self::Shaders(_) | Self::Report(_) | Self::Man(_)
+        );
         writes || self.outputs().into_iter().any(|output| *output != Destination::StandardOutput)
     }
 }

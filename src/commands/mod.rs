@@ -11,6 +11,7 @@ mod repeat;
 mod report;
 mod run;
 mod session;
+mod shaders;
 mod shell;
 mod sweep;
 mod sweep_table;
@@ -119,6 +120,7 @@ async fn carry_out(cli: Cli) -> Result<Verdict> {
         Command::Tune(args) => tune::run(&args).await,
         Command::Devices(args) => devices::run(&args).await,
         Command::Plan(args) => plan::run(&args),
+        Command::Shaders(args) => shaders::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Sweep(args) => sweep::run(&args).await,
         Command::Completions(args) => shell::completions(&args),

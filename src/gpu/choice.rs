@@ -17,7 +17,7 @@ pub fn choose_variant(gpu: &Gpu, op: &dyn Op) -> Result<Variant> {
     variant.with_context(|| {
         let why_not = |variant: &Variant| {
             let reason = gpu.why_not(op, variant).unwrap_or_default();
-            format!("\n  {}: {reason}", variant.shader.file)
+            format!("\n  {}: {reason}", variant.shader.name)
         };
         let reasons: String = op.variants().iter().map(why_not).collect();
         format!("{} can run no shader of `{}`{reasons}", gpu.info, op.label())
@@ -115,7 +115,7 @@ mod tests {
 
     fn case_with(file: &str) -> (Case, Variant) {
         let with_file = |case: Case| {
-            let variant = case.variants().into_iter().find(|variant| variant.shader.file == file)?;
+            let variant = case.variants().into_iter().find(|variant| variant.shader.name == file)?;
             Some((case, variant))
         };
         all_cases().find_map(with_file).expect("a case with this shader")

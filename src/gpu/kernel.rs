@@ -85,7 +85,7 @@ impl Kernel {
                 immediate_size: 0,
             })),
             module: &module,
-            entry_point: Some(op.name()),
+            entry_point: Some(variant.shader.entry_point()),
             compilation_options: wgpu::PipelineCompilationOptions {
                 constants: &constants,
                 zero_initialize_workgroup_memory: false,
@@ -94,12 +94,13 @@ impl Kernel {
         });
         let error = scope.pop();
         let kernel = Self { pipeline, layout, workgroups: variant.workgroups, label, formats };
-        let (file, adapter) = (variant.shader.file, gpu.info.to_string());
+        let (shader, adapter) = (variant.shader, gpu.info.to_string());
         async move {
             match error.await {
                 None => Ok(kernel),
                 Some(error) => {
-                    bail!("cannot compile `{}` from shaders/{file}.wgsl on {adapter}: {error}", kernel.label)
+                    let (files, error) = (shader.files(), shader.in_parts(&error.to_string()));
+                    bail!("cannot compile `{}` from {files} on {adapter}: {error}", kernel.label)
                 }
             }
         }

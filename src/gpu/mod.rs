@@ -105,7 +105,7 @@ impl Gpu {
 #[expect(unsafe_code, reason = "the counters cost a tenth of a step on a fast driver; only our own shaders come here")]
 fn shader_module(device: &wgpu::Device, variant: &Variant) -> wgpu::ShaderModule {
     let descriptor = wgpu::ShaderModuleDescriptor {
-        label: Some(variant.shader.file),
+        label: Some(variant.shader.name),
         source: wgpu::ShaderSource::Wgsl(variant.shader.source.into()),
     };
     let checks = wgpu::ShaderRuntimeChecks { force_loop_bounding: false, ..wgpu::ShaderRuntimeChecks::checked() };

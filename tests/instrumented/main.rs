@@ -40,7 +40,7 @@ fn main() {
     for entry in TABLE {
         let cases = cases(entry.name);
         let mut files: Vec<&str> =
-            cases.iter().flat_map(|case| case.variants()).map(|variant| variant.shader.file).collect();
+            cases.iter().flat_map(|case| case.variants()).map(|variant| variant.shader.name).collect();
         files.sort_unstable();
         files.dedup();
         for file in files {
@@ -51,7 +51,7 @@ fn main() {
             let mut runs: Vec<(Case, Variant)> = cases
                 .iter()
                 .flat_map(|case| case.variants().into_iter().map(move |variant| (case.clone(), variant)))
-                .filter(|(_, variant)| variant.shader.file == file)
+                .filter(|(_, variant)| variant.shader.name == file)
                 .collect();
             runs.sort_by_key(|(case, _)| case.flops());
             if runs.iter().all(|(_, variant)| variant.workgroup_bytes == 0) {
@@ -131,7 +131,7 @@ fn run_watched(gpu: &Gpu, case: &Case, variant: &Variant, source: &str) -> Resul
 /// What is found in some case of a shader of whose text one part is replaced.
 fn found_in_broken(gpu: &Gpu, file: &str, from: &str, to: &str) -> Result<Option<Found>, Failed> {
     for case in cases(file.split('.').next().unwrap_or(file)) {
-        let variant = case.variants().into_iter().find(|variant| variant.shader.file == file);
+        let variant = case.variants().into_iter().find(|variant| variant.shader.name == file);
         let Some(variant) = variant.filter(|variant| gpu.why_not(case.as_ref(), variant).is_none()) else { continue };
         let source = variant.shader.source.replacen(from, to, 1);
         if source == variant.shader.source {

@@ -102,7 +102,7 @@ fn sizes_of_arrays(
 ) -> Result<BTreeMap<Handle<Type>, u32>, Failed> {
     let constants = [op.sizes(), variant.constants.clone()].concat();
     let constants = constants.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    let entry = Some((naga::ShaderStage::Compute, op.name()));
+    let entry = Some((naga::ShaderStage::Compute, variant.shader.entry_point()));
     let (fixed, _) = process_overrides(module, info, entry, &constants).map_err(|error| format!("{error:?}"))?;
     let mut sizes = BTreeMap::new();
     for (_, variable) in module.global_variables.iter() {
