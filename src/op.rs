@@ -105,8 +105,8 @@ pub struct Variant {
     pub iterations: u64,
     /// Features that the shader needs in addition to WebGPU's defaults.
     pub needs: Option<Feature>,
-    /// The kind of adapters that it is made for.
-    pub made_for: MadeFor,
+    /// The kinds of adapters that it is made for. Others use it only on request.
+    pub made_for: &'static [Target],
     /// Bytes of workgroup memory.
     pub workgroup_bytes: usize,
     /// The operands that it reads as textures, in rows of [`TEXELS_PER_ROW`] texels of four floats or one integer each.
@@ -116,15 +116,27 @@ pub struct Variant {
     pub textures: Vec<&'static str>,
 }
 
-/// The kind of adapters that a variant is made for. Other adapters use it only on request.
+/// A kind of adapter, by what makes kernels fast there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum MadeFor {
-    /// Any.
-    All,
-    /// Software drivers: few invocations with much work each, and textures instead of buffers.
+pub enum Target {
+    /// Software drivers with subgroups of [`SUBGROUP_LANES`] or more: few invocations with much work each. A load serves
+    /// all lanes, and a texture is read much faster than a buffer.
+    Lanes,
+    /// Other software drivers.
     Software,
     /// GPUs: many invocations, which share a workgroup's memory.
-    Gpus,
+    Gpu,
+}
+
+impl Target {
+    /// Every kind of adapter.
+    pub const ALL: &'static [Self] = &[Self::Lanes, Self::Software, Self::Gpu];
+    /// All software drivers.
+    pub const SOFTWARE: &'static [Self] = &[Self::Lanes, Self::Software];
+    /// All but software drivers with lanes.
+    pub const WITHOUT_LANES: &'static [Self] = &[Self::Software, Self::Gpu];
+    /// GPUs only.
+    pub const GPUS: &'static [Self] = &[Self::Gpu];
 }
 
 /// A feature that not every adapter has.
@@ -165,7 +177,7 @@ impl Variant {
             workgroups: [1, 1, 1],
             iterations,
             needs: None,
-            made_for: MadeFor::All,
+            made_for: Target::ALL,
             workgroup_bytes: 0,
             textures: vec![],
         }
@@ -209,25 +221,20 @@ impl Variant {
         self
     }
 
-    /// The same with some operands read as textures: made for software.
+    /// The same with some operands read as textures.
     pub fn reading_textures(mut self, textures: &[&'static str]) -> Self {
         self.textures = textures.to_vec();
-        self.for_software().constant("texels_per_row", TEXELS_PER_ROW as usize)
+        self.constant("texels_per_row", TEXELS_PER_ROW as usize)
     }
 
-    /// The same with subgroups that share the values loaded by their first lanes: made for software.
+    /// The same with subgroups that share the values loaded by their first lanes: made for software that has them.
     pub fn sharing_lanes(self) -> Self {
-        self.with(Feature::Subgroups).for_software()
+        self.with(Feature::Subgroups).made_for(&[Target::Lanes])
     }
 
-    /// The same, made for software.
-    pub fn for_software(self) -> Self {
-        Self { made_for: MadeFor::Software, ..self }
-    }
-
-    /// The same, made for GPUs.
-    pub fn for_gpus(self) -> Self {
-        Self { made_for: MadeFor::Gpus, ..self }
+    /// The same, made for these kinds of adapters.
+    pub fn made_for(self, made_for: &'static [Target]) -> Self {
+        Self { made_for, ..self }
     }
 
     /// The same with this many bytes of workgroup memory.
@@ -267,8 +274,8 @@ pub trait Op: Debug + Send + Sync {
     /// Its tensors, in the order of the bindings.
     fn operands(&self) -> Vec<Operand>;
 
-    /// Its shaders at these sizes. One of them is the plain shader, which is made for all adapters. An adapter uses the
-    /// first shader that it can run and that is made for its kind.
+    /// Its shaders at these sizes. An adapter takes the first that is made for its kind and that it can run. The plain
+    /// shader comes last and is made for all.
     fn variants(&self) -> Vec<Variant>;
 
     /// Computes the op on the host, with sums in f64; `tensors` are in operand order.

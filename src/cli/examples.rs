@@ -100,7 +100,8 @@ Examples:
 pub(super) const PLAN: &str = "\
 Examples:
   gpu-digits plan
-  gpu-digits plan --model mlp --batch-size 1 --fuse off";
+  gpu-digits plan --model mlp --batch-size 1 --fuse off
+  gpu-digits plan --kernels --device vulkan";
 
 pub(super) const SHADERS: &str = "\
 Examples:

@@ -60,7 +60,7 @@ pub enum Command {
     /// List the adapters of this machine
     #[command(after_help = examples::DEVICES)]
     Devices(DevicesArgs),
-    /// Print the ops of a model's training step with shapes, FLOPs and bytes; needs no GPU
+    /// Print the ops of a model's training step with shapes, FLOPs, bytes and kernels; needs no GPU without --kernels
     #[command(after_help = examples::PLAN)]
     Plan(PlanArgs),
     /// Write the text of every shader into a folder: its parts joined, valid WGSL for any compiler
@@ -383,4 +383,10 @@ pub struct PlanArgs {
     /// The same as for `train`
     #[arg(long, value_enum, default_value_t = OptimizerName::Adam)]
     pub optimizer: OptimizerName,
+    /// Also print the kernel that each call takes on an adapter, and why it takes no other
+    #[arg(long)]
+    pub kernels: bool,
+    /// Adapter for --kernels, as for `train` [default: auto]
+    #[arg(long, value_name = "DEVICE", requires = "kernels")]
+    pub device: Option<DeviceChoice>,
 }

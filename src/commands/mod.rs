@@ -119,7 +119,7 @@ async fn carry_out(cli: Cli) -> Result<Verdict> {
         Command::Bench(args) => bench::run(args).await,
         Command::Tune(args) => tune::run(&args).await,
         Command::Devices(args) => devices::run(&args).await,
-        Command::Plan(args) => plan::run(&args),
+        Command::Plan(args) => plan::run(&args).await,
         Command::Shaders(args) => shaders::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Sweep(args) => sweep::run(&args).await,

@@ -1,30 +1,49 @@
 //! `gpu-digits plan`.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
-use super::{Verdict, lowering, note_unfused, print_table_with, table, thousands};
+use super::tune::known;
+use super::{Verdict, lowering, note_unfused, open_device, print_table_with, table, thousands};
 use crate::cli::PlanArgs;
 use crate::commands::train::optimizer;
+use crate::device::{Device, DeviceChoice};
+use crate::gpu::{Gpu, consider};
 use crate::model::Model;
+use crate::op::Op;
 use crate::plan::{Call, Phase, Plan, PlanConfig, TensorId};
 
-pub(super) fn run(args: &PlanArgs) -> Result<Verdict> {
+pub(super) async fn run(args: &PlanArgs) -> Result<Verdict> {
     let (model, fuse, precision) = lowering(&args.step)?;
     let optimizer = optimizer(args.optimizer, None, 0.0)?;
     let plan =
         Plan::new(&model, PlanConfig { fuse, precision, ..PlanConfig::for_mnist(args.batch_size, Some(optimizer)) })?;
 
     note_unfused(&plan);
+    let gpu = match args.kernels {
+        true => Some(gpu(args.device.as_ref().unwrap_or(&DeviceChoice::Auto)).await?),
+        false => None,
+    };
     out!("model: {model}");
     out!("parameters: {}", thousands(model.parameter_count()));
     out!("tensors: {} in {:.1} MB\n", plan.tensors.len(), plan.size_bytes() as f64 / 1e6);
-    print_phase(&plan, &model, Phase::Train, "training step");
+    print_phase(&plan, &model, Phase::Train, "training step", gpu.as_ref());
     out!("");
-    print_phase(&plan, &model, Phase::Evaluate, "evaluation step");
+    print_phase(&plan, &model, Phase::Evaluate, "evaluation step", gpu.as_ref());
     Ok(Verdict::Passed)
 }
 
-fn print_phase(plan: &Plan, model: &Model, phase: Phase, title: &str) {
+/// The adapter whose kernels are printed, with the choices of `tune` that `train` uses.
+async fn gpu(choice: &DeviceChoice) -> Result<Gpu> {
+    match open_device(choice).await? {
+        Device::Gpu(gpu) => Ok(known(&gpu).apply(*gpu)),
+        Device::Cpu => bail!(
+            "--kernels prints the kernels of an adapter, but the device is the CPU, which runs the references; choose \
+             an adapter of `gpu-digits devices` with --device"
+        ),
+    }
+}
+
+fn print_phase(plan: &Plan, model: &Model, phase: Phase, title: &str, gpu: Option<&Gpu>) {
     let mut table = table(&["#", "layer", "op", "parameters", "MFLOP", "MB"], 3);
     let calls = plan.calls(phase);
     for (index, call) in calls.iter().enumerate() {
@@ -33,7 +52,22 @@ fn print_phase(plan: &Plan, model: &Model, phase: Phase, title: &str) {
     let total = |of: fn(&Call) -> u64| calls.iter().map(of).sum::<u64>() as f64 / 1e6;
     let (flops, bytes) = (total(|call| call.op.cost().flops), total(|call| call.op.cost().bytes));
     out!("{title}, batch {}: {} calls, {flops:.1} MFLOP, {bytes:.1} MB", plan.batch, calls.len());
-    print_table_with(&table, |index| shapes(&calls[index]));
+    print_table_with(&table, |index| {
+        let kernels = gpu.map(|gpu| kernels(gpu, calls[index].op.as_ref()));
+        shapes(&calls[index]).into_iter().chain(kernels.into_iter().flatten()).collect()
+    });
+}
+
+/// The kernel that an op takes on an adapter, then the others and why it does not take them.
+fn kernels(gpu: &Gpu, op: &dyn Op) -> Vec<String> {
+    let considered = consider(gpu, op);
+    let taken = considered.iter().find(|considered| considered.why_not.is_none());
+    let first = taken.map_or_else(|| "kernel: none".to_owned(), |taken| format!("kernel: {}", taken.variant.name()));
+    let others = considered.iter().filter_map(|considered| {
+        let reason = considered.why_not.as_ref()?;
+        Some(format!("  not {}: {reason}", considered.variant.name()))
+    });
+    [first].into_iter().chain(others).collect()
 }
 
 fn row(plan: &Plan, model: &Model, index: usize, call: &Call) -> [String; 6] {

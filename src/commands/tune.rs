@@ -35,7 +35,7 @@ pub(super) async fn run(args: &TuneArgs) -> Result<Verdict> {
 }
 
 /// The saved choices for an adapter; prints why if the file cannot be used.
-fn known(gpu: &Gpu) -> Tuning {
+pub(super) fn known(gpu: &Gpu) -> Tuning {
     let Some(file) = file(gpu.info()) else { return Tuning::new(gpu.info()) };
     let (tuning, ignored) = Tuning::load(&file, gpu.info());
     if let Some(why) = ignored {

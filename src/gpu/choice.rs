@@ -1,25 +1,40 @@
-//! Chooses the variant of an op for an adapter, and says why it cannot run others.
+//! The rule that chooses the variant of an op for an adapter.
+//!
+//! An adapter takes the first variant of the op's list that is made for its kind and that it can run, unless `tune` has
+//! measured another as faster. The plain variant is the last of the list and made for all.
 
 use anyhow::{Context, Result};
 
 use super::texture;
 use super::{AdapterInfo, AdapterKind, Gpu};
-use crate::op::{Feature, MAX_ITERATIONS, MadeFor, Op, SUBGROUP_LANES, Variant};
+use crate::op::{Feature, MAX_ITERATIONS, Op, SUBGROUP_LANES, Target, Variant};
 
-/// The variant of an op that an adapter uses: the preferred one, otherwise the default.
+/// A variant of an op and an adapter's judgement of it.
+#[derive(Clone, Debug)]
+pub struct Considered {
+    /// The variant.
+    pub variant: Variant,
+    /// Why the adapter does not take it; none for the variant that it takes.
+    pub why_not: Option<String>,
+}
+
+/// All variants of an op in their order, with the reason why the adapter does not take each; it takes one at most.
+pub fn consider(gpu: &Gpu, op: &dyn Op) -> Vec<Considered> {
+    gpu.info.consider(op, gpu.preferences.get(&op.label()).map(String::as_str))
+}
+
+/// The variant of an op that an adapter takes.
 ///
 /// # Errors
-/// If it can run none.
+/// If it can run none; the error says why.
 pub fn choose_variant(gpu: &Gpu, op: &dyn Op) -> Result<Variant> {
-    let preferred = gpu.preferences.get(&op.label());
-    let is_preferred = |variant: &Variant| preferred.is_some_and(|name| name == variant.name());
-    let variant = gpu.runnable(op).into_iter().find(is_preferred).or_else(|| gpu.info.default_variant(op));
-    variant.with_context(|| {
-        let why_not = |variant: &Variant| {
-            let reason = gpu.why_not(op, variant).unwrap_or_default();
-            format!("\n  {}: {reason}", variant.shader.name)
+    let considered = consider(gpu, op);
+    let taken = considered.iter().find(|considered| considered.why_not.is_none());
+    taken.map(|taken| taken.variant.clone()).with_context(|| {
+        let reason = |Considered { variant, why_not }: &Considered| {
+            format!("\n  {}: {}", variant.shader.name, why_not.as_deref().unwrap_or_default())
         };
-        let reasons: String = op.variants().iter().map(why_not).collect();
+        let reasons: String = considered.iter().map(reason).collect();
         format!("{} can run no shader of `{}`{reasons}", gpu.info, op.label())
     })
 }
@@ -27,7 +42,7 @@ pub fn choose_variant(gpu: &Gpu, op: &dyn Op) -> Result<Variant> {
 impl Gpu {
     /// The variants of an op that this GPU can run, in the order of the op.
     pub fn runnable(&self, op: &dyn Op) -> Vec<Variant> {
-        self.info.runnable(op)
+        op.variants().into_iter().filter(|variant| self.why_not(op, variant).is_none()).collect()
     }
 
     /// Why this GPU cannot run a variant of an op, if it cannot.
@@ -36,23 +51,56 @@ impl Gpu {
     }
 }
 
+impl Target {
+    /// What it is called in reasons.
+    fn in_words(self) -> &'static str {
+        match self {
+            Self::Lanes => "software with subgroups",
+            Self::Software => "software without subgroups",
+            Self::Gpu => "GPUs",
+        }
+    }
+}
+
 impl AdapterInfo {
-    fn runnable(&self, op: &dyn Op) -> Vec<Variant> {
-        op.variants().into_iter().filter(|variant| self.why_not(op, variant).is_none()).collect()
+    /// The kind of adapters that this one belongs to.
+    fn target(&self) -> Target {
+        match self.kind {
+            AdapterKind::Software if self.has_lanes() => Target::Lanes,
+            AdapterKind::Software => Target::Software,
+            AdapterKind::Discrete | AdapterKind::Integrated | AdapterKind::Other => Target::Gpu,
+        }
     }
 
-    /// The default variant, if no measured times are known.
-    ///
-    /// A GPU uses the first variant made for GPUs, otherwise the first made for all; it uses one made for software only
-    /// on request. Software uses the first in the list, which starts with the variants made for it.
-    pub(crate) fn default_variant(&self, op: &dyn Op) -> Option<Variant> {
-        let mut runnable = self.runnable(op);
-        let first = |made_for: MadeFor| runnable.iter().position(|variant| variant.made_for == made_for);
-        let index = match self.kind {
-            AdapterKind::Software => (!runnable.is_empty()).then_some(0),
-            _ => first(MadeFor::Gpus).or_else(|| first(MadeFor::All)),
+    fn has_lanes(&self) -> bool {
+        self.subgroup_size.is_some_and(|[least, _]| least >= SUBGROUP_LANES)
+    }
+
+    /// The rule: the first variant that is made for its kind and that it can run. A preferred variant that it can run
+    /// comes before all others.
+    fn consider(&self, op: &dyn Op, preferred: Option<&str>) -> Vec<Considered> {
+        let target = self.target();
+        let judged: Vec<_> = op.variants().into_iter().map(|variant| (self.why_not(op, &variant), variant)).collect();
+        let runs = |wanted: &dyn Fn(&Variant) -> bool| {
+            judged.iter().position(|(why_not, variant)| why_not.is_none() && wanted(variant))
         };
-        index.map(|index| runnable.swap_remove(index))
+        let first = runs(&|variant| variant.made_for.contains(&target));
+        let measured = preferred.and_then(|name| runs(&|variant| variant.name() == name));
+        let taken = measured.or(first);
+        let reason = |index: usize, variant: &Variant| match taken.map(|taken| (taken, judged[taken].1.name())) {
+            Some((taken, _)) if taken == index => None,
+            Some((_, name)) if measured.is_some() => Some(format!("`tune` has measured {name} as faster")),
+            Some((_, name)) if variant.made_for.contains(&target) => Some(format!("{name} comes first")),
+            _ => {
+                let kinds: Vec<&str> = variant.made_for.iter().map(|target| target.in_words()).collect();
+                Some(format!("it is made for {}", kinds.join(" and ")))
+            }
+        };
+        let consider = |(index, (cannot, variant)): (usize, &(Option<String>, Variant))| {
+            let why_not = cannot.clone().or_else(|| reason(index, variant));
+            Considered { variant: variant.clone(), why_not }
+        };
+        judged.iter().enumerate().map(consider).collect()
     }
 
     /// Why it cannot run a variant of an op, if it cannot. wgpu does not check sizes in `override` constants against
@@ -64,8 +112,7 @@ impl AdapterInfo {
     fn missing_feature(&self, variant: &Variant) -> Option<String> {
         match variant.needs? {
             Feature::Subgroups => {
-                let has_subgroups = self.subgroup_size.is_some_and(|[least, _]| least >= SUBGROUP_LANES);
-                (!has_subgroups).then(|| format!("it needs subgroups of {SUBGROUP_LANES} lanes or more"))
+                (!self.has_lanes()).then(|| format!("it needs subgroups of {SUBGROUP_LANES} lanes or more"))
             }
             Feature::F16 => (!self.f16).then(|| "it needs 16-bit floats".to_owned()),
             Feature::CooperativeMatrix { size } if !self.cooperative_matrices.contains(&size) => {
@@ -107,18 +154,21 @@ mod tests {
     use crate::ops::{Case, TABLE};
     use crate::verify::cases;
 
-    const GPUS: [AdapterKind; 3] = [AdapterKind::Discrete, AdapterKind::Integrated, AdapterKind::Other];
-
     fn all_cases() -> impl Iterator<Item = Case> {
         TABLE.iter().flat_map(|entry| cases(entry.name))
     }
 
-    fn case_with(file: &str) -> (Case, Variant) {
-        let with_file = |case: Case| {
-            let variant = case.variants().into_iter().find(|variant| variant.shader.name == file)?;
+    fn case_with(shader: &str) -> (Case, Variant) {
+        let with_shader = |case: Case| {
+            let variant = case.variants().into_iter().find(|variant| variant.shader.name == shader)?;
             Some((case, variant))
         };
-        all_cases().find_map(with_file).expect("a case with this shader")
+        all_cases().find_map(with_shader).expect("a case with this shader")
+    }
+
+    fn taken(info: &AdapterInfo, case: &Case) -> Option<Variant> {
+        let mut considered = info.consider(case.as_ref(), None).into_iter();
+        considered.find(|considered| considered.why_not.is_none()).map(|taken| taken.variant)
     }
 
     fn large_gpu(kind: AdapterKind, lanes: u32, matrices: &[u32]) -> AdapterInfo {
@@ -133,40 +183,99 @@ mod tests {
         }
     }
 
+    /// Adapters of all kinds: with all features, with the least that WebGPU guarantees, and with small limits.
+    fn adapters_of_all_kinds() -> Vec<(AdapterInfo, Target)> {
+        let mut all = Vec::new();
+        for kind in [AdapterKind::Discrete, AdapterKind::Integrated, AdapterKind::Other, AdapterKind::Software] {
+            let is_software = kind == AdapterKind::Software;
+            for (lanes, matrices) in [(32, &[16][..]), (8, &[8]), (64, &[])] {
+                let target = if is_software { Target::Lanes } else { Target::Gpu };
+                let large = large_gpu(kind, lanes, matrices);
+                let small = AdapterInfo { max_texture_side: 1, workgroup_memory_bytes: 0, ..large.clone() };
+                all.extend([large, small].map(|info| (info, target)));
+            }
+            let target = if is_software { Target::Software } else { Target::Gpu };
+            let least = AdapterInfo::example("the least", kind);
+            let narrow = AdapterInfo { max_workgroup_size: 64, subgroup_size: Some([4, 4]), ..least.clone() };
+            all.extend([least, narrow].map(|info| (info, target)));
+        }
+        all
+    }
+
     #[test]
-    fn a_gpu_takes_nothing_that_is_made_for_software() {
-        for gpu in GPUS.map(|kind| [&[][..], &[16]].map(|matrices| large_gpu(kind, 32, matrices))).concat() {
-            for case in all_cases() {
-                let taken = gpu.default_variant(case.as_ref());
-                let made_for = taken.as_ref().map(|variant| variant.made_for);
-                // A case of an op that needs optional features may have none.
-                assert_ne!(made_for, Some(MadeFor::Software), "{}: {taken:?}", case.label());
+    fn an_adapter_takes_the_first_variant_that_is_made_for_its_kind_and_that_it_can_run() {
+        let cases: Vec<Case> = all_cases().collect();
+        for (info, target) in adapters_of_all_kinds() {
+            assert_eq!(info.target(), target, "{info:?}");
+            for case in &cases {
+                let variants = case.variants();
+                let fits = |variant: &&Variant| {
+                    variant.made_for.contains(&target) && info.why_not(case.as_ref(), variant).is_none()
+                };
+                let wanted = variants.iter().find(fits).map(Variant::name);
+                let taken = taken(&info, case);
+                assert_eq!(taken.map(|variant| variant.name()), wanted, "{} on {info:?}", case.label());
             }
         }
     }
 
     #[test]
-    fn a_gpu_takes_what_is_made_for_gpus_wherever_it_can_run_it() {
-        let gpu = large_gpu(AdapterKind::Discrete, 32, &[16]);
+    fn the_plain_variant_comes_last_and_is_made_for_all() {
         for case in all_cases() {
-            let has_one = gpu.runnable(case.as_ref()).iter().any(|variant| variant.made_for == MadeFor::Gpus);
-            let taken = gpu.default_variant(case.as_ref()).map(|variant| variant.made_for);
-            assert!(!has_one || taken == Some(MadeFor::Gpus), "{}: {taken:?}", case.label());
+            let variants = case.variants();
+            let plain = variants.last().expect("a variant");
+            assert_eq!((plain.name(), plain.made_for), ("plain", Target::ALL), "{}", case.label());
         }
-        let (case, _) = case_with("conv_relu_pool_backward_weight_f16.quad");
-        let taken = |gpu: &AdapterInfo| gpu.default_variant(case.as_ref()).map(|variant| variant.name());
-        assert_eq!(taken(&gpu), Some("cooperative16"));
-        assert_eq!(taken(&large_gpu(AdapterKind::Discrete, 32, &[])), Some("plain"), "no matrix units");
     }
 
     #[test]
-    fn software_takes_the_first_variant_that_it_can_run() {
-        let (case, _) = case_with("conv_relu_pool_forward.winograd_3x3");
-        let mut software = AdapterInfo::example("llvmpipe", AdapterKind::Software);
-        let taken = |software: &AdapterInfo| software.default_variant(case.as_ref()).map(|variant| variant.name());
-        assert_eq!(taken(&software), Some("workgroup"), "without subgroups");
-        software.subgroup_size = Some([8, 8]);
-        assert_eq!(taken(&software), Some("winograd_3x3"));
+    fn software_without_lanes_takes_blocks_where_they_are_faster_there() {
+        let software = AdapterInfo::example("SwiftShader", AdapterKind::Software);
+        let name = |case: Case| taken(&software, &case).map(|variant| variant.name());
+        let weight = |case: &Case| case.name() == "conv_relu_pool_backward_weight";
+        let with_channels = |channels: f64| {
+            let has = |case: &Case| case.sizes().contains(&("in_channels", channels));
+            all_cases().find(|case| weight(case) && has(case) && case.sizes().contains(&("out_channels", 4.0)))
+        };
+        assert_eq!(with_channels(4.0).and_then(name), Some("workgroup"));
+        assert_eq!(with_channels(1.0).and_then(name), Some("plain"));
+    }
+
+    #[test]
+    fn variants_with_lanes_are_made_for_software_that_has_them() {
+        for (case, variant) in all_cases().flat_map(|case| {
+            let variants = case.variants();
+            variants.into_iter().map(move |variant| (case.clone(), variant))
+        }) {
+            let shares_lanes = variant.needs == Some(Feature::Subgroups);
+            assert!(!shares_lanes || variant.made_for == [Target::Lanes], "{}.{}", case.label(), variant.name());
+            let reads_textures = !variant.textures.is_empty();
+            let is_for_gpus = variant.made_for.contains(&Target::Gpu);
+            assert!(!reads_textures || !is_for_gpus, "{}.{}", case.label(), variant.name());
+        }
+    }
+
+    #[test]
+    fn every_reason_is_given() {
+        let (case, _) = case_with("conv_relu_pool_backward_weight_f16.cooperative16");
+        let reasons = |info: &AdapterInfo, preferred: Option<&str>| -> Vec<String> {
+            let considered = info.consider(case.as_ref(), preferred);
+            let line = |considered: &Considered| {
+                let name = considered.variant.name();
+                considered.why_not.as_ref().map_or_else(|| name.to_owned(), |why| format!("{name}: {why}"))
+            };
+            considered.iter().map(line).collect()
+        };
+        let gpu = reasons(&large_gpu(AdapterKind::Discrete, 32, &[16]), None);
+        assert!(gpu.contains(&"cooperative16".to_owned()), "{gpu:?}");
+        assert!(gpu.contains(&"cooperative8: it needs cooperative matrices of 8x8".to_owned()), "{gpu:?}");
+        assert!(gpu.contains(&"plain: cooperative16 comes first".to_owned()), "{gpu:?}");
+        assert!(gpu.iter().any(|line| line.ends_with(": it is made for software with subgroups")), "{gpu:?}");
+        let tuned = reasons(&large_gpu(AdapterKind::Discrete, 32, &[16]), Some("plain"));
+        assert!(tuned.contains(&"plain".to_owned()), "{tuned:?}");
+        assert!(tuned.contains(&"cooperative16: `tune` has measured plain as faster".to_owned()), "{tuned:?}");
+        let without = reasons(&AdapterInfo::example("the least", AdapterKind::Discrete), Some("cooperative16"));
+        assert_eq!(without.last().map(String::as_str), Some("plain"), "what it cannot run is not taken: {without:?}");
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod trace;
 mod wait;
 
 pub use adapters::{Adapter, AdapterInfo, AdapterKind, Backend, adapters, adapters_up_to};
-pub use choice::choose_variant;
+pub use choice::{Considered, choose_variant, consider};
 pub use executor::GpuExecutor;
 pub use kernel::{Bound, POISON, bind_variant, run_variant};
 pub use stopwatch::{Lap, Stopwatch};

@@ -7,7 +7,7 @@
 use rayon::prelude::*;
 
 use super::cross_entropy::NO_LABEL;
-use crate::op::{Access, MAX_WORKGROUP, Op, Operand, Variant, shader, sum_tolerance};
+use crate::op::{Access, MAX_WORKGROUP, Op, Operand, Target, Variant, shader, sum_tolerance};
 use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::{HostTensor, pack_bytes};
@@ -247,8 +247,10 @@ impl Op for StepFinish {
         let size = MAX_WORKGROUP;
         let iterations = self.0.batch.div_ceil(size) + size.ilog2() as usize;
         vec![
+            Variant::tiled(shader!("step_finish.workgroup"), 1, size, iterations)
+                .sharing(8 * size)
+                .made_for(Target::GPUS),
             Variant::single(shader!("step_finish"), self.0.batch),
-            Variant::tiled(shader!("step_finish.workgroup"), 1, size, iterations).sharing(8 * size).for_gpus(),
         ]
     }
 

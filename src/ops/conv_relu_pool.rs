@@ -26,7 +26,7 @@ use rayon::prelude::*;
 use super::conv2d::{Conv2d, Conv2dForward};
 use super::layout::{to_channels_last, to_filters, to_planes};
 use super::max_pool::{MaxPool, MaxPoolBackward, MaxPoolForward};
-use crate::op::{Feature, MAX_ITERATIONS, MAX_WORKGROUP, Op, Operand, SUBGROUP_LANES, Shader, Variant, shader};
+use crate::op::{MAX_ITERATIONS, MAX_WORKGROUP, Op, Operand, SUBGROUP_LANES, Shader, Target, Variant, shader};
 use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::HostTensor;
@@ -163,7 +163,7 @@ impl ConvReluPool {
     /// The fast variants of an op for these sizes, in order; all of them read `textures` as textures.
     fn fast<const N: usize>(&self, textures: &[&'static str], variants: [(Sizes, Variant); N]) -> Vec<Variant> {
         let fast = variants.into_iter().filter(|&(sizes, _)| self.fits(sizes));
-        fast.map(|(_, variant)| variant.with(Feature::Subgroups).reading_textures(textures)).collect()
+        fast.map(|(_, variant)| variant.sharing_lanes().reading_textures(textures)).collect()
     }
 
     /// The invocations of a workgroup that have a quad of `quads` each, and the workgroups for all quads.
@@ -261,8 +261,8 @@ impl ConvReluPoolForward {
         Variant::linear(shader, self.0.windows() * self.0.quads(), iterations)
     }
 
-    /// The variant made for GPUs, if these sizes have one.
-    fn for_gpus(&self) -> Option<Variant> {
+    /// The variant with blocks in workgroup memory, if these sizes have one.
+    fn blocks(&self) -> Option<Variant> {
         let Conv2d { in_channels, kernel, .. } = self.0.conv;
         let (size, blocks) = ConvReluPool::gpu_workgroup(self.0.quads());
         // Use slices of equal length, so that little padding is needed.
@@ -281,7 +281,7 @@ impl ConvReluPoolForward {
             .repeated(blocks)
             .constant("slice", slice)
             .sharing(16 * slice * (GPU_TILE + 1 + size / LANES))
-            .for_gpus()
+            .made_for(Target::WITHOUT_LANES)
         })
     }
 }
@@ -322,7 +322,7 @@ impl Op for ConvReluPoolForward {
                 (Sizes::Any, self.tiled(shader!("conv_relu_pool_forward.subgroup"), TILE)),
             ],
         );
-        variants.extend(self.for_gpus());
+        variants.extend(self.blocks());
         variants.push(self.plain(shader!("conv_relu_pool_forward")));
         variants
     }

@@ -12,7 +12,7 @@ use super::cross_entropy::{CrossEntropy, CrossEntropyBackward, CrossEntropyForwa
 use super::dense::{Dense, DenseBackwardInput, DenseBackwardWeight, DenseForward};
 use super::layout::permuted;
 use super::reduce::BiasBackward;
-use crate::op::{Feature, MAX_WORKGROUP, Op, Operand, SUBGROUP_LANES, Shader, Variant, shader};
+use crate::op::{MAX_WORKGROUP, Op, Operand, SUBGROUP_LANES, Shader, Target, Variant, shader};
 use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::HostTensor;
@@ -71,19 +71,20 @@ impl DenseReluForward {
         let size = workgroup_size(outputs);
         Variant::tiled(shader, batch.div_ceil(TILE_SAMPLES), size, inputs.div_ceil(4))
             .repeated(outputs.div_ceil(4 * size))
-            .with(Feature::Subgroups)
+            .sharing_lanes()
             .reading_textures(&FORWARD_TEXTURES)
     }
 
-    /// The variant made for GPUs, if these sizes have one.
-    fn for_gpus(&self) -> Option<Variant> {
+    /// The variant with blocks in workgroup memory, if these sizes have one.
+    fn blocks(&self) -> Option<Variant> {
         let Dense { batch, inputs, outputs } = self.0;
         // Slices of 64 terms, of which an invocation has four; then four sums, each in four rounds.
         let iterations = inputs.div_ceil(64) * (1 + 4) + 4 * 4;
         let tiles = batch.div_ceil(16) * outputs.div_ceil(16);
         let shader = shader!("dense_relu_forward.workgroup");
         let bytes = 16 * (64 * (5 + 4) + MAX_WORKGROUP);
-        let variant = || Variant::tiled(shader, tiles, MAX_WORKGROUP, iterations).sharing(bytes).for_gpus();
+        let variant =
+            || Variant::tiled(shader, tiles, MAX_WORKGROUP, iterations).sharing(bytes).made_for(Target::WITHOUT_LANES);
         outputs.is_multiple_of(4).then(variant)
     }
 }
@@ -111,7 +112,7 @@ impl Op for DenseReluForward {
         let Dense { batch, inputs, outputs } = self.0;
         let subgroup = self.subgroup(shader!("dense_relu_forward.subgroup"));
         let plain = Variant::linear(shader!("dense_relu_forward"), batch * outputs, inputs);
-        [subgroup].into_iter().chain(self.for_gpus()).chain([plain]).collect()
+        [subgroup].into_iter().chain(self.blocks()).chain([plain]).collect()
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
@@ -152,18 +153,20 @@ impl DenseCrossEntropyForward {
         let iterations = inputs.div_ceil(4) + 4 + TILE_SAMPLES.div_ceil(size) * 4 * outputs;
         let bytes = 4 * TILE_SAMPLES * outputs;
         let variant = || Variant::tiled(shader, batch.div_ceil(TILE_SAMPLES), size, iterations).sharing(bytes);
-        (outputs <= 4 * size).then(|| variant().with(Feature::Subgroups).reading_textures(&FORWARD_TEXTURES))
+        (outputs <= 4 * size).then(|| variant().sharing_lanes().reading_textures(&FORWARD_TEXTURES))
     }
 
-    /// The variant made for GPUs, if these sizes have one.
-    fn for_gpus(&self) -> Option<Variant> {
+    /// The variant with blocks in workgroup memory, if these sizes have one.
+    fn blocks(&self) -> Option<Variant> {
         let Dense { batch, inputs, outputs } = self.0;
         let splits = MAX_WORKGROUP / outputs;
         (splits >= GPU_TILE_SAMPLES).then(|| {
             let iterations = inputs.div_ceil(splits) + splits.ilog2() as usize + 1 + 2 * outputs;
             let shader = shader!("dense_cross_entropy_forward.workgroup");
             let size = splits * outputs;
-            Variant::tiled(shader, batch.div_ceil(GPU_TILE_SAMPLES), size, iterations).sharing(16 * size).for_gpus()
+            Variant::tiled(shader, batch.div_ceil(GPU_TILE_SAMPLES), size, iterations)
+                .sharing(16 * size)
+                .made_for(Target::WITHOUT_LANES)
         })
     }
 }
@@ -194,7 +197,7 @@ impl Op for DenseCrossEntropyForward {
     fn variants(&self) -> Vec<Variant> {
         let subgroup = self.subgroup(shader!("dense_cross_entropy_forward.subgroup"));
         let plain = self.plain(shader!("dense_cross_entropy_forward"));
-        subgroup.into_iter().chain(self.for_gpus()).chain([plain]).collect()
+        subgroup.into_iter().chain(self.blocks()).chain([plain]).collect()
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
@@ -265,13 +268,15 @@ impl DenseReluBackward {
         let size = SUBGROUP_LANES as usize;
         let variant = || Variant::tiled(shader, inputs.div_ceil(4 * size), size, batch.div_ceil(8));
         let fits = outputs <= NARROW_OUTPUTS && inputs.is_multiple_of(4);
-        fits.then(|| variant().with(Feature::Subgroups).reading_textures(&BACKWARD_TEXTURES))
+        fits.then(|| variant().sharing_lanes().reading_textures(&BACKWARD_TEXTURES))
     }
 
-    /// The variant made for GPUs, if these sizes have one.
-    fn for_gpus(&self) -> Option<Variant> {
+    /// The variant with blocks in workgroup memory, if these sizes have one.
+    fn blocks(&self) -> Option<Variant> {
         let Dense { batch, inputs, outputs } = self.0;
-        let tiled = |shader, tiles, iterations| Variant::tiled(shader, tiles, MAX_WORKGROUP, iterations).for_gpus();
+        let tiled = |shader, tiles, iterations| {
+            Variant::tiled(shader, tiles, MAX_WORKGROUP, iterations).made_for(Target::WITHOUT_LANES)
+        };
         if !inputs.is_multiple_of(4) {
             None
         } else if outputs <= NARROW_OUTPUTS {
@@ -321,11 +326,11 @@ impl Op for DenseReluBackward {
         let elements = inputs * outputs + outputs + batch * inputs;
         let shader = shader!("dense_relu_backward.subgroup");
         let subgroup = Variant::tiled(shader, weight_tiles + input_tiles, size, iterations)
-            .with(Feature::Subgroups)
+            .sharing_lanes()
             .reading_textures(&BACKWARD_TEXTURES);
         let plain = Variant::linear(shader!("dense_relu_backward"), elements, batch.max(outputs));
         let narrow = self.narrow(shader!("dense_relu_backward.narrow"));
-        narrow.into_iter().chain([subgroup, plain]).chain(self.for_gpus()).collect()
+        narrow.into_iter().chain([subgroup]).chain(self.blocks()).chain([plain]).collect()
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

@@ -9,7 +9,7 @@
 
 use super::optimizer::{AdamUpdate, SgdUpdate, test_inputs};
 use super::reduce::ChunkSum;
-use crate::op::{Op, Operand, Variant, shader, sum_tolerance};
+use crate::op::{Op, Operand, Target, Variant, shader, sum_tolerance};
 use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::HostTensor;
@@ -223,7 +223,8 @@ impl Op for AdamStep {
     fn variants(&self) -> Vec<Variant> {
         let (elements, chunks) = (self.segments.ends()[0], self.segments.most_chunks());
         let quad = Variant::linear(shader!("adam_step.quad"), elements / 4, chunks);
-        vec![quad.reading_textures(&["grad_partial"]), Variant::linear(shader!("adam_step"), elements, chunks)]
+        let quad = quad.reading_textures(&["grad_partial"]).made_for(Target::SOFTWARE);
+        vec![quad, Variant::linear(shader!("adam_step"), elements, chunks)]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

@@ -35,8 +35,8 @@ use serde_json::Value;
 #[cfg(target_os = "linux")]
 use usage::odd_paths;
 use usage::{
-    command_help, half_precision, help, impossible_models, options_twice, plan, too_much_for_adapter, too_much_memory,
-    wrong_numbers, wrong_usage,
+    command_help, half_precision, help, impossible_models, options_twice, plan, plan_kernels, plan_kernels_without_gpu,
+    shaders, too_much_for_adapter, too_much_memory, wrong_numbers, wrong_usage,
 };
 
 type Test = fn(&Home) -> Result<(), Failed>;
@@ -51,6 +51,8 @@ fn main() {
         ("every_command_has_help_with_its_options", command_help),
         ("no_command_and_wrong_usage_exit_with_2", wrong_usage),
         ("plan_prints_calls_shapes_and_sums_without_a_gpu", plan),
+        ("kernels_of_a_plan_need_an_adapter", plan_kernels_without_gpu),
+        ("shaders_writes_every_shader_as_one_text", shaders),
         ("half_precision_is_asked_for_and_refused_where_there_is_none", half_precision),
         ("models_that_cannot_be_are_refused_with_layer_and_shapes", impossible_models),
         ("a_model_larger_than_memory_is_refused_before_anything_is_allocated", too_much_memory),
@@ -136,7 +138,8 @@ fn main() {
         tests.iter().map(|&(name, test)| Trial::test(name, move || test(&Home::new()))).collect();
     trials.push(data::model_file_trial());
     trials.extend(data::example_trials());
-    let on_each: [(&str, AdapterTest); 11] = [
+    let on_each: [(&str, AdapterTest); 12] = [
+        ("plan_names_the_kernel_of_each_call_and_why_no_other", plan_kernels),
         ("verify_checks_a_users_own_model_in_lockstep", numerics::verify_model),
         ("a_model_that_overflows_is_an_error_that_names_the_first_tensor", numerics::overflow),
         ("training_that_overflows_is_an_error_that_names_the_first_tensor", numerics::overflow_in_training),

@@ -44,7 +44,7 @@ pub(crate) fn command_help(home: &Home) -> Result<(), Failed> {
         ("devices", &["--json"]),
         ("report", &["--plots", "--comparison"]),
         ("sweep", &["--model", "--lr", "--batch-size", "--optimizer", "--seeds", "--random", "--out"]),
-        ("plan", &["--model", "--batch-size"]),
+        ("plan", &["--model", "--batch-size", "--kernels", "--device"]),
         (
             "bench",
             &["--model", "--batch-size", "--device", "--json", "--markdown", "--roofline", "compare", "train", "show"],
@@ -70,6 +70,36 @@ pub(crate) fn plan(home: &Home) -> Result<(), Failed> {
     run.exits_with(0)?.prints(&["conv2d_forward", "adam_update", "34,826", "[128, 32, 26, 26]"])?;
     let names = ["convnet", "lenet5", "speedrun", "mlp"];
     names.iter().try_for_each(|model| home.run(&["plan", "--model", model]).exits_with(0).map(|_| ()))
+}
+
+/// Each call of a plan takes one kernel, and every other variant has a reason.
+pub(crate) fn plan_kernels(home: &Home, index: &str) -> Result<(), Failed> {
+    let run = home.run(&["plan", "--kernels", "--device", index]);
+    let text = run.exits_with(0)?.stdout.clone();
+    let lines = |start: &str| text.lines().filter(|line| line.trim_start().starts_with(start)).count();
+    let (calls, kernels) = (lines("kernel: "), lines("kernel: none"));
+    // Ten calls train, and five evaluate.
+    check((calls, kernels) == (15, 0), &text)?;
+    check(lines("not plain: ") > 0, "a reason why a call does not take the plain kernel")
+}
+
+pub(crate) fn plan_kernels_without_gpu(home: &Home) -> Result<(), Failed> {
+    home.run(&["plan", "--kernels", "--device", "cpu"]).is_refused(&["--kernels", "the CPU", "gpu-digits devices"])?;
+    home.run(&["plan", "--device", "vulkan"]).is_refused(&["--kernels"])
+}
+
+/// A shader's text is whole: a parser needs nothing else.
+pub(crate) fn shaders(home: &Home) -> Result<(), Failed> {
+    home.run_without_drivers(&["shaders", "deep/wgsl"]).exits_with(0)?.prints(&["shaders into deep/wgsl"])?;
+    let mut files = 0;
+    for entry in std::fs::read_dir(home.path("deep/wgsl"))? {
+        let text = std::fs::read_to_string(entry?.path())?;
+        check(text.starts_with("// shaders/") && text.contains("@compute"), &text)?;
+        files += 1;
+    }
+    check(files == gpu_digits::verify::shaders().len(), format!("{files} files"))?;
+    std::fs::write(home.path("file"), "")?;
+    home.run(&["shaders", "file"]).is_refused(&["cannot make the folder file"])
 }
 
 pub(crate) fn half_precision(home: &Home) -> Result<(), Failed> {

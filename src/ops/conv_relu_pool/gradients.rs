@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::{ConvReluPool, GPU_TILE, LANES, SLICE, Sizes, TILE};
-use crate::op::{MAX_WORKGROUP, Op, Operand, Shader, Variant, shader, sum_tolerance};
+use crate::op::{MAX_WORKGROUP, Op, Operand, Shader, Target, Variant, shader, sum_tolerance};
 use crate::ops::conv2d::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight};
 use crate::ops::layout::{to_channels_last, to_filters, to_outputs_last, to_planes};
 use crate::random::Random;
@@ -55,8 +55,8 @@ impl ConvReluPoolBackwardWeight {
         Variant::linear(shader, self.0.chunks() * gradients, self.iterations())
     }
 
-    /// The variant made for GPUs, if these sizes have one.
-    fn for_gpus(&self) -> Option<Variant> {
+    /// The variant with blocks in workgroup memory, if these sizes have one.
+    fn blocks(&self) -> Option<Variant> {
         let [_, rows, columns, _] = self.0.output();
         let Conv2d { in_channels, kernel, .. } = self.0.conv;
         if !self.0.fits(Sizes::OutQuads) {
@@ -86,7 +86,9 @@ impl ConvReluPoolBackwardWeight {
         };
         let variant = variant.constant("tile_channels", channels).constant("tile_quads", quads);
         let bytes = 4 * samples * positions * channels + 16 * size;
-        Some(variant.constant("tile_samples", samples).sharing(bytes).for_gpus())
+        // With one input channel its blocks are small, and software without lanes is faster with the plain kernel.
+        let made_for = if in_channels == 1 { Target::GPUS } else { Target::WITHOUT_LANES };
+        Some(variant.constant("tile_samples", samples).sharing(bytes).made_for(made_for))
     }
 }
 
@@ -126,8 +128,8 @@ impl Op for ConvReluPoolBackwardWeight {
                 (Sizes::Any, self.tiled(shader!("conv_relu_pool_backward_weight.subgroup"), self.tiles(TILE))),
             ],
         );
+        variants.extend(self.blocks());
         variants.push(self.plain(shader!("conv_relu_pool_backward_weight")));
-        variants.extend(self.for_gpus());
         variants
     }
 
@@ -215,8 +217,8 @@ impl ConvReluPoolBackwardInput {
         Variant::tiled(shader, batch.div_ceil(TILE), size, of_windows + of_zeros).repeated(blocks)
     }
 
-    /// The variant made for GPUs, if these sizes have one.
-    fn for_gpus(&self) -> Option<Variant> {
+    /// The variant with blocks in workgroup memory, if these sizes have one.
+    fn blocks(&self) -> Option<Variant> {
         let Conv2d { batch, in_channels, in_height, in_width, kernel, .. } = self.0.conv;
         let (size, blocks) = ConvReluPool::gpu_workgroup(in_channels.div_ceil(4));
         // Use slices of equal length, so that little padding is needed.
@@ -230,7 +232,7 @@ impl ConvReluPoolBackwardInput {
                 .repeated(blocks)
                 .constant("slice", slice)
                 .sharing(16 * 4 * slice * (GPU_TILE + 1 + size / LANES))
-                .for_gpus()
+                .made_for(Target::WITHOUT_LANES)
         })
     }
 }
@@ -263,7 +265,7 @@ impl Op for ConvReluPoolBackwardInput {
                 (Sizes::Any, self.tiled(shader!("conv_relu_pool_backward_input.subgroup"))),
             ],
         );
-        variants.extend(self.for_gpus());
+        variants.extend(self.blocks());
         let iterations = kernel * (1 + kernel * (1 + out_channels));
         variants.push(Variant::linear(
             shader!("conv_relu_pool_backward_input"),

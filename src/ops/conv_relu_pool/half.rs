@@ -6,7 +6,7 @@
 //! four matrices of `size` by `size` at a time.
 
 use super::{ConvReluPool, ConvReluPoolBackwardInput, ConvReluPoolBackwardWeight, ConvReluPoolForward, Sizes, TILE};
-use crate::op::{Feature, Shader, Variant, shader};
+use crate::op::{Feature, Shader, Target, Variant, shader};
 use crate::ops::conv2d::Conv2d;
 use crate::ops::half::{InHalf, LOSS_SCALE};
 
@@ -32,7 +32,7 @@ impl ConvReluPool {
                 .repeated(columns.div_ceil(2 * size))
                 .with(Feature::CooperativeMatrix { size: size as u32 })
                 .sharing(2 * (4 * size + 2 * size) * SLAB + 4 * (4 * size) * (2 * size))
-                .for_gpus()
+                .made_for(Target::GPUS)
         };
         shaders.into_iter().zip([16, 8]).map(variant).collect()
     }
