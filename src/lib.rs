@@ -43,15 +43,15 @@
 // These macros panic if the reader has closed the pipe; those of `terminal` do not.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
-#[macro_use]
-mod terminal;
-
 pub mod bench;
 pub mod cpu;
 pub mod data;
+mod date;
 pub mod device;
+#[cfg(feature = "pictures")]
 pub mod digit_image;
 pub mod executor;
+mod files;
 mod finite;
 pub mod gpu;
 pub mod inference;
@@ -60,7 +60,6 @@ mod memory;
 pub mod metrics;
 pub mod model;
 mod names;
-mod numbers;
 pub mod op;
 pub mod ops;
 pub mod plan;
@@ -73,27 +72,13 @@ pub mod trace;
 pub mod train;
 pub mod verify;
 pub mod weights;
-
-// The program's own modules: their `pub` items are private to the crate.
-#[allow(unreachable_pub)]
-mod cli;
-#[allow(unreachable_pub)]
-mod commands;
-#[allow(unreachable_pub)]
-mod files;
-#[allow(unreachable_pub)]
-mod picture;
-#[allow(unreachable_pub)]
-mod report;
-#[allow(unreachable_pub)]
-mod run_folder;
-#[allow(unreachable_pub)]
-mod tune;
-#[allow(unreachable_pub)]
 mod words;
 
+/// The program. It uses the library, never the other way round, and is no part of its interface.
+#[cfg(feature = "program")]
 #[doc(hidden)]
-pub use commands::run as program;
+pub mod program;
+
 pub use data::Dataset;
 pub use device::Device;
 pub use inference::Predictor;

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    pollster::block_on(gpu_digits::program(std::env::args_os().collect()))
+    pollster::block_on(gpu_digits::program::run(std::env::args_os().collect()))
 }

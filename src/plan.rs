@@ -12,7 +12,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::model::Model;
@@ -57,13 +56,13 @@ impl Optimizer {
 }
 
 /// The float type of activations and their gradients in memory, see [`half`](crate::ops::half).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// 32-bit floats
+    /// 32-bit floats.
     #[default]
     F32,
-    /// 16-bit floats; sums and parameters stay in 32 bits
+    /// 16-bit floats; sums and parameters stay in 32 bits.
     F16,
 }
 

@@ -7,7 +7,7 @@ use crate::plan::Optimizer;
 use crate::tensor::HostTensor;
 
 /// How the learning rate changes over a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Schedule {
     /// Constant.
     Constant,

@@ -3,8 +3,6 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::files::Destination;
-
 /// The place of a span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Track {
@@ -29,11 +27,11 @@ pub struct Span {
     pub seconds: f64,
 }
 
-/// Writes spans in the Trace Event Format, which Perfetto (ui.perfetto.dev) and chrome://tracing show.
+/// Spans in the Trace Event Format, which Perfetto (ui.perfetto.dev) and chrome://tracing show: JSON.
 ///
 /// # Errors
-/// If the file cannot be written.
-pub fn write(output: &Destination, device: &str, spans: &[Span]) -> Result<()> {
+/// If JSON cannot be made of them.
+pub fn to_json(device: &str, spans: &[Span]) -> Result<String> {
     let thread = |track: Track| match track {
         Track::Host => 1,
         Track::Device => 2,
@@ -53,8 +51,7 @@ pub fn write(output: &Destination, device: &str, spans: &[Span]) -> Result<()> {
             "args": details,
         })
     }));
-    let text = serde_json::to_string(&json!({"displayTimeUnit": "ms", "traceEvents": events}))?;
-    output.write(text.as_bytes())
+    Ok(serde_json::to_string(&json!({"displayTimeUnit": "ms", "traceEvents": events}))?)
 }
 
 #[cfg(test)]
@@ -63,12 +60,9 @@ mod tests {
 
     #[test]
     fn spans_become_events_in_microseconds() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("trace.json");
         let details = vec![("layer", "conv1".to_owned())];
         let span = Span { track: Track::Device, name: "relu".to_owned(), details, start_seconds: 0.5, seconds: 0.001 };
-        write(&Destination::File(path.clone()), "GPU", &[span]).unwrap();
-        let trace: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        let trace: Value = serde_json::from_str(&to_json("GPU", &[span]).unwrap()).unwrap();
         let event = &trace["traceEvents"][2];
         assert_eq!((event["ts"].as_f64(), event["dur"].as_f64()), (Some(5e5), Some(1e3)));
         assert_eq!((event["tid"].as_u64(), &event["args"]["layer"]), (Some(2), &json!("conv1")));

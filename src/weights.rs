@@ -138,7 +138,7 @@ pub fn load_parameters(path: &Path, model: &Model) -> Result<Vec<HostTensor>> {
 ///
 /// # Errors
 /// If the file cannot be read.
-pub(crate) fn origin(path: &Path) -> Result<(Option<String>, Option<DataRecord>)> {
+pub fn origin(path: &Path) -> Result<(Option<String>, Option<DataRecord>)> {
     let (path, bytes) = &read(path)?;
     let (_, header) = SafeTensors::read_metadata(bytes).with_context(|| not_safetensors(path))?;
     Ok(origin_in(&header.metadata().clone().unwrap_or_default()))

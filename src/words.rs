@@ -1,7 +1,6 @@
 //! Words of a command line, and paths, stored in JSON without loss even if they are not Unicode.
 
 use std::ffi::{OsStr, OsString};
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -51,32 +50,6 @@ impl From<&Path> for Word {
     fn from(path: &Path) -> Self {
         Self(path.into())
     }
-}
-
-impl fmt::Display for Word {
-    /// The word for a shell: quoted if needed, and with `$'...'` if it is not Unicode or has control characters.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = self.0.to_str().filter(|text| !text.chars().any(char::is_control));
-        match text.and_then(|text| shlex::try_quote(text).ok()) {
-            Some(quoted) => f.write_str(&quoted),
-            None => {
-                f.write_str("$'")?;
-                for &byte in self.0.as_encoded_bytes() {
-                    match byte {
-                        b'\'' | b'\\' => write!(f, "\\{}", char::from(byte))?,
-                        b' '..=b'~' => write!(f, "{}", char::from(byte))?,
-                        _ => write!(f, "\\x{byte:02x}")?,
-                    }
-                }
-                f.write_str("'")
-            }
-        }
-    }
-}
-
-/// A command line for a shell.
-pub fn join(words: &[Word]) -> String {
-    words.iter().map(Word::to_string).collect::<Vec<_>>().join(" ")
 }
 
 #[derive(Serialize, Deserialize)]
@@ -140,8 +113,6 @@ mod tests {
         let word = Word::from("conv 2x3, relu");
         assert_eq!(serde_json::to_string(&word).unwrap(), "\"conv 2x3, relu\"");
         assert_eq!(serde_json::from_str::<Word>("\"conv 2x3, relu\"").unwrap(), word);
-        assert_eq!(join(&["train".into(), word]), "train 'conv 2x3, relu'");
-        assert_eq!(Word::from("a\u{1b}'b").to_string(), r"$'a\x1b\'b'");
     }
 
     #[cfg(unix)]
@@ -152,6 +123,5 @@ mod tests {
         let json = serde_json::to_string(&word).unwrap();
         assert_eq!(json, "[100,255]");
         assert_eq!(serde_json::from_str::<Word>(&json).unwrap(), word);
-        assert_eq!(word.to_string(), r"$'d\xff'");
     }
 }

@@ -3,7 +3,9 @@
 #[path = "common/files.rs"]
 mod common;
 
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::Command;
 
 use common::files;
 
@@ -19,9 +21,35 @@ fn wgpu_is_named_in_the_gpu_folder_only() {
 }
 
 #[test]
+fn the_library_does_not_use_the_program() {
+    let program = [Path::new("src/program"), Path::new("src/main.rs")];
+    let library = |path: &Path| !program.iter().any(|program| path.starts_with(program));
+    for (path, text) in files("src", "rs").into_iter().filter(|(path, _)| library(path)) {
+        let line = text.lines().find(|line| line.contains("program::") || line.contains("clap"));
+        assert!(line.is_none(), "{}: {}", path.display(), line.unwrap_or_default());
+    }
+}
+
+#[test]
+fn the_library_alone_needs_no_command_line_no_network_and_no_fonts() {
+    let tree = ["tree", "--offline", "--locked", "--no-default-features", "--edges=normal", "--prefix=none"];
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo).args(tree).current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("cargo runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let packages: BTreeSet<&str> = text.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(packages.contains("wgpu"), "cargo tree: {}", String::from_utf8_lossy(&output.stderr));
+    for unwanted in
+        ["clap", "indicatif", "ureq", "rustls", "resvg", "fontdb", "dejavu", "image", "maud", "csv", "prost"]
+    {
+        assert!(!packages.contains(unwanted), "the library alone needs {unwanted}");
+    }
+}
+
+#[test]
 fn nothing_is_printed_but_by_the_terminal() {
     let macros = ["println!", "print!", "eprint!", "dbg!"];
-    for (path, text) in files("src", "rs").into_iter().filter(|(path, _)| path != Path::new("src/terminal.rs")) {
+    for (path, text) in files("src", "rs").into_iter().filter(|(path, _)| path != Path::new("src/program/terminal.rs"))
+    {
         let mut code = text.lines().filter(|line| !line.starts_with("//!"));
         let line = code.find(|line| macros.iter().any(|name| line.contains(name)) || line.contains("args()"));
         assert!(line.is_none(), "{}: {}", path.display(), line.unwrap_or_default());

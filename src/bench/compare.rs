@@ -7,7 +7,6 @@ use super::disturbance::{Disturbance, FALSE_ALARM};
 use super::matching::{Matching, Pair, Scope, match_reports};
 use super::report::Report;
 use super::statistics::{mean_and_deviation, median, student_limit};
-use crate::numbers::NONE;
 
 /// The change of one case.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,7 +45,7 @@ impl Change {
     /// The noise in per cent; of a few samples it may be larger than any number that tells something.
     pub fn noise_in_words(&self) -> String {
         match self.noise() {
-            None => NONE.to_owned(),
+            None => "–".to_owned(),
             Some(noise) if noise < 10.0 => format!("{:.0} %", 100.0 * noise),
             Some(_) => "over 1000 %".to_owned(),
         }

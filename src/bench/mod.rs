@@ -8,7 +8,6 @@ mod matching;
 mod measure;
 mod peaks;
 pub mod report;
-pub mod roofline;
 mod statistics;
 mod steps;
 

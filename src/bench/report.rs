@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::measure::Timing;
 use super::peaks::{Binding, Peaks};
 use super::steps::StepTiming;
+use crate::date::now;
 use crate::gpu::AdapterInfo;
 use crate::json;
-use crate::run_folder::now;
 use crate::words::Word;
 
 /// Version of the schema.

@@ -71,11 +71,11 @@ pub(super) fn from_cache(request: &Request, say: &mut dyn FnMut(&str)) -> Result
         match cached(folder, name, sha256, say) {
             Some(file) => Ok(file),
             None => {
-                say(&format!("downloading {name} into {}", folder.display()));
                 let downloader = match &mut downloader {
                     Some(downloader) => downloader,
                     None => downloader.insert(Downloader::new(&request.source, request.show_progress)?),
                 };
+                say(&format!("downloading {name} into {}", folder.display()));
                 downloader.fetch(name, sha256, folder)
             }
         }

@@ -1,5 +1,9 @@
 //! The digits: MNIST or another set of IDX files from a folder, MNIST from the network, or generated ones.
 
+#[cfg(feature = "download")]
+mod download;
+#[cfg(not(feature = "download"))]
+#[path = "no_download.rs"]
 mod download;
 mod generated;
 mod idx;
@@ -143,14 +147,14 @@ impl Dataset {
 }
 
 /// The requested digits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Choice {
-    /// MNIST, or generated digits if MNIST can be neither found nor downloaded
+    /// MNIST, or generated digits if MNIST can be neither found nor downloaded.
     #[default]
     Auto,
-    /// MNIST, or the set in the folder of --data, or an error
+    /// MNIST, or the set in the folder that the user named, or an error.
     Mnist,
-    /// Generated digits: no file, no network
+    /// Generated digits: no file, no network.
     Generated,
 }
 
@@ -325,13 +329,5 @@ mod tests {
     fn empty_variable_counts_as_unset() {
         assert_eq!(named_folder(None, Some(OsString::new())), None);
         assert_eq!(named_folder(None, None), None);
-    }
-
-    #[test]
-    fn choices_have_the_names_of_the_command_line() {
-        use clap::ValueEnum as _;
-        for (name, choice) in [("auto", Choice::Auto), ("mnist", Choice::Mnist), ("generated", Choice::Generated)] {
-            assert_eq!(Choice::from_str(name, false), Ok(choice));
-        }
     }
 }

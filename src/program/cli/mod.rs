@@ -1,0 +1,393 @@
+//! The command line: a struct for each subcommand, without logic.
+
+mod bench;
+mod examples;
+mod names;
+mod outputs;
+mod tune;
+mod values;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::data::Choice;
+use crate::device::DeviceChoice;
+use crate::plan::Precision;
+use crate::program::files::Destination;
+use crate::schedule::Schedule;
+use crate::train::TrainConfig;
+
+pub use bench::{BenchArgs, BenchCommand, BenchTrainArgs, CompareArgs, ShowArgs};
+pub use tune::{TuneArgs, TuneChoice};
+
+use values::{not_negative, percent, positive, positive_number, share};
+
+const DEFAULT: TrainConfig = TrainConfig::DEFAULT;
+
+/// Trains convolutional networks on MNIST with WGSL compute shaders on any GPU, and verifies every kernel against the CPU.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true, args_override_self = true, after_help = examples::PROGRAM)]
+pub struct Cli {
+    /// The subcommand.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Print results, warnings and errors only: no progress, no remarks
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train a model and save it
+    #[command(after_help = examples::TRAIN)]
+    Train(TrainArgs),
+    /// Score a saved model on the test set
+    #[command(after_help = examples::EVAL)]
+    Eval(EvalArgs),
+    /// Recognise the digits in pictures
+    #[command(after_help = examples::PREDICT)]
+    Predict(PredictArgs),
+    /// Verify every kernel and whole training steps against the CPU
+    #[command(after_help = examples::VERIFY)]
+    Verify(VerifyArgs),
+    /// Time every kernel and compare it with the adapter's limits
+    #[command(after_help = examples::BENCH)]
+    Bench(BenchArgs),
+    /// Find the fastest correct kernel for each op on this adapter; `train` then uses it
+    #[command(after_help = examples::TUNE)]
+    Tune(TuneArgs),
+    /// List the adapters of this machine
+    #[command(after_help = examples::DEVICES)]
+    Devices(DevicesArgs),
+    /// Print the ops of a model's training step with shapes, FLOPs, bytes and kernels; needs no GPU without --kernels
+    #[command(after_help = examples::PLAN)]
+    Plan(PlanArgs),
+    /// Write the text of every shader into a folder: its parts joined, valid WGSL for any compiler
+    #[command(after_help = examples::SHADERS)]
+    Shaders(ShadersArgs),
+    /// Redraw the reports of runs, and compare several on one page
+    #[command(after_help = examples::REPORT)]
+    Report(ReportArgs),
+    /// Train a grid of settings, several seeds each, and rank them by validation accuracy
+    #[command(after_help = examples::SWEEP)]
+    Sweep(SweepArgs),
+    /// Print the completion script of a shell
+    #[command(after_help = examples::COMPLETIONS)]
+    Completions(CompletionsArgs),
+    /// Write manual pages into a folder, one for each command
+    #[command(after_help = examples::MAN)]
+    Man(ManArgs),
+}
+
+/// The device options.
+#[derive(Args, Clone, Debug)]
+pub struct DeviceArgs {
+    /// auto, cpu, vulkan, metal, dx12, gl, a number from `gpu-digits devices`, or a part of a device's name
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub device: DeviceChoice,
+}
+
+/// The data options.
+#[derive(Args, Clone, Debug)]
+pub struct DataArgs {
+    /// Folder of four IDX files, gzipped or not [default: $GPU_DIGITS_DATA, else the cache folder, else a download]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Data set to use [default: auto; for `eval`, the data set that the model was trained on]
+    #[arg(long, value_enum)]
+    pub dataset: Option<Choice>,
+    /// Training images to generate if the digits are generated; a sixth as many test images are added [default: 12000]
+    #[arg(long, value_name = "N", value_parser = positive())]
+    pub generated_images: Option<usize>,
+}
+
+/// The optimizers by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OptimizerName {
+    /// Stochastic gradient descent with momentum
+    Sgd,
+    /// Stochastic gradient descent with Nesterov momentum
+    Nesterov,
+    /// Adam, with L2 weight decay
+    Adam,
+    /// Adam with decoupled weight decay
+    Adamw,
+}
+
+/// On or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    #[allow(missing_docs)]
+    On,
+    #[allow(missing_docs)]
+    Off,
+}
+
+/// `gpu-digits train`.
+#[derive(Args, Clone, Debug)]
+pub struct TrainArgs {
+    /// convnet, lenet5, speedrun, mlp, or layers: "conv 32x3, relu, pool 2, flatten, dense 10" [default: that of --init,
+    /// else convnet]
+    #[arg(long)]
+    pub model: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub device: DeviceArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub data: DataArgs,
+    /// Passes over the training images
+    #[arg(long, value_name = "N", default_value_t = DEFAULT.epochs, value_parser = positive())]
+    pub epochs: usize,
+    /// Batch size: images of a step; images left over at the end of an epoch come first in the next one [default: 128,
+    /// fewer for small sets]
+    #[arg(long, value_name = "N", value_parser = positive())]
+    pub batch_size: Option<usize>,
+    /// Optimizer to train with
+    #[arg(long, value_enum, default_value_t = OptimizerName::Adam)]
+    pub optimizer: OptimizerName,
+    /// Highest learning rate [default: 0.01 with adam and adamw, 0.05 with sgd and nesterov, less for small batches]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, value_parser = positive_number)]
+    pub lr: Option<f64>,
+    /// Momentum of sgd and nesterov [default: 0.9]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = share)]
+    pub momentum: Option<f64>,
+    /// Weight decay
+    #[arg(long, value_name = "FACTOR", default_value_t = 0.0, allow_negative_numbers = true, value_parser = not_negative)]
+    pub weight_decay: f64,
+    /// Learning-rate schedule
+    #[arg(long, value_enum, default_value_t = DEFAULT.schedule)]
+    pub schedule: Schedule,
+    /// Seed for weights, shuffling, dropout and the choice of validation images
+    #[arg(long, value_name = "N", default_value_t = DEFAULT.seed)]
+    pub seed: u64,
+    /// Shuffle the training images before each epoch
+    #[arg(long, value_enum, default_value_t = Switch::On)]
+    pub shuffle: Switch,
+    /// Training images to hold out for validation, drawn at random from each class [default: a twelfth]
+    #[arg(long, value_name = "N")]
+    pub validation: Option<usize>,
+    /// Fuse conv, ReLU and pooling into one kernel where possible [default: on with a GPU, off with the CPU]
+    #[arg(long, value_enum)]
+    pub fuse: Option<Switch>,
+    /// Float type of activations and their gradients; f16 needs fused layers, and the test images are scored in f32
+    #[arg(long, value_enum, default_value_t = DEFAULT.precision)]
+    pub precision: Precision,
+    /// How to choose the kernel of each op
+    #[arg(long, value_enum, default_value_t = TuneChoice::Auto)]
+    pub tune: TuneChoice,
+    /// Start from the weights of a run folder or a safetensors file
+    #[arg(long, value_name = "RUN")]
+    pub init: Option<PathBuf>,
+    /// Folder for the run [default: runs/ and the current time]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Write the loss of every N-th step to metrics.jsonl
+    #[arg(long, value_name = "N", value_parser = positive())]
+    pub log_steps: Option<usize>,
+    /// Write a timeline of a few extra steps for Perfetto or chrome://tracing, to standard output with `-`
+    #[arg(long, value_name = "FILE.json")]
+    pub trace: Option<Destination>,
+    /// Also write the report's pictures as files into the run folder
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub plots: Option<PictureFormat>,
+    /// Also write TensorBoard event files into the run folder
+    #[arg(long)]
+    pub tensorboard: bool,
+    /// Exit with 1 if the test accuracy is below this percentage
+    #[arg(long, value_name = "PERCENT", allow_negative_numbers = true, value_parser = percent)]
+    pub target_accuracy: Option<f64>,
+}
+
+/// The formats of pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PictureFormat {
+    /// Vector graphics
+    Svg,
+    /// Pixels, at twice the size
+    Png,
+}
+
+impl PictureFormat {
+    /// The ending of its files.
+    pub fn ending(self) -> &'static str {
+        match self {
+            Self::Svg => "svg",
+            Self::Png => "png",
+        }
+    }
+}
+
+/// `gpu-digits report`.
+#[derive(Args, Clone, Debug)]
+pub struct ReportArgs {
+    /// Run folders
+    #[arg(required = true, value_name = "DIR")]
+    pub runs: Vec<PathBuf>,
+    /// Also write the pictures as files into each run folder
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub plots: Option<PictureFormat>,
+    /// File for the page that compares several runs, or - for standard output [default: comparison.html]
+    #[arg(long, value_name = "FILE")]
+    pub comparison: Option<Destination>,
+}
+
+/// `gpu-digits sweep`.
+#[derive(Args, Clone, Debug)]
+pub struct SweepArgs {
+    /// Models, separated by semicolons; or repeat the option
+    #[arg(long, alias = "models", value_name = "MODEL;...", value_delimiter = ';', default_values_t = ["convnet".to_owned()])]
+    pub model: Vec<String>,
+    /// Highest learning rates, separated by commas [default: the default of each optimizer]
+    #[arg(long, value_name = "RATE,...", value_delimiter = ',', value_parser = positive_number)]
+    pub lr: Vec<f64>,
+    /// Batch sizes, separated by commas [default: 128, fewer for small sets]
+    #[arg(long, value_name = "N,...", value_delimiter = ',', value_parser = positive())]
+    pub batch_size: Vec<usize>,
+    /// Optimizer to train withs, separated by commas
+    #[arg(long, value_enum, value_name = "NAME,...", value_delimiter = ',', default_values_t = [OptimizerName::Adam])]
+    pub optimizer: Vec<OptimizerName>,
+    /// Number of seeds of each setting: 0, 1, 2, ...
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = positive())]
+    pub seeds: usize,
+    /// Train only this many settings, chosen at random
+    #[arg(long, value_name = "N", value_parser = positive())]
+    pub random: Option<usize>,
+    /// Passes over the training images
+    #[arg(long, value_name = "N", default_value_t = DEFAULT.epochs, value_parser = positive())]
+    pub epochs: usize,
+    /// Training images to hold out for validation; their accuracy ranks the settings [default: a twelfth]
+    #[arg(long, value_name = "N", value_parser = positive())]
+    pub validation: Option<usize>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub device: DeviceArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub data: DataArgs,
+    /// Folder for the runs; finished runs in it are not trained again
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+/// `gpu-digits shaders`.
+#[derive(Args, Clone, Debug)]
+pub struct ShadersArgs {
+    /// Folder for the files, one for each shader; it is created if needed
+    pub folder: PathBuf,
+}
+
+/// `gpu-digits completions`.
+#[derive(Args, Clone, Debug)]
+pub struct CompletionsArgs {
+    /// Shell to write the script for
+    pub shell: clap_complete::Shell,
+}
+
+/// `gpu-digits man`.
+#[derive(Args, Clone, Debug)]
+pub struct ManArgs {
+    /// Folder for the pages; it is created if needed
+    pub folder: PathBuf,
+}
+
+/// `gpu-digits eval`.
+#[derive(Args, Clone, Debug)]
+pub struct EvalArgs {
+    /// A run folder, or its model.safetensors
+    pub model: PathBuf,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub device: DeviceArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub data: DataArgs,
+    /// Write the results as JSON, to standard output with `-` or without a value
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
+    pub json: Option<Destination>,
+}
+
+/// `gpu-digits predict`.
+#[derive(Args, Clone, Debug)]
+pub struct PredictArgs {
+    /// A run folder, or its model.safetensors
+    pub model: PathBuf,
+    /// Pictures of one digit each (PNG, JPEG or PGM, of any size, dark on light or light on dark), folders of pictures,
+    /// or - for standard input
+    #[arg(required = true)]
+    pub images: Vec<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub device: DeviceArgs,
+    /// Write the results as JSON, to standard output with `-` or without a value
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
+    pub json: Option<Destination>,
+}
+
+/// `gpu-digits verify`.
+#[derive(Args, Clone, Debug)]
+pub struct VerifyArgs {
+    /// Ops to check, case labels as a failure prints them, `lockstep` (training steps), `large_weights` (evaluations
+    /// near the largest floats), or patterns such as 'conv*' [default: everything]
+    #[arg(value_name = "OP")]
+    pub ops: Vec<String>,
+    /// Check only the ops and training steps of this model: a name or layers, as for `train`
+    #[arg(long)]
+    pub model: Option<String>,
+    /// Adapter to check: `all`, or a device as for `train`
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub device: String,
+    /// Print every check
+    #[arg(long)]
+    pub verbose: bool,
+    /// Write the results as JSON, to standard output with `-` or without a value
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
+    pub json: Option<Destination>,
+    /// Write the results as JUnit XML, to standard output with `-`
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<Destination>,
+}
+
+/// `gpu-digits devices`.
+#[derive(Args, Clone, Debug)]
+pub struct DevicesArgs {
+    /// Write the results as JSON, to standard output with `-` or without a value
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
+    pub json: Option<Destination>,
+}
+
+/// The options that define a training step, for commands that do not train.
+#[derive(Args, Clone, Debug)]
+pub struct StepArgs {
+    /// The same as for `train`
+    #[arg(long, default_value = "convnet")]
+    pub model: String,
+    /// Fuse conv, ReLU and pooling into one kernel where possible
+    #[arg(long, value_enum, default_value_t = Switch::On)]
+    pub fuse: Switch,
+    /// Float type of activations and their gradients; f16 needs fused layers
+    #[arg(long, value_enum, default_value_t)]
+    pub precision: Precision,
+}
+
+/// `gpu-digits plan`.
+#[derive(Args, Clone, Debug)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub step: StepArgs,
+    /// Batch size: images of a step
+    #[arg(long, value_name = "N", default_value_t = DEFAULT.batch, value_parser = positive())]
+    pub batch_size: usize,
+    /// The same as for `train`
+    #[arg(long, value_enum, default_value_t = OptimizerName::Adam)]
+    pub optimizer: OptimizerName,
+    /// Also print the kernel that each call takes on an adapter, and why it takes no other
+    #[arg(long)]
+    pub kernels: bool,
+    /// Adapter for --kernels, as for `train` [default: auto]
+    #[arg(long, value_name = "DEVICE", requires = "kernels")]
+    pub device: Option<DeviceChoice>,
+}

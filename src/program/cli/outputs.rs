@@ -1,0 +1,37 @@
+//! The outputs of a command.
+
+use super::{BenchCommand, Command};
+use crate::program::files::Destination;
+
+impl Command {
+    /// The destinations that the output options name.
+    pub(crate) fn outputs(&self) -> Vec<&Destination> {
+        let named: Vec<&Option<Destination>> = match self {
+            Self::Train(args) => vec![&args.trace],
+            Self::Eval(args) => vec![&args.json],
+            Self::Predict(args) => vec![&args.json],
+            Self::Verify(args) => vec![&args.json, &args.junit],
+            Self::Bench(args) => match &args.command {
+                None => vec![&args.json, &args.roofline],
+                Some(BenchCommand::Train(args)) => vec![&args.json],
+                Some(BenchCommand::Show(args)) => vec![&args.roofline],
+                Some(BenchCommand::Compare(_)) => vec![],
+            },
+            Self::Devices(args) => vec![&args.json],
+            Self::Report(args) => vec![&args.comparison],
+            Self::Tune(_) | Self::Plan(_) | Self::Shaders(_) | Self::Sweep(_) | Self::Completions(_) | Self::Man(_) => {
+                vec![]
+            }
+        };
+        named.into_iter().flatten().collect()
+    }
+
+    /// Whether the command writes files. Such a command continues if nobody reads its standard output.
+    pub(crate) fn leaves_files(&self) -> bool {
+        let writes = matches!(
+            self,
+            Self::Train(_) | Self::Sweep(_) | Self::Tune(_) | Self::Shaders(_) | Self::Report(_) | Self::Man(_)
+        );
+        writes || self.outputs().into_iter().any(|output| *output != Destination::StandardOutput)
+    }
+}

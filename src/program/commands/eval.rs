@@ -1,0 +1,127 @@
+//! `gpu-digits eval`.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+
+use super::{Verdict, load_data, open_device, percent, print_table, say, say_data, scoring, table, thousands};
+use crate::data::{CLASSES, Choice, DataRecord, Dataset, Folders, Request};
+use crate::inference::score;
+use crate::metrics::Evaluation;
+use crate::program::cli::{DataArgs, EvalArgs};
+use crate::program::files::Destination;
+use crate::program::numbers;
+use crate::program::run_folder::RunRecord;
+use crate::weights::{self, MODEL_FILE, SavedModel};
+
+/// The JSON output.
+#[derive(Serialize)]
+struct Scored<'a> {
+    data: ScoredData,
+    #[serde(flatten)]
+    evaluation: &'a Evaluation,
+}
+
+/// The data that a model is scored on.
+#[derive(Serialize)]
+struct ScoredData {
+    name: String,
+    origin: String,
+    sha256: String,
+    images: usize,
+    /// Whether the model was trained on the same data set; none if the model does not name its data set.
+    is_that_of_training: Option<bool>,
+}
+
+pub(super) async fn run(args: EvalArgs) -> Result<Verdict> {
+    let saved = weights::load(&args.model)?;
+    let trained_on = trained_on(&args.model, &saved)?;
+    let dataset = data(&args.data, trained_on.as_ref())?;
+    let device = open_device(&args.device.device).await?;
+    let spinner = scoring(dataset.test.len());
+    let scored = score(&device, &saved.model, &saved.parameters, &dataset.test).await?;
+    drop(spinner);
+    let evaluation = Evaluation::new(&scored.probabilities, &scored.losses, &dataset.test.labels);
+    if let Some(output) = &args.json {
+        let data = ScoredData {
+            name: dataset.name.clone(),
+            origin: dataset.origin,
+            is_that_of_training: trained_on.map(|data| data.sha256 == dataset.sha256),
+            sha256: dataset.sha256,
+            images: dataset.test.len(),
+        };
+        output.write_json(&Scored { data, evaluation: &evaluation })?;
+    }
+    if args.json != Some(Destination::StandardOutput) {
+        print(&evaluation, &dataset.name);
+    }
+    Ok(Verdict::Passed)
+}
+
+/// A fraction in per cent, or `-` if there is no value.
+fn optional_percent(share: Option<f64>) -> String {
+    share.map_or_else(|| numbers::NONE.to_owned(), percent)
+}
+
+/// The data that a model was trained on: from its run's record, otherwise from its own file.
+fn trained_on(path: &Path, saved: &SavedModel) -> Result<Option<DataRecord>> {
+    let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
+    let is_of_a_run = path.is_dir() || path.file_name().is_some_and(|name| name == MODEL_FILE);
+    let record = if is_of_a_run { RunRecord::load(folder)? } else { None };
+    Ok(record.map(|record| record.data).or_else(|| saved.data.clone()))
+}
+
+/// The data that the arguments name, otherwise the data that the model was trained on. There is no fallback to other
+/// data.
+fn data(args: &DataArgs, trained_on: Option<&DataRecord>) -> Result<Dataset> {
+    let dataset = match (args.dataset, args.generated_images) {
+        (None, Some(_)) if args.data.is_none() => Some(Choice::Generated),
+        (dataset, _) => dataset,
+    };
+    let args = &DataArgs { dataset, ..args.clone() };
+    let Some(trained_on) = trained_on else {
+        return load_data(&DataArgs { dataset: dataset.or(Some(Choice::Mnist)), ..args.clone() });
+    };
+    if args.data.is_none() && dataset.is_none() {
+        let request = Request::new(Folders::from_environment(None));
+        let dataset = trained_on
+            .load(&request, &mut say)
+            .context("cannot load the data that the model was trained on; give other data with --data or --dataset")?;
+        say_data(&dataset);
+        return Ok(dataset);
+    }
+    let dataset = load_data(args)?;
+    if dataset.sha256 == trained_on.sha256 {
+        note!("  note: the model was trained on the same data set");
+    } else {
+        warning!("WARNING: the model was trained on another data set: {}", trained_on.title());
+    }
+    Ok(dataset)
+}
+
+fn print(evaluation: &Evaluation, data: &str) {
+    let Evaluation { images, accuracy, loss, .. } = evaluation;
+    let (share, images, loss) = (percent(*accuracy), thousands(*images), numbers::loss(*loss));
+    out!("accuracy {share} % of {images} images ({data}), loss {loss}\n");
+    let mut scores = table(&["digit", "precision %", "recall %", "F1 %", "images"], 0);
+    for score in &evaluation.classes {
+        scores.add_row([
+            score.class.to_string(),
+            optional_percent(score.precision),
+            optional_percent(score.recall),
+            optional_percent(score.f1),
+            score.support.to_string(),
+        ]);
+    }
+    print_table(&scores);
+
+    out!("\nconfusion: rows are labels, columns predictions");
+    let digits: Vec<String> = (0..CLASSES).map(|digit| digit.to_string()).collect();
+    let header: Vec<&str> = std::iter::once("").chain(digits.iter().map(String::as_str)).collect();
+    let mut confusion = table(&header, 0);
+    for (digit, row) in digits.iter().zip(&evaluation.confusion) {
+        confusion.add_row(std::iter::once(digit.clone()).chain(row.iter().map(u64::to_string)));
+    }
+    print_table(&confusion);
+}

@@ -1,0 +1,238 @@
+//! The subcommands: how the program uses the library, and what it prints.
+
+mod bench;
+mod devices;
+mod epoch_bar;
+mod eval;
+mod grouped;
+mod plan;
+mod predict;
+mod repeat;
+mod report;
+mod run;
+mod session;
+mod shaders;
+mod shell;
+mod sweep;
+mod sweep_table;
+mod train;
+mod tune;
+mod verify;
+
+use std::ffi::OsString;
+use std::io::{self, ErrorKind, Write as _};
+use std::process::ExitCode;
+
+use anyhow::{Result, ensure};
+use clap::Parser as _;
+use comfy_table::{CellAlignment, Table, presets};
+use indicatif::ProgressBar;
+
+use crate::data::{self, Dataset, Folders};
+use crate::device::{Device, DeviceChoice};
+use crate::model::Model;
+use crate::plan::{Plan, Precision};
+use crate::program::cli::{Cli, Command, DataArgs, StepArgs, Switch};
+use crate::program::files::Destination;
+use crate::program::numbers::{duration, percent, thousands};
+use crate::program::terminal::{self, Mode, Spinner};
+
+/// The result of a command that ran without an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// Success.
+    Passed,
+    /// A check failed: a kernel is wrong, or a target was not reached.
+    Failed,
+    /// The user ended it.
+    Interrupted,
+}
+
+impl From<Verdict> for ExitCode {
+    fn from(verdict: Verdict) -> Self {
+        Self::from(match verdict {
+            Verdict::Passed => 0,
+            Verdict::Failed => 1,
+            // The code that a shell reports for a program that Ctrl-C ended.
+            Verdict::Interrupted => 130,
+        })
+    }
+}
+
+/// The exit code for an error; clap uses the same one for wrong usage.
+const CANNOT: u8 = 2;
+
+/// Parses the command line, runs the command, prints any error, and returns the exit code.
+pub async fn run(arguments: Vec<OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(answer) => return usage(&answer, &arguments),
+    };
+    let is_training = matches!(cli.command, Command::Train(_) | Command::Sweep(_));
+    let result = carry_out(cli).await.and_then(|verdict| match terminal::failure() {
+        // Training saves its results in files and has repeated them on standard error.
+        Some(failure) if !is_training => Err(anyhow::Error::msg(failure)),
+        _ => Ok(verdict),
+    });
+    match result {
+        Ok(verdict) => verdict.into(),
+        Err(error) => {
+            terminal::error(&format!("{error:#}"));
+            ExitCode::from(CANNOT)
+        }
+    }
+}
+
+/// Prints help, the version, or a usage error.
+fn usage(answer: &clap::Error, arguments: &[OsString]) -> ExitCode {
+    let steers = |word: &OsString| terminal::escaped(&word.to_string_lossy()) != word.to_string_lossy();
+    let printed = if answer.use_stderr() && arguments.iter().any(steers) {
+        // clap would print the words unescaped.
+        terminal::warn(format_args!("{}", answer.render()));
+        Ok(())
+    } else {
+        answer.print().and_then(|()| io::stdout().flush())
+    };
+    match printed {
+        Err(error) if !answer.use_stderr() && error.kind() != ErrorKind::BrokenPipe => {
+            terminal::error(&format!("cannot write to standard output: {error}"));
+            ExitCode::from(CANNOT)
+        }
+        _ => ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(CANNOT)),
+    }
+}
+
+async fn carry_out(cli: Cli) -> Result<Verdict> {
+    let outputs = cli.command.outputs();
+    let on_stdout = outputs.iter().filter(|output| ***output == Destination::StandardOutput).count();
+    ensure!(on_stdout < 2, "only one output can go to standard output; give a file instead of `-` for the others");
+    terminal::set_mode(Mode {
+        quiet: cli.quiet,
+        results_on_stderr: on_stdout > 0,
+        continues_unread: cli.command.leaves_files(),
+    });
+    match cli.command {
+        Command::Train(args) => train::run(args).await,
+        Command::Eval(args) => eval::run(args).await,
+        Command::Predict(args) => predict::run(args).await,
+        Command::Verify(args) => verify::run(args).await,
+        Command::Bench(args) => bench::run(args).await,
+        Command::Tune(args) => tune::run(&args).await,
+        Command::Devices(args) => devices::run(&args).await,
+        Command::Plan(args) => plan::run(&args).await,
+        Command::Shaders(args) => shaders::run(&args),
+        Command::Report(args) => report::run(&args),
+        Command::Sweep(args) => sweep::run(&args).await,
+        Command::Completions(args) => shell::completions(&args),
+        Command::Man(args) => shell::man(&args),
+    }
+}
+
+/// The model of a step, whether its layers are fused, and its precision.
+fn lowering(step: &StepArgs) -> Result<(Model, bool, Precision)> {
+    Ok((step.model.parse()?, step.fuse == Switch::On, step.precision))
+}
+
+/// Opens a device and prints its name on stderr.
+async fn open_device(choice: &DeviceChoice) -> Result<Device> {
+    let device = Device::open(choice).await?;
+    note!("device: {device}");
+    let is_requested = *choice == DeviceChoice::Cpu;
+    if let Some(remark) = device.remark().filter(|_| !is_requested) {
+        note!("  note: {remark}");
+    }
+    if cfg!(debug_assertions) {
+        note!("  note: this is a debug build, many times slower; build with --release");
+    }
+    Ok(device)
+}
+
+/// Loads the data and prints its name on stderr.
+fn load_data(args: &DataArgs) -> Result<Dataset> {
+    let choice = args.dataset.unwrap_or_default();
+    ensure!(
+        choice != data::Choice::Generated || args.data.is_none(),
+        "--data gives a folder of digits, but --dataset generated needs none; give only one of the two"
+    );
+    ensure!(
+        args.generated_images.is_none() || (choice != data::Choice::Mnist && args.data.is_none()),
+        "--generated-images is of generated digits, and --data or --dataset mnist names others; leave one of them out"
+    );
+    let generated_train = args.generated_images.unwrap_or(12_000);
+    let request = data::Request {
+        choice,
+        generated_train,
+        generated_test: generated_train.div_ceil(6),
+        ..data::Request::new(Folders::from_environment(args.data.clone()))
+    };
+    let dataset = data::load(&request, &mut say)?;
+    say_data(&dataset);
+    Ok(dataset)
+}
+
+/// Prints a message of the data loader; `--quiet` leaves out all but warnings.
+fn say(line: &str) {
+    if line.starts_with("WARNING") { warning!("{line}") } else { note!("{line}") }
+}
+
+fn say_data(dataset: &Dataset) {
+    let (train, test) = (thousands(dataset.train.len()), thousands(dataset.test.len()));
+    note!("data: {} ({}), {train} training and {test} test images", dataset.name, dataset.origin);
+    for remark in dataset.remarks() {
+        warning!("  warning: {remark}");
+    }
+}
+
+/// Prints a note on stderr if fusing was requested but the model does not allow it.
+fn note_unfused(plan: &Plan) {
+    if let Some(reason) = &plan.unfused {
+        warning!("  note: {reason}; each layer runs as its own op, which is several times slower on a GPU");
+    }
+}
+
+/// A table without borders. All columns after the first `left` ones are aligned to the right.
+fn table(header: &[&str], left: usize) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header.to_vec());
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if index >= left {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+/// Prints a table without trailing spaces.
+fn print_table(table: &Table) {
+    print_table_with(table, |_| vec![]);
+}
+
+/// Prints a table with the lines of `below` under each of its rows, which are counted from 0.
+fn print_table_with(table: &Table, below: impl Fn(usize) -> Vec<String>) {
+    // The first line is the header.
+    for (line, text) in table.lines().enumerate() {
+        out!("{}", text.trim_end());
+        for text in line.checked_sub(1).map_or_else(Vec::new, &below) {
+            out!("     {text}");
+        }
+    }
+}
+
+/// A progress bar that counts kernels.
+fn kernel_bar(kernels: usize) -> ProgressBar {
+    terminal::bar(kernels, "{wide_bar} {pos}/{len} kernels  {msg:40!}")
+}
+
+/// The message while kernels are compiled. Drivers cache compiled kernels.
+const COMPILING: &str = "compiling kernels (first time only)";
+
+/// A spinner while kernels are compiled, if the device compiles any.
+fn compiling(device: &Device) -> Option<Spinner> {
+    matches!(device, Device::Gpu(_)).then(|| Spinner::new(COMPILING))
+}
+
+/// A spinner while images are scored.
+fn scoring(images: usize) -> Spinner {
+    Spinner::new(format!("scoring {} images", thousands(images)))
+}

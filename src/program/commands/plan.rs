@@ -1,0 +1,114 @@
+//! `gpu-digits plan`.
+
+use anyhow::{Result, bail};
+
+use super::tune::known;
+use super::{Verdict, lowering, note_unfused, open_device, print_table_with, table, thousands};
+use crate::device::{Device, DeviceChoice};
+use crate::gpu::{Gpu, consider};
+use crate::model::Model;
+use crate::op::Op;
+use crate::plan::{Call, Phase, Plan, PlanConfig, TensorId};
+use crate::program::cli::PlanArgs;
+use crate::program::commands::train::optimizer;
+
+pub(super) async fn run(args: &PlanArgs) -> Result<Verdict> {
+    let (model, fuse, precision) = lowering(&args.step)?;
+    let optimizer = optimizer(args.optimizer, None, 0.0)?;
+    let plan =
+        Plan::new(&model, PlanConfig { fuse, precision, ..PlanConfig::for_mnist(args.batch_size, Some(optimizer)) })?;
+
+    note_unfused(&plan);
+    let gpu = match args.kernels {
+        true => Some(gpu(args.device.as_ref().unwrap_or(&DeviceChoice::Auto)).await?),
+        false => None,
+    };
+    out!("model: {model}");
+    out!("parameters: {}", thousands(model.parameter_count()));
+    out!("tensors: {} in {:.1} MB\n", plan.tensors.len(), plan.size_bytes() as f64 / 1e6);
+    print_phase(&plan, &model, Phase::Train, "training step", gpu.as_ref());
+    out!("");
+    print_phase(&plan, &model, Phase::Evaluate, "evaluation step", gpu.as_ref());
+    Ok(Verdict::Passed)
+}
+
+/// The adapter whose kernels are printed, with the choices of `tune` that `train` uses.
+async fn gpu(choice: &DeviceChoice) -> Result<Gpu> {
+    match open_device(choice).await? {
+        Device::Gpu(gpu) => Ok(known(&gpu).apply(*gpu)),
+        Device::Cpu => bail!(
+            "--kernels prints the kernels of an adapter, but the device is the CPU, which runs the references; choose \
+             an adapter of `gpu-digits devices` with --device"
+        ),
+    }
+}
+
+fn print_phase(plan: &Plan, model: &Model, phase: Phase, title: &str, gpu: Option<&Gpu>) {
+    let mut table = table(&["#", "layer", "op", "parameters", "MFLOP", "MB"], 3);
+    let calls = plan.calls(phase);
+    for (index, call) in calls.iter().enumerate() {
+        table.add_row(row(plan, model, index, call));
+    }
+    let total = |of: fn(&Call) -> u64| calls.iter().map(of).sum::<u64>() as f64 / 1e6;
+    let (flops, bytes) = (total(|call| call.op.cost().flops), total(|call| call.op.cost().bytes));
+    out!("{title}, batch {}: {} calls, {flops:.1} MFLOP, {bytes:.1} MB", plan.batch, calls.len());
+    print_table_with(&table, |index| {
+        let kernels = gpu.map(|gpu| kernels(gpu, calls[index].op.as_ref()));
+        shapes(&calls[index]).into_iter().chain(kernels.into_iter().flatten()).collect()
+    });
+}
+
+/// The kernel that an op takes on an adapter, then the others and why it does not take them.
+fn kernels(gpu: &Gpu, op: &dyn Op) -> Vec<String> {
+    let considered = consider(gpu, op);
+    let taken = considered.iter().find(|considered| considered.why_not.is_none());
+    let first = taken.map_or_else(|| "kernel: none".to_owned(), |taken| format!("kernel: {}", taken.variant.name()));
+    let others = considered.iter().filter_map(|considered| {
+        let reason = considered.why_not.as_ref()?;
+        Some(format!("  not {}: {reason}", considered.variant.name()))
+    });
+    [first].into_iter().chain(others).collect()
+}
+
+fn row(plan: &Plan, model: &Model, index: usize, call: &Call) -> [String; 6] {
+    // In half precision a layer reads rounded copies of the model's weights.
+    let is_of = |id: TensorId, name: &str| plan.tensor(id).name.trim_end_matches(".f16") == name;
+    let is_forward = call.op.name().trim_end_matches("_f16").ends_with("_forward");
+    let owned: usize = model
+        .parameters()
+        .iter()
+        .filter(|(name, _)| is_forward && call.tensors.iter().any(|&id| is_of(id, name)))
+        .map(|(_, shape)| shape.len())
+        .sum();
+    let cost = call.op.cost();
+    [
+        index.to_string(),
+        call.layer.clone(),
+        call.op.name().to_owned(),
+        if owned > 0 { thousands(owned) } else { String::new() },
+        format!("{:.2}", cost.flops as f64 / 1e6),
+        format!("{:.2}", cost.bytes as f64 / 1e6),
+    ]
+}
+
+/// The shapes of a call's operands, in lines of less than 80 characters.
+fn shapes(call: &Call) -> Vec<String> {
+    const WIDTH: usize = 74;
+    let operands = call.op.operands();
+    let of = |written: bool| {
+        let operands = operands.iter().filter(move |operand| operand.is_written() == written);
+        operands.map(|operand| operand.shape.to_string())
+    };
+    let mut lines = vec![String::new()];
+    for word in of(false).chain(["->".to_owned()]).chain(of(true)) {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(&word),
+            Some(line) if line.len() + 1 + word.len() <= WIDTH => {
+                line.push(' ');
+                line.push_str(&word);
+            }
+            _ => lines.push(format!("  {word}")),
+        }
+    }
+    lines
+}

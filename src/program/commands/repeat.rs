@@ -1,0 +1,174 @@
+//! The command that repeats a run: every option with its resolved value.
+
+use clap::ValueEnum;
+
+use crate::data::{Choice, DataRecord, Folders, GENERATED};
+use crate::device::{Device, DeviceChoice};
+use crate::model::Model;
+use crate::plan::Optimizer;
+use crate::program::cli::{Switch, TrainArgs, TuneChoice};
+use crate::train::TrainConfig;
+use crate::words::Word;
+
+/// The arguments with every default replaced by the value that the run used. They no longer depend on the machine's
+/// network, files or environment.
+pub(super) fn resolved(
+    args: &TrainArgs,
+    device: &Device,
+    model: &Model,
+    config: &TrainConfig,
+    data: &DataRecord,
+) -> TrainArgs {
+    let mut resolved = args.clone();
+    resolved.model = Some(model.to_string());
+    resolved.device.device = match (device, &args.device.device) {
+        (Device::Cpu, _) => DeviceChoice::Cpu,
+        (Device::Gpu(gpu), DeviceChoice::Auto) => DeviceChoice::Index(gpu.info().index),
+        (Device::Gpu(_), wish) => wish.clone(),
+    };
+    resolved.data.dataset = match &data.folder {
+        _ if data.name == GENERATED => Some(Choice::Generated),
+        // A named folder is used or refused; nothing else is tried.
+        Some(_) => None,
+        None => Some(Choice::Mnist),
+    };
+    resolved.data.generated_images = (data.name == GENERATED).then_some(data.train_images);
+    // The folder may come from the environment. It is none for the cache and for generated digits.
+    resolved.data.data = data.folder.as_ref().and_then(|_| Folders::from_environment(args.data.data.clone()).named);
+    resolved.batch_size = Some(config.batch);
+    resolved.lr = Some(config.rate);
+    resolved.momentum = match config.optimizer {
+        Optimizer::Sgd { momentum, .. } => Some(momentum),
+        Optimizer::Adam { .. } => None,
+    };
+    resolved.validation = Some(config.validation);
+    resolved.fuse = Some(if config.fuses(device) { Switch::On } else { Switch::Off });
+    // `--tune force` has saved its choices, so `auto` finds them.
+    if args.tune == TuneChoice::Force {
+        resolved.tune = TuneChoice::Auto;
+    }
+    resolved
+}
+
+/// The words of `gpu-digits train` with these arguments. The folder is left out, because a repetition has its own, and
+/// so is the timeline, which is not part of the run.
+pub(super) fn command(args: &TrainArgs) -> Vec<Word> {
+    let mut words: Vec<Word> = vec![env!("CARGO_PKG_NAME").into(), "train".into()];
+    let mut option =
+        |name: &str, value: Option<Word>| words.extend(value.map(|value| [name.into(), value]).into_iter().flatten());
+    let number = |number: Option<usize>| number.map(|number| number.to_string().into());
+    let float = |number: Option<f64>| number.map(|number| Word::from(number.to_string()));
+    option("--model", args.model.clone().map(Word::from));
+    option("--device", Some(args.device.device.to_string().into()));
+    option("--data", args.data.data.clone().map(Word::from));
+    option("--dataset", args.data.dataset.map(named));
+    option("--generated-images", number(args.data.generated_images));
+    option("--epochs", number(Some(args.epochs)));
+    option("--batch-size", number(args.batch_size));
+    option("--optimizer", Some(named(args.optimizer)));
+    option("--lr", float(args.lr));
+    option("--momentum", float(args.momentum));
+    option("--weight-decay", float(Some(args.weight_decay)));
+    option("--schedule", Some(named(args.schedule)));
+    option("--seed", Some(args.seed.to_string().into()));
+    option("--shuffle", Some(named(args.shuffle)));
+    option("--validation", number(args.validation));
+    option("--fuse", args.fuse.map(named));
+    option("--precision", Some(named(args.precision)));
+    option("--tune", Some(named(args.tune)));
+    option("--init", args.init.clone().map(Word::from));
+    option("--log-steps", number(args.log_steps));
+    option("--plots", args.plots.map(named));
+    option("--target-accuracy", float(args.target_accuracy));
+    if args.tensorboard {
+        words.push("--tensorboard".into());
+    }
+    words
+}
+
+/// The name of an option's value on the command line.
+pub(super) fn name_of(value: impl ValueEnum) -> String {
+    value.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
+fn named(value: impl ValueEnum) -> Word {
+    name_of(value).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory as _, Parser as _};
+
+    use super::*;
+    use crate::program::cli::{Cli, Command};
+
+    fn parse(words: &[Word]) -> TrainArgs {
+        let Command::Train(args) = Cli::parse_from(words.iter().map(Word::as_os_str)).command else {
+            panic!("the second word is train")
+        };
+        args
+    }
+
+    /// A new option of `train` must be listed here: it is part of the command or it is not.
+    #[test]
+    fn every_option_of_train_is_in_the_command_that_repeats_it() {
+        let everything = [
+            "gpu-digits",
+            "train",
+            "--model",
+            "flatten, dense 10",
+            "--device",
+            "cpu",
+            "--data",
+            "a b",
+            "--dataset",
+            "mnist",
+            "--generated-images",
+            "7",
+            "--epochs",
+            "3",
+            "--batch-size",
+            "5",
+            "--optimizer",
+            "nesterov",
+            "--lr",
+            "0.1",
+            "--momentum",
+            "0.8",
+            "--weight-decay",
+            "0.25",
+            "--schedule",
+            "step",
+            "--seed",
+            "9",
+            "--shuffle",
+            "off",
+            "--validation",
+            "2",
+            "--fuse",
+            "off",
+            "--precision",
+            "f16",
+            "--tune",
+            "off",
+            "--init",
+            "w",
+            "--log-steps",
+            "4",
+            "--plots",
+            "svg",
+            "--target-accuracy",
+            "90.5",
+            "--tensorboard",
+        ];
+        let words = everything.map(Word::from);
+        assert_eq!(command(&parse(&words)), words);
+        let no_part_of_it = ["--out", "--trace", "--help", "--quiet"];
+        let train = Cli::command().find_subcommand("train").cloned().unwrap();
+        for option in train.get_arguments().filter_map(|argument| argument.get_long()) {
+            let option = format!("--{option}");
+            let is_in = everything.contains(&option.as_str());
+            assert!(is_in != no_part_of_it.contains(&option.as_str()), "{option}");
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! `gpu-digits train`.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+
+use super::repeat::{command, resolved};
+use super::run::Run;
+use super::session::Session;
+use super::tune::{refuse_without_gpu, tuned};
+use super::{Verdict, compiling, note_unfused, thousands};
+use crate::data::{DataRecord, Dataset};
+use crate::date::now;
+use crate::device::Device;
+use crate::model::Model;
+use crate::plan::{Optimizer, Plan, PlanConfig, Precision};
+use crate::program::cli::{OptimizerName, Switch, TrainArgs};
+use crate::program::numbers;
+use crate::program::report::RunReport;
+use crate::program::run_folder::{RunFolder, RunRecord, Settings, StartUp};
+use crate::tensor::HostTensor;
+use crate::trace;
+use crate::train::{TrainConfig, Trainer};
+use crate::weights;
+
+/// Steps of a timeline.
+pub(super) const TRACED_STEPS: usize = 5;
+
+/// The requested optimizer with its parameters.
+pub(super) fn optimizer(name: OptimizerName, momentum: Option<f64>, weight_decay: f64) -> Result<Optimizer> {
+    let is_sgd = matches!(name, OptimizerName::Sgd | OptimizerName::Nesterov);
+    ensure!(
+        is_sgd || momentum.is_none(),
+        "--momentum works only with --optimizer sgd or nesterov; leave it out for Adam"
+    );
+    Ok(match name {
+        OptimizerName::Sgd | OptimizerName::Nesterov => Optimizer::Sgd {
+            momentum: momentum.unwrap_or(0.9),
+            nesterov: name == OptimizerName::Nesterov,
+            weight_decay,
+        },
+        OptimizerName::Adam => Optimizer::adam(weight_decay, false),
+        OptimizerName::Adamw => Optimizer::adam(weight_decay, true),
+    })
+}
+
+/// The settings for a training set of so many images.
+fn config(args: &TrainArgs, images: usize) -> Result<TrainConfig> {
+    let optimizer = optimizer(args.optimizer, args.momentum, args.weight_decay)?;
+    let suited = match args.validation {
+        Some(validation) => TrainConfig::holding_out(validation, images),
+        None => TrainConfig::for_images(images),
+    };
+    let suited = args.batch_size.map_or(suited, |batch| suited.with_batch(batch));
+    // The rate sets the size of Adam's steps; SGD multiplies it by the gradient, which is small.
+    let default_rate = if matches!(optimizer, Optimizer::Adam { .. }) { suited.rate } else { 5.0 * suited.rate };
+    Ok(TrainConfig {
+        epochs: args.epochs,
+        batch: suited.batch,
+        optimizer,
+        rate: args.lr.unwrap_or(default_rate),
+        schedule: args.schedule,
+        seed: args.seed,
+        shuffle: args.shuffle == Switch::On,
+        validation: suited.validation,
+        fuse: args.fuse.map(|fuse| fuse == Switch::On),
+        precision: args.precision,
+    })
+}
+
+/// The model and its initial parameters, which come from `--init` if it is given.
+fn initial(args: &TrainArgs) -> Result<(Model, Vec<HostTensor>)> {
+    match (&args.model, &args.init) {
+        (None, Some(init)) => {
+            let saved = weights::load(init)?;
+            Ok((saved.model, saved.parameters))
+        }
+        (Some(text), Some(init)) => {
+            let model: Model = text.parse()?;
+            let parameters = weights::load_parameters(init, &model)?;
+            Ok((model, parameters))
+        }
+        (text, None) => {
+            let model: Model = text.as_deref().unwrap_or("convnet").parse()?;
+            let parameters = model.initial_parameters(args.seed);
+            Ok((model, parameters))
+        }
+    }
+}
+
+/// Says so where the images held out may be among those that the model of `--init` was trained on.
+fn warn_of_seen_images(args: &TrainArgs, dataset: &Dataset, config: &TrainConfig) -> Result<()> {
+    let Some(init) = args.init.as_deref().filter(|_| config.validation > 0) else { return Ok(()) };
+    let (seed, data) = weights::origin(init)?;
+    let is_same_data = data.is_some_and(|data| data.sha256 == dataset.sha256);
+    let held_out = if init.is_dir() { RunRecord::load(init)?.map(|record| record.settings.validation) } else { None };
+    let is_same_draw = seed == Some(config.seed.to_string()) && held_out.is_none_or(|count| count == config.validation);
+    if is_same_data && !is_same_draw {
+        warning!(
+            "warning: the model of --init was trained on the same data, and other images were held out: validation may be on \
+             images that it has seen; give --seed {}{}",
+            seed.as_deref().unwrap_or("as it had"),
+            held_out.map_or_else(String::new, |count| format!(" --validation {count}"))
+        );
+    }
+    Ok(())
+}
+
+pub(super) async fn run(args: TrainArgs) -> Result<Verdict> {
+    // Report wrong arguments before any work.
+    let (model, _) = initial(&args)?;
+    let TrainConfig { batch, optimizer, fuse, precision, .. } = config(&args, TrainConfig::MNIST_IMAGES)?;
+    if precision == Precision::F16 {
+        let mnist = PlanConfig::for_mnist(batch, Some(optimizer));
+        Plan::new(&model, PlanConfig { fuse: fuse.unwrap_or(true), precision, ..mnist })?;
+    }
+    if let Some(folder) = &args.out {
+        RunFolder::ensure_free(folder)?;
+    }
+    let session = Session::open(&args.device, &args.data).await?;
+    let (verdict, _) = train(&session, &args).await?;
+    Ok(verdict)
+}
+
+/// Trains as the arguments say, writes the run folder, and returns the data of its report.
+pub(super) async fn train(session: &Session, args: &TrainArgs) -> Result<(Verdict, RunReport)> {
+    let Session { dataset, .. } = session;
+    let (model, parameters) = initial(args)?;
+    let config = config(args, dataset.train.len())?;
+    let device = &tuned_device(&session.device, args, &model, &config).await?;
+    note!("model: {model} ({} parameters)", thousands(model.parameter_count()));
+    let held_out = thousands(config.validation);
+    note!(
+        "settings: batches of {}, learning rate {}, {held_out} images held out, drawn from each class with seed {}",
+        config.batch,
+        numbers::exact(config.rate),
+        config.seed
+    );
+    warn_of_seen_images(args, dataset, &config)?;
+    if let Some(output) = &args.trace {
+        // Use a separate trainer, so that a trace does not change the run by a single bit.
+        let mut traced = Trainer::new(device, &model, &parameters, dataset, config).await?;
+        let spans = traced.trace(TRACED_STEPS).await.context("leave out --trace, or use another device or data set")?;
+        output.write(trace::to_json(&device.to_string(), &spans)?.as_bytes())?;
+        note!("wrote {output}");
+    }
+    let start = Instant::now();
+    let spinner = compiling(device);
+    let mut trainer = Trainer::new(device, &model, &parameters, dataset, config).await?;
+    drop(spinner);
+    note_unfused(trainer.plan());
+    let start_up = StartUp { executor_seconds: start.elapsed().as_secs_f64(), ..session.start_up };
+    let folder = RunFolder::create(args.out.as_deref())?;
+    if let Some(out) = args.out.as_deref().filter(|out| *out != folder.path()) {
+        warning!(
+            "  note: {} holds a run without a model, which ended early or still goes on; this run goes to {}",
+            out.display(),
+            folder.path().display()
+        );
+    }
+    let mut record = record(args, device, &model, &parameters, dataset, &config);
+    record.kernels = trainer.kernels();
+    folder.write_record(&record)?;
+    let run = Run {
+        session,
+        args,
+        config,
+        model,
+        trainer: &mut trainer,
+        folder,
+        record,
+        start: Instant::now(),
+        start_up,
+        epochs: vec![],
+        step_losses: vec![],
+        unwritten: None,
+    };
+    run.train().await
+}
+
+/// The record of a run that would train as the arguments say, without its kernels.
+pub(super) fn record_of(session: &Session, args: &TrainArgs) -> Result<RunRecord> {
+    let Session { device, dataset, .. } = session;
+    let (model, parameters) = initial(args)?;
+    Ok(record(args, device, &model, &parameters, dataset, &config(args, dataset.train.len())?))
+}
+
+/// The device with the kernels that `--tune` selects.
+async fn tuned_device(device: &Device, args: &TrainArgs, model: &Model, config: &TrainConfig) -> Result<Device> {
+    let Device::Gpu(gpu) = device else {
+        refuse_without_gpu(args.tune)?;
+        return Ok(Device::Cpu);
+    };
+    let plan = || {
+        let mnist = PlanConfig::for_mnist(config.batch, Some(config.optimizer));
+        Plan::new(model, PlanConfig { fuse: config.fuses(device), precision: config.precision, ..mnist })
+    };
+    Ok(Device::Gpu(Box::new(tuned(gpu.as_ref().clone(), args.tune, plan).await?)))
+}
+
+fn record(
+    args: &TrainArgs,
+    device: &Device,
+    model: &Model,
+    parameters: &[HostTensor],
+    dataset: &Dataset,
+    config: &TrainConfig,
+) -> RunRecord {
+    let adapter = match device {
+        Device::Cpu => None,
+        Device::Gpu(gpu) => Some(gpu.info().clone()),
+    };
+    let data = DataRecord::from(dataset);
+    RunRecord {
+        command: command(&resolved(args, device, model, config, &data)),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        commit: env!("GPU_DIGITS_COMMIT").to_owned(),
+        started: now(),
+        platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        device: device.to_string(),
+        adapter,
+        model: model.to_string(),
+        kernels: vec![],
+        seed: config.seed,
+        settings: Settings {
+            epochs: config.epochs,
+            batch_size: config.batch,
+            optimizer: format!("{:?}", config.optimizer),
+            precision: config.precision,
+            learning_rate: config.rate,
+            schedule: format!("{:?}", config.schedule),
+            shuffle: config.shuffle,
+            validation: config.validation,
+            initial_weights_sha256: weights::hash(parameters),
+        },
+        data,
+        result: None,
+    }
+}

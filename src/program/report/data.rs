@@ -1,0 +1,344 @@
+//! The data of a report.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+
+use super::sheet::{Sheet, base64_bytes};
+use crate::data::{CLASSES, IMAGE_BYTES, IMAGE_SIDE, Samples};
+use crate::device::Device;
+use crate::files::write_atomically;
+use crate::inference::{Scored, activations};
+use crate::json;
+use crate::metrics::{BINS, Evaluation, prediction};
+use crate::model::Model;
+use crate::program::run_folder::{EpochRow, RunRecord};
+use crate::tensor::HostTensor;
+use crate::trace::{Span, Track};
+
+/// The name of a saved report in its run folder.
+pub const REPORT_FILE: &str = "report.json";
+
+/// Version of the file.
+const SCHEMA: u32 = 1;
+
+/// Images of each gallery.
+const GALLERY: usize = 24;
+
+/// Images for which the outputs of the layers are shown.
+const WAYS: usize = 3;
+
+/// Points of a curve.
+const CURVE_POINTS: usize = 250;
+
+/// Everything that the report of a run shows.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunReport {
+    /// Version of the file.
+    pub schema: u32,
+    /// The settings needed to repeat the run, and its result.
+    pub record: RunRecord,
+    /// The epochs.
+    pub epochs: Vec<EpochRow>,
+    /// The loss over the steps.
+    pub curve: Vec<CurvePoint>,
+    /// The scores of the test images; none if the run was interrupted.
+    pub evaluation: Option<Evaluation>,
+    /// The test images with the lowest probability of the label, the worst first.
+    pub mistakes: Vec<Digit>,
+    /// The test images with the lowest probability of the prediction.
+    pub uncertain: Vec<Digit>,
+    /// The weights of the first layer that has any, if they can be shown as images.
+    pub filters: Option<Sheet>,
+    /// The outputs of the layers for some test images.
+    pub activations: Vec<Activations>,
+    /// The time of each kernel of a training step, the largest share first.
+    pub kernels: Vec<KernelShare>,
+}
+
+/// A point of a curve: the mean of some steps.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct CurvePoint {
+    /// The last of the steps, counted from 1.
+    pub step: usize,
+    /// Their mean loss before each update, in nats.
+    pub loss: f64,
+    /// The learning rate of the last.
+    pub learning_rate: f32,
+}
+
+/// A test image and its prediction.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Digit {
+    /// Its index in the test set.
+    pub image: usize,
+    /// The label.
+    pub label: u8,
+    /// The predicted digit.
+    pub prediction: usize,
+    /// The probability of the prediction.
+    pub probability: f32,
+    /// The probability of the label.
+    pub label_probability: f32,
+    /// Its 28x28 bytes.
+    #[serde(with = "base64_bytes")]
+    pub pixels: Vec<u8>,
+}
+
+impl Digit {
+    /// The image as a sheet of one tile.
+    pub(super) fn sheet(&self) -> Sheet {
+        let tile = [IMAGE_SIDE, IMAGE_SIDE];
+        Sheet { name: String::new(), tile, tiles: 1, range: [0.0, 255.0], pixels: self.pixels.clone() }
+    }
+}
+
+/// The outputs of the layers for an image.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Activations {
+    /// The image.
+    pub digit: Digit,
+    /// The outputs of the layers, in order.
+    pub layers: Vec<Sheet>,
+}
+
+/// A kernel's share of a training step.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KernelShare {
+    /// The kernel and the layers that call it.
+    pub kernel: String,
+    /// Seconds of a step.
+    pub seconds: f64,
+    /// Its fraction of all kernels' seconds.
+    pub share: f64,
+}
+
+impl RunReport {
+    /// A report without the parts that need test images.
+    pub fn new(
+        record: RunRecord,
+        epochs: Vec<EpochRow>,
+        curve: Vec<CurvePoint>,
+        model: &Model,
+        parameters: &[HostTensor],
+    ) -> Self {
+        Self {
+            schema: SCHEMA,
+            record,
+            epochs,
+            curve,
+            evaluation: None,
+            mistakes: vec![],
+            uncertain: vec![],
+            filters: filters(model, parameters),
+            activations: vec![],
+            kernels: vec![],
+        }
+    }
+
+    /// Adds the parts that need test images.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub async fn add_test(
+        &mut self,
+        device: &Device,
+        model: &Model,
+        parameters: &[HostTensor],
+        test: &Samples,
+        scored: &Scored,
+    ) -> Result<()> {
+        let probabilities = &scored.probabilities;
+        let digit = |image: usize| {
+            let (row, label) = (&probabilities[image], test.labels[image]);
+            let prediction = prediction(row);
+            Digit {
+                image,
+                label,
+                prediction,
+                probability: row[prediction],
+                label_probability: row[usize::from(label)],
+                pixels: test.images[image * IMAGE_BYTES..][..IMAGE_BYTES].to_vec(),
+            }
+        };
+        let mut digits: Vec<Digit> = (0..test.len()).map(digit).collect();
+        digits.sort_by(|a, b| a.probability.total_cmp(&b.probability));
+        self.uncertain = digits.iter().take(GALLERY).cloned().collect();
+        digits.sort_by(|a, b| a.label_probability.total_cmp(&b.label_probability));
+        let is_wrong = |digit: &&Digit| digit.prediction != usize::from(digit.label);
+        self.mistakes = digits.iter().filter(is_wrong).take(GALLERY).cloned().collect();
+        self.evaluation = Some(Evaluation::new(probabilities, &scored.losses, &test.labels));
+
+        let shown: Vec<Digit> = (0..WAYS.min(test.len())).map(digit).collect();
+        let pixels: Vec<u8> = shown.iter().flat_map(|digit| digit.pixels.clone()).collect();
+        let outputs = activations(device, model, parameters, &pixels).await?;
+        for (number, digit) in shown.into_iter().enumerate() {
+            let layers = outputs.iter().map(|(layer, output)| Sheet::of_activations(layer, output, number)).collect();
+            self.activations.push(Activations { digit, layers });
+        }
+        Ok(())
+    }
+
+    /// Saves it in a run folder.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn save(&self, folder: &Path) -> Result<()> {
+        write_atomically(&folder.join(REPORT_FILE), &serde_json::to_vec(self)?)
+    }
+
+    /// Loads the report of a run folder.
+    ///
+    /// # Errors
+    /// If there is none, or it has another version.
+    pub fn load(folder: &Path) -> Result<Self> {
+        let path = folder.join(REPORT_FILE);
+        let name = path.display();
+        let text = fs::read_to_string(&path)
+            .with_context(|| format!("cannot read {name}; give the folder of a finished run of `train`"))?;
+        let unusable = || format!("{name} cannot be used");
+        let mut report: Self = json::parse_versioned(&text, SCHEMA, "train again, or use the version that wrote it")
+            .with_context(unusable)?;
+        report.ensure_drawable().context("it is damaged").with_context(unusable)?;
+        if !are_times(&report.kernels) {
+            report.kernels.clear();
+        }
+        Ok(report)
+    }
+
+    /// Refuses values that no run writes and that cannot be drawn.
+    fn ensure_drawable(&self) -> Result<()> {
+        let shown = self.activations.iter().map(|activations| &activations.digit);
+        for digit in self.mistakes.iter().chain(&self.uncertain).chain(shown) {
+            let is_class = usize::from(digit.label) < CLASSES && digit.prediction < CLASSES;
+            ensure!(
+                is_class && digit.pixels.len() == IMAGE_BYTES,
+                "image {} does not have {IMAGE_BYTES} bytes and a digit",
+                digit.image
+            );
+        }
+        let sheets = self.activations.iter().flat_map(|activations| &activations.layers).chain(&self.filters);
+        for sheet in sheets {
+            ensure!(sheet.is_whole(), "the picture of `{}` lacks pixels", sheet.name);
+        }
+        let parameters = self.epochs.first().map_or(0, |epoch| epoch.norms.len());
+        ensure!(self.epochs.iter().all(|epoch| epoch.norms.len() == parameters), "an epoch lacks norms");
+        // Rounded values may lie just outside. Values that are not finite are left out of figures.
+        let is_share = |share: f64| !share.is_finite() || (0.0..1.0 + 1e-6).contains(&share);
+        if let Some(evaluation) = &self.evaluation {
+            let scores = evaluation.classes.iter().flat_map(|score| [score.precision, score.recall, score.f1]);
+            ensure!(
+                evaluation.classes.len() == CLASSES && scores.flatten().chain([evaluation.accuracy]).all(is_share),
+                "it lacks scores of {CLASSES} classes from 0 to 1"
+            );
+            let bins = evaluation.calibration.iter().flat_map(|bin| [bin.confidence, bin.accuracy]);
+            ensure!(
+                evaluation.calibration.len() == BINS && bins.flatten().all(is_share),
+                "it lacks a calibration in {BINS} bins from 0 to 1"
+            );
+        }
+        ensure!(self.kernels.iter().all(|kernel| is_share(kernel.share)), "a kernel's share is not from 0 to 1");
+        Ok(())
+    }
+}
+
+/// Thins out the losses of a run's steps to a curve.
+pub fn thin_curve(losses: &[f64], rate: impl Fn(usize) -> f32) -> Vec<CurvePoint> {
+    let group = losses.len().div_ceil(CURVE_POINTS).max(1);
+    let mut curve = Vec::new();
+    for (index, losses) in losses.chunks(group).enumerate() {
+        let step = index * group + losses.len();
+        let loss = losses.iter().sum::<f64>() / losses.len() as f64;
+        curve.push(CurvePoint { step, loss, learning_rate: rate(step - 1) });
+    }
+    curve
+}
+
+/// Whether the kernels' seconds and shares are finite and not negative. They are not if the device's clock stands
+/// still.
+fn are_times(kernels: &[KernelShare]) -> bool {
+    kernels.iter().flat_map(|kernel| [kernel.seconds, kernel.share]).all(|value| value.is_finite() && value >= 0.0)
+}
+
+/// The share of each kernel of a timeline of `steps` steps; empty if the device's clock gave no times.
+pub fn kernel_shares(spans: &[Span], steps: usize) -> Vec<KernelShare> {
+    let mut kernels: Vec<KernelShare> = Vec::new();
+    for span in spans.iter().filter(|span| span.track == Track::Device) {
+        let layer = span.details.iter().find(|(key, _)| *key == "layer").map_or("", |(_, layer)| layer);
+        let kernel = format!("{} {layer}", span.name);
+        let seconds = span.seconds / steps as f64;
+        match kernels.iter_mut().find(|other| other.kernel == kernel) {
+            Some(other) => other.seconds += seconds,
+            None => kernels.push(KernelShare { kernel, seconds, share: 0.0 }),
+        }
+    }
+    let total: f64 = kernels.iter().map(|kernel| kernel.seconds).sum();
+    for kernel in &mut kernels {
+        kernel.share = kernel.seconds / total;
+    }
+    if !are_times(&kernels) {
+        return vec![];
+    }
+    kernels.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
+    kernels
+}
+
+fn filters(model: &Model, parameters: &[HostTensor]) -> Option<Sheet> {
+    let (name, shape) = model.parameters().into_iter().next()?;
+    Sheet::of_weights(&name, shape.extents(), parameters.first()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::tests::{HARD, HARD_SINGLE};
+    use crate::program::report::sample;
+
+    fn saved_and_loaded(report: &RunReport) -> RunReport {
+        let folder = tempfile::tempdir().unwrap();
+        report.save(folder.path()).unwrap();
+        RunReport::load(folder.path()).unwrap_or_else(|error| panic!("{error:#}"))
+    }
+
+    #[test]
+    fn a_report_comes_back_to_the_bit() {
+        let mut report = sample::report(8, |_| 1.0);
+        for (epoch, value) in report.epochs.iter_mut().zip(HARD) {
+            (epoch.loss, epoch.seconds, epoch.norms[0].value) = (value, value / 3.0, 1.0 / value);
+            epoch.learning_rate = HARD_SINGLE;
+        }
+        let read = saved_and_loaded(&report);
+        let finite = |report: &RunReport| format!("{report:?}").replace("-inf", "NaN").replace("inf", "NaN");
+        assert_eq!(finite(&read), finite(&report));
+    }
+
+    #[test]
+    fn the_same_report_gives_the_same_page_after_it_was_saved() {
+        let report = sample::report(5, |step| (step as f64).powf(-0.7));
+        assert_eq!(
+            crate::program::report::page(&saved_and_loaded(&report)).unwrap(),
+            crate::program::report::page(&report).unwrap()
+        );
+    }
+
+    #[test]
+    fn times_of_a_clock_that_is_wrong_are_left_out_and_the_report_is_read() {
+        for seconds in [f64::NAN, f64::INFINITY, -1.0] {
+            let mut report = sample::report(1, |_| 1.0);
+            report.kernels = vec![KernelShare { kernel: "relu relu1".to_owned(), seconds, share: f64::NAN }];
+            let read = saved_and_loaded(&report);
+            assert!(read.kernels.is_empty() && read.epochs.len() == 1);
+        }
+        let span = |seconds| Span {
+            track: Track::Device,
+            name: "relu".to_owned(),
+            details: vec![],
+            start_seconds: 0.0,
+            seconds,
+        };
+        assert!(kernel_shares(&[span(0.0), span(0.0)], 5).is_empty());
+        assert_eq!(kernel_shares(&[span(0.1), span(0.3)], 1)[0].share, 1.0);
+    }
+}

@@ -1,0 +1,417 @@
+//! A run's folder: the model, the metrics, and everything needed to repeat the run.
+//!
+//! `run.json` is written when the run starts and again, with its result, when it ends. Each line of `metrics.jsonl` is
+//! a JSON object with a `kind`: a [`MetricsRow`]. `epochs.csv` repeats the epochs for spreadsheets, and
+//! `predictions.csv` has the ten probabilities of each test image.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+
+use crate::data::{CLASSES, DataRecord};
+use crate::date::now;
+use crate::files::write_atomically;
+use crate::gpu::AdapterInfo;
+use crate::metrics::prediction;
+use crate::model::Model;
+use crate::plan::Precision;
+use crate::tensor::HostTensor;
+use crate::weights::{self, MODEL_FILE, Origin};
+use crate::words::Word;
+
+mod rows;
+
+pub use rows::{EpochRow, MetricsRow, Norms, StepRow, TestRow};
+
+/// Everything needed to repeat a run, and its result.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// The command that repeats the run: every option with its resolved value, except for the run's folder.
+    pub command: Vec<Word>,
+    /// Version of gpu-digits.
+    pub version: String,
+    /// The commit that it was built from, if any.
+    pub commit: String,
+    /// When the run started, in UTC.
+    pub started: String,
+    /// Operating system and processor architecture.
+    pub platform: String,
+    /// The device in words.
+    pub device: String,
+    /// The adapter with its driver; none on the CPU.
+    pub adapter: Option<AdapterInfo>,
+    /// The model's text form.
+    pub model: String,
+    /// The kernels of a training step in order, each with its variant.
+    #[serde(default)]
+    pub kernels: Vec<String>,
+    /// Seed of initial weights, shuffling, dropout and generated digits.
+    pub seed: u64,
+    /// The settings, defaults filled in.
+    pub settings: Settings,
+    /// The data.
+    pub data: DataRecord,
+    /// The result; none during the run.
+    pub result: Option<RunResult>,
+}
+
+impl RunRecord {
+    /// Loads the record of a run from its folder; none if there is no `run.json`.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn load(folder: &Path) -> Result<Option<Self>> {
+        let path = folder.join("run.json");
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+        };
+        let record = crate::json::parse(&text);
+        record.map(Some).with_context(|| format!("{} is damaged; remove it, or train again", path.display()))
+    }
+}
+
+/// The settings of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Passes over the training images.
+    pub epochs: usize,
+    /// Images of a step.
+    pub batch_size: usize,
+    /// The optimizer with its parameters.
+    pub optimizer: String,
+    /// The float type of activations and their gradients in memory; `f32` in runs of older versions.
+    #[serde(default)]
+    pub precision: Precision,
+    /// The highest learning rate.
+    pub learning_rate: f64,
+    /// The learning-rate schedule.
+    pub schedule: String,
+    /// Whether each epoch is shuffled.
+    pub shuffle: bool,
+    /// Training images held out for validation, chosen with the seed from each class in proportion to its size.
+    pub validation: usize,
+    /// SHA-256 of the initial weights.
+    pub initial_weights_sha256: String,
+}
+
+/// The result of a run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunResult {
+    /// Whether it was interrupted before its last step.
+    pub interrupted: bool,
+    /// Steps trained.
+    pub steps: usize,
+    /// The start-up times, up to the end of the first step; none in runs of older versions.
+    #[serde(default)]
+    pub start_up: Option<StartUp>,
+    /// Seconds of training after the first step, without evaluation.
+    pub training_seconds: f64,
+    /// Test accuracy, from 0 to 1; none if the run was interrupted.
+    pub test_accuracy: Option<f64>,
+    /// SHA-256 of the weights.
+    pub weights_sha256: String,
+}
+
+/// The seconds of each part of a run's start, up to the end of the first step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StartUp {
+    /// Opening the device; 0 in a sweep, because its runs share the device.
+    pub device_seconds: f64,
+    /// Loading the data, possibly from the network; 0 in a sweep.
+    pub data_seconds: f64,
+    /// Allocating memory, compiling kernels, and uploading data and weights.
+    pub executor_seconds: f64,
+    /// The first step; some drivers compile kernels during it.
+    pub first_step_seconds: f64,
+}
+
+impl fmt::Display for StartUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { device_seconds, data_seconds, executor_seconds, first_step_seconds } = self;
+        let all = device_seconds + data_seconds + executor_seconds + first_step_seconds;
+        write!(
+            f,
+            "first step {all:.2} s after the start: device {device_seconds:.2} s, data {data_seconds:.2} s, memory and \
+             kernels {executor_seconds:.2} s, the step {first_step_seconds:.2} s"
+        )
+    }
+}
+
+/// An open run folder.
+pub struct RunFolder {
+    path: PathBuf,
+    metrics: File,
+}
+
+impl RunFolder {
+    /// Makes the folder, which must not hold a model yet. Without a path it is in `runs/`, named after the time.
+    ///
+    /// If it holds the files of a run without a model, which ended early or is still being trained, another folder is made
+    /// beside it: `run-2` beside `run`.
+    ///
+    /// # Errors
+    /// If it cannot be made, or holds a model.
+    pub fn create(path: Option<&Path>) -> Result<Self> {
+        let path = match path {
+            Some(path) => {
+                Self::ensure_free(path)?;
+                // Of several processes one takes the folder.
+                let mut taken = path.to_owned();
+                while !Self::take(&taken)? {
+                    taken = beside(path);
+                }
+                taken
+            }
+            None => Self::make_new()?,
+        };
+        let name = path.display();
+        let metrics = File::create(path.join("metrics.jsonl"))
+            .with_context(|| format!("cannot write to the run folder {name}; give another with --out"))?;
+        Ok(Self { path, metrics })
+    }
+
+    /// Makes a folder and an empty `run.json` in it; false if there is one already.
+    fn take(path: &Path) -> Result<bool> {
+        let cannot = || format!("cannot make the run folder {}; give another with --out", path.display());
+        fs::create_dir_all(path).with_context(cannot)?;
+        match File::create_new(path.join("run.json")) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error).with_context(cannot),
+        }
+    }
+
+    /// Makes a folder under `runs/` named after the time, with a number if another run began in the same second.
+    fn make_new() -> Result<PathBuf> {
+        let (runs, time) = (Path::new("runs"), now().replace(':', "-"));
+        let cannot = "cannot make a run folder under runs/; give one with --out";
+        fs::create_dir_all(runs).context(cannot)?;
+        let names = std::iter::once(time.clone()).chain((2..).map(|number| format!("{time}-{number}")));
+        for path in names.map(|name| runs.join(name)) {
+            match fs::create_dir(&path) {
+                Ok(()) => return Ok(path),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error).context(cannot),
+            }
+        }
+        unreachable!("there is no last number")
+    }
+
+    /// Refuses a folder that holds a model.
+    ///
+    /// # Errors
+    /// If the folder holds a model.
+    pub fn ensure_free(path: &Path) -> Result<()> {
+        ensure!(
+            !path.join(MODEL_FILE).exists(),
+            "{} already holds a run, which is not overwritten; give another folder with --out, or remove it",
+            path.display()
+        );
+        Ok(())
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes `run.json`.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write_record(&self, record: &RunRecord) -> Result<()> {
+        let mut text = serde_json::to_string_pretty(record)?;
+        text.push('\n');
+        write_atomically(&self.path.join("run.json"), text.as_bytes())
+    }
+
+    /// Appends a line to `metrics.jsonl`.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn append_metrics(&mut self, row: &MetricsRow) -> Result<()> {
+        let mut line = serde_json::to_string(row)?;
+        line.push('\n');
+        self.metrics
+            .write_all(line.as_bytes())
+            .with_context(|| format!("cannot write the metrics in {}; check the free space", self.path.display()))
+    }
+
+    /// Writes `epochs.csv`.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write_epochs(&self, epochs: &[EpochRow]) -> Result<()> {
+        let mut table = csv::Writer::from_writer(Vec::new());
+        let parameters = epochs.first().map_or(&[][..], |epoch| &epoch.norms);
+        let norms = parameters.iter().flat_map(|norms| {
+            let name = &norms.parameter;
+            [format!("{name}.norm"), format!("{name}.grad.norm")]
+        });
+        let columns = [
+            "epoch",
+            "step",
+            "loss",
+            "accuracy",
+            "validation_loss",
+            "validation_accuracy",
+            "seconds",
+            "images_per_second",
+            "learning_rate",
+        ];
+        table.write_record(columns.map(str::to_owned).into_iter().chain(norms))?;
+        for row in epochs {
+            let optional = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+            let values = [
+                row.epoch.to_string(),
+                row.step.to_string(),
+                row.loss.to_string(),
+                row.accuracy.to_string(),
+                optional(row.validation_loss),
+                optional(row.validation_accuracy),
+                row.seconds.to_string(),
+                row.images_per_second.to_string(),
+                row.learning_rate.to_string(),
+            ];
+            let norms = row.norms.iter().flat_map(|norms| [norms.value.to_string(), norms.gradient.to_string()]);
+            table.write_record(values.into_iter().chain(norms))?;
+        }
+        write_atomically(&self.path.join("epochs.csv"), &table.into_inner()?)
+    }
+
+    /// Writes `predictions.csv`: index in the test set, label, prediction and the probability of each digit.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write_predictions(&self, labels: &[u8], probabilities: &[[f32; CLASSES]]) -> Result<()> {
+        let mut table = csv::Writer::from_writer(Vec::new());
+        let digits = (0..CLASSES).map(|digit| format!("p{digit}"));
+        table.write_record(["image", "label", "prediction"].map(str::to_owned).into_iter().chain(digits))?;
+        for (image, (label, row)) in labels.iter().zip(probabilities).enumerate() {
+            let known = [image.to_string(), label.to_string(), prediction(row).to_string()];
+            table.write_record(known.into_iter().chain(row.iter().map(f32::to_string)))?;
+        }
+        write_atomically(&self.path.join("predictions.csv"), &table.into_inner()?)
+    }
+
+    /// Saves the model and returns its path.
+    ///
+    /// # Errors
+    /// If it cannot be written. It is then kept in the folder for temporary files, if there is space, and the error says
+    /// where.
+    pub fn save_model(&self, model: &Model, parameters: &[HostTensor], record: &RunRecord) -> Result<PathBuf> {
+        let save = |path: &Path| {
+            weights::save(path, model, parameters, Origin { seed: record.seed, data: Some(&record.data) })
+        };
+        let path = self.path.join(MODEL_FILE);
+        let Err(error) = save(&path) else { return Ok(path) };
+        let elsewhere = std::env::temp_dir().join(format!("gpu-digits-{}.safetensors", std::process::id()));
+        Err(match save(&elsewhere) {
+            Ok(()) => error
+                .context(format!("the trained model is not in its run folder but in {}; keep it", elsewhere.display())),
+            Err(_) => error.context(format!(
+                "the trained model is lost: there is no space for it in {} either",
+                std::env::temp_dir().display()
+            )),
+        })
+    }
+}
+
+/// The first of `run-2`, `run-3`, ... that does not exist.
+fn beside(path: &Path) -> PathBuf {
+    // Without a trailing slash.
+    let path: PathBuf = path.components().collect();
+    let numbered = |number: usize| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!("-{number}"));
+        PathBuf::from(name)
+    };
+    (2..).map(numbered).find(|path| !path.exists()).unwrap_or_else(|| path.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::tests::{HARD, HARD_SINGLE, comes_back};
+
+    #[test]
+    fn a_run_and_its_metrics_come_back_to_the_bit() {
+        for value in HARD {
+            comes_back(&StepRow { step: 1, epoch: 1, loss: value, learning_rate: HARD_SINGLE });
+            comes_back(&TestRow { loss: value, accuracy: value / 3.0, images: 5 });
+            comes_back(&Norms { parameter: "conv1.weight".to_owned(), value, gradient: 1.0 / value });
+            comes_back(&StartUp { device_seconds: value, first_step_seconds: value / 7.0, ..StartUp::default() });
+        }
+    }
+
+    #[test]
+    fn runs_that_begin_at_once_have_folders_of_their_own() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("run");
+        let make = || RunFolder::create(Some(&path)).unwrap().path().to_owned();
+        let mut folders: Vec<PathBuf> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        folders.sort();
+        folders.dedup();
+        assert_eq!(folders.len(), 8, "{folders:?}");
+        assert!(folders.contains(&path));
+    }
+
+    #[test]
+    fn a_model_that_its_folder_cannot_hold_is_kept_elsewhere() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create(Some(&home.path().join("run"))).unwrap();
+        fs::remove_dir_all(folder.path()).unwrap();
+        let model: Model = "flatten, dense 10".parse().unwrap();
+        let parameters = model.initial_parameters(0);
+        let error = format!("{:#}", folder.save_model(&model, &parameters, &record()).unwrap_err());
+        let path = error.split(" but in ").nth(1).and_then(|rest| rest.split("; keep it").next()).unwrap();
+        let kept = weights::load(Path::new(path)).unwrap();
+        fs::remove_file(path).unwrap();
+        assert_eq!(kept.parameters, parameters);
+        assert!(error.contains("cannot write"), "{error}");
+    }
+
+    fn record() -> RunRecord {
+        RunRecord {
+            command: vec![],
+            version: String::new(),
+            commit: String::new(),
+            started: now(),
+            platform: String::new(),
+            device: String::new(),
+            adapter: None,
+            model: "flatten, dense 10".to_owned(),
+            kernels: vec![],
+            seed: 0,
+            settings: Settings {
+                epochs: 1,
+                batch_size: 1,
+                optimizer: String::new(),
+                precision: Precision::F32,
+                learning_rate: 0.1,
+                schedule: String::new(),
+                shuffle: true,
+                validation: 0,
+                initial_weights_sha256: String::new(),
+            },
+            data: DataRecord {
+                name: "digits".to_owned(),
+                origin: "here".to_owned(),
+                sha256: "00".to_owned(),
+                train_images: 1,
+                test_images: 1,
+                folder: None,
+            },
+            result: None,
+        }
+    }
+}
