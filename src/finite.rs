@@ -10,7 +10,7 @@ use anyhow::{Result, bail, ensure};
 use crate::cpu::CpuExecutor;
 use crate::data::image_count;
 use crate::executor::{Executor, Unobserved};
-use crate::model::{Layer, Model};
+use crate::model::Model;
 use crate::plan::{Phase, Plan, PlanConfig, Precision};
 use crate::resident::{ResidentData, write_order, write_parameters};
 use crate::tensor::HostTensor;
@@ -54,19 +54,14 @@ pub(crate) async fn ensure_finite(
     ensure_activations(model, parameters, images, largest).await
 }
 
-/// An upper bound of all activations, for any image: an output is at most the largest input times the sum of its
-/// weights' magnitudes, plus its bias.
+/// An upper bound of all activations, for any image; infinite if a layer knows none.
 pub(crate) fn bound(model: &Model, parameters: &[HostTensor]) -> f64 {
-    let magnitude = |value: &f32| f64::from(*value).abs();
-    let mut pairs = parameters.chunks_exact(2);
-    let (mut bound, mut largest) = (LARGEST_PIXEL, LARGEST_PIXEL);
-    for _ in model.layers().iter().filter(|placed| placed.layer.has_parameters()) {
-        let Some([weight, bias]) = pairs.next() else { break };
-        let rows = weight.f32().chunks_exact(weight.f32().len() / bias.f32().len());
-        let outputs =
-            rows.zip(bias.f32()).map(|(row, bias)| bound * row.iter().map(magnitude).sum::<f64>() + magnitude(bias));
-        bound = outputs.fold(0.0, f64::max);
+    let (mut bound, mut largest, mut rest) = (LARGEST_PIXEL, LARGEST_PIXEL, parameters);
+    for placed in model.layers() {
+        let (own, others) = rest.split_at(placed.parameters.len().min(rest.len()));
+        bound = placed.layer.bound(bound, own);
         largest = largest.max(bound);
+        rest = others;
     }
     largest
 }
@@ -93,9 +88,9 @@ async fn ensure_activations(model: &Model, parameters: &[HostTensor], images: &[
     write_order(&mut executor, &(0..count as u32).collect::<Vec<_>>(), 0, 0);
     for _ in 0..batches {
         executor.run(Phase::Evaluate, 1, &mut Unobserved).await?;
-        for placed in model.layers().iter().filter(|placed| !matches!(placed.layer, Layer::Flatten)) {
+        for placed in model.layers() {
             let name = format!("{}.output", placed.name);
-            // In an evaluation, dropout is the identity.
+            // A layer that hands its input on has no output of its own.
             let Some(output) = executor.plan().find(&name).map(|id| executor.tensor(id)) else { continue };
             // Half precision stores outputs of ReLUs only, so only positive values count. Comparisons with a NaN are
             // false.

@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::data::{CLASSES, IMAGE_SIDE};
+use crate::layers::{self, Entry, Initial, Layer, ParameterSpec, Pattern};
 use crate::names::did_you_mean;
 use crate::random::Random;
 use crate::tensor::{HostTensor, Shape};
@@ -27,178 +29,21 @@ pub const NAMED_MODELS: &[(&str, &str)] = &[
     ("mlp", "flatten, dense 128, relu, dropout 0.2, dense 10"),
 ];
 
-/// The syntax of each layer.
-const LAYERS: [&str; 7] = ["conv 32x3", "conv 32x3 same", "relu", "pool 2", "flatten", "dense 10", "dropout 0.2"];
-
-/// One layer.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Layer {
-    /// `conv 32x3 [same]`: convolution with bias, stride 1.
-    Conv {
-        /// Output channels.
-        channels: usize,
-        /// Rows and columns of the kernel.
-        kernel: usize,
-        /// Whether zeros are added around the map so that it keeps its size.
-        same: bool,
-    },
-    /// `relu`.
-    Relu,
-    /// `pool 2`: max-pooling.
-    Pool {
-        /// Rows and columns of a window.
-        size: usize,
-    },
-    /// `flatten`: channels, rows and columns become one axis, in PyTorch's order.
-    Flatten,
-    /// `dense 10`: fully connected with bias.
-    Dense {
-        /// Output features.
-        outputs: usize,
-    },
-    /// `dropout 0.2`.
-    Dropout {
-        /// The fraction that is dropped in training.
-        rate: f64,
-    },
-}
-
-impl Layer {
-    /// Its first word, from which its tensors also get their names.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Conv { .. } => "conv",
-            Self::Relu => "relu",
-            Self::Pool { .. } => "pool",
-            Self::Flatten => "flatten",
-            Self::Dense { .. } => "dense",
-            Self::Dropout { .. } => "dropout",
-        }
-    }
-
-    /// Whether it has weights.
-    pub fn has_parameters(&self) -> bool {
-        matches!(self, Self::Conv { .. } | Self::Dense { .. })
-    }
-
-    /// Shape of the output for one sample, given the shape of the input.
-    fn output(&self, input: &[usize]) -> Result<Vec<usize>> {
-        Ok(match (*self, input) {
-            (Self::Conv { channels, kernel, same }, &[_, height, width]) => {
-                let smaller = if same { 0 } else { kernel - 1 };
-                ensure!(
-                    height > smaller && width > smaller,
-                    "its {kernel}x{kernel} kernel does not fit into that map; use a smaller kernel or add `same`"
-                );
-                vec![channels, height - smaller, width - smaller]
-            }
-            (Self::Pool { size }, &[channels, height, width]) => {
-                ensure!(
-                    height >= size && width >= size,
-                    "it would shrink the map to [{channels}, {}, {}], below 1x1; remove it or an earlier pool",
-                    height / size,
-                    width / size
-                );
-                vec![channels, height / size, width / size]
-            }
-            (Self::Conv { .. } | Self::Pool { .. }, _) => {
-                bail!("it needs a map of channels, rows and columns; move it before `flatten`")
-            }
-            (Self::Flatten, _) => vec![input.iter().product()],
-            (Self::Dense { outputs }, &[_]) => vec![outputs],
-            (Self::Dense { outputs }, _) => bail!("its output would be [{outputs}]; put `flatten` before it"),
-            (Self::Relu | Self::Dropout { .. }, _) => input.to_vec(),
-        })
-    }
-}
-
-impl fmt::Display for Layer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Conv { channels, kernel, same } => {
-                write!(f, "conv {channels}x{kernel}{}", if *same { " same" } else { "" })
-            }
-            Self::Pool { size } => write!(f, "pool {size}"),
-            Self::Dense { outputs } => write!(f, "dense {outputs}"),
-            Self::Dropout { rate } => write!(f, "dropout {rate}"),
-            Self::Relu | Self::Flatten => f.write_str(self.kind()),
-        }
-    }
-}
-
-impl FromStr for Layer {
-    type Err = anyhow::Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let positive = |word: &str| -> Result<usize> {
-            let number = word.parse().with_context(|| format!("`{word}` is not a whole number"))?;
-            ensure!((1..=65_536).contains(&number), "`{word}` must be from 1 to 65536");
-            Ok(number)
-        };
-        // Accept other spellings: `Conv 32×3`.
-        let lower = text.to_lowercase().replace('×', "x");
-        let words: Vec<&str> = lower.split_whitespace().collect();
-        Ok(match words[..] {
-            ["conv", size] | ["conv", size, "same"] => {
-                let (channels, kernel) =
-                    size.split_once('x').with_context(|| format!("`{size}` is not CHANNELSxKERNEL, such as 32x3"))?;
-                Self::Conv { channels: positive(channels)?, kernel: positive(kernel)?, same: words.len() == 3 }
-            }
-            ["relu"] => Self::Relu,
-            ["pool", size] => Self::Pool { size: positive(size)? },
-            ["flatten"] => Self::Flatten,
-            ["dense", outputs] => Self::Dense { outputs: positive(outputs)? },
-            ["dropout", rate] => {
-                let number: f64 = rate.parse().with_context(|| format!("`{rate}` is not a number"))?;
-                ensure!((0.0..1.0).contains(&number), "the rate `{rate}` must be at least 0 and below 1");
-                // The random numbers have 24 bits.
-                let least = 1.0 / f64::from(1 << 24);
-                ensure!(
-                    number == 0.0 || (least..=1.0 - least).contains(&number),
-                    "the rate `{rate}` would drop nothing, or everything; use 0, or at least {least:.1e}"
-                );
-                Self::Dropout { rate: number }
-            }
-            [] => bail!("there is nothing between two commas; remove one of them"),
-            [word, ..] => {
-                let known = LAYERS.iter().map(|form| form.split(' ').next().unwrap_or(form));
-                let meant = if known.clone().any(|layer| layer == word) {
-                    "; its size is missing, or it has an extra word".to_owned()
-                } else {
-                    did_you_mean(word, known)
-                };
-                bail!("there is no such layer{meant}\nlayers are `{}`", LAYERS.join("`, `"))
-            }
-        })
-    }
-}
-
-/// A layer of a model with its name and shapes.
+/// A layer of a model with its name, shapes and parameters.
 #[derive(Clone, Debug)]
 pub struct PlacedLayer {
-    /// Kind and number, counted from 1 for each kind: `conv2`. Its tensors' names begin with it.
+    /// Word and number, counted from 1 for each word: `conv2`. Its tensors' names begin with it.
     pub name: String,
     /// The number in the name.
     pub number: usize,
     /// The layer.
-    pub layer: Layer,
+    pub layer: Arc<dyn Layer>,
     /// Shape of its input for one sample.
     pub input: Vec<usize>,
     /// Shape of its output for one sample.
     pub output: Vec<usize>,
-}
-
-impl PlacedLayer {
-    /// Shapes of its weight and its bias, as in PyTorch: `[out, in, kernel, kernel]` or `[out, in]`, and `[out]`.
-    pub fn parameter_shapes(&self) -> Option<[Shape; 2]> {
-        match self.layer {
-            Layer::Conv { channels, kernel, .. } => {
-                Some([[channels, self.input[0], kernel, kernel].into(), [channels].into()])
-            }
-            Layer::Dense { outputs } => Some([[outputs, self.input[0]].into(), [outputs].into()]),
-            _ => None,
-        }
-    }
+    /// Its parameters.
+    pub parameters: Vec<ParameterSpec>,
 }
 
 /// A model that can be trained: its layers fit together and end in ten logits.
@@ -208,33 +53,25 @@ pub struct Model {
 }
 
 impl Model {
-    /// The model of these layers.
+    /// The model of these layers, those of [`LAYERS`](crate::layers::LAYERS) and your own.
     ///
     /// # Errors
     /// If a layer cannot take the output of the one before (the error names the layer and both shapes), or if the last
     /// layer does not give ten logits.
-    pub fn new(layers: &[Layer]) -> Result<Self> {
+    pub fn new(layers: impl IntoIterator<Item = Arc<dyn Layer>>) -> Result<Self> {
         let mut input = vec![1, IMAGE_SIDE, IMAGE_SIDE];
         let mut placed: Vec<PlacedLayer> = Vec::new();
-        for &layer in layers {
-            let number = 1 + placed.iter().filter(|earlier| earlier.layer.kind() == layer.kind()).count();
-            let name = format!("{}{number}", layer.kind());
+        for layer in layers {
+            let number = 1 + placed.iter().filter(|earlier| earlier.layer.word() == layer.word()).count();
+            let name = format!("{}{number}", layer.word());
             let output = layer.output(&input).with_context(|| {
                 format!("layer {} (`{layer}`, {name}) cannot take an input of shape {input:?}", placed.len() + 1)
             })?;
-            placed.push(PlacedLayer { name, number, layer, input, output: output.clone() });
+            let parameters = layer.parameters(&input);
+            placed.push(PlacedLayer { name, number, layer, input, output: output.clone(), parameters });
             input = output;
         }
-        let last = placed.last().context("the model has no layers")?;
-        ensure!(
-            last.output == [CLASSES] && matches!(last.layer, Layer::Dense { .. }),
-            "the last layer is layer {} (`{}`, {}) and gives an output of shape {:?}, but ten \
-             logits of shape [{CLASSES}] are needed; end the model with `dense {CLASSES}`",
-            placed.len(),
-            last.layer,
-            last.name,
-            last.output
-        );
+        ensure_logits(&placed)?;
         let model = Self { layers: placed };
         for (name, shape) in model.parameters() {
             let count = shape.extents().iter().try_fold(1usize, |count, &extent| count.checked_mul(extent));
@@ -246,63 +83,12 @@ impl Model {
         Ok(model)
     }
 
-    /// The layers in order.
-    pub fn layers(&self) -> &[PlacedLayer] {
-        &self.layers
-    }
-
-    /// The parameters' names and shapes, in order: `conv1.weight`, `conv1.bias`, ...
-    pub fn parameters(&self) -> Vec<(String, Shape)> {
-        let named = |layer: &PlacedLayer| {
-            let shapes = layer.parameter_shapes()?;
-            Some(["weight", "bias"].iter().map(|kind| format!("{}.{kind}", layer.name)).zip(shapes).collect::<Vec<_>>())
-        };
-        self.layers.iter().filter_map(named).flatten().collect()
-    }
-
-    /// The number of weights and biases.
-    pub fn parameter_count(&self) -> usize {
-        self.parameters().iter().map(|(_, shape)| shape.len()).sum()
-    }
-
-    /// Initial parameters, in the order of [`Model::parameters`].
+    /// Parses a model as [`FromStr`] does, with layers of your own in addition to those of
+    /// [`LAYERS`](crate::layers::LAYERS).
     ///
-    /// Weights are uniform within ±√(6 / fan_in), which preserves the variance of the activations through layers of
-    /// ReLUs (He et al., "Delving deep into rectifiers", 2015). The weights of the last layer, which no ReLU follows,
-    /// and all biases are uniform within ±1/√fan_in, PyTorch's default. Each tensor has its own random stream.
-    pub fn initial_parameters(&self, seed: u64) -> Vec<HostTensor> {
-        let parameters = self.parameters();
-        let mut fan_in = 1;
-        let draw = |(stream, (_, shape)): (usize, &(String, Shape))| {
-            let extents = shape.extents();
-            let is_weight = extents.len() > 1;
-            if is_weight {
-                fan_in = extents[1..].iter().product();
-            }
-            let followed_by_relu = stream + 2 < parameters.len();
-            let variance_gain = if is_weight && followed_by_relu { 6.0 } else { 1.0 };
-            let bound = (variance_gain / fan_in as f32).sqrt();
-            let mut random = Random::new(seed, stream as u64);
-            let values: Vec<f32> = (0..shape.len()).map(|_| random.uniform(-bound, bound)).collect();
-            HostTensor::from_f32(shape.clone(), &values)
-        };
-        parameters.iter().enumerate().map(draw).collect()
-    }
-}
-
-impl fmt::Display for Model {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let layers: Vec<String> = self.layers.iter().map(|placed| placed.layer.to_string()).collect();
-        f.write_str(&layers.join(", "))
-    }
-}
-
-impl FromStr for Model {
-    type Err = anyhow::Error;
-
-    /// Parses a name of [`NAMED_MODELS`] or a text form such as `conv 32x3, relu, pool 2, flatten, dense 10`. Case does
-    /// not matter, and a trailing comma is allowed.
-    fn from_str(text: &str) -> Result<Self> {
+    /// # Errors
+    /// If a layer is unknown, or the layers do not fit together.
+    pub fn parse(text: &str, own: &[Entry]) -> Result<Self> {
         let text = text.trim();
         let text = text.strip_suffix(',').unwrap_or(text).trim_end();
         let named = NAMED_MODELS.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
@@ -320,9 +106,85 @@ impl FromStr for Model {
             count <= MOST_LAYERS,
             "a model of {count} layers is too long: it may have {MOST_LAYERS}; leave some out"
         );
-        let layers =
-            text.split(',').map(|layer| layer.parse().with_context(|| format!("cannot read layer `{}`", layer.trim())));
-        Self::new(&layers.collect::<Result<Vec<_>>>()?).with_context(|| format!("the model `{text}` cannot be built"))
+        let layer =
+            |text: &str| layers::parse(text, own).with_context(|| format!("cannot read layer `{}`", text.trim()));
+        let layers = text.split(',').map(layer).collect::<Result<Vec<_>>>()?;
+        Self::new(layers).with_context(|| format!("the model `{text}` cannot be built"))
+    }
+
+    /// The layers in order.
+    pub fn layers(&self) -> &[PlacedLayer] {
+        &self.layers
+    }
+
+    /// The parameters' names and shapes, in order: `conv1.weight`, `conv1.bias`, ...
+    pub fn parameters(&self) -> Vec<(String, Shape)> {
+        let named =
+            |layer: &PlacedLayer, own: &ParameterSpec| (format!("{}.{}", layer.name, own.name), own.shape.clone());
+        self.layers.iter().flat_map(|layer| layer.parameters.iter().map(move |own| named(layer, own))).collect()
+    }
+
+    /// The number of weights and biases.
+    pub fn parameter_count(&self) -> usize {
+        self.parameters().iter().map(|(_, shape)| shape.len()).sum()
+    }
+
+    /// Initial parameters, in the order of [`Model::parameters`], as their layers say ([`Initial`]). Each tensor has its
+    /// own random stream.
+    pub fn initial_parameters(&self, seed: u64) -> Vec<HostTensor> {
+        let all = self.layers.iter().enumerate();
+        let all = all.flat_map(|(place, layer)| layer.parameters.iter().map(move |own| (place, own)));
+        let draw = |(stream, (place, own)): (u64, (usize, &ParameterSpec))| {
+            let values: Vec<f32> = if let Initial::Constant(value) = own.initial {
+                vec![value; own.shape.len()]
+            } else {
+                let bound = own.initial.bound(self.slope_after(place));
+                let mut random = Random::new(seed, stream);
+                (0..own.shape.len()).map(|_| random.uniform(-bound, bound)).collect()
+            };
+            HostTensor::from_f32(own.shape.clone(), &values)
+        };
+        (0..).zip(all).map(draw).collect()
+    }
+
+    /// The negative slope of the rectifier that follows a layer, if one does before the next layer with parameters.
+    fn slope_after(&self, place: usize) -> Option<f64> {
+        let following = self.layers[place + 1..].iter().take_while(|placed| placed.parameters.is_empty());
+        following.filter_map(|placed| placed.layer.negative_slope()).next()
+    }
+}
+
+/// Refuses layers that do not end in ten logits.
+fn ensure_logits(layers: &[PlacedLayer]) -> Result<()> {
+    let last = layers.last().context("the model has no layers")?;
+    // The loss needs logits of any sign, all of them.
+    let cuts = last.layer.negative_slope().is_some() || matches!(last.layer.pattern(), Pattern::Dropout(_));
+    ensure!(
+        last.output == [CLASSES] && !cuts,
+        "the last layer is layer {} (`{}`, {}) and gives an output of shape {:?}, but ten \
+         logits of shape [{CLASSES}] are needed; end the model with `dense {CLASSES}`",
+        layers.len(),
+        last.layer,
+        last.name,
+        last.output
+    );
+    Ok(())
+}
+
+impl fmt::Display for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let layers: Vec<String> = self.layers.iter().map(|placed| placed.layer.to_string()).collect();
+        f.write_str(&layers.join(", "))
+    }
+}
+
+impl FromStr for Model {
+    type Err = anyhow::Error;
+
+    /// Parses a name of [`NAMED_MODELS`] or a text form such as `conv 32x3, relu, pool 2, flatten, dense 10`. Case does
+    /// not matter, and a trailing comma is allowed.
+    fn from_str(text: &str) -> Result<Self> {
+        Self::parse(text, &[])
     }
 }
 
@@ -419,6 +281,41 @@ mod tests {
         assert!(with_relus(MOST_LAYERS - 2).parse::<Model>().is_ok());
         let error = error(&with_relus(100_000));
         assert!(error.contains("100002 layers is too long: it may have 1000"), "{error}");
+    }
+
+    #[test]
+    fn initial_weights_of_the_named_models_stay_as_they_were() {
+        for (name, wanted) in [
+            ("convnet", "01d22ac56b8963101eab00a41fb9479a"),
+            ("lenet5", "535db666d7622d60bb01551dd6ae3080"),
+            ("speedrun", "34bb26e094c50eb3d067db67de3b24c4"),
+            ("mlp", "a75f338dc12bb2aa2c113f0d262958de"),
+        ] {
+            let model: Model = name.parse().unwrap();
+            assert_eq!(crate::weights::hash(&model.initial_parameters(0))[..32], *wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn initial_weights_are_larger_before_a_relu_only() {
+        let model: Model = "flatten, dense 8, dense 8, dropout 0.5, relu, dense 10".parse().unwrap();
+        let largest = |place: usize| {
+            let weights = &model.initial_parameters(0)[2 * place];
+            weights.f32().iter().fold(0.0, |most: f32, value| most.max(value.abs()))
+        };
+        let fan_in = [784.0f32, 8.0, 8.0];
+        for (place, gain) in [(0, 1.0), (1, 6.0f32), (2, 1.0)] {
+            let bound = (gain / fan_in[place]).sqrt();
+            assert!((0.8 * bound..=bound).contains(&largest(place)), "layer {place}: {} of {bound}", largest(place));
+        }
+    }
+
+    #[test]
+    fn a_relu_or_dropout_cannot_be_the_last_layer() {
+        for last in ["relu", "dropout 0.5"] {
+            assert!(error(&format!("flatten, dense 10, {last}")).contains(&format!("(`{last}`, ")), "{last}");
+        }
+        assert!("conv 10x28, flatten".parse::<Model>().is_ok());
     }
 
     #[test]

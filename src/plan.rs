@@ -233,7 +233,8 @@ impl Plan {
     ///
     /// # Errors
     /// If a kernel would loop more often than every driver executes (the error names the layer), if there are no ops
-    /// for the requested half precision, or if a call reads a tensor that nothing writes.
+    /// for the requested half precision, if a layer's ops do not fit its shapes, or if a call reads a tensor that nothing
+    /// writes.
     pub fn new(model: &Model, config: PlanConfig) -> Result<Self> {
         let builder = Builder::new(model, config);
         let plan = match config.fuse.then(|| builder.blocks()) {
@@ -246,7 +247,7 @@ impl Plan {
                     "half precision needs fused ops: {reason}; use `conv, relu, pool` blocks \
                      followed by `dense, relu` layers, or leave --precision out"
                 );
-                Self { unfused, ..builder.build() }
+                Self { unfused, ..builder.build()? }
             }
         };
         for call in plan.train.iter().chain(&plan.evaluate) {

@@ -1,6 +1,7 @@
 //! Verification: every case of every op and variant against its CPU reference, and whole steps of models in lockstep.
 
 mod compare;
+mod gradients;
 mod lockstep;
 mod subject;
 
@@ -15,6 +16,7 @@ use crate::random::Random;
 use crate::tensor::HostTensor;
 pub use compare::compare;
 use compare::worse;
+pub use gradients::check_gradients;
 pub use lockstep::check_lockstep;
 pub use subject::{Lockstep, Subject};
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use gpu_digits::cpu::CpuExecutor;
 use gpu_digits::executor::Executor;
+use gpu_digits::layers::{self, LAYERS};
 use gpu_digits::model::{Model, NAMED_MODELS};
 use gpu_digits::op::Op;
 use gpu_digits::ops::Case;
@@ -22,6 +23,7 @@ use gpu_digits::ops::relu::{ReluBackward, ReluForward};
 use gpu_digits::plan::{Optimizer, Parameter, Phase, Plan, PlanConfig, Precision, TensorId};
 use gpu_digits::random::Random;
 use gpu_digits::tensor::{DType, HostTensor, pack_bytes};
+use gpu_digits::verify::check_gradients;
 use libtest_mimic::{Arguments, Failed, Trial};
 use pollster::block_on;
 
@@ -31,6 +33,10 @@ fn main() {
         .into_iter()
         .map(|derivative| Trial::test(derivative.name(), move || derivative.check()))
         .collect();
+    for form in LAYERS.iter().flat_map(|entry| entry.forms) {
+        let name = format!("what `{form}` records backward are its gradients");
+        trials.push(Trial::test(name, || Ok(check_layer(form)?)));
+    }
     for &(name, model) in NAMED_MODELS.iter().chain([&UNUSUAL]) {
         for (fuse, how) in [(false, "whole step"), (true, "whole fused step")] {
             trials.push(Trial::test(format!("{how} of {name}"), move || check_step(model, fuse)));
@@ -41,6 +47,13 @@ fn main() {
         trials.push(Trial::test(name, move || check_half_step(model)));
     }
     libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// A layer of the table on a map whose sizes are no multiples, or on a vector if it takes no map.
+fn check_layer(form: &str) -> anyhow::Result<()> {
+    let layer = layers::parse(form, &[])?;
+    let map: &[usize] = &[2, 5, 7];
+    check_gradients(layer.as_ref(), if layer.output(map).is_ok() { map } else { &[11] })
 }
 
 /// What the shipped models do not have.

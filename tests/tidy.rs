@@ -4,10 +4,12 @@
 mod common;
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use common::files;
+use common::{files, root};
+use gpu_digits::layers::LAYERS;
 
 /// Lines after which a file of Rust should have been split; a page of tests at its end is not counted.
 const MOST_LINES: usize = 400;
@@ -80,6 +82,14 @@ fn nothing_is_unsafe_or_unfinished() {
             assert!(!text.contains(mark.as_str()), "{} contains `{mark}`", path.display());
         }
     }
+}
+
+#[test]
+fn the_readme_lists_the_layers_of_the_table() {
+    let rows = LAYERS.iter().map(|entry| format!("| `{}` | {} |\n", entry.forms.join("`, `"), entry.help));
+    let table = format!("| layer | what it does |\n|---|---|\n{}\n", rows.collect::<String>());
+    let text = fs::read_to_string(root().join("README.md")).expect("a file of the project");
+    assert!(text.contains(&table), "README.md should have this table:\n\n{table}");
 }
 
 #[test]

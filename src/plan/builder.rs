@@ -3,22 +3,18 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use anyhow::{Context, Result, ensure};
+
 use super::{Call, HostTensors, Optimizer, Parameter, Phase, Plan, PlanConfig, Precision, TensorId, TensorSpec};
 use crate::data::{CLASSES, IMAGE_BYTES};
-use crate::model::{Layer, Model, PlacedLayer};
+use crate::layers::{Recorded, Recorder};
+use crate::model::{Model, PlacedLayer};
 use crate::op::{Op, Operand};
 use crate::ops::batch::{BatchGather, ClockAdvance, MetricsAppend};
-use crate::ops::conv2d::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, Conv2dForward};
 use crate::ops::cross_entropy::{CrossEntropy, CrossEntropyBackward, CrossEntropyForward};
-use crate::ops::dense::{Dense, DenseBackwardInput, DenseBackwardWeight, DenseForward};
-use crate::ops::dropout::DropoutApply;
 use crate::ops::half::{Half, InHalf};
-use crate::ops::max_pool::{MaxPool, MaxPoolBackward, MaxPoolForward};
 use crate::ops::optimizer::{AdamUpdate, SCHEDULE_COLUMNS, SgdUpdate};
-use crate::ops::reduce::{BiasBackward, ChunkSum};
-use crate::ops::relu::{ReluBackward, ReluForward};
 use crate::tensor::DType::F32;
-use crate::tensor::Shape;
 
 /// Mean of MNIST's training pixels, from 0 to 1.
 pub(crate) const PIXEL_MEAN: f64 = 0.1307;
@@ -41,24 +37,21 @@ impl<'a> Builder<'a> {
     }
 
     /// The plan of one op for each layer, forward and backward.
-    pub(super) fn build(mut self) -> Plan {
-        self.forward(Phase::Evaluate);
+    ///
+    /// # Errors
+    /// If the calls of a layer do not fit its tensors.
+    pub(super) fn build(mut self) -> Result<Plan> {
+        self.forward(Phase::Evaluate)?;
         self.finish_step();
         let evaluate = self.take_calls();
         if let Some(optimizer) = self.config.optimizer {
-            self.forward(Phase::Train);
-            self.backward();
+            let names = self.forward(Phase::Train)?;
+            self.backward(&names)?;
             self.update(optimizer);
             self.finish_step();
         }
-        let parameter = |(name, shape): (String, Shape)| Parameter {
-            tensor: self.by_name[&name],
-            gradient: self.by_name.get(&format!("{name}.grad")).copied(),
-            shape,
-            order: None,
-        };
-        let parameters = self.model.parameters().into_iter().map(parameter).collect();
-        self.into_plan(evaluate, parameters)
+        let parameters = self.parameters()?;
+        Ok(self.into_plan(evaluate, parameters))
     }
 
     /// The plan of these calls and, for training, of the later ones.
@@ -81,14 +74,24 @@ impl<'a> Builder<'a> {
         Plan { batch, tensors, train, evaluate, host, unfused: None }
     }
 
+    /// Appends a call of the plan's own.
+    ///
+    /// # Panics
+    /// If the tensors do not fit the op.
+    pub(super) fn call(&mut self, op: impl Op + 'static, tensors: &[&str]) {
+        self.apply(Arc::new(op), tensors).unwrap_or_else(|error| panic!("{error:#}"));
+    }
+
     /// Appends a call. An operand with a new name becomes a new tensor.
     ///
     /// A tensor may be read in another shape with equally many elements; this implements `flatten`.
-    pub(super) fn call(&mut self, op: impl Op + 'static, tensors: &[&str]) {
+    fn apply(&mut self, op: Arc<dyn Op>, tensors: &[impl AsRef<str>]) -> Result<()> {
         let operands = op.operands();
-        assert_eq!(operands.len(), tensors.len(), "{op:?} takes other operands than {tensors:?}");
-        let ids = operands.iter().zip(tensors).map(|(operand, name)| self.tensor(name, operand)).collect();
-        self.calls.push(Call { op: Arc::new(op), tensors: ids, layer: self.layer.clone() });
+        ensure!(operands.len() == tensors.len(), "`{}` has {} operands", op.label(), operands.len());
+        let ids = operands.iter().zip(tensors).map(|(operand, name)| self.find_or_add(name.as_ref(), operand));
+        let tensors = ids.collect::<Result<_>>().with_context(|| format!("`{}`", op.label()))?;
+        self.calls.push(Call { op, tensors, layer: self.layer.clone() });
+        Ok(())
     }
 
     /// Appends a call of an op in the precision of the plan.
@@ -99,63 +102,31 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// The tensor of the plan's own with a name.
+    ///
+    /// # Panics
+    /// If there is one of another type or length.
     pub(super) fn tensor(&mut self, name: &str, operand: &Operand) -> TensorId {
+        self.find_or_add(name, operand).unwrap_or_else(|error| panic!("{error:#}"))
+    }
+
+    fn find_or_add(&mut self, name: &str, operand: &Operand) -> Result<TensorId> {
         let id = *self.by_name.entry(name.to_owned()).or_insert_with(|| {
             let Operand { dtype, shape, .. } = operand.clone();
             self.tensors.push(TensorSpec { name: name.to_owned(), dtype, shape, part_of: None, initial: None });
             TensorId(self.tensors.len() - 1)
         });
         let spec = &self.tensors[id.0];
-        assert!(
+        ensure!(
             spec.dtype == operand.dtype && spec.shape.len() == operand.shape.len(),
-            "`{name}` is a tensor of {:?} {}, operand {operand:?} is not",
+            "`{name}` is a tensor of {:?} {}, but the operand `{}` is {:?} {}",
             spec.dtype,
-            spec.shape
+            spec.shape,
+            operand.name,
+            operand.dtype,
+            operand.shape
         );
-        id
-    }
-
-    /// The name of a layer's output, which is the next layer's input. Flatten only reads its input in another shape,
-    /// and dropout is the identity in an evaluation.
-    fn output(&self, index: usize, phase: Phase) -> String {
-        let Some(placed) = index.checked_sub(1).map(|index| &self.model.layers()[index]) else {
-            return "batch".to_owned();
-        };
-        match placed.layer {
-            Layer::Flatten => self.output(index - 1, phase),
-            Layer::Dropout { .. } if phase == Phase::Evaluate => self.output(index - 1, phase),
-            _ => format!("{}.output", placed.name),
-        }
-    }
-
-    pub(super) fn conv2d(&self, placed: &PlacedLayer) -> Conv2d {
-        let Layer::Conv { channels, kernel, same } = placed.layer else { unreachable!("a convolution") };
-        Conv2d {
-            batch: self.config.batch,
-            in_channels: placed.input[0],
-            in_height: placed.input[1],
-            in_width: placed.input[2],
-            out_channels: channels,
-            kernel,
-            padding: if same { kernel - 1 } else { 0 },
-        }
-    }
-
-    pub(super) fn dense(&self, placed: &PlacedLayer) -> Dense {
-        Dense { batch: self.config.batch, inputs: placed.input[0], outputs: placed.output[0] }
-    }
-
-    fn max_pool(&self, placed: &PlacedLayer, size: usize) -> MaxPool {
-        let [channels, height, width] = placed.input[..] else { unreachable!("a pool takes a map") };
-        MaxPool { planes: self.config.batch * channels, height, width, size }
-    }
-
-    pub(super) fn dropout(&self, placed: &PlacedLayer, rate: f64) -> DropoutApply {
-        DropoutApply { length: self.length(placed), rate, layer: placed.number }
-    }
-
-    fn length(&self, placed: &PlacedLayer) -> usize {
-        self.config.batch * placed.input.iter().product::<usize>()
+        Ok(id)
     }
 
     fn cross_entropy(&self) -> CrossEntropy {
@@ -181,107 +152,101 @@ impl<'a> Builder<'a> {
         self.call_in_precision(gather, &["images", "labels", "order", "clock", "batch", "label"]);
     }
 
-    fn forward(&mut self, phase: Phase) {
+    /// Records the calls of the layers and of the loss; returns the name of each layer's input, and of the logits.
+    fn forward(&mut self, phase: Phase) -> Result<Vec<String>> {
         self.gather();
-        let layers = self.model.layers();
-        for (index, placed) in layers.iter().enumerate() {
-            self.layer.clone_from(&placed.name);
-            let (input, output) = (self.output(index, phase), self.output(index + 1, phase));
-            let own = |kind: &str| format!("{}.{kind}", placed.name);
-            match placed.layer {
-                Layer::Conv { .. } => {
-                    let op = Conv2dForward(self.conv2d(placed));
-                    self.call(op, &[&input, &own("weight"), &own("bias"), &output]);
-                }
-                Layer::Dense { .. } => {
-                    let op = DenseForward(self.dense(placed));
-                    self.call(op, &[&input, &own("weight"), &own("bias"), &output]);
-                }
-                Layer::Relu => self.call(ReluForward { length: self.length(placed) }, &[&input, &output]),
-                Layer::Pool { size } => {
-                    self.call(MaxPoolForward(self.max_pool(placed, size)), &[&input, &output, &own("argmax")]);
-                }
-                Layer::Dropout { rate } if phase == Phase::Train => {
-                    self.call(self.dropout(placed, rate), &[&input, "clock", &output]);
-                }
-                Layer::Dropout { .. } | Layer::Flatten => {}
-            }
+        let mut names = vec!["batch".to_owned()];
+        for (place, placed) in self.model.layers().iter().enumerate() {
+            let (input, output) = (names[place].clone(), format!("{}.output", placed.name));
+            let mut step = self.recorder(placed, phase, [&input, &output]);
+            placed.layer.forward(&mut step);
+            let calls = step.calls;
+            // A layer without a call, such as flatten, hands its input on.
+            let output = if calls.is_empty() { input } else { output };
+            self.append(&placed.name, calls)?;
+            self.ensure_length(&output, self.config.batch * placed.output.iter().product::<usize>(), placed)?;
+            names.push(output);
         }
         self.layer = "loss".to_owned();
-        let logits = self.output(layers.len(), phase);
         let op = CrossEntropyForward(self.cross_entropy());
-        self.call(op, &[&logits, "label", "probability", "loss", "hit"]);
+        self.call(op, &[&names[names.len() - 1], "label", "probability", "loss", "hit"]);
+        Ok(names)
     }
 
-    fn backward(&mut self) {
+    fn backward(&mut self, names: &[String]) -> Result<()> {
         let layers = self.model.layers();
-        let grad = |tensor: &str| format!("{tensor}.grad");
-        let logits = self.output(layers.len(), Phase::Train);
-        self.call(CrossEntropyBackward(self.cross_entropy()), &["probability", "label", &grad(&logits)]);
+        let grad = format!("{}.grad", names[layers.len()]);
+        self.call(CrossEntropyBackward(self.cross_entropy()), &["probability", "label", &grad]);
 
-        // No gradient is needed before the first layer that has weights.
-        let first = layers.iter().position(|placed| placed.layer.has_parameters()).unwrap_or(0);
-        for (index, placed) in layers.iter().enumerate().skip(first).rev() {
-            self.layer.clone_from(&placed.name);
-            let (input, output) = (self.output(index, Phase::Train), self.output(index + 1, Phase::Train));
-            let (input_grad, output_grad) = (grad(&input), grad(&output));
-            let own = |kind: &str| format!("{}.{kind}", placed.name);
-            match placed.layer {
-                Layer::Conv { .. } => {
-                    let conv = self.conv2d(placed);
-                    self.summed_over_chunks(
-                        Conv2dBackwardWeight(conv),
-                        conv.chunks(),
-                        &[&input, &output_grad],
-                        &own("weight.grad"),
-                    );
-                    self.bias_backward(placed, &output_grad);
-                    if index > first {
-                        self.call(Conv2dBackwardInput(conv), &[&output_grad, &own("weight"), &input_grad]);
-                    }
-                }
-                Layer::Dense { .. } => {
-                    let dense = self.dense(placed);
-                    self.call(DenseBackwardWeight(dense), &[&input, &output_grad, &own("weight.grad")]);
-                    self.bias_backward(placed, &output_grad);
-                    if index > first {
-                        self.call(DenseBackwardInput(dense), &[&output_grad, &own("weight"), &input_grad]);
-                    }
-                }
-                Layer::Relu => {
-                    self.call(ReluBackward { length: self.length(placed) }, &[&output, &output_grad, &input_grad]);
-                }
-                Layer::Pool { size } => {
-                    let op = MaxPoolBackward(self.max_pool(placed, size));
-                    self.call(op, &[&output_grad, &own("argmax"), &input_grad]);
-                }
-                Layer::Dropout { rate } => {
-                    self.call(self.dropout(placed, rate), &[&output_grad, "clock", &input_grad]);
-                }
-                Layer::Flatten => {}
+        // No gradient is needed before the first layer that has parameters.
+        let first = layers.iter().position(|placed| !placed.parameters.is_empty()).unwrap_or(0);
+        for (place, placed) in layers.iter().enumerate().skip(first).rev() {
+            let mut step = self.recorder(placed, Phase::Train, [&names[place], &names[place + 1]]);
+            step.needs_input_grad = place > first;
+            placed.layer.backward(&mut step);
+            let calls = step.calls;
+            self.append(&placed.name, calls)?;
+        }
+        Ok(())
+    }
+
+    fn recorder<'b>(&self, placed: &'b PlacedLayer, phase: Phase, ends: [&'b str; 2]) -> Recorder<'b> {
+        Recorder {
+            layer: &placed.name,
+            number: placed.number,
+            batch: self.config.batch,
+            shape: &placed.input,
+            trains: phase == Phase::Train,
+            ends,
+            needs_input_grad: true,
+            calls: vec![],
+        }
+    }
+
+    /// Appends the calls of a layer.
+    fn append(&mut self, layer: &str, calls: Vec<Recorded>) -> Result<()> {
+        layer.clone_into(&mut self.layer);
+        for Recorded { op, tensors } in calls {
+            self.apply(op, &tensors).with_context(|| format!("layer {layer} cannot be planned"))?;
+        }
+        Ok(())
+    }
+
+    /// Refuses a tensor of another length than the layer says; one that does not exist is found by the check of the plan.
+    fn ensure_length(&self, name: &str, length: usize, placed: &PlacedLayer) -> Result<()> {
+        let Some(id) = self.by_name.get(name) else { return Ok(()) };
+        let shape = &self.tensors[id.0].shape;
+        ensure!(
+            shape.len() == length,
+            "layer {} (`{}`) says that `{name}` has {length} elements, but its ops make it {shape}",
+            placed.name,
+            placed.layer
+        );
+        Ok(())
+    }
+
+    /// The parameters of a plan of one op for each layer.
+    fn parameters(&self) -> Result<Vec<Parameter>> {
+        let mut parameters = Vec::new();
+        for placed in self.model.layers() {
+            for own in &placed.parameters {
+                let name = format!("{}.{}", placed.name, own.name);
+                self.ensure_length(&name, own.shape.len(), placed)?;
+                let tensor = self.by_name.get(&name).with_context(|| {
+                    format!(
+                        "layer {} (`{}`) has a parameter `{}`, which no op reads",
+                        placed.name, placed.layer, own.name
+                    )
+                })?;
+                parameters.push(Parameter {
+                    tensor: *tensor,
+                    gradient: self.by_name.get(&format!("{name}.grad")).copied(),
+                    shape: own.shape.clone(),
+                    order: None,
+                });
             }
         }
-    }
-
-    fn bias_backward(&mut self, placed: &PlacedLayer, output_grad: &str) {
-        let op = BiasBackward {
-            batch: self.config.batch,
-            channels: placed.output[0],
-            area: placed.output[1..].iter().product(),
-        };
-        self.summed_over_chunks(op, op.chunks(), &[output_grad], &format!("{}.bias.grad", placed.name));
-    }
-
-    /// Calls an op whose last operand is `chunks` partial sums, and adds them up if there are several.
-    fn summed_over_chunks(&mut self, op: impl Op + 'static, chunks: usize, inputs: &[&str], sum: &str) {
-        if chunks == 1 {
-            self.call(op, &[inputs, &[sum]].concat());
-            return;
-        }
-        let partial = format!("{sum}.partial");
-        let elements = op.operands().last().map_or(0, |operand| operand.shape.len());
-        self.call(op, &[inputs, &[&partial]].concat());
-        self.call(ChunkSum { chunks, length: elements / chunks }, &[&partial, sum]);
+        Ok(parameters)
     }
 
     fn update(&mut self, optimizer: Optimizer) {

@@ -6,7 +6,8 @@ use anyhow::{Result, ensure};
 
 use super::builder::Builder;
 use super::{Call, Optimizer, Parameter, Plan, Precision, TensorId, TensorSpec};
-use crate::model::{Layer, Model, PlacedLayer};
+use crate::layers::{Conv, Dropout, Pattern, Pool};
+use crate::model::{Model, PlacedLayer};
 use crate::op::Operand;
 use crate::ops::batch::{MetricsAppend, StepFinish};
 use crate::ops::conv_relu_pool::{
@@ -62,32 +63,44 @@ impl Builder<'_> {
         let mut blocks: Vec<Block> = Vec::new();
         let layers = self.model.layers();
         let mut place = 0;
+        let batch = self.config.batch;
         while let Some(first) = layers.get(place) {
-            let next = |distance: usize| layers.get(place + distance).map(|placed| placed.layer);
-            let (kind, used) = match first.layer {
-                Layer::Flatten => {
+            let next = layers.get(place + 1).map(|placed| placed.layer.pattern());
+            let (kind, used) = match first.layer.pattern() {
+                Pattern::Flatten => {
                     place += 1;
                     continue;
                 }
-                Layer::Conv { .. } => {
+                Pattern::Conv(conv) => {
                     let pool = pool_behind_conv(layers, place)?;
-                    (Kind::ConvReluPool(ConvReluPool { conv: self.conv2d(first), pool }), 3)
+                    (Kind::ConvReluPool(ConvReluPool { conv: conv.sizes(batch, &first.input), pool }), 3)
                 }
+                Pattern::Other => return Err(ended(layers, place, "there is no fused op for it")),
                 // Only a first convolution needs no gradient of its input.
                 _ if blocks.is_empty() => return Err(ended(layers, place, "fused ops begin with a convolution")),
-                Layer::Dense { .. } if next(1) == Some(Layer::Relu) => (Kind::DenseRelu(self.dense(first)), 2),
-                Layer::Dense { .. } if next(1).is_none() => (Kind::DenseCrossEntropy(self.dense(first)), 1),
-                Layer::Dense { .. } => {
+                Pattern::Dense(dense) if next == Some(Pattern::Relu) => {
+                    (Kind::DenseRelu(dense.sizes(batch, &first.input)), 2)
+                }
+                Pattern::Dense(dense) if next.is_none() => {
+                    (Kind::DenseCrossEntropy(dense.sizes(batch, &first.input)), 1)
+                }
+                Pattern::Dense(_) => {
                     return Err(ended(layers, place + 1, "a dense layer is fused with the `relu` right after it"));
                 }
-                Layer::Dropout { rate } => (Kind::Dropout(self.dropout(first, rate)), 1),
-                Layer::Relu | Layer::Pool { .. } => {
+                Pattern::Dropout(Dropout { rate }) => {
+                    let length = batch * first.input.iter().product::<usize>();
+                    (Kind::Dropout(DropoutApply { length, rate, layer: first.number }), 1)
+                }
+                Pattern::Relu | Pattern::Pool(_) => {
                     return Err(ended(layers, place, "it is fused only right after a layer with weights"));
                 }
             };
             place += used;
             let output = format!("{}.output", layers[place - 1].name);
             blocks.push(Block { layer: first.name.clone(), output, kind });
+        }
+        if !matches!(blocks.last(), Some(Block { kind: Kind::DenseCrossEntropy(_), .. })) {
+            return Err(ended(layers, layers.len() - 1, "the loss is fused with a dense layer right before it"));
         }
         Ok(blocks)
     }
@@ -265,10 +278,10 @@ fn pool_behind_conv(layers: &[PlacedLayer], conv: usize) -> Result<usize, String
     const WANTED: &str = "a convolution is fused with the `relu` and the `pool` right after it";
     let (mut relu, mut pool) = (false, None);
     for place in [conv + 1, conv + 2] {
-        match layers.get(place).map(|placed| placed.layer) {
-            Some(Layer::Relu) if !relu => relu = true,
-            Some(Layer::Pool { size }) if pool.is_none() && size <= MAX_POOL => pool = Some(size),
-            Some(Layer::Pool { size }) if size > MAX_POOL => {
+        match layers.get(place).map(|placed| placed.layer.pattern()) {
+            Some(Pattern::Relu) if !relu => relu = true,
+            Some(Pattern::Pool(Pool { size })) if pool.is_none() && size <= MAX_POOL => pool = Some(size),
+            Some(Pattern::Pool(Pool { size })) if size > MAX_POOL => {
                 return Err(ended(
                     layers,
                     place,
@@ -311,11 +324,13 @@ fn orders(model: &Model) -> Vec<Option<Arc<[u32]>>> {
     let mut map: Vec<usize> = vec![];
     let mut orders = Vec::new();
     for PlacedLayer { layer, input, output, .. } in model.layers() {
-        let extents = match (layer, &input[..], &map[..]) {
-            (Layer::Conv { channels, kernel, .. }, [in_channels, ..], _) => [*channels, *in_channels, *kernel, *kernel],
-            (Layer::Dense { outputs }, _, [channels, height, width]) => [*outputs, *channels, *height, *width],
-            (Layer::Dense { outputs }, [inputs], _) => [*outputs, *inputs, 1, 1],
-            (Layer::Flatten, ..) => {
+        let extents = match (layer.pattern(), &input[..], &map[..]) {
+            (Pattern::Conv(Conv { channels, kernel, .. }), [in_channels, ..], _) => {
+                [channels, *in_channels, kernel, kernel]
+            }
+            (Pattern::Dense(dense), _, [channels, height, width]) => [dense.outputs, *channels, *height, *width],
+            (Pattern::Dense(dense), [inputs], _) => [dense.outputs, *inputs, 1, 1],
+            (Pattern::Flatten, ..) => {
                 map.clone_from(input);
                 continue;
             }

@@ -46,7 +46,7 @@ async fn large_weights(gpu: &Gpu, lockstep: &Lockstep) -> Result<Outcome> {
 /// Initial parameters, scaled so that the bound on activations is near the allowed limit.
 fn large_parameters(model: &Model) -> Vec<HostTensor> {
     let parameters = model.initial_parameters(0);
-    let layers = parameters.len() / 2;
+    let layers = model.layers().iter().filter(|placed| !placed.parameters.is_empty()).count();
     let factor = (LARGEST / bound(model, &parameters)).powf(1.0 / layers as f64);
     scaled(&parameters, factor)
 }

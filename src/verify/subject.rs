@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use anyhow::Result;
 
+use crate::finite::bound;
 use crate::model::{Model, NAMED_MODELS};
 use crate::ops::Case;
 use crate::plan::{Optimizer, Plan, PlanConfig, Precision};
@@ -71,8 +72,15 @@ impl Subject {
     /// # Errors
     /// If it cannot be parsed or planned.
     pub fn new(text: &str) -> Result<Self> {
-        let subject = Self::in_all_forms(text.trim(), OPTIMIZERS.to_vec(), TRAINING_BATCH)?;
-        Ok(subject)
+        Self::of(text.trim(), text.parse()?)
+    }
+
+    /// A model with a name, which may have layers of your own.
+    ///
+    /// # Errors
+    /// If it cannot be planned.
+    pub fn of(name: &str, model: Model) -> Result<Self> {
+        Self::in_all_forms(name, model, OPTIMIZERS.to_vec(), TRAINING_BATCH)
     }
 
     /// The named models, with alternating optimizers.
@@ -81,15 +89,16 @@ impl Subject {
             let subject = |(i, (name, _)): (usize, &(&str, &str))| {
                 let batch = if i == 0 { TRAINING_BATCH } else { SMALL_BATCH };
                 // A shipped model that cannot be planned is left out; a test checks that there is none.
-                Subject::in_all_forms(name, vec![OPTIMIZERS[i % OPTIMIZERS.len()]], batch).ok()
+                let model = name.parse().ok()?;
+                Subject::in_all_forms(name, model, vec![OPTIMIZERS[i % OPTIMIZERS.len()]], batch).ok()
             };
             NAMED_MODELS.iter().enumerate().filter_map(subject).collect()
         });
         &SHIPPED
     }
 
-    fn in_all_forms(name: &str, optimizers: Vec<Optimizer>, batch: usize) -> Result<Self> {
-        let mut subject = Self { name: name.to_owned(), model: name.parse()?, optimizers, batch, forms: vec![] };
+    fn in_all_forms(name: &str, model: Model, optimizers: Vec<Optimizer>, batch: usize) -> Result<Self> {
+        let mut subject = Self { name: name.to_owned(), model, optimizers, batch, forms: vec![] };
         for form in FORMS {
             match subject.plan(form, subject.optimizers[0], batch) {
                 // Without fused ops it equals the plain plan.
@@ -125,7 +134,9 @@ impl Subject {
     /// If it cannot be planned for a small batch.
     pub fn locksteps(&self) -> Result<Vec<Lockstep>> {
         let mut locksteps = Vec::new();
-        for op in [LOCKSTEP, LARGE_WEIGHTS] {
+        // Without a bound there are no weights that come near to the limit.
+        let has_bound = bound(&self.model, &self.model.initial_parameters(0)).is_finite();
+        for op in [LOCKSTEP, LARGE_WEIGHTS].into_iter().filter(|op| *op == LOCKSTEP || has_bound) {
             // 16-bit floats end at 65,504.
             for &form in self.forms.iter().filter(|form| op == LOCKSTEP || form.precision == Precision::F32) {
                 let optimizer = self.optimizers[0];

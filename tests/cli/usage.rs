@@ -13,6 +13,7 @@ pub(crate) fn help(home: &Home) -> Result<(), Failed> {
 pub(crate) fn command_help(home: &Home) -> Result<(), Failed> {
     let train = [
         "--model",
+        "conv 32x3, conv 32x3 same  convolution",
         "--device",
         "--data",
         "--dataset",

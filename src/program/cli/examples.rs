@@ -1,5 +1,7 @@
 //! The examples at the end of each command's help.
 
+use crate::layers::LAYERS;
+
 pub(super) const PROGRAM: &str = "\
 First steps:
   gpu-digits devices                                  list the GPUs
@@ -9,7 +11,15 @@ First steps:
 
 `gpu-digits COMMAND --help` has more examples. Exit codes: 0 success, 1 a check failed, 2 an error, 130 interrupted.";
 
-pub(super) const TRAIN: &str = "\
+/// Examples, and the layers that a model may have.
+pub(super) fn train() -> String {
+    let layers = LAYERS.iter().map(|entry| (entry.forms.join(", "), entry.help));
+    let width = layers.clone().map(|(forms, _)| forms.len()).max().unwrap_or(0);
+    let lines: String = layers.map(|(forms, help)| format!("\n  {forms:width$}  {help}")).collect();
+    format!("{TRAIN}\n\nLayers of a model:{lines}")
+}
+
+const TRAIN: &str = "\
 Examples:
   gpu-digits train
   gpu-digits train --model lenet5 --epochs 3 --target-accuracy 98.5

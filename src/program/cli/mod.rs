@@ -41,7 +41,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Train a model and save it
-    #[command(after_help = examples::TRAIN)]
+    #[command(after_help = examples::train())]
     Train(TrainArgs),
     /// Score a saved model on the test set
     #[command(after_help = examples::EVAL)]
@@ -128,8 +128,8 @@ pub enum Switch {
 /// `gpu-digits train`.
 #[derive(Args, Clone, Debug)]
 pub struct TrainArgs {
-    /// convnet, lenet5, speedrun, mlp, or layers: "conv 32x3, relu, pool 2, flatten, dense 10" [default: that of --init,
-    /// else convnet]
+    /// convnet, lenet5, speedrun, mlp, or layers such as "conv 32x3, relu, pool 2, flatten, dense 10", listed below
+    /// [default: that of --init, else convnet]
     #[arg(long)]
     pub model: Option<String>,
     #[command(flatten)]

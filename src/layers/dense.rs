@@ -1,0 +1,69 @@
+//! `dense 10`: fully connected with bias.
+
+use std::sync::Arc;
+
+use anyhow::{Result, ensure};
+
+use super::{Entry, Layer, ParameterSpec, Pattern, Recorder, bound_of_sums, size, weight_and_bias};
+use crate::ops::dense::{self, DenseBackwardInput, DenseBackwardWeight, DenseForward};
+use crate::ops::reduce::BiasBackward;
+use crate::tensor::HostTensor;
+
+pub(super) const ENTRY: Entry = Entry {
+    word: "dense",
+    forms: &["dense 10"],
+    help: "dense (fully connected) layer with 10 outputs",
+    parse: |words| Ok(Arc::new(Dense { outputs: size(words[0])? })),
+};
+
+/// A fully connected layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dense {
+    /// Output features.
+    pub outputs: usize,
+}
+
+impl Dense {
+    /// The sizes of its ops.
+    pub(crate) fn sizes(&self, batch: usize, input: &[usize]) -> dense::Dense {
+        dense::Dense { batch, inputs: input[0], outputs: self.outputs }
+    }
+}
+
+impl Layer for Dense {
+    fn word(&self) -> &'static str {
+        "dense"
+    }
+
+    fn text(&self) -> String {
+        format!("dense {}", self.outputs)
+    }
+
+    fn output(&self, input: &[usize]) -> Result<Vec<usize>> {
+        ensure!(input.len() == 1, "its output would be [{}]; put `flatten` before it", self.outputs);
+        Ok(vec![self.outputs])
+    }
+
+    fn parameters(&self, input: &[usize]) -> Vec<ParameterSpec> {
+        weight_and_bias([self.outputs, input[0]])
+    }
+
+    fn forward(&self, step: &mut Recorder<'_>) {
+        step.call(DenseForward(self.sizes(step.batch(), step.input())));
+    }
+
+    fn backward(&self, step: &mut Recorder<'_>) {
+        let dense = self.sizes(step.batch(), step.input());
+        step.call(DenseBackwardWeight(dense));
+        step.call(BiasBackward { batch: dense.batch, channels: dense.outputs, area: 1 });
+        step.call(DenseBackwardInput(dense));
+    }
+
+    fn bound(&self, input: f64, parameters: &[HostTensor]) -> f64 {
+        bound_of_sums(input, parameters)
+    }
+
+    fn pattern(&self) -> Pattern {
+        Pattern::Dense(*self)
+    }
+}

@@ -1,0 +1,68 @@
+//! `dropout 0.2`: drops random activations in training.
+
+use std::sync::Arc;
+
+use anyhow::ensure;
+
+use super::{Entry, Layer, Pattern, Recorder, number};
+use crate::ops::dropout::DropoutApply;
+use crate::tensor::HostTensor;
+
+pub(super) const ENTRY: Entry = Entry {
+    word: "dropout",
+    forms: &["dropout 0.2"],
+    help: "in training, sets a fifth of its inputs to 0 at random",
+    parse: |words| {
+        let (word, rate) = (words[0], number(words[0])?);
+        ensure!((0.0..1.0).contains(&rate), "the rate `{word}` must be at least 0 and below 1");
+        // The random numbers have 24 bits.
+        let least = 1.0 / f64::from(1 << 24);
+        ensure!(
+            rate == 0.0 || (least..=1.0 - least).contains(&rate),
+            "the rate `{word}` would drop nothing, or everything; use 0, or at least {least:.1e}"
+        );
+        Ok(Arc::new(Dropout { rate }))
+    },
+};
+
+/// Dropout.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Dropout {
+    /// The fraction that is dropped in training.
+    pub rate: f64,
+}
+
+impl Dropout {
+    fn op(&self, step: &Recorder<'_>) -> DropoutApply {
+        DropoutApply { length: step.length(), rate: self.rate, layer: step.number() }
+    }
+}
+
+impl Layer for Dropout {
+    fn word(&self) -> &'static str {
+        "dropout"
+    }
+
+    fn text(&self) -> String {
+        format!("dropout {}", self.rate)
+    }
+
+    fn forward(&self, step: &mut Recorder<'_>) {
+        if step.trains() {
+            step.call(self.op(step));
+        }
+    }
+
+    /// The gradient of dropout is dropout of the gradient.
+    fn backward(&self, step: &mut Recorder<'_>) {
+        step.call_with(self.op(step), &[("input", "output_grad"), ("output", "input_grad")]);
+    }
+
+    fn bound(&self, input: f64, _parameters: &[HostTensor]) -> f64 {
+        input
+    }
+
+    fn pattern(&self) -> Pattern {
+        Pattern::Dropout(*self)
+    }
+}

@@ -1,0 +1,41 @@
+//! `flatten`: channels, rows and columns become one axis, in PyTorch's order.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+
+use super::{Entry, Layer, Pattern, Recorder};
+use crate::tensor::HostTensor;
+
+pub(super) const ENTRY: Entry = Entry {
+    word: "flatten",
+    forms: &["flatten"],
+    help: "from a map to a vector, as dense layers need it",
+    parse: |_| Ok(Arc::new(Flatten)),
+};
+
+/// A change of shape, for which no element moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flatten;
+
+impl Layer for Flatten {
+    fn word(&self) -> &'static str {
+        "flatten"
+    }
+
+    fn output(&self, input: &[usize]) -> Result<Vec<usize>> {
+        Ok(vec![input.iter().product()])
+    }
+
+    fn forward(&self, _step: &mut Recorder<'_>) {}
+
+    fn backward(&self, _step: &mut Recorder<'_>) {}
+
+    fn bound(&self, input: f64, _parameters: &[HostTensor]) -> f64 {
+        input
+    }
+
+    fn pattern(&self) -> Pattern {
+        Pattern::Flatten
+    }
+}

@@ -1,0 +1,254 @@
+//! The layers and THE TABLE of them. The parser, error messages, the help and README's list of layers are views of it.
+//!
+//! A layer is a small value: its text, its output's shape, its parameters and its calls forward and backward. A model
+//! takes any [`Layer`], so also your own; `examples/own_layer.rs` trains one.
+
+mod conv;
+mod dense;
+mod dropout;
+mod flatten;
+mod pool;
+mod recorder;
+mod relu;
+
+use std::fmt::{self, Debug};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail, ensure};
+
+pub use conv::Conv;
+pub use dense::Dense;
+pub use dropout::Dropout;
+pub use flatten::Flatten;
+pub use pool::Pool;
+pub(crate) use recorder::Recorded;
+pub use recorder::Recorder;
+pub use relu::Relu;
+
+use crate::names::did_you_mean;
+use crate::tensor::{HostTensor, Shape};
+
+/// A row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// The first word of its text.
+    pub word: &'static str,
+    /// Each form of its text, as an example: `conv 32x3` and `conv 32x3 same`.
+    pub forms: &'static [&'static str],
+    /// What it computes, in one sentence.
+    pub help: &'static str,
+    /// The layer with these words after the first, which are as many as in one of the forms.
+    pub parse: fn(&[&str]) -> Result<Arc<dyn Layer>>,
+}
+
+/// The table of layers, in the order in which models use them.
+pub const LAYERS: &[Entry] = &[conv::ENTRY, relu::ENTRY, pool::ENTRY, flatten::ENTRY, dense::ENTRY, dropout::ENTRY];
+
+/// A layer of a model.
+pub trait Layer: Debug + Send + Sync {
+    /// The first word of its text. The names of its tensors begin with it.
+    fn word(&self) -> &'static str;
+
+    /// Its text, which the parser reads back: `dense 10`.
+    fn text(&self) -> String {
+        self.word().to_owned()
+    }
+
+    /// The shape of its output for one sample, given the shape of its input. By default they are equal.
+    ///
+    /// # Errors
+    /// If it cannot take such an input.
+    fn output(&self, input: &[usize]) -> Result<Vec<usize>> {
+        Ok(input.to_vec())
+    }
+
+    /// Its parameters, given the shape of its input for one sample. By default it has none.
+    fn parameters(&self, _input: &[usize]) -> Vec<ParameterSpec> {
+        vec![]
+    }
+
+    /// Records its calls forward. A layer that records none hands its input on.
+    fn forward(&self, step: &mut Recorder<'_>);
+
+    /// Records its calls backward: from the gradient of its output to those of its parameters and of its input.
+    fn backward(&self, step: &mut Recorder<'_>);
+
+    /// If it is a rectifier, its factor for negative values: 0 for a ReLU. It decides how large the initial weights
+    /// before it are.
+    fn negative_slope(&self) -> Option<f64> {
+        None
+    }
+
+    /// An upper bound of its output's magnitude in an evaluation, given one of its input. Without a bound, the
+    /// activations of a model are computed before images are scored.
+    fn bound(&self, _input: f64, _parameters: &[HostTensor]) -> f64 {
+        f64::INFINITY
+    }
+
+    /// Which layer it is for the plan of fused ops. A layer of your own is [`Pattern::Other`], which ends fusing.
+    fn pattern(&self) -> Pattern {
+        Pattern::Other
+    }
+}
+
+impl fmt::Display for dyn Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text())
+    }
+}
+
+/// A layer as the plan of fused ops sees it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Pattern {
+    /// A convolution.
+    Conv(Conv),
+    /// A ReLU.
+    Relu,
+    /// A max-pooling.
+    Pool(Pool),
+    /// A change of shape only.
+    Flatten,
+    /// A dense layer.
+    Dense(Dense),
+    /// Dropout.
+    Dropout(Dropout),
+    /// Any other: there are no fused ops for it.
+    Other,
+}
+
+/// A parameter of a layer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParameterSpec {
+    /// Its name in the layer, such as `weight`: also the name of the operand that reads it.
+    pub name: &'static str,
+    /// Its shape, as in PyTorch.
+    pub shape: Shape,
+    /// Its values before training.
+    pub initial: Initial,
+}
+
+/// The values of a parameter before training.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Initial {
+    /// Weights of sums over this many inputs, uniform within a bound that depends on what follows.
+    ///
+    /// A rectifier with the slope `a` is given ±√(6 / (1 + a²) / inputs), which keeps the variance of the activations (He
+    /// et al., "Delving deep into rectifiers", 2015). Otherwise the bound is 1/√inputs, PyTorch's default.
+    Weight {
+        /// Terms of each sum.
+        fan_in: usize,
+    },
+    /// Uniform within ± this bound.
+    Uniform(f32),
+    /// All the same.
+    Constant(f32),
+}
+
+impl Initial {
+    /// The bound of uniform values, given the slope of the rectifier that follows, if one does.
+    pub(crate) fn bound(self, negative_slope: Option<f64>) -> f32 {
+        let gain = negative_slope.map_or(1.0, |slope| (6.0 / (1.0 + slope * slope)) as f32);
+        match self {
+            Self::Weight { fan_in } => (gain / fan_in as f32).sqrt(),
+            Self::Uniform(bound) => bound,
+            Self::Constant(_) => 0.0,
+        }
+    }
+}
+
+/// The parameters of a layer that sums `weight[o, ..] · input + bias[o]`.
+fn weight_and_bias(weight: impl Into<Shape>) -> Vec<ParameterSpec> {
+    let shape = weight.into();
+    let (outputs, fan_in) = (shape.extents()[0], shape.extents()[1..].iter().product());
+    let bound = (1.0 / fan_in as f32).sqrt();
+    vec![
+        ParameterSpec { name: "weight", shape, initial: Initial::Weight { fan_in } },
+        ParameterSpec { name: "bias", shape: [outputs].into(), initial: Initial::Uniform(bound) },
+    ]
+}
+
+/// The bound of such a layer: an output is at most the largest input times the sum of its weights' magnitudes, plus its
+/// bias.
+fn bound_of_sums(input: f64, parameters: &[HostTensor]) -> f64 {
+    let [weight, bias] = parameters else { return f64::INFINITY };
+    let magnitude = |value: &f32| f64::from(*value).abs();
+    let rows = weight.f32().chunks_exact(weight.f32().len() / bias.f32().len());
+    let outputs =
+        rows.zip(bias.f32()).map(|(row, bias)| input * row.iter().map(magnitude).sum::<f64>() + magnitude(bias));
+    outputs.fold(0.0, f64::max)
+}
+
+/// Channels, rows and columns of a layer's input.
+///
+/// # Errors
+/// If it is not a map.
+pub fn map_of(input: &[usize]) -> Result<[usize; 3]> {
+    <[usize; 3]>::try_from(input).ok().context("it needs a map of channels, rows and columns; move it before `flatten`")
+}
+
+/// A size in a layer's text.
+///
+/// # Errors
+/// If it is no whole number from 1 to 65,536.
+pub fn size(word: &str) -> Result<usize> {
+    let number = word.parse().with_context(|| format!("`{word}` is not a whole number"))?;
+    ensure!((1..=65_536).contains(&number), "`{word}` must be from 1 to 65536");
+    Ok(number)
+}
+
+/// A number in a layer's text.
+///
+/// # Errors
+/// If it is none.
+pub fn number(word: &str) -> Result<f64> {
+    word.parse().with_context(|| format!("`{word}` is not a number"))
+}
+
+/// The layer of a text, by the table or by rows of your own.
+///
+/// # Errors
+/// If the word is unknown, or the words after it do not fit it.
+pub fn parse(text: &str, own: &[Entry]) -> Result<Arc<dyn Layer>> {
+    // Accept other spellings: `Conv 32×3`.
+    let lower = text.to_lowercase().replace('×', "x");
+    let words: Vec<&str> = lower.split_whitespace().collect();
+    let entries = || LAYERS.iter().chain(own);
+    let [word, rest @ ..] = &words[..] else { bail!("there is nothing between two commas; remove one of them") };
+    let Some(entry) = entries().find(|entry| entry.word == *word) else {
+        let forms: Vec<&str> = entries().flat_map(|entry| entry.forms).copied().collect();
+        let meant = did_you_mean(word, entries().map(|entry| entry.word));
+        bail!("there is no such layer{meant}\nlayers are `{}`", forms.join("`, `"));
+    };
+    let has_as_many_words = |form: &&str| form.split(' ').count() == words.len();
+    ensure!(
+        entry.forms.iter().any(has_as_many_words),
+        "its size is missing, or it has an extra word; write it like `{}`",
+        entry.forms.join("` or `")
+    );
+    (entry.parse)(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_of_the_table_is_read_and_printed_as_it_is_written() {
+        for entry in LAYERS {
+            for form in entry.forms {
+                let layer = parse(form, &[]).unwrap();
+                assert_eq!((layer.text().as_str(), layer.word()), (*form, entry.word));
+            }
+        }
+    }
+
+    #[test]
+    fn a_layer_with_a_wrong_number_of_words_names_its_forms() {
+        let error = |text| format!("{:#}", parse(text, &[]).unwrap_err());
+        assert!(error("conv").ends_with("write it like `conv 32x3` or `conv 32x3 same`"));
+        assert!(error("relu 3").contains("an extra word; write it like `relu`"));
+        assert!(error("conv 4x3 sane").contains("`sane` is not `same`"));
+        assert!(error("maxpool 2").contains("did you mean `pool`?"));
+        assert!(error("convolve").contains("layers are `conv 32x3`, `conv 32x3 same`, `relu`"));
+    }
+}

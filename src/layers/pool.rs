@@ -1,0 +1,74 @@
+//! `pool 2`: max-pooling.
+
+use std::sync::Arc;
+
+use anyhow::{Result, ensure};
+
+use super::{Entry, Layer, Pattern, Recorder, map_of, size};
+use crate::ops::max_pool::{MaxPool, MaxPoolBackward, MaxPoolForward};
+use crate::tensor::HostTensor;
+
+pub(super) const ENTRY: Entry = Entry {
+    word: "pool",
+    forms: &["pool 2"],
+    help: "max-pooling over windows of 2x2 that do not overlap",
+    parse: |words| Ok(Arc::new(Pool { size: size(words[0])? })),
+};
+
+/// A max-pooling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// Rows and columns of a window.
+    pub size: usize,
+}
+
+impl Pool {
+    fn sizes(&self, step: &Recorder<'_>) -> MaxPool {
+        let input = step.input();
+        MaxPool { planes: step.batch() * input[0], height: input[1], width: input[2], size: self.size }
+    }
+}
+
+/// The map that pooling makes of a map.
+///
+/// # Errors
+/// If no window fits.
+pub(super) fn pooled(input: &[usize], size: usize) -> Result<Vec<usize>> {
+    let [channels, height, width] = map_of(input)?;
+    let (rows, columns) = (height / size, width / size);
+    ensure!(
+        rows > 0 && columns > 0,
+        "it would shrink the map to [{channels}, {rows}, {columns}], below 1x1; remove it or an earlier pool"
+    );
+    Ok(vec![channels, rows, columns])
+}
+
+impl Layer for Pool {
+    fn word(&self) -> &'static str {
+        "pool"
+    }
+
+    fn text(&self) -> String {
+        format!("pool {}", self.size)
+    }
+
+    fn output(&self, input: &[usize]) -> Result<Vec<usize>> {
+        pooled(input, self.size)
+    }
+
+    fn forward(&self, step: &mut Recorder<'_>) {
+        step.call(MaxPoolForward(self.sizes(step)));
+    }
+
+    fn backward(&self, step: &mut Recorder<'_>) {
+        step.call(MaxPoolBackward(self.sizes(step)));
+    }
+
+    fn bound(&self, input: f64, _parameters: &[HostTensor]) -> f64 {
+        input
+    }
+
+    fn pattern(&self) -> Pattern {
+        Pattern::Pool(*self)
+    }
+}

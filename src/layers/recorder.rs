@@ -1,0 +1,115 @@
+//! What a layer says about its calls: ops, and the names of the tensors that they are applied to.
+
+use std::sync::Arc;
+
+use crate::op::Op;
+use crate::ops::reduce::ChunkSum;
+
+/// An op and the names of its tensors, in the op's order.
+#[derive(Clone, Debug)]
+pub(crate) struct Recorded {
+    pub(crate) op: Arc<dyn Op>,
+    pub(crate) tensors: Vec<String>,
+}
+
+/// Records the calls of one layer, forward or backward, for a batch.
+///
+/// The tensors of a call follow from the names of the op's operands:
+///
+/// | operand | tensor |
+/// |---|---|
+/// | `input`, `output` | the layer's input and output |
+/// | `clock` | step, position and seed, see [`crate::ops::batch`] |
+/// | `X` | the layer's own tensor, a parameter or a value that its backward pass reads: `conv1.X` |
+/// | `X_grad` | the gradient of `X` |
+/// | `X_partial` | partial sums of `X` along the first axis; a call that adds them up follows |
+///
+/// A call that only writes a gradient that nothing reads, such as that of the images, is left out.
+#[derive(Debug)]
+pub struct Recorder<'a> {
+    pub(crate) layer: &'a str,
+    pub(crate) number: usize,
+    pub(crate) batch: usize,
+    pub(crate) shape: &'a [usize],
+    pub(crate) trains: bool,
+    /// The names of input and output.
+    pub(crate) ends: [&'a str; 2],
+    pub(crate) needs_input_grad: bool,
+    pub(crate) calls: Vec<Recorded>,
+}
+
+impl Recorder<'_> {
+    /// Samples of a batch.
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// The shape of the layer's input for one sample.
+    pub fn input(&self) -> &[usize] {
+        self.shape
+    }
+
+    /// Elements of the layer's input for the batch.
+    pub fn length(&self) -> usize {
+        self.batch * self.shape.iter().product::<usize>()
+    }
+
+    /// The layer's number among those of its kind, from 1.
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
+    /// Whether the step trains; otherwise it evaluates.
+    pub fn trains(&self) -> bool {
+        self.trains
+    }
+
+    /// Records a call of an op.
+    pub fn call(&mut self, op: impl Op + 'static) {
+        self.call_with(op, &[]);
+    }
+
+    /// Records a call of an op whose operands have other names here, as pairs: the operand's name, and the name by which
+    /// its tensor is found.
+    pub fn call_with(&mut self, op: impl Op + 'static, names: &[(&str, &str)]) {
+        let operands = op.operands();
+        let named =
+            |operand: &'static str| names.iter().find(|(name, _)| *name == operand).map_or(operand, |pair| pair.1);
+        let mut written = operands.iter().filter(|operand| operand.is_written()).map(|operand| named(operand.name));
+        if !self.needs_input_grad && written.all(|name| name == "input_grad") {
+            return;
+        }
+        let mut sums = Vec::new();
+        let mut tensors = Vec::new();
+        for operand in &operands {
+            let name = named(operand.name);
+            tensors.push(match name.strip_suffix("_partial") {
+                Some(sum) if operand.is_written() => {
+                    let (sum, chunks) = (self.tensor(sum), operand.shape.extents()[0]);
+                    if chunks == 1 {
+                        sum
+                    } else {
+                        let partial = format!("{sum}.partial");
+                        let op = Arc::new(ChunkSum { chunks, length: operand.shape.len() / chunks });
+                        sums.push(Recorded { op, tensors: vec![partial.clone(), sum] });
+                        partial
+                    }
+                }
+                _ => self.tensor(name),
+            });
+        }
+        self.calls.push(Recorded { op: Arc::new(op), tensors });
+        self.calls.append(&mut sums);
+    }
+
+    /// The name of the tensor for an operand.
+    fn tensor(&self, operand: &str) -> String {
+        match (operand, operand.strip_suffix("_grad")) {
+            ("input", _) => self.ends[0].to_owned(),
+            ("output", _) => self.ends[1].to_owned(),
+            ("clock", _) => "clock".to_owned(),
+            (_, Some(of)) => format!("{}.grad", self.tensor(of)),
+            (own, None) => format!("{}.{own}", self.layer),
+        }
+    }
+}

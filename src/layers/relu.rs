@@ -1,0 +1,40 @@
+//! `relu`: the rectified linear unit.
+
+use std::sync::Arc;
+
+use super::{Entry, Layer, Pattern, Recorder};
+use crate::ops::relu::{ReluBackward, ReluForward};
+use crate::tensor::HostTensor;
+
+pub(super) const ENTRY: Entry =
+    Entry { word: "relu", forms: &["relu"], help: "ReLU: negative values become 0", parse: |_| Ok(Arc::new(Relu)) };
+
+/// A rectified linear unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Relu;
+
+impl Layer for Relu {
+    fn word(&self) -> &'static str {
+        "relu"
+    }
+
+    fn forward(&self, step: &mut Recorder<'_>) {
+        step.call(ReluForward { length: step.length() });
+    }
+
+    fn backward(&self, step: &mut Recorder<'_>) {
+        step.call(ReluBackward { length: step.length() });
+    }
+
+    fn negative_slope(&self) -> Option<f64> {
+        Some(0.0)
+    }
+
+    fn bound(&self, input: f64, _parameters: &[HostTensor]) -> f64 {
+        input
+    }
+
+    fn pattern(&self) -> Pattern {
+        Pattern::Relu
+    }
+}
