@@ -19,8 +19,8 @@ use gpu_digits::{Device, Model, Op, TrainConfig, Trainer};
 struct Gain;
 
 impl Layer for Gain {
-    fn word(&self) -> &'static str {
-        "gain"
+    fn text(&self) -> String {
+        "gain".to_owned()
     }
 
     fn parameters(&self, input: &[usize]) -> Vec<ParameterSpec> {
@@ -44,8 +44,14 @@ impl Layer for Gain {
 }
 
 /// The row by which the text `gain` is read.
-const GAIN: Entry =
-    Entry { word: "gain", forms: &["gain"], help: "a learned factor for each channel", parse: |_| Ok(Arc::new(Gain)) };
+const GAIN: Entry = Entry {
+    word: "gain",
+    forms: &["gain"],
+    help: "a learned factor for each channel",
+    parse: |_| Ok(Arc::new(Gain)),
+    ops: &[],
+    example: None,
+};
 
 /// Samples, channels, and positions in a channel.
 #[derive(Clone, Copy, Debug)]

@@ -81,9 +81,13 @@ impl CpuExecutor {
             let [within, words] = part.views(tensors);
             within.copy_from_slice(words);
         }
-        // The reference borrows the operands as one slice.
-        let mut lent: Vec<HostTensor> =
-            call.tensors.iter().map(|id| std::mem::replace(&mut tensors[id.0], empty())).collect();
+        // The reference borrows the operands as one slice; of a tensor that it reads twice, it gets a copy.
+        let mut lent: Vec<HostTensor> = Vec::with_capacity(call.tensors.len());
+        for (place, id) in call.tensors.iter().enumerate() {
+            let earlier = call.tensors[..place].iter().position(|earlier| earlier == id);
+            let tensor = earlier.map(|earlier| lent[earlier].clone());
+            lent.push(tensor.unwrap_or_else(|| std::mem::replace(&mut tensors[id.0], empty())));
+        }
         call.op.reference(&mut lent);
         for (id, tensor) in call.tensors.iter().zip(lent) {
             tensors[id.0] = tensor;

@@ -62,8 +62,9 @@ impl Model {
         let mut input = vec![1, IMAGE_SIDE, IMAGE_SIDE];
         let mut placed: Vec<PlacedLayer> = Vec::new();
         for layer in layers {
-            let number = 1 + placed.iter().filter(|earlier| earlier.layer.word() == layer.word()).count();
-            let name = format!("{}{number}", layer.word());
+            let word = layer.word();
+            let number = 1 + placed.iter().filter(|earlier| earlier.layer.word() == word).count();
+            let name = format!("{word}{number}");
             let output = layer.output(&input).with_context(|| {
                 format!("layer {} (`{layer}`, {name}) cannot take an input of shape {input:?}", placed.len() + 1)
             })?;

@@ -10,13 +10,14 @@ use std::collections::HashSet;
 use serde::Serialize;
 
 use crate::gpu::{Gpu, run_variant};
+use crate::layers::every_op;
 use crate::op::{Variant, tolerance, variant_label};
-use crate::ops::{Case, TABLE};
+use crate::ops::Case;
 use crate::random::Random;
 use crate::tensor::HostTensor;
 pub use compare::compare;
 use compare::worse;
-pub use gradients::check_gradients;
+pub use gradients::{check_gradients, layer_output};
 pub use lockstep::check_lockstep;
 pub use subject::{Lockstep, Subject};
 
@@ -55,7 +56,7 @@ pub struct Check {
 
 /// Every case of an op: its awkward sizes, and its sizes in the plans of the shipped models.
 pub fn cases(op: &str) -> Vec<Case> {
-    let Some(entry) = TABLE.iter().find(|entry| entry.name == op) else { return vec![] };
+    let Some(entry) = every_op().find(|entry| entry.name == op) else { return vec![] };
     let shipped = Subject::shipped().iter().flat_map(|subject| subject.cases(op));
     let mut seen = HashSet::new();
     (entry.awkward_cases)().into_iter().chain(shipped).filter(|case| seen.insert(case.label())).collect()
@@ -65,7 +66,7 @@ pub fn cases(op: &str) -> Vec<Case> {
 pub fn shaders() -> Vec<(Case, Variant)> {
     let mut seen = HashSet::new();
     let mut shaders = Vec::new();
-    for case in TABLE.iter().flat_map(|entry| cases(entry.name)) {
+    for case in every_op().flat_map(|entry| cases(entry.name)) {
         for variant in case.variants() {
             if seen.insert(variant.shader.name) {
                 shaders.push((case.clone(), variant));

@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use gpu_digits::layers::{self, LAYERS, every_op};
 use gpu_digits::op::Op;
+use gpu_digits::ops::Case;
 use gpu_digits::ops::batch::{BatchGather, ClockAdvance, MetricsAppend, NO_SAMPLE, StepFinish};
 use gpu_digits::ops::conv_relu_pool::{
     ConvReluPool, ConvReluPoolBackwardInput, ConvReluPoolBackwardWeight, ConvReluPoolForward,
@@ -20,15 +22,18 @@ use gpu_digits::ops::optimizer_step::{AdamStep, Segment, Segments, SgdStep};
 use gpu_digits::ops::peak::{BufferCopy, FmaChain, FmaChainF16, MatrixChain};
 use gpu_digits::ops::reduce::{BiasBackward, ChunkSum};
 use gpu_digits::ops::relu::{ReluBackward, ReluForward};
-use gpu_digits::ops::{Case, TABLE};
 use gpu_digits::tensor::HostTensor;
+use gpu_digits::verify::layer_output;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() {
     let arguments = Arguments::from_args();
     let examples = examples();
-    let covered: HashSet<&str> = examples.iter().map(|example| example.op.name()).collect();
-    let missing: Vec<&str> = TABLE.iter().map(|entry| entry.name).filter(|name| !covered.contains(name)).collect();
+    let mut covered: HashSet<&str> = examples.iter().map(|example| example.op.name()).collect();
+    // Gradients of layers are compared with central differences.
+    let by_layer = LAYERS.iter().filter(|entry| entry.example.is_some());
+    covered.extend(by_layer.clone().flat_map(|entry| entry.ops).map(|op| op.name));
+    let missing: Vec<&str> = every_op().map(|entry| entry.name).filter(|name| !covered.contains(name)).collect();
     let mut trials = vec![Trial::test("every op of the table has an example", move || {
         if missing.is_empty() { Ok(()) } else { Err(format!("none for {missing:?}").into()) }
     })];
@@ -36,7 +41,18 @@ fn main() {
         let name = format!("{}: {}", example.op.name(), example.what);
         trials.push(Trial::test(name, move || example.check()));
     }
+    for example in by_layer.filter_map(|entry| entry.example) {
+        trials.push(Trial::test(format!("layer `{}`", example.form), move || Ok(check_layer(&example)?)));
+    }
     libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// A layer's output must be the one that its row of the table states.
+fn check_layer(example: &layers::Example) -> anyhow::Result<()> {
+    let layer = layers::parse(example.form, &[])?;
+    let output = layer_output(layer.as_ref(), example.shape, example.input)?;
+    anyhow::ensure!(output == example.output, "the output is {output:?} but should be {:?}", example.output);
+    Ok(())
 }
 
 /// The values of an operand.

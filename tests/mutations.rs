@@ -19,8 +19,9 @@ use std::sync::{Arc, OnceLock};
 
 use common::{gpus, without_adapter};
 use gpu_digits::gpu::Gpu;
+use gpu_digits::layers::every_op;
 use gpu_digits::op::{Shader, Variant, variant_label};
-use gpu_digits::ops::{Case, TABLE};
+use gpu_digits::ops::Case;
 use gpu_digits::verify::{Example, Outcome, cases, check_variant};
 use libtest_mimic::{Arguments, Failed, Trial};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
@@ -266,7 +267,7 @@ struct User {
 /// Every file with the shaders that it is a part of.
 fn users_of_parts() -> BTreeMap<&'static str, Vec<User>> {
     let mut users: BTreeMap<&str, Vec<User>> = BTreeMap::new();
-    for entry in TABLE {
+    for entry in every_op() {
         let cases = SmallestFirst::of(entry.name);
         for (case, variant) in cases.variants() {
             for part in variant.shader.parts {

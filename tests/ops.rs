@@ -6,8 +6,9 @@ use std::sync::{Arc, OnceLock};
 
 use common::{adapter_name, gpus, turn, without_adapter};
 use gpu_digits::gpu::Gpu;
+use gpu_digits::layers::every_op;
 use gpu_digits::op::{Variant, variant_label};
-use gpu_digits::ops::{Case, TABLE};
+use gpu_digits::ops::Case;
 use gpu_digits::verify::{Example, Outcome, Subject, cases, check_lockstep, check_variant};
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -15,7 +16,7 @@ fn main() {
     let arguments = Arguments::from_args();
     let gpus = gpus();
     let mut trials = Vec::new();
-    for case in TABLE.iter().flat_map(|entry| cases(entry.name)) {
+    for case in every_op().flat_map(|entry| cases(entry.name)) {
         // Made by the first test that needs it, for all variants and adapters.
         let example = Arc::new(OnceLock::new());
         for variant in case.variants() {

@@ -151,11 +151,12 @@ impl AdapterInfo {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::{Case, TABLE};
+    use crate::layers::every_op;
+    use crate::ops::Case;
     use crate::verify::cases;
 
     fn all_cases() -> impl Iterator<Item = Case> {
-        TABLE.iter().flat_map(|entry| cases(entry.name))
+        every_op().flat_map(|entry| cases(entry.name))
     }
 
     fn case_with(shader: &str) -> (Case, Variant) {

@@ -23,6 +23,8 @@ pub(super) const ENTRY: Entry = Entry {
         }
         Ok(Arc::new(Conv { channels: size(channels)?, kernel: size(kernel)?, same: extra.is_some() }))
     },
+    ops: &[],
+    example: None,
 };
 
 /// A convolution.
@@ -52,10 +54,6 @@ impl Conv {
 }
 
 impl Layer for Conv {
-    fn word(&self) -> &'static str {
-        "conv"
-    }
-
     fn text(&self) -> String {
         format!("conv {}x{}{}", self.channels, self.kernel, if self.same { " same" } else { "" })
     }

@@ -14,6 +14,8 @@ pub(super) const ENTRY: Entry = Entry {
     forms: &["dense 10"],
     help: "dense (fully connected) layer with 10 outputs",
     parse: |words| Ok(Arc::new(Dense { outputs: size(words[0])? })),
+    ops: &[],
+    example: None,
 };
 
 /// A fully connected layer.
@@ -31,10 +33,6 @@ impl Dense {
 }
 
 impl Layer for Dense {
-    fn word(&self) -> &'static str {
-        "dense"
-    }
-
     fn text(&self) -> String {
         format!("dense {}", self.outputs)
     }

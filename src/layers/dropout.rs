@@ -6,7 +6,6 @@ use anyhow::ensure;
 
 use super::{Entry, Layer, Pattern, Recorder, number};
 use crate::ops::dropout::DropoutApply;
-use crate::tensor::HostTensor;
 
 pub(super) const ENTRY: Entry = Entry {
     word: "dropout",
@@ -23,6 +22,8 @@ pub(super) const ENTRY: Entry = Entry {
         );
         Ok(Arc::new(Dropout { rate }))
     },
+    ops: &[],
+    example: None,
 };
 
 /// Dropout.
@@ -39,10 +40,6 @@ impl Dropout {
 }
 
 impl Layer for Dropout {
-    fn word(&self) -> &'static str {
-        "dropout"
-    }
-
     fn text(&self) -> String {
         format!("dropout {}", self.rate)
     }
@@ -56,10 +53,6 @@ impl Layer for Dropout {
     /// The gradient of dropout is dropout of the gradient.
     fn backward(&self, step: &mut Recorder<'_>) {
         step.call_with(self.op(step), &[("input", "output_grad"), ("output", "input_grad")]);
-    }
-
-    fn bound(&self, input: f64, _parameters: &[HostTensor]) -> f64 {
-        input
     }
 
     fn pattern(&self) -> Pattern {

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use super::{Entry, Layer, Pattern, Recorder};
-use crate::tensor::HostTensor;
 
 pub(super) const ENTRY: Entry = Entry {
     word: "flatten",
     forms: &["flatten"],
     help: "from a map to a vector, as dense layers need it",
     parse: |_| Ok(Arc::new(Flatten)),
+    ops: &[],
+    example: None,
 };
 
 /// A change of shape, for which no element moves.
@@ -19,8 +20,8 @@ pub(super) const ENTRY: Entry = Entry {
 pub struct Flatten;
 
 impl Layer for Flatten {
-    fn word(&self) -> &'static str {
-        "flatten"
+    fn text(&self) -> String {
+        "flatten".to_owned()
     }
 
     fn output(&self, input: &[usize]) -> Result<Vec<usize>> {
@@ -30,10 +31,6 @@ impl Layer for Flatten {
     fn forward(&self, _step: &mut Recorder<'_>) {}
 
     fn backward(&self, _step: &mut Recorder<'_>) {}
-
-    fn bound(&self, input: f64, _parameters: &[HostTensor]) -> f64 {
-        input
-    }
 
     fn pattern(&self) -> Pattern {
         Pattern::Flatten

@@ -26,6 +26,7 @@ pub use recorder::Recorder;
 pub use relu::Relu;
 
 use crate::names::did_you_mean;
+use crate::ops;
 use crate::tensor::{HostTensor, Shape};
 
 /// A row of the table.
@@ -39,20 +40,37 @@ pub struct Entry {
     pub help: &'static str,
     /// The layer with these words after the first, which are as many as in one of the forms.
     pub parse: fn(&[&str]) -> Result<Arc<dyn Layer>>,
+    /// Its ops that do not stand in the table of ops.
+    pub ops: &'static [ops::Entry],
+    /// Its output, computed by hand, if it has such ops.
+    pub example: Option<Example>,
+}
+
+/// A layer's output for one sample, computed by hand.
+#[derive(Clone, Copy, Debug)]
+pub struct Example {
+    /// The layer's text.
+    pub form: &'static str,
+    /// The shape of the input.
+    pub shape: &'static [usize],
+    /// The input.
+    pub input: &'static [f32],
+    /// The output.
+    pub output: &'static [f32],
 }
 
 /// The table of layers, in the order in which models use them.
 pub const LAYERS: &[Entry] = &[conv::ENTRY, relu::ENTRY, pool::ENTRY, flatten::ENTRY, dense::ENTRY, dropout::ENTRY];
 
+/// Every op: those of the [table of ops](ops::TABLE), and those of the layers.
+pub fn every_op() -> impl Iterator<Item = &'static ops::Entry> + Clone {
+    ops::TABLE.iter().chain(LAYERS.iter().flat_map(|entry| entry.ops))
+}
+
 /// A layer of a model.
 pub trait Layer: Debug + Send + Sync {
-    /// The first word of its text. The names of its tensors begin with it.
-    fn word(&self) -> &'static str;
-
-    /// Its text, which the parser reads back: `dense 10`.
-    fn text(&self) -> String {
-        self.word().to_owned()
-    }
+    /// Its text, which the parser reads back: `dense 10`. The names of its tensors begin with the first word.
+    fn text(&self) -> String;
 
     /// The shape of its output for one sample, given the shape of its input. By default they are equal.
     ///
@@ -79,15 +97,25 @@ pub trait Layer: Debug + Send + Sync {
         None
     }
 
-    /// An upper bound of its output's magnitude in an evaluation, given one of its input. Without a bound, the
-    /// activations of a model are computed before images are scored.
-    fn bound(&self, _input: f64, _parameters: &[HostTensor]) -> f64 {
-        f64::INFINITY
+    /// An upper bound of its output's magnitude in an evaluation, given one of its input. If it is infinite, activations
+    /// are computed on the CPU before images are scored.
+    ///
+    /// By default a layer without parameters is taken not to enlarge its input, as a mean or a maximum, and one with
+    /// parameters has no bound. The check `large_weights` of `verify` fails if the bound is too small.
+    fn bound(&self, input: f64, parameters: &[HostTensor]) -> f64 {
+        if parameters.is_empty() { input } else { f64::INFINITY }
     }
 
     /// Which layer it is for the plan of fused ops. A layer of your own is [`Pattern::Other`], which ends fusing.
     fn pattern(&self) -> Pattern {
         Pattern::Other
+    }
+}
+
+impl dyn Layer {
+    /// The first word of its text.
+    pub(crate) fn word(&self) -> String {
+        self.text().split(' ').next().unwrap_or_default().to_owned()
     }
 }
 
@@ -237,7 +265,7 @@ mod tests {
         for entry in LAYERS {
             for form in entry.forms {
                 let layer = parse(form, &[]).unwrap();
-                assert_eq!((layer.text().as_str(), layer.word()), (*form, entry.word));
+                assert_eq!((layer.text().as_str(), layer.word().as_str()), (*form, entry.word));
             }
         }
     }

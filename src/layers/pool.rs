@@ -6,13 +6,14 @@ use anyhow::{Result, ensure};
 
 use super::{Entry, Layer, Pattern, Recorder, map_of, size};
 use crate::ops::max_pool::{MaxPool, MaxPoolBackward, MaxPoolForward};
-use crate::tensor::HostTensor;
 
 pub(super) const ENTRY: Entry = Entry {
     word: "pool",
     forms: &["pool 2"],
     help: "max-pooling over windows of 2x2 that do not overlap",
     parse: |words| Ok(Arc::new(Pool { size: size(words[0])? })),
+    ops: &[],
+    example: None,
 };
 
 /// A max-pooling.
@@ -22,11 +23,10 @@ pub struct Pool {
     pub size: usize,
 }
 
-impl Pool {
-    fn sizes(&self, step: &Recorder<'_>) -> MaxPool {
-        let input = step.input();
-        MaxPool { planes: step.batch() * input[0], height: input[1], width: input[2], size: self.size }
-    }
+/// The sizes of the ops of pooling.
+pub(super) fn sizes(step: &Recorder<'_>, size: usize) -> MaxPool {
+    let input = step.input();
+    MaxPool { planes: step.batch() * input[0], height: input[1], width: input[2], size }
 }
 
 /// The map that pooling makes of a map.
@@ -44,10 +44,6 @@ pub(super) fn pooled(input: &[usize], size: usize) -> Result<Vec<usize>> {
 }
 
 impl Layer for Pool {
-    fn word(&self) -> &'static str {
-        "pool"
-    }
-
     fn text(&self) -> String {
         format!("pool {}", self.size)
     }
@@ -57,15 +53,11 @@ impl Layer for Pool {
     }
 
     fn forward(&self, step: &mut Recorder<'_>) {
-        step.call(MaxPoolForward(self.sizes(step)));
+        step.call(MaxPoolForward(sizes(step, self.size)));
     }
 
     fn backward(&self, step: &mut Recorder<'_>) {
-        step.call(MaxPoolBackward(self.sizes(step)));
-    }
-
-    fn bound(&self, input: f64, _parameters: &[HostTensor]) -> f64 {
-        input
+        step.call(MaxPoolBackward(sizes(step, self.size)));
     }
 
     fn pattern(&self) -> Pattern {

@@ -4,18 +4,23 @@ use std::sync::Arc;
 
 use super::{Entry, Layer, Pattern, Recorder};
 use crate::ops::relu::{ReluBackward, ReluForward};
-use crate::tensor::HostTensor;
 
-pub(super) const ENTRY: Entry =
-    Entry { word: "relu", forms: &["relu"], help: "ReLU: negative values become 0", parse: |_| Ok(Arc::new(Relu)) };
+pub(super) const ENTRY: Entry = Entry {
+    word: "relu",
+    forms: &["relu"],
+    help: "ReLU: negative values become 0",
+    parse: |_| Ok(Arc::new(Relu)),
+    ops: &[],
+    example: None,
+};
 
 /// A rectified linear unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Relu;
 
 impl Layer for Relu {
-    fn word(&self) -> &'static str {
-        "relu"
+    fn text(&self) -> String {
+        "relu".to_owned()
     }
 
     fn forward(&self, step: &mut Recorder<'_>) {
@@ -28,10 +33,6 @@ impl Layer for Relu {
 
     fn negative_slope(&self) -> Option<f64> {
         Some(0.0)
-    }
-
-    fn bound(&self, input: f64, _parameters: &[HostTensor]) -> f64 {
-        input
     }
 
     fn pattern(&self) -> Pattern {

@@ -29,7 +29,7 @@ pub struct MaxPool {
 }
 
 impl MaxPool {
-    fn sizes(&self) -> Vec<(&'static str, f64)> {
+    pub(crate) fn sizes(&self) -> Vec<(&'static str, f64)> {
         vec![
             ("planes", self.planes as f64),
             ("height", self.height as f64),
@@ -38,11 +38,11 @@ impl MaxPool {
         ]
     }
 
-    fn input(&self) -> [usize; 3] {
+    pub(crate) fn input(&self) -> [usize; 3] {
         [self.planes, self.height, self.width]
     }
 
-    fn output(&self) -> [usize; 3] {
+    pub(crate) fn output(&self) -> [usize; 3] {
         [self.planes, self.height / self.size, self.width / self.size]
     }
 
@@ -51,7 +51,7 @@ impl MaxPool {
     }
 
     /// The positions in the plane of the window with this number, row by row.
-    fn window(&self, window: usize) -> impl Iterator<Item = usize> {
+    pub(crate) fn window(&self, window: usize) -> impl Iterator<Item = usize> {
         let [_, _, windows_per_row] = self.output();
         let (size, width) = (self.size, self.width);
         let corner = window / windows_per_row * size * width + window % windows_per_row * size;
@@ -59,7 +59,7 @@ impl MaxPool {
     }
 
     /// Sizes at which kernels often fail.
-    pub(super) fn awkward() -> Vec<Self> {
+    pub(crate) fn awkward() -> Vec<Self> {
         [(1, 1, 1, 1), (1, 2, 2, 2), (3, 5, 7, 2), (2, 9, 9, 3), (5, 11, 13, 3), (7, 8, 6, 4), (67, 11, 11, 2)]
             .map(|(planes, height, width, size)| Self { planes, height, width, size })
             .into()

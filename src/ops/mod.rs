@@ -7,6 +7,7 @@ pub mod cross_entropy;
 pub mod dense;
 pub mod dense_relu;
 pub mod dropout;
+pub(crate) mod formula;
 pub mod half;
 #[doc(hidden)]
 pub mod layout;
@@ -27,6 +28,7 @@ use cross_entropy::{CrossEntropy, CrossEntropyBackward, CrossEntropyForward};
 use dense::{Dense, DenseBackwardInput, DenseBackwardWeight, DenseForward};
 use dense_relu::{DenseCrossEntropyForward, DenseReluBackward, DenseReluForward};
 use dropout::DropoutApply;
+use formula::at_awkward_lengths;
 use half::{Half, InHalf, ParameterCopyF16};
 use max_pool::{MaxPool, MaxPoolBackward, MaxPoolForward};
 use optimizer::{AdamUpdate, SgdUpdate};
@@ -39,6 +41,7 @@ use relu::{ReluBackward, ReluForward};
 pub type Case = Arc<dyn Op>;
 
 /// A row of the table.
+#[derive(Clone, Copy, Debug)]
 pub struct Entry {
     /// The op's name.
     pub name: &'static str,
@@ -51,7 +54,7 @@ pub struct Entry {
 pub const TABLE: &[Entry] = &[
     row("batch_gather", || cases(BatchGather::awkward())),
     row("conv2d_forward", || each(Conv2d::awkward(), Conv2dForward)),
-    row("relu_forward", || each(relu::awkward_lengths(), |length| ReluForward { length })),
+    row("relu_forward", || at_awkward_lengths(|length| ReluForward { length })),
     row("max_pool_forward", || each(MaxPool::awkward(), MaxPoolForward)),
     row("conv_relu_pool_forward", || each(ConvReluPool::awkward(), ConvReluPoolForward)),
     row("dense_forward", || each(Dense::awkward(), DenseForward)),
@@ -64,7 +67,7 @@ pub const TABLE: &[Entry] = &[
     row("dense_backward_input", || each(Dense::awkward(), DenseBackwardInput)),
     row("dense_backward_weight", || each(Dense::awkward(), DenseBackwardWeight)),
     row("max_pool_backward", || each(MaxPool::awkward(), MaxPoolBackward)),
-    row("relu_backward", || each(relu::awkward_lengths(), |length| ReluBackward { length })),
+    row("relu_backward", || at_awkward_lengths(|length| ReluBackward { length })),
     row("conv_relu_pool_backward_input", || each(ConvReluPool::awkward(), ConvReluPoolBackwardInput)),
     row("conv_relu_pool_backward_weight", || each(ConvReluPool::awkward(), ConvReluPoolBackwardWeight)),
     row("conv2d_backward_input", || each(Conv2d::awkward(), Conv2dBackwardInput)),
@@ -97,15 +100,15 @@ pub const TABLE: &[Entry] = &[
     row("buffer_copy", || cases(BufferCopy::awkward())),
 ];
 
-const fn row(name: &'static str, awkward_cases: fn() -> Vec<Case>) -> Entry {
+pub(crate) const fn row(name: &'static str, awkward_cases: fn() -> Vec<Case>) -> Entry {
     Entry { name, awkward_cases }
 }
 
-fn cases<O: Op + 'static>(ops: Vec<O>) -> Vec<Case> {
+pub(crate) fn cases<O: Op + 'static>(ops: Vec<O>) -> Vec<Case> {
     ops.into_iter().map(|op| Arc::new(op) as Case).collect()
 }
 
-fn each<S, O: Op + 'static>(sizes: Vec<S>, op: fn(S) -> O) -> Vec<Case> {
+pub(crate) fn each<S, O: Op + 'static>(sizes: Vec<S>, op: fn(S) -> O) -> Vec<Case> {
     cases(sizes.into_iter().map(op).collect())
 }
 

@@ -42,7 +42,7 @@ pub fn check_gradients(layer: &dyn Layer, input: &[usize]) -> Result<()> {
     }
     let varied: Vec<String> = tensors.keys().filter(|name| *name != "clock").cloned().collect();
 
-    let forward = recorded(layer, input, |layer, step| layer.forward(step));
+    let forward = recorded(layer, input, BATCH, |layer, step| layer.forward(step));
     if forward.is_empty() {
         ensure!(input.iter().product::<usize>() == output.iter().product::<usize>(), "it records no call forward");
         return Ok(());
@@ -54,13 +54,26 @@ pub fn check_gradients(layer: &dyn Layer, input: &[usize]) -> Result<()> {
     let factors: Vec<f32> = (0..length).map(|_| random.uniform(-1.0, 1.0)).collect();
     tensors.insert(format!("{}.grad", ENDS[1]), HostTensor::from_f32(result.shape.clone(), &factors));
     let mut after = tensors.clone();
-    run(&recorded(layer, input, |layer, step| layer.backward(step)), &mut after)?;
+    run(&recorded(layer, input, BATCH, |layer, step| layer.backward(step)), &mut after)?;
 
     for name in varied {
         let gradient = after.get(&format!("{name}.grad")).with_context(|| format!("no gradient of `{name}`"))?;
         check(&name, gradient.f32(), &tensors, &forward, &factors)?;
     }
     Ok(())
+}
+
+/// A layer's output for one sample, computed by the references of its ops. It must have no parameters.
+///
+/// # Errors
+/// If the layer cannot take such an input, or if its calls do not fit together.
+pub fn layer_output(layer: &dyn Layer, shape: &[usize], input: &[f32]) -> Result<Vec<f32>> {
+    layer.output(shape)?;
+    let mut tensors = Tensors::from([(ENDS[0].to_owned(), HostTensor::from_f32(shape, input))]);
+    let calls = recorded(layer, shape, 1, |layer, step| layer.forward(step));
+    run(&calls, &mut tensors)?;
+    let output = tensors.get(ENDS[usize::from(!calls.is_empty())]).context("no call forward writes `output`")?;
+    Ok(output.f32().to_vec())
 }
 
 /// Distinct multiples of 1/256 in random order, none of them 0.
@@ -72,11 +85,16 @@ fn values(shape: impl Into<Shape>, random: &mut Random) -> HostTensor {
     HostTensor::from_f32(shape, &places.iter().map(|&i| i as f32 / 256.0).collect::<Vec<_>>())
 }
 
-fn recorded(layer: &dyn Layer, input: &[usize], record: impl Fn(&dyn Layer, &mut Recorder<'_>)) -> Vec<Recorded> {
+fn recorded(
+    layer: &dyn Layer,
+    input: &[usize],
+    batch: usize,
+    record: impl Fn(&dyn Layer, &mut Recorder<'_>),
+) -> Vec<Recorded> {
     let mut step = Recorder {
         layer: LAYER,
         number: 1,
-        batch: BATCH,
+        batch,
         shape: input,
         trains: true,
         ends: ENDS,
@@ -153,8 +171,8 @@ mod tests {
     }
 
     impl Layer for Wrong {
-        fn word(&self) -> &'static str {
-            "wrong"
+        fn text(&self) -> String {
+            "wrong".to_owned()
         }
 
         fn forward(&self, step: &mut Recorder<'_>) {

@@ -11,8 +11,9 @@ mod watch;
 
 use common::{gpus, without_adapter};
 use gpu_digits::gpu::{Gpu, run_variant};
+use gpu_digits::layers::every_op;
 use gpu_digits::op::{Op, Operand, Shader, Variant};
-use gpu_digits::ops::{Case, TABLE};
+use gpu_digits::ops::Case;
 use gpu_digits::random::Random;
 use gpu_digits::tensor::{DType, HostTensor};
 use gpu_digits::verify::cases;
@@ -37,7 +38,7 @@ fn main() {
             move || gpu.as_ref().map_or(Ok(()), a_loop_that_goes_on_is_found)
         }),
     ];
-    for entry in TABLE {
+    for entry in every_op() {
         let cases = cases(entry.name);
         let mut files: Vec<&str> =
             cases.iter().flat_map(|case| case.variants()).map(|variant| variant.shader.name).collect();

@@ -12,8 +12,9 @@ use serde_json::json;
 use super::{Verdict, thousands};
 use crate::device::{Device, DeviceChoice};
 use crate::gpu::{AdapterInfo, Gpu, adapters};
+use crate::layers::every_op;
 use crate::names::did_you_mean;
-use crate::ops::{Case, TABLE};
+use crate::ops::Case;
 use crate::program::cli::VerifyArgs;
 use crate::program::files::Destination;
 use crate::program::names;
@@ -85,7 +86,7 @@ impl Work {
             words.is_empty() || count > 0
         };
         let mut ops = Vec::new();
-        for entry in TABLE {
+        for entry in every_op() {
             let mut cases = subject.map_or_else(|| cases(entry.name), |subject| subject.cases(entry.name));
             cases.retain(|case| wanted(entry.name, &case.label()));
             if !cases.is_empty() {
@@ -99,7 +100,7 @@ impl Work {
         locksteps.sort_by_key(|lockstep| Reverse(lockstep.op));
         if let Some(word) = words.iter().find(|word| !used.contains(*word)) {
             let is_known = |op: &str| subject.is_none_or(|subject| !subject.cases(op).is_empty());
-            let ops = TABLE.iter().map(|entry| entry.name).filter(|op| is_known(op));
+            let ops = every_op().map(|entry| entry.name).filter(|op| is_known(op));
             let known: Vec<&str> = ops.chain(["lockstep", "large_weights"]).collect();
             let meant = did_you_mean(word.split(':').next().unwrap_or(word), known.iter().copied());
             let of = if subject.is_some() { " of this model" } else { "" };
@@ -334,10 +335,10 @@ mod tests {
     #[test]
     fn ops_are_selected_by_name_label_and_pattern() {
         assert_eq!(ops(&["conv2d*"]), ["conv2d_forward", "conv2d_backward_input", "conv2d_backward_weight"]);
-        assert_eq!(ops(&["relu_forward.vec4:length=64"]), ["relu_forward"]);
+        assert_eq!(ops(&["relu_forward.quad:length=64"]), ["relu_forward"]);
         assert_eq!(ops(&["*:length=65", "relu_*"]).len(), 2);
         assert!(ops(&["lock*"]).is_empty());
-        assert!(ops(&[]).len() == TABLE.len());
+        assert!(ops(&[]).len() == every_op().count());
     }
 
     #[test]
@@ -374,6 +375,6 @@ mod tests {
         assert_ne!(suite_name(&first), suite_name(&second));
         assert!(column_title(&AdapterInfo { index: 63, ..first }).len() < COLUMN_WIDTH);
         const { assert!(NAME_WIDTH + MOST_COLUMNS * COLUMN_WIDTH <= 80) };
-        assert!(TABLE.iter().all(|entry| entry.name.len() <= NAME_WIDTH));
+        assert!(every_op().all(|entry| entry.name.len() <= NAME_WIDTH));
     }
 }

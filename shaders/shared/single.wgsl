@@ -1,0 +1,4 @@
+// Kernels with one element for each invocation.
+
+alias Numbers = f32;
+const NUMBERS = 1u;

@@ -1,0 +1,118 @@
+//! Ops that are a formula for each element of their one output, such as element-wise ones.
+//!
+//! An op says its formula twice, in `shaders/<op>.wgsl` and as [`Formula::value`]; the rest is the same for all.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::Case;
+use crate::op::{Op, Operand, Variant, sum_tolerance};
+use crate::random::Random;
+use crate::shader::Shader;
+use crate::tensor::DType::F32;
+use crate::tensor::HostTensor;
+
+/// An [`Op`] by a formula for each element.
+pub(crate) trait Formula: Debug + Send + Sync {
+    /// See [`Op::name`].
+    const NAME: &'static str;
+    /// The plain kernel and, if there is one, the `quad` variant: see [`elementwise_kernels`].
+    const KERNELS: &'static [Shader];
+
+    /// See [`Op::operands`]; floats, the output last.
+    fn operands(&self) -> Vec<Operand>;
+
+    /// See [`Op::sizes`].
+    fn sizes(&self) -> Vec<(&'static str, f64)>;
+
+    /// The numbers that an element is the sum of, each the result of a loop's iteration; 0 if the formula does not round.
+    fn terms(&self) -> usize {
+        0
+    }
+
+    /// The formula: element `i` of the output.
+    fn value(&self, i: usize, inputs: &[&[f32]]) -> f32;
+}
+
+/// The two kernels that the file of an element-wise op is: its `Numbers` are one float in the plain kernel and four in
+/// `quad`. `elementwise_kernels!("relu_forward", "relu_forward.quad")`.
+macro_rules! elementwise_kernels {
+    ($name:literal, $quad:literal) => {
+        &[
+            $crate::shader::shader!($name: "shared/linear", "shared/single", $name),
+            $crate::shader::shader!($quad: "shared/linear", "shared/quad", $name),
+        ]
+    };
+}
+pub(crate) use elementwise_kernels;
+
+/// Operands of one length, the output last.
+pub(crate) fn elementwise_operands(names: &[&'static str], length: usize) -> Vec<Operand> {
+    let mut operands: Vec<Operand> = names.iter().map(|name| Operand::read(name, F32, [length])).collect();
+    if let Some(output) = operands.last_mut() {
+        *output = Operand::write(output.name, F32, [length]);
+    }
+    operands
+}
+
+/// An element-wise op at awkward lengths: 1, workgroups plus and minus 1, a prime, and grids that fold, with and without
+/// `quad`.
+pub(crate) fn at_awkward_lengths<F: Formula + 'static>(op: fn(usize) -> F) -> Vec<Case> {
+    [1, 63, 64, 65, 1009, 64 * 64 + 1, 4 * 64 * 130 + 4].map(|length| Arc::new(op(length)) as Case).to_vec()
+}
+
+impl<F: Formula> Op for F {
+    fn name(&self) -> &'static str {
+        F::NAME
+    }
+
+    fn sizes(&self) -> Vec<(&'static str, f64)> {
+        Formula::sizes(self)
+    }
+
+    fn operands(&self) -> Vec<Operand> {
+        Formula::operands(self)
+    }
+
+    /// Four elements an invocation if the length is a multiple of four and there is such a kernel, otherwise one.
+    fn variants(&self) -> Vec<Variant> {
+        let length = outputs(self);
+        let mut variants = vec![Variant::linear(F::KERNELS[0], length, self.terms())];
+        if let Some(&quad) = F::KERNELS.get(1).filter(|_| length.is_multiple_of(4)) {
+            variants.insert(0, Variant::linear(quad, length / 4, self.terms()));
+        }
+        variants
+    }
+
+    fn reference(&self, tensors: &mut [HostTensor]) {
+        let Some((output, inputs)) = tensors.split_last_mut() else { unreachable!("an op has an output") };
+        let inputs: Vec<&[f32]> = inputs.iter().map(HostTensor::f32).collect();
+        let elements = output.f32_mut().par_iter_mut().enumerate().with_min_len(1 << 14);
+        elements.for_each(|(i, output)| *output = self.value(i, &inputs));
+    }
+
+    fn flops(&self) -> u64 {
+        (outputs(self) * self.terms().max(1)) as u64
+    }
+
+    fn tolerance(&self) -> f64 {
+        if self.terms() == 0 { 0.0 } else { sum_tolerance(self.terms()) }
+    }
+
+    /// Random values in [-1, 1); one in four is 0, where many formulas have a kink.
+    fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {
+        let mut value = || if random.below(4) == 0 { 0.0 } else { random.uniform(-1.0, 1.0) };
+        let tensor = |operand: Operand| {
+            let values: Vec<f32> = (0..operand.shape.len()).map(|_| value()).collect();
+            HostTensor::from_f32(operand.shape, &values)
+        };
+        Formula::operands(self).into_iter().map(tensor).collect()
+    }
+}
+
+/// Elements of the output.
+fn outputs(op: &impl Formula) -> usize {
+    op.operands().last().map_or(0, |output| output.shape.len())
+}
