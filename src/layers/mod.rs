@@ -7,6 +7,7 @@ mod conv;
 mod dense;
 mod dropout;
 mod flatten;
+mod leaky;
 mod pool;
 mod recorder;
 mod relu;
@@ -20,6 +21,7 @@ pub use conv::Conv;
 pub use dense::Dense;
 pub use dropout::Dropout;
 pub use flatten::Flatten;
+pub use leaky::Leaky;
 pub use pool::Pool;
 pub(crate) use recorder::Recorded;
 pub use recorder::Recorder;
@@ -60,7 +62,8 @@ pub struct Example {
 }
 
 /// The table of layers, in the order in which models use them.
-pub const LAYERS: &[Entry] = &[conv::ENTRY, relu::ENTRY, pool::ENTRY, flatten::ENTRY, dense::ENTRY, dropout::ENTRY];
+pub const LAYERS: &[Entry] =
+    &[conv::ENTRY, relu::ENTRY, leaky::ENTRY, pool::ENTRY, flatten::ENTRY, dense::ENTRY, dropout::ENTRY];
 
 /// Every op: those of the [table of ops](ops::TABLE), and those of the layers.
 pub fn every_op() -> impl Iterator<Item = &'static ops::Entry> + Clone {
