@@ -11,7 +11,7 @@ use crate::cpu::CpuExecutor;
 use crate::data::image_count;
 use crate::executor::{Executor, Unobserved};
 use crate::model::Model;
-use crate::plan::{Phase, Plan, PlanConfig, Precision};
+use crate::plan::{Phase, Plan, PlanConfig, PlanForm, Precision};
 use crate::resident::{ResidentData, write_order, write_parameters};
 use crate::tensor::HostTensor;
 
@@ -77,8 +77,7 @@ async fn ensure_activations(model: &Model, parameters: &[HostTensor], images: &[
         batches: batches.max(1),
         steps: 1,
         optimizer: None,
-        fuse: false,
-        precision: Precision::F32,
+        form: PlanForm::PLAIN,
     };
     let mut executor = CpuExecutor::new(Plan::new(model, config)?)?;
     if count > 0 {

@@ -11,7 +11,7 @@ use crate::device::Device;
 use crate::executor::{Executor, Unobserved};
 use crate::finite::ensure_finite;
 use crate::model::Model;
-use crate::plan::{Phase, Plan, PlanConfig, Precision};
+use crate::plan::{Phase, Plan, PlanConfig, PlanForm, Precision};
 use crate::resident::{ResidentData, write_order, write_parameters};
 use crate::tensor::HostTensor;
 use crate::weights::{self, SavedModel};
@@ -80,8 +80,8 @@ impl Predictor {
                 executor
             }
             Entry::Vacant(entry) => {
-                let (SavedModel { model, parameters, .. }, fuse) = (&self.saved, self.device.prefers_fused());
-                entry.insert(evaluator(&self.device, model, parameters, &samples, room, fuse).await?)
+                let SavedModel { model, parameters, .. } = &self.saved;
+                entry.insert(evaluator(&self.device, model, parameters, &samples, room, form(&self.device)).await?)
             }
         };
         Ok(evaluate(executor.as_mut(), count, 1, &self.device).await?.probabilities)
@@ -117,8 +117,7 @@ pub async fn score(device: &Device, model: &Model, parameters: &[HostTensor], sa
     // Make batches as even as possible, so that few samples of a batch are empty.
     let batches = count.div_ceil(MOST_AT_ONCE);
     let batch = count.div_ceil(batches);
-    let fuse = device.prefers_fused();
-    let mut executor = evaluator(device, model, parameters, samples, batch, fuse).await?;
+    let mut executor = evaluator(device, model, parameters, samples, batch, form(device)).await?;
     evaluate(executor.as_mut(), count, batches, device).await
 }
 
@@ -156,7 +155,7 @@ pub async fn activations(
     ensure!(count > 0, "cannot compute activations without images; give at least one");
     // Fused ops do not store the outputs of the layers between.
     let samples = Samples { images: images.to_vec(), labels: vec![0; count] };
-    let mut executor = evaluator(device, model, parameters, &samples, count, false).await?;
+    let mut executor = evaluator(device, model, parameters, &samples, count, PlanForm::PLAIN).await?;
     write_order(executor.as_mut(), &(0..count as u32).collect::<Vec<_>>(), 0, 0);
     executor.run(Phase::Evaluate, 1, &mut Unobserved).await?;
     let mut outputs = Vec::new();
@@ -171,6 +170,11 @@ pub async fn activations(
     Ok(outputs)
 }
 
+/// The form of an evaluation's plan on a device.
+fn form(device: &Device) -> PlanForm {
+    PlanForm { fuse: device.prefers_fused(), precision: Precision::F32 }
+}
+
 /// An executor of a plan for evaluation only, with images and parameters loaded.
 async fn evaluator(
     device: &Device,
@@ -178,12 +182,11 @@ async fn evaluator(
     parameters: &[HostTensor],
     samples: &Samples,
     batch: usize,
-    fuse: bool,
+    form: PlanForm,
 ) -> Result<Box<dyn Executor>> {
     let count = samples.len();
     let batches = count.div_ceil(batch);
-    let config =
-        PlanConfig { batch, images: count, batches, steps: 1, optimizer: None, fuse, precision: Precision::F32 };
+    let config = PlanConfig { batch, images: count, batches, steps: 1, optimizer: None, form };
     let mut executor = device.executor(Plan::new(model, config)?).await?;
     ResidentData::pack(&[(&samples.images, &samples.labels)]).upload(executor.as_mut());
     write_parameters(executor.as_mut(), parameters);

@@ -75,6 +75,35 @@ impl fmt::Display for Precision {
     }
 }
 
+/// The form of a plan: which of its lists of ops a model is lowered to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlanForm {
+    /// Whether to fuse ops if the model's layers allow it: fewer and larger calls, for GPUs.
+    pub fuse: bool,
+    /// The float type of activations and their gradients in memory; 16-bit floats need fused ops.
+    pub precision: Precision,
+}
+
+impl PlanForm {
+    /// One op a layer: for the CPU, and for models whose layers cannot be fused.
+    pub const PLAIN: Self = Self { fuse: false, precision: Precision::F32 };
+    /// Fused ops.
+    pub const FUSED: Self = Self { fuse: true, precision: Precision::F32 };
+    /// Fused ops in half precision.
+    pub const HALF: Self = Self { fuse: true, precision: Precision::F16 };
+}
+
+impl fmt::Display for PlanForm {
+    /// The form as labels of `verify` name it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.fuse { "fuse=on" } else { "fuse=off" })?;
+        match self.precision {
+            Precision::F32 => Ok(()),
+            Precision::F16 => f.write_str(",precision=f16"),
+        }
+    }
+}
+
 /// The parameters of a plan in addition to the model.
 #[derive(Clone, Copy, Debug)]
 pub struct PlanConfig {
@@ -88,10 +117,8 @@ pub struct PlanConfig {
     pub steps: usize,
     /// The optimizer; none in a plan for evaluation only.
     pub optimizer: Option<Optimizer>,
-    /// Whether to fuse ops if the model's layers allow it: fewer and larger calls, for GPUs.
-    pub fuse: bool,
-    /// The float type of activations and their gradients in memory; 16-bit floats need fused ops.
-    pub precision: Precision,
+    /// Fused or not, and in which precision.
+    pub form: PlanForm,
 }
 
 impl PlanConfig {
@@ -99,7 +126,7 @@ impl PlanConfig {
     pub fn for_mnist(batch: usize, optimizer: Option<Optimizer>) -> Self {
         let images: usize = 70_000;
         let batches = images.div_ceil(batch);
-        Self { batch, images, batches, steps: batches, optimizer, fuse: true, precision: Precision::F32 }
+        Self { batch, images, batches, steps: batches, optimizer, form: PlanForm::FUSED }
     }
 }
 
@@ -237,13 +264,13 @@ impl Plan {
     /// writes.
     pub fn new(model: &Model, config: PlanConfig) -> Result<Self> {
         let builder = Builder::new(model, config);
-        let plan = match config.fuse.then(|| builder.blocks()) {
+        let plan = match config.form.fuse.then(|| builder.blocks()) {
             Some(Ok(blocks)) => builder.build_fused(&blocks)?,
             other => {
                 let unfused = other.and_then(Result::err);
                 let reason = unfused.as_deref().unwrap_or("--fuse off was given");
                 ensure!(
-                    config.precision != Precision::F16,
+                    config.form.precision != Precision::F16,
                     "half precision needs fused ops: {reason}; use `conv, relu, pool` blocks \
                      followed by `dense, relu` layers, or leave --precision out"
                 );

@@ -8,7 +8,7 @@ use crate::executor::{Counters, Executor, Observer, Unobserved};
 use crate::finite::ensure_finite;
 use crate::model::Model;
 use crate::ops::optimizer::SCHEDULE_COLUMNS;
-use crate::plan::{Optimizer, Parameter, Phase, Plan, PlanConfig, Precision, TensorId};
+use crate::plan::{Optimizer, Parameter, Phase, Plan, PlanConfig, PlanForm, Precision, TensorId};
 use crate::random::Random;
 use crate::resident::{ResidentData, write_order, write_parameters};
 use crate::schedule::Schedule;
@@ -96,9 +96,10 @@ impl TrainConfig {
         Self { batch, rate, ..self }
     }
 
-    /// Whether training on a device uses fused ops, which half precision needs.
-    pub fn fuses(&self, device: &Device) -> bool {
-        self.fuse.unwrap_or_else(|| device.prefers_fused() || self.precision == Precision::F16)
+    /// The form of the plan that training on a device uses; half precision needs fused ops.
+    pub fn form(&self, device: &Device) -> PlanForm {
+        let fuse = self.fuse.unwrap_or_else(|| device.prefers_fused() || self.precision == Precision::F16);
+        PlanForm { fuse, precision: self.precision }
     }
 }
 
@@ -183,8 +184,7 @@ impl Trainer {
                 batches: most_images.iter().max().unwrap_or(&1).div_ceil(config.batch),
                 steps,
                 optimizer: Some(config.optimizer),
-                fuse: config.fuses(device),
-                precision: config.precision,
+                form: config.form(device),
             },
         )?;
         let mut executor = device.executor(plan).await?;

@@ -20,7 +20,7 @@ use gpu_digits::ops::dropout::DropoutApply;
 use gpu_digits::ops::max_pool::{MaxPool, MaxPoolBackward, MaxPoolForward};
 use gpu_digits::ops::reduce::BiasBackward;
 use gpu_digits::ops::relu::{ReluBackward, ReluForward};
-use gpu_digits::plan::{Optimizer, Parameter, Phase, Plan, PlanConfig, Precision, TensorId};
+use gpu_digits::plan::{Optimizer, Parameter, Phase, Plan, PlanConfig, PlanForm, TensorId};
 use gpu_digits::random::Random;
 use gpu_digits::tensor::{DType, HostTensor, pack_bytes};
 use gpu_digits::verify::check_gradients;
@@ -38,8 +38,8 @@ fn main() {
         trials.push(Trial::test(name, || Ok(check_layer(form)?)));
     }
     for &(name, model) in NAMED_MODELS.iter().chain([&UNUSUAL]) {
-        for (fuse, how) in [(false, "whole step"), (true, "whole fused step")] {
-            trials.push(Trial::test(format!("{how} of {name}"), move || check_step(model, fuse)));
+        for (form, how) in [(PlanForm::PLAIN, "whole step"), (PlanForm::FUSED, "whole fused step")] {
+            trials.push(Trial::test(format!("{how} of {name}"), move || check_step(model, form)));
         }
     }
     for &(name, model) in NAMED_MODELS.iter().filter(|(name, _)| *name != "mlp").chain([&UNUSUAL_IN_HALF]) {
@@ -223,9 +223,9 @@ fn run(op: &dyn Op, tensors: &mut Tensors) {
 const BATCH: usize = 3;
 
 /// An executor of a model's step, with images in place and a rate of 0.
-fn step_of(model: &Model, fuse: bool, precision: Precision) -> Result<(Plan, CpuExecutor), Failed> {
+fn step_of(model: &Model, form: PlanForm) -> Result<(Plan, CpuExecutor), Failed> {
     let optimizer = Some(Optimizer::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 });
-    let config = PlanConfig { batch: BATCH, images: BATCH, batches: 1, steps: 1, optimizer, fuse, precision };
+    let config = PlanConfig { batch: BATCH, images: BATCH, batches: 1, steps: 1, optimizer, form };
     let plan = Plan::new(model, config)?;
     let random = &mut Random::new(1, 0);
     let mut executor = CpuExecutor::new(plan.clone())?;
@@ -242,8 +242,8 @@ fn step_of(model: &Model, fuse: bool, precision: Precision) -> Result<(Plan, Cpu
 fn check_half_step(model: &str) -> Result<(), Failed> {
     let model: Model = model.parse()?;
     let parameters = model.initial_parameters(5);
-    let gradients = |precision| {
-        let (plan, mut executor) = step_of(&model, true, precision)?;
+    let gradients = |form| {
+        let (plan, mut executor) = step_of(&model, form)?;
         for (parameter, values) in plan.host.parameters.iter().zip(&parameters) {
             executor.write(parameter.tensor, &parameter.arranged(values));
         }
@@ -257,7 +257,7 @@ fn check_half_step(model: &str) -> Result<(), Failed> {
         };
         Ok::<Vec<Vec<f32>>, Failed>(plan.host.parameters.iter().map(gradient).collect())
     };
-    let (single, half) = (gradients(Precision::F32)?, gradients(Precision::F16)?);
+    let (single, half) = (gradients(PlanForm::FUSED)?, gradients(PlanForm::HALF)?);
     let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|value| f64::from(value).powi(2)).sum::<f64>().sqrt();
     for ((name, _), (single, half)) in model.parameters().iter().zip(single.iter().zip(&half)) {
         let error = norm(&mut single.iter().zip(half).map(|(single, half)| single - half));
@@ -271,9 +271,9 @@ fn check_half_step(model: &str) -> Result<(), Failed> {
 
 /// Moves each parameter a little along the signs of its gradient: the change of the loss must match the gradient. This
 /// shows that every call of the step is in the right order and has the right tensors.
-fn check_step(model: &str, fuse: bool) -> Result<(), Failed> {
+fn check_step(model: &str, form: PlanForm) -> Result<(), Failed> {
     let model: Model = model.parse()?;
-    let (plan, mut executor) = step_of(&model, fuse, Precision::F32)?;
+    let (plan, mut executor) = step_of(&model, form)?;
     let parameters = model.initial_parameters(5);
     let named =
         |name: &str| TensorId(plan.tensors.iter().position(|spec| spec.name == name).expect("a tensor of the plan"));

@@ -16,7 +16,7 @@ use gpu_digits::model::Model;
 use gpu_digits::op::{Op, Operand, Shader, Variant};
 use gpu_digits::ops::Case;
 use gpu_digits::ops::batch::NO_SAMPLE;
-use gpu_digits::plan::{Optimizer, Phase, Plan, PlanConfig, Precision};
+use gpu_digits::plan::{Optimizer, Phase, Plan, PlanConfig, PlanForm, Precision};
 use gpu_digits::schedule::Schedule;
 use gpu_digits::tensor::{HostTensor, pack_bytes};
 use gpu_digits::train::{Epoch, TrainConfig, Trainer};
@@ -229,8 +229,7 @@ fn collects(device: &Device) -> Result<(), Failed> {
         batches: 3,
         steps: 1,
         optimizer: None,
-        fuse: device.prefers_fused(),
-        precision: Precision::F32,
+        form: PlanForm { fuse: device.prefers_fused(), precision: Precision::F32 },
     };
     let mut executor = block_on(device.executor(Plan::new(&model, config)?))?;
     let host = executor.plan().host.clone();
@@ -301,15 +300,7 @@ impl Op for Broken {
 
 fn broken_kernels(device: &Device) -> Result<(), Failed> {
     let model: Model = SMALL.parse()?;
-    let config = PlanConfig {
-        batch: 4,
-        images: 8,
-        batches: 2,
-        steps: 2,
-        optimizer: None,
-        fuse: false,
-        precision: Precision::F32,
-    };
+    let config = PlanConfig { batch: 4, images: 8, batches: 2, steps: 2, optimizer: None, form: PlanForm::PLAIN };
     let whole = Plan::new(&model, PlanConfig { optimizer: Some(Optimizer::adam(0.0, false)), ..config })?;
     let cases = whole.cases();
     // Several are broken, in places far from each other; each time another is the first.

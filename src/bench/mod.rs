@@ -16,4 +16,4 @@ pub use kernels::{Candidate, measure_kernels, of_cases, of_plan};
 pub use matching::Scope;
 pub use measure::{Clock, Effort, Subject, Timing, measure};
 pub use peaks::{Binding, Peaks};
-pub use steps::{Kind, StepTiming, measure_steps};
+pub use steps::{Kind, Step, StepTiming, measure_steps};

@@ -10,7 +10,7 @@ use super::statistics::median_and_spread;
 use crate::executor::Executor as _;
 use crate::gpu::{Gpu, GpuExecutor, Lap, Stopwatch};
 use crate::model::Model;
-use crate::plan::{Phase, Plan, PlanConfig, Precision};
+use crate::plan::{Phase, Plan, PlanConfig, PlanForm, Precision};
 use crate::resident::write_parameters;
 use crate::train::TrainConfig;
 
@@ -81,22 +81,26 @@ pub struct StepTiming {
     pub dispatches: usize,
 }
 
-/// Times whole steps of a model with the default optimizer, with or without fused ops.
+/// A step of a model to time.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    /// Training or inference.
+    pub kind: Kind,
+    /// Images of a batch.
+    pub batch: usize,
+    /// The form of the plan.
+    pub form: PlanForm,
+}
+
+/// Times whole steps of a model with the default optimizer.
 ///
 /// # Errors
 /// If the plan does not fit on the adapter, or the device fails.
-pub async fn measure_steps(
-    gpu: &Gpu,
-    model: &Model,
-    batch: usize,
-    kind: Kind,
-    effort: Effort,
-    fuse: bool,
-    precision: Precision,
-) -> Result<StepTiming> {
+pub async fn measure_steps(gpu: &Gpu, model: &Model, step: Step, effort: Effort) -> Result<StepTiming> {
+    let Step { kind, batch, form } = step;
     let start = Instant::now();
     let optimizer = Some(TrainConfig::DEFAULT.optimizer);
-    let config = PlanConfig { batch, images: IMAGES, batches: STEPS, steps: STEPS, optimizer, fuse, precision };
+    let config = PlanConfig { batch, images: IMAGES, batches: STEPS, steps: STEPS, optimizer, form };
     let plan = Plan::new(model, config)?;
     let dispatches = plan.calls(kind.phase()).len();
     let mut executor = GpuExecutor::new(gpu, plan).await?;
@@ -121,7 +125,7 @@ pub async fn measure_steps(
     Ok(StepTiming {
         kind,
         model: model.to_string(),
-        precision,
+        precision: form.precision,
         batch_size: batch,
         images_per_second: batch as f64 / median,
         step_seconds: median,

@@ -96,7 +96,7 @@ impl<'a> Builder<'a> {
 
     /// Appends a call of an op in the precision of the plan.
     pub(super) fn call_in_precision(&mut self, op: impl InHalf + 'static, tensors: &[&str]) {
-        match self.config.precision {
+        match self.config.form.precision {
             Precision::F32 => self.call(op, tensors),
             Precision::F16 => self.call(Half(op), tensors),
         }

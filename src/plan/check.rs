@@ -102,12 +102,12 @@ impl<'a> Written<'a> {
 mod tests {
     use super::*;
     use crate::model::Model;
-    use crate::plan::{Optimizer, PlanConfig, Precision, TensorSpec};
+    use crate::plan::{Optimizer, PlanConfig, PlanForm, TensorSpec};
 
-    fn plan(fuse: bool, precision: Precision) -> Plan {
+    fn plan(form: PlanForm) -> Plan {
         let model: Model = "conv 4x3, relu, pool 2, flatten, dropout 0.5, dense 8, relu, dense 10".parse().unwrap();
         let config = PlanConfig::for_mnist(4, Some(Optimizer::adam(0.0, false)));
-        Plan::new(&model, PlanConfig { fuse, precision, ..config }).unwrap()
+        Plan::new(&model, PlanConfig { form, ..config }).unwrap()
     }
 
     /// The error of a plan in which an operand of a call has a new name that nothing writes.
@@ -123,8 +123,8 @@ mod tests {
 
     #[test]
     fn a_plan_that_reads_what_nobody_writes_is_refused_whichever_name_is_wrong() {
-        for (fuse, precision) in [(false, Precision::F32), (true, Precision::F32), (true, Precision::F16)] {
-            let plan = plan(fuse, precision);
+        for form in [PlanForm::PLAIN, PlanForm::FUSED, PlanForm::HALF] {
+            let plan = plan(form);
             for phase in [Phase::Train, Phase::Evaluate] {
                 for (index, call) in plan.calls(phase).iter().enumerate() {
                     let operands = call.op.operands();
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_plan_that_updates_another_parameter_or_clock_is_refused() {
-        let plan = plan(false, Precision::F32);
+        let plan = plan(PlanForm::PLAIN);
         let updates = |name| plan.train.iter().position(|call| call.op.name() == name).unwrap();
         let error = error_of_a_slip(&plan, Phase::Train, updates("adam_update"), 0).unwrap();
         assert!(error.contains("no call of the phase Train writes `conv1.weight`"), "{error}");

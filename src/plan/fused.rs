@@ -110,7 +110,7 @@ impl Builder<'_> {
     /// # Errors
     /// If half precision is requested and a block has an odd number of outputs.
     pub(super) fn build_fused(mut self, blocks: &[Block]) -> Result<Plan> {
-        if self.config.precision == Precision::F16 {
+        if self.config.form.precision == Precision::F16 {
             ensure_even(blocks)?;
         }
         let parameters = self.place_parameters(blocks);
@@ -141,7 +141,7 @@ impl Builder<'_> {
         let [all_parameters, all_gradients] = starts[segments.0.len()];
         let parameters = self.tensor("parameters", &Operand::read("parameter", F32, [all_parameters]));
         let gradients = trains.then(|| self.tensor("gradients", &Operand::read("gradient", F32, [all_gradients])));
-        if self.config.precision == Precision::F16 {
+        if self.config.form.precision == Precision::F16 {
             let copy = self.tensor(COPY, &Operand::read("copy", U32, [all_parameters / 2]));
             for ((name, shape), [start, _]) in self.model.parameters().into_iter().zip(&starts) {
                 self.part(format!("{name}.{COPY}"), F16, shape.len(), copy, start / 2);
@@ -177,7 +177,7 @@ impl Builder<'_> {
 
     /// The name of a layer's weights in the precision of products.
     fn weight(&self, layer: &str) -> String {
-        match self.config.precision {
+        match self.config.form.precision {
             Precision::F32 => format!("{layer}.weight"),
             Precision::F16 => format!("{layer}.weight.{COPY}"),
         }
@@ -185,7 +185,7 @@ impl Builder<'_> {
 
     fn forward_fused(&mut self, blocks: &[Block], trains: bool) {
         self.gather();
-        if self.config.precision == Precision::F16 {
+        if self.config.form.precision == Precision::F16 {
             let length = 2 * self.tensors[self.by_name[COPY].0].shape.len();
             self.call(ParameterCopyF16 { length }, &["parameters", COPY]);
         }

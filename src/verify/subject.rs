@@ -8,7 +8,7 @@ use anyhow::Result;
 use crate::finite::bound;
 use crate::model::{Model, NAMED_MODELS};
 use crate::ops::Case;
-use crate::plan::{Optimizer, Plan, PlanConfig, Precision};
+use crate::plan::{Optimizer, Plan, PlanConfig, PlanForm, Precision};
 
 /// The batch size of `train`, at which the kernels of the default model and of a user's model are checked.
 const TRAINING_BATCH: usize = 128;
@@ -25,19 +25,8 @@ const OPTIMIZERS: [Optimizer; 2] = [
     Optimizer::Sgd { momentum: 0.9, nesterov: true, weight_decay: 5e-4 },
 ];
 
-/// A form of a model's plan, as labels name it: plain, fused, and fused in half precision.
-#[derive(Clone, Copy, Debug)]
-struct Form {
-    word: &'static str,
-    fuse: bool,
-    precision: Precision,
-}
-
-const FORMS: [Form; 3] = [
-    Form { word: "fuse=off", fuse: false, precision: Precision::F32 },
-    Form { word: "fuse=on", fuse: true, precision: Precision::F32 },
-    Form { word: "fuse=on,precision=f16", fuse: true, precision: Precision::F16 },
-];
+/// The forms in which models are verified.
+const FORMS: [PlanForm; 3] = [PlanForm::PLAIN, PlanForm::FUSED, PlanForm::HALF];
 
 /// A model that is verified.
 pub struct Subject {
@@ -47,7 +36,7 @@ pub struct Subject {
     optimizers: Vec<Optimizer>,
     /// Samples of a batch of its kernels.
     batch: usize,
-    forms: Vec<Form>,
+    forms: Vec<PlanForm>,
 }
 
 /// Steps of a model on GPU and CPU, call by call.
@@ -113,10 +102,9 @@ impl Subject {
     }
 
     /// A plan over a small data set.
-    fn plan(&self, form: Form, optimizer: Optimizer, batch: usize) -> Result<Plan> {
-        let Form { fuse, precision, .. } = form;
+    fn plan(&self, form: PlanForm, optimizer: Optimizer, batch: usize) -> Result<Plan> {
         let (batches, optimizer) = (IMAGES.div_ceil(batch), Some(optimizer));
-        Plan::new(&self.model, PlanConfig { batch, images: IMAGES, batches, steps: 10, optimizer, fuse, precision })
+        Plan::new(&self.model, PlanConfig { batch, images: IMAGES, batches, steps: 10, optimizer, form })
     }
 
     /// The different cases of an op in all of its plans.
@@ -141,7 +129,7 @@ impl Subject {
             for &form in self.forms.iter().filter(|form| op == LOCKSTEP || form.precision == Precision::F32) {
                 let optimizer = self.optimizers[0];
                 let plan = self.plan(form, optimizer, SMALL_BATCH)?;
-                let label = format!("{op}:model={},{}", self.name, form.word);
+                let label = format!("{op}:model={},{form}", self.name);
                 locksteps.push(Lockstep { op, label, model: self.model.clone(), optimizer, plan });
             }
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::values::{percentage, picture, positive};
-use super::{DEFAULT, StepArgs, examples};
+use super::{AdaptersArgs, DEFAULT, StepArgs, examples};
 use crate::bench::Effort;
 use crate::program::files::Destination;
 
@@ -19,9 +19,9 @@ pub struct BenchArgs {
     /// Ops or single cases to time, by their printed names [default: the ops of the model's training step]
     #[arg(value_name = "OP")]
     pub ops: Vec<String>,
-    /// Adapter to measure: `all`, or a device as for `train`
-    #[arg(long, value_name = "DEVICE", default_value = "auto")]
-    pub device: String,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub adapters: AdaptersArgs,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub step: StepArgs,
@@ -59,9 +59,9 @@ pub enum BenchCommand {
 /// `gpu-digits bench train`.
 #[derive(Args, Clone, Debug)]
 pub struct BenchTrainArgs {
-    /// Adapter to measure: `all`, or a device as for `train`
-    #[arg(long, value_name = "DEVICE", default_value = "auto")]
-    pub device: String,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub adapters: AdaptersArgs,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub step: StepArgs,

@@ -89,6 +89,14 @@ pub struct DeviceArgs {
     pub device: DeviceChoice,
 }
 
+/// The adapters of a command that measures or checks kernels.
+#[derive(Args, Clone, Debug)]
+pub struct AdaptersArgs {
+    /// Adapter to use: `all`, or a device as for `train`
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub device: String,
+}
+
 /// The data options.
 #[derive(Args, Clone, Debug)]
 pub struct DataArgs {
@@ -336,9 +344,9 @@ pub struct VerifyArgs {
     /// Check only the ops and training steps of this model: a name or layers, as for `train`
     #[arg(long)]
     pub model: Option<String>,
-    /// Adapter to check: `all`, or a device as for `train`
-    #[arg(long, value_name = "DEVICE", default_value = "auto")]
-    pub device: String,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub adapters: AdaptersArgs,
     /// Print every check
     #[arg(long)]
     pub verbose: bool,

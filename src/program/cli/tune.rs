@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use super::values::positive;
-use super::{DEFAULT, StepArgs};
+use super::{AdaptersArgs, DEFAULT, StepArgs};
 use crate::bench::Effort;
 
 /// How to choose the kernel of each op.
@@ -20,9 +20,9 @@ pub enum TuneChoice {
 /// `gpu-digits tune`.
 #[derive(Args, Clone, Debug)]
 pub struct TuneArgs {
-    /// Adapter to measure: `all`, or a device as for `train`
-    #[arg(long, value_name = "DEVICE", default_value = "auto")]
-    pub device: String,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub adapters: AdaptersArgs,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub step: StepArgs,

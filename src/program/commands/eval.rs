@@ -5,7 +5,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use super::{Verdict, load_data, open_device, percent, print_table, say, say_data, scoring, table, thousands};
+use super::open::{load_data, open_device, say, say_data};
+use super::{Verdict, percent, print_table, scoring, table, thousands};
 use crate::data::{CLASSES, Choice, DataRecord, Dataset, Folders, Request};
 use crate::inference::score;
 use crate::metrics::Evaluation;

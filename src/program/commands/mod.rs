@@ -5,6 +5,7 @@ mod devices;
 mod epoch_bar;
 mod eval;
 mod grouped;
+mod open;
 mod plan;
 mod predict;
 mod repeat;
@@ -18,6 +19,7 @@ mod sweep_table;
 mod train;
 mod tune;
 mod verify;
+mod work;
 
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write as _};
@@ -28,11 +30,10 @@ use clap::Parser as _;
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::ProgressBar;
 
-use crate::data::{self, Dataset, Folders};
-use crate::device::{Device, DeviceChoice};
+use crate::device::Device;
 use crate::model::Model;
-use crate::plan::{Plan, Precision};
-use crate::program::cli::{Cli, Command, DataArgs, StepArgs, Switch};
+use crate::plan::{Plan, PlanForm};
+use crate::program::cli::{Cli, Command, StepArgs, Switch};
 use crate::program::files::Destination;
 use crate::program::numbers::{duration, percent, thousands};
 use crate::program::terminal::{self, Mode, Spinner};
@@ -128,59 +129,9 @@ async fn carry_out(cli: Cli) -> Result<Verdict> {
     }
 }
 
-/// The model of a step, whether its layers are fused, and its precision.
-fn lowering(step: &StepArgs) -> Result<(Model, bool, Precision)> {
-    Ok((step.model.parse()?, step.fuse == Switch::On, step.precision))
-}
-
-/// Opens a device and prints its name on stderr.
-async fn open_device(choice: &DeviceChoice) -> Result<Device> {
-    let device = Device::open(choice).await?;
-    note!("device: {device}");
-    let is_requested = *choice == DeviceChoice::Cpu;
-    if let Some(remark) = device.remark().filter(|_| !is_requested) {
-        note!("  note: {remark}");
-    }
-    if cfg!(debug_assertions) {
-        note!("  note: this is a debug build, many times slower; build with --release");
-    }
-    Ok(device)
-}
-
-/// Loads the data and prints its name on stderr.
-fn load_data(args: &DataArgs) -> Result<Dataset> {
-    let choice = args.dataset.unwrap_or_default();
-    ensure!(
-        choice != data::Choice::Generated || args.data.is_none(),
-        "--data gives a folder of digits, but --dataset generated needs none; give only one of the two"
-    );
-    ensure!(
-        args.generated_images.is_none() || (choice != data::Choice::Mnist && args.data.is_none()),
-        "--generated-images is of generated digits, and --data or --dataset mnist names others; leave one of them out"
-    );
-    let generated_train = args.generated_images.unwrap_or(12_000);
-    let request = data::Request {
-        choice,
-        generated_train,
-        generated_test: generated_train.div_ceil(6),
-        ..data::Request::new(Folders::from_environment(args.data.clone()))
-    };
-    let dataset = data::load(&request, &mut say)?;
-    say_data(&dataset);
-    Ok(dataset)
-}
-
-/// Prints a message of the data loader; `--quiet` leaves out all but warnings.
-fn say(line: &str) {
-    if line.starts_with("WARNING") { warning!("{line}") } else { note!("{line}") }
-}
-
-fn say_data(dataset: &Dataset) {
-    let (train, test) = (thousands(dataset.train.len()), thousands(dataset.test.len()));
-    note!("data: {} ({}), {train} training and {test} test images", dataset.name, dataset.origin);
-    for remark in dataset.remarks() {
-        warning!("  warning: {remark}");
-    }
+/// The model of a step and the form of its plan.
+fn lowering(step: &StepArgs) -> Result<(Model, PlanForm)> {
+    Ok((step.model.parse()?, PlanForm { fuse: step.fuse == Switch::On, precision: step.precision }))
 }
 
 /// Prints a note on stderr if fusing was requested but the model does not allow it.

@@ -2,8 +2,9 @@
 
 use anyhow::{Result, bail};
 
+use super::open::open_device;
 use super::tune::known;
-use super::{Verdict, lowering, note_unfused, open_device, print_table_with, table, thousands};
+use super::{Verdict, lowering, note_unfused, print_table_with, table, thousands};
 use crate::device::{Device, DeviceChoice};
 use crate::gpu::{Gpu, consider};
 use crate::model::Model;
@@ -13,10 +14,9 @@ use crate::program::cli::PlanArgs;
 use crate::program::commands::train::optimizer;
 
 pub(super) async fn run(args: &PlanArgs) -> Result<Verdict> {
-    let (model, fuse, precision) = lowering(&args.step)?;
+    let (model, form) = lowering(&args.step)?;
     let optimizer = optimizer(args.optimizer, None, 0.0)?;
-    let plan =
-        Plan::new(&model, PlanConfig { fuse, precision, ..PlanConfig::for_mnist(args.batch_size, Some(optimizer)) })?;
+    let plan = Plan::new(&model, PlanConfig { form, ..PlanConfig::for_mnist(args.batch_size, Some(optimizer)) })?;
 
     note_unfused(&plan);
     let gpu = match args.kernels {

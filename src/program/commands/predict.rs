@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
 
-use super::{Verdict, open_device, percent, print_table, table};
+use super::open::open_device;
+use super::{Verdict, percent, print_table, table};
 use crate::data::{CLASSES, IMAGE_BYTES, IMAGE_SIDE};
 use crate::digit_image::{self, Prepared};
 use crate::inference::probabilities;

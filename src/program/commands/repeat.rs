@@ -42,7 +42,7 @@ pub(super) fn resolved(
         Optimizer::Adam { .. } => None,
     };
     resolved.validation = Some(config.validation);
-    resolved.fuse = Some(if config.fuses(device) { Switch::On } else { Switch::Off });
+    resolved.fuse = Some(if config.form(device).fuse { Switch::On } else { Switch::Off });
     // `--tune force` has saved its choices, so `auto` finds them.
     if args.tune == TuneChoice::Force {
         resolved.tune = TuneChoice::Auto;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use super::{load_data, open_device};
+use super::open::{load_data, open_device};
 use crate::data::Dataset;
 use crate::device::Device;
 use crate::program::cli::{DataArgs, DeviceArgs};

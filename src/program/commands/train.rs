@@ -13,7 +13,7 @@ use crate::data::{DataRecord, Dataset};
 use crate::date::now;
 use crate::device::Device;
 use crate::model::Model;
-use crate::plan::{Optimizer, Plan, PlanConfig, Precision};
+use crate::plan::{Optimizer, Plan, PlanConfig, PlanForm, Precision};
 use crate::program::cli::{OptimizerName, Switch, TrainArgs};
 use crate::program::numbers;
 use crate::program::report::RunReport;
@@ -112,7 +112,7 @@ pub(super) async fn run(args: TrainArgs) -> Result<Verdict> {
     let TrainConfig { batch, optimizer, fuse, precision, .. } = config(&args, TrainConfig::MNIST_IMAGES)?;
     if precision == Precision::F16 {
         let mnist = PlanConfig::for_mnist(batch, Some(optimizer));
-        Plan::new(&model, PlanConfig { fuse: fuse.unwrap_or(true), precision, ..mnist })?;
+        Plan::new(&model, PlanConfig { form: PlanForm { fuse: fuse.unwrap_or(true), precision }, ..mnist })?;
     }
     if let Some(folder) = &args.out {
         RunFolder::ensure_free(folder)?;
@@ -193,7 +193,7 @@ async fn tuned_device(device: &Device, args: &TrainArgs, model: &Model, config: 
     };
     let plan = || {
         let mnist = PlanConfig::for_mnist(config.batch, Some(config.optimizer));
-        Plan::new(model, PlanConfig { fuse: config.fuses(device), precision: config.precision, ..mnist })
+        Plan::new(model, PlanConfig { form: config.form(device), ..mnist })
     };
     Ok(Device::Gpu(Box::new(tuned(gpu.as_ref().clone(), args.tune, plan).await?)))
 }

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 
 use super::grouped::Grouped;
-use super::verify::open;
+use super::open::open_adapters;
 use super::{Verdict, duration, kernel_bar, lowering};
 use crate::bench::Effort;
 use crate::gpu::Gpu;
@@ -15,14 +15,14 @@ use crate::program::tune::{Choice, Tuning, choose, file};
 use crate::train::TrainConfig;
 
 pub(super) async fn run(args: &TuneArgs) -> Result<Verdict> {
-    let (model, fuse, precision) = lowering(&args.step)?;
+    let (model, form) = lowering(&args.step)?;
     let optimizer = Some(TrainConfig::DEFAULT.optimizer);
     let mut cases = Vec::new();
     for &batch in &args.batch_size {
-        let config = PlanConfig { fuse, precision, ..PlanConfig::for_mnist(batch, optimizer) };
+        let config = PlanConfig { form, ..PlanConfig::for_mnist(batch, optimizer) };
         cases.extend(Plan::new(&model, config)?.cases());
     }
-    for gpu in open(&args.device, "tune chooses kernels for a GPU").await? {
+    for gpu in open_adapters(&args.adapters, "tune chooses kernels for a GPU").await? {
         out!("{}", gpu.info());
         let tuning = if args.list {
             known(&gpu)

@@ -1,25 +1,20 @@
 //! `gpu-digits verify`.
 
-use std::cmp::Reverse;
-use std::collections::HashSet;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use indicatif::ProgressBar;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serde_json::json;
 
+use super::open::open_adapters;
+use super::work::Work;
 use super::{Verdict, thousands};
-use crate::device::{Device, DeviceChoice};
-use crate::gpu::{AdapterInfo, Gpu, adapters};
-use crate::layers::every_op;
-use crate::names::did_you_mean;
-use crate::ops::Case;
+use crate::gpu::{AdapterInfo, Gpu};
 use crate::program::cli::VerifyArgs;
 use crate::program::files::Destination;
-use crate::program::names;
 use crate::program::terminal;
-use crate::verify::{Check, Lockstep, Outcome, Subject, cases, check_case, check_lockstep};
+use crate::verify::{Check, Outcome, Subject, check_case, check_lockstep};
 
 /// An adapter and the results of its checks.
 struct Checked {
@@ -31,7 +26,7 @@ pub(super) async fn run(args: VerifyArgs) -> Result<Verdict> {
     let start = Instant::now();
     let subject = args.model.as_deref().map(Subject::new).transpose()?;
     let work = Work::select(&args.ops, subject.as_ref())?;
-    let gpus = open(&args.device, "verify compares a GPU with the CPU").await?;
+    let gpus = open_adapters(&args.adapters, "verify compares a GPU with the CPU").await?;
     for gpu in &gpus {
         note!("device: {}", gpu.info());
     }
@@ -64,105 +59,6 @@ pub(super) async fn run(args: VerifyArgs) -> Result<Verdict> {
         write_junit(output, &checked)?;
     }
     print_summary(&checked, start)
-}
-
-/// The selected checks.
-pub(super) struct Work {
-    ops: Vec<(&'static str, Vec<Case>)>,
-    locksteps: Vec<Lockstep>,
-}
-
-impl Work {
-    /// Selects everything, or what the words name: ops, labels as a failure prints them, `lockstep`, or patterns of
-    /// these. The sizes are those of the user's model if one is given, otherwise awkward sizes and those of the shipped
-    /// models.
-    pub(super) fn select(words: &[String], subject: Option<&Subject>) -> Result<Self> {
-        // A label names a variant after a dot; a case is checked in all of its variants.
-        let words: Vec<String> = words.iter().map(|word| without_variant(word)).collect();
-        let mut used = HashSet::new();
-        let mut wanted = |name: &str, label: &str| {
-            let matching = words.iter().filter(|word| names::matches(word, name) || names::matches(word, label));
-            let count = matching.map(|word| used.insert(word.clone())).count();
-            words.is_empty() || count > 0
-        };
-        let mut ops = Vec::new();
-        for entry in every_op() {
-            let mut cases = subject.map_or_else(|| cases(entry.name), |subject| subject.cases(entry.name));
-            cases.retain(|case| wanted(entry.name, &case.label()));
-            if !cases.is_empty() {
-                ops.push((entry.name, cases));
-            }
-        }
-        let subjects = subject.map_or_else(|| Subject::shipped(), std::slice::from_ref);
-        let mut locksteps = subjects.iter().map(Subject::locksteps).collect::<Result<Vec<_>>>()?.concat();
-        locksteps.retain(|lockstep| wanted(lockstep.op, &lockstep.label));
-        // Each kind is a line of the table.
-        locksteps.sort_by_key(|lockstep| Reverse(lockstep.op));
-        if let Some(word) = words.iter().find(|word| !used.contains(*word)) {
-            let is_known = |op: &str| subject.is_none_or(|subject| !subject.cases(op).is_empty());
-            let ops = every_op().map(|entry| entry.name).filter(|op| is_known(op));
-            let known: Vec<&str> = ops.chain(["lockstep", "large_weights"]).collect();
-            let meant = did_you_mean(word.split(':').next().unwrap_or(word), known.iter().copied());
-            let of = if subject.is_some() { " of this model" } else { "" };
-            bail!(
-                "there is no op or case `{word}`{of}{meant}\nops are\n{}\n`*` stands for any letters",
-                names::listed(&known)
-            );
-        }
-        Ok(Self { ops, locksteps })
-    }
-
-    /// The cases of all ops.
-    ///
-    /// # Errors
-    /// If the words select locksteps.
-    pub(super) fn cases(self) -> Result<Vec<Case>> {
-        ensure!(
-            self.locksteps.is_empty(),
-            "cannot time `{}`: it checks whole steps and is not a kernel; `gpu-digits verify` runs it",
-            self.locksteps[0].op
-        );
-        Ok(self.ops.into_iter().flat_map(|(_, cases)| cases).collect())
-    }
-
-    fn len(&self) -> usize {
-        self.ops.iter().map(|(_, cases)| cases.len()).sum::<usize>() + self.locksteps.len()
-    }
-}
-
-fn without_variant(word: &str) -> String {
-    match word.split_once(':') {
-        Some((file, sizes)) => format!("{}:{sizes}", file.split('.').next().unwrap_or(file)),
-        None => word.to_owned(),
-    }
-}
-
-/// The GPUs that `--device` names; at least one must exist.
-pub(super) async fn open(device: &str, purpose: &str) -> Result<Vec<Gpu>> {
-    let mut gpus = Vec::new();
-    if device == "all" {
-        for adapter in adapters().await {
-            match &adapter.info.unusable {
-                Some(reason) => warning!("skipped: {} ({reason})", adapter.info),
-                None => gpus.push(Gpu::open(&adapter).await?),
-            }
-        }
-    } else {
-        let choice: DeviceChoice = device.parse()?;
-        ensure!(
-            !matches!(choice, DeviceChoice::Cpu),
-            "{purpose}, but --device cpu is not a GPU; leave it out, or name an adapter from `gpu-digits devices`"
-        );
-        if let Device::Gpu(gpu) = Device::open(&choice).await? {
-            gpus.push(*gpu);
-        }
-    }
-    ensure!(
-        !gpus.is_empty(),
-        "{purpose}, but no GPU was found; install its driver or software Vulkan (on Debian and \
-         Ubuntu: `apt-get install mesa-vulkan-drivers libvulkan1`)"
-    );
-    Ok(gpus)
 }
 
 fn progress_bar(work: &Work, gpus: usize) -> ProgressBar {
@@ -319,53 +215,7 @@ fn write_junit(output: &Destination, checked: &[Checked]) -> Result<()> {
 mod tests {
     use super::*;
     use crate::gpu::AdapterKind;
-
-    fn words(words: &[&str]) -> Vec<String> {
-        words.iter().map(|&word| word.to_owned()).collect()
-    }
-
-    fn ops(selected: &[&str]) -> Vec<&'static str> {
-        Work::select(&words(selected), None).unwrap().ops.into_iter().map(|(op, _)| op).collect()
-    }
-
-    fn error(selected: &str) -> String {
-        Work::select(&words(&[selected]), None).err().map_or_else(String::new, |error| error.to_string())
-    }
-
-    #[test]
-    fn ops_are_selected_by_name_label_and_pattern() {
-        assert_eq!(ops(&["conv2d*"]), ["conv2d_forward", "conv2d_backward_input", "conv2d_backward_weight"]);
-        assert_eq!(ops(&["relu_forward.quad:length=64"]), ["relu_forward"]);
-        assert_eq!(ops(&["*:length=65", "relu_*"]).len(), 2);
-        assert!(ops(&["lock*"]).is_empty());
-        assert!(ops(&[]).len() == every_op().count());
-    }
-
-    #[test]
-    fn a_misspelt_op_is_answered_with_the_nearest() {
-        let error = error("conv2d_foward");
-        assert!(error.starts_with("there is no op or case `conv2d_foward`; did you mean `conv2d_forward`?"), "{error}");
-        assert!(self::error("zzz*").contains("ops are\n  batch_gather, "));
-    }
-
-    #[test]
-    fn what_a_model_lacks_is_answered_with_the_ops_that_it_has() {
-        let subject = Subject::new("flatten, dense 10").unwrap();
-        let error = Work::select(&words(&["conv2d_forward"]), Some(&subject)).err().map(|error| error.to_string());
-        let error = error.unwrap_or_default();
-        assert!(error.starts_with("there is no op or case `conv2d_forward` of this model\nops are\n"), "{error}");
-        assert!(error.contains("dense_forward,") && !error.contains("max_pool"), "{error}");
-    }
-
-    #[test]
-    fn a_users_model_is_checked_alone() {
-        let subject = Subject::new("conv 6x3, relu, pool 2, flatten, dense 10").unwrap();
-        let work = Work::select(&[], Some(&subject)).unwrap();
-        assert!(work.ops.iter().any(|(op, _)| *op == "conv_relu_pool_forward"));
-        assert!(!work.ops.iter().any(|(op, _)| *op == "matrix_chain"));
-        assert_eq!(work.locksteps.len(), 5);
-        assert_eq!(Work::select(&words(&["lockstep"]), Some(&subject)).unwrap().locksteps.len(), 3);
-    }
+    use crate::layers::every_op;
 
     #[test]
     fn two_adapters_of_one_name_have_titles_of_two() {

@@ -9,13 +9,14 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 
-use super::verify::{Work, open};
+use super::open::open_adapters;
+use super::work::Work;
 use super::{Verdict, kernel_bar, lowering, note_unfused};
 use crate::bench::report::{AdapterReport, Report};
-use crate::bench::{Effort, Kind, Peaks, StepTiming, measure_kernels, measure_steps, of_cases, of_plan};
+use crate::bench::{Effort, Kind, Peaks, Step, StepTiming, measure_kernels, measure_steps, of_cases, of_plan};
 use crate::gpu::Gpu;
 use crate::plan::{Plan, PlanConfig};
-use crate::program::cli::{BenchArgs, BenchCommand, BenchTrainArgs, ShowArgs};
+use crate::program::cli::{AdaptersArgs, BenchArgs, BenchCommand, BenchTrainArgs, ShowArgs};
 use crate::program::files::Destination;
 use crate::program::numbers::NONE;
 use crate::program::terminal;
@@ -30,8 +31,8 @@ pub(super) async fn run(args: BenchArgs) -> Result<Verdict> {
     }
 }
 
-async fn open_and_say(device: &str) -> Result<Vec<Gpu>> {
-    let gpus = open(device, "bench times kernels on a GPU").await?;
+async fn open_and_say(adapters: &AdaptersArgs) -> Result<Vec<Gpu>> {
+    let gpus = open_adapters(adapters, "bench times kernels on a GPU").await?;
     for gpu in &gpus {
         note!("device: {}", gpu.info());
     }
@@ -42,14 +43,14 @@ async fn open_and_say(device: &str) -> Result<Vec<Gpu>> {
 }
 
 async fn bench_kernels(args: &BenchArgs) -> Result<Verdict> {
-    let (model, fuse, precision) = lowering(&args.step)?;
+    let (model, form) = lowering(&args.step)?;
     let optimizer = Some(TrainConfig::DEFAULT.optimizer);
     let batch = args.batch_size;
-    let config = PlanConfig { steps: 1, fuse, precision, ..PlanConfig::for_mnist(batch, optimizer) };
+    let config = PlanConfig { steps: 1, form, ..PlanConfig::for_mnist(batch, optimizer) };
     let plan = Plan::new(&model, config)?;
     note_unfused(&plan);
     let cases = if args.ops.is_empty() { None } else { Some(Work::select(&args.ops, None)?.cases()?) };
-    let gpus = open_and_say(&args.device).await?;
+    let gpus = open_and_say(&args.adapters).await?;
     let effort = Effort { samples: args.samples, ..Effort::DEFAULT };
 
     let mut report = Report::new();
@@ -69,7 +70,7 @@ async fn bench_kernels(args: &BenchArgs) -> Result<Verdict> {
         let mut steps = Vec::new();
         if cases.is_none() {
             bar.set_message("timing the whole step");
-            steps.push(measure_steps(gpu, &model, batch, Kind::Train, effort, fuse, precision).await?);
+            steps.push(measure_steps(gpu, &model, Step { kind: Kind::Train, batch, form }, effort).await?);
         }
         bar.finish_and_clear();
         report.adapters.push(AdapterReport { adapter: gpu.info().clone(), peaks: Some(peaks), kernels, steps });
@@ -137,10 +138,10 @@ fn write_json(report: &Report, output: Option<&Destination>) -> Result<()> {
 }
 
 async fn bench_train(args: &BenchTrainArgs) -> Result<Verdict> {
-    let (model, fuse, precision) = lowering(&args.step)?;
+    let (model, form) = lowering(&args.step)?;
     // Refuse a model that cannot be planned before any work.
-    note_unfused(&Plan::new(&model, PlanConfig { fuse, precision, ..PlanConfig::for_mnist(1, None) })?);
-    let gpus = open_and_say(&args.device).await?;
+    note_unfused(&Plan::new(&model, PlanConfig { form, ..PlanConfig::for_mnist(1, None) })?);
+    let gpus = open_and_say(&args.adapters).await?;
     let effort = Effort { samples: args.samples, ..Effort::DEFAULT };
     let mut report = Report::new();
     let mut failed = 0;
@@ -155,7 +156,7 @@ async fn bench_train(args: &BenchTrainArgs) -> Result<Verdict> {
                     "{} step, batch {batch}: compiling kernels (first time only)",
                     tables::kind_name(kind)
                 ));
-                let measured = measure_steps(gpu, &model, batch, kind, effort, fuse, precision).await;
+                let measured = measure_steps(gpu, &model, Step { kind, batch, form }, effort).await;
                 bar.finish_and_clear();
                 match measured {
                     Ok(step) => {
