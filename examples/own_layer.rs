@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
-use gpu_digits::data::{self, Choice, Folders, Request};
+use gpu_digits::data::{self, DataChoice, Folders, Request};
 use gpu_digits::device::DeviceChoice;
 use gpu_digits::executor::Unobserved;
 use gpu_digits::layers::{Entry, Initial, Layer, ParameterSpec, Recorder};
@@ -243,7 +243,7 @@ fn main() -> Result<()> {
         verify_all(&device, &model).await?;
 
         let folders = Folders::from_environment(None);
-        let request = Request { choice: Choice::Generated, generated_train: 3_000, ..Request::new(folders) };
+        let request = Request { choice: DataChoice::Generated, generated_train: 3_000, ..Request::new(folders) };
         let dataset = data::load(&request, &mut |line| eprintln!("{line}"))?;
         let config = TrainConfig { epochs: 2, batch: 32, validation: 0, ..TrainConfig::DEFAULT };
         let before = model.initial_parameters(config.seed);

@@ -52,8 +52,8 @@ impl CpuExecutor {
             None => HostTensor::zeros(spec.dtype, spec.shape.clone()),
         };
         let tensors: Vec<HostTensor> = plan.tensors.iter().map(initial).collect();
-        let part = |(place, spec): (usize, &crate::plan::TensorSpec)| {
-            spec.part_of.map(|(whole, start)| Part { whole, part: TensorId(place), start })
+        let part = |(index, spec): (usize, &crate::plan::TensorSpec)| {
+            spec.part_of.map(|(whole, start)| Part { whole, part: TensorId(index), start })
         };
         let parts = plan.tensors.iter().enumerate().filter_map(part).collect();
         let counters = Counters { allocations: tensors.len() as u64, ..Counters::default() };

@@ -160,8 +160,8 @@ pub async fn activations(
     executor.run(Phase::Evaluate, 1, &mut Unobserved).await?;
     let mut outputs = Vec::new();
     for layer in model.layers() {
-        if let Some(place) = executor.plan().find(&format!("{}.output", layer.name)) {
-            let output = executor.read(place).await?;
+        if let Some(tensor) = executor.plan().find(&format!("{}.output", layer.name)) {
+            let output = executor.read(tensor).await?;
             // The same elements in the layer's own shape.
             let shape = [&[count], &layer.output[..]].concat();
             outputs.push((layer.name.clone(), HostTensor::from_f32(&shape[..], output.f32())));

@@ -11,7 +11,7 @@
 //! `pollster`. On native platforms such a future blocks its thread when wgpu polls the device; a download also blocks.
 //!
 //! ```
-//! use gpu_digits::data::{self, Choice, Folders, Request};
+//! use gpu_digits::data::{self, DataChoice, Folders, Request};
 //! use gpu_digits::device::DeviceChoice;
 //! use gpu_digits::executor::Unobserved;
 //! use gpu_digits::{Device, Model, TrainConfig, Trainer};
@@ -21,7 +21,7 @@
 //!     let model: Model = "conv 8x5, relu, pool 4, flatten, dense 10".parse()?;
 //!     // Generated digits need neither files nor a network; `Request::new` alone requests MNIST.
 //!     let folders = Folders::from_environment(None);
-//!     let request = Request { choice: Choice::Generated, generated_train: 1_000, ..Request::new(folders) };
+//!     let request = Request { choice: DataChoice::Generated, generated_train: 1_000, ..Request::new(folders) };
 //!     let dataset = data::load(&request, &mut |line| eprintln!("{line}"))?;
 //!
 //!     let device = Device::open(&DeviceChoice::Auto).await?;

@@ -208,8 +208,8 @@ impl Parameter {
             sums.iter_mut().zip(partial).for_each(|(sum, &value)| *sum += f64::from(value));
         }
         let mut values = vec![0.0; sums.len()];
-        for (place, sum) in sums.into_iter().enumerate() {
-            values[self.order.as_ref().map_or(place, |order| order[place] as usize)] = sum as f32;
+        for (index, sum) in sums.into_iter().enumerate() {
+            values[self.order.as_ref().map_or(index, |order| order[index] as usize)] = sum as f32;
         }
         HostTensor::from_f32(self.shape.clone(), &values)
     }

@@ -33,9 +33,9 @@ pub(crate) fn write_parameters(executor: &mut dyn Executor, parameters: &[HostTe
 
 /// Writes the order of the next batches, padded with "no sample", and sets the clock.
 pub(crate) fn write_order(executor: &mut dyn Executor, order: &[u32], step: usize, seed: u64) {
-    let (place, clock) = (executor.plan().host.order, executor.plan().host.clock);
+    let (tensor, clock) = (executor.plan().host.order, executor.plan().host.clock);
     let mut words = order.to_vec();
-    words.resize(executor.plan().tensor(place).shape.len(), NO_SAMPLE);
-    executor.write(place, &words);
+    words.resize(executor.plan().tensor(tensor).shape.len(), NO_SAMPLE);
+    executor.write(tensor, &words);
     executor.write(clock, &[step as u32, 0, seed as u32 ^ (seed >> 32) as u32]);
 }

@@ -179,7 +179,7 @@ impl fmt::Debug for HostTensor {
 /// Packs bytes four to a word, the first in the lowest bits; the last word is padded with zeros.
 pub fn pack_bytes(bytes: &[u8]) -> Vec<u32> {
     let (words, rest) = bytes.as_chunks();
-    let filled_up = (!rest.is_empty()).then(|| std::array::from_fn(|place| rest.get(place).copied().unwrap_or(0)));
+    let filled_up = (!rest.is_empty()).then(|| std::array::from_fn(|index| rest.get(index).copied().unwrap_or(0)));
     words.iter().copied().chain(filled_up).map(u32::from_le_bytes).collect()
 }
 

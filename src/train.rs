@@ -191,8 +191,8 @@ impl Trainer {
         let sets = [(&train.images[..], &train.labels[..]), (&test.images[..], &test.labels[..])];
         ResidentData::pack(&sets).upload(executor.as_mut());
         let schedule = config.schedule.rows(config.rate, &config.optimizer, steps);
-        let place = executor.plan().host.schedule;
-        executor.write(place, schedule.words());
+        let tensor = executor.plan().host.schedule;
+        executor.write(tensor, schedule.words());
         write_parameters(executor.as_mut(), parameters);
         let rates = schedule.f32().iter().copied().step_by(SCHEDULE_COLUMNS).collect();
         let sample = train.images[..train.len().min(SAMPLE) * IMAGE_BYTES].to_vec();
@@ -329,11 +329,11 @@ impl Trainer {
     }
 
     /// Reads a tensor of each parameter and permutes it into the model's order.
-    async fn read_parameters(&mut self, place: impl Fn(&Parameter) -> Option<TensorId>) -> Result<Vec<HostTensor>> {
+    async fn read_parameters(&mut self, tensor: impl Fn(&Parameter) -> Option<TensorId>) -> Result<Vec<HostTensor>> {
         let mut tensors = Vec::new();
         for parameter in self.executor.plan().host.parameters.clone() {
-            if let Some(place) = place(&parameter) {
-                tensors.push(parameter.restored(&self.executor.read(place).await?));
+            if let Some(tensor) = tensor(&parameter) {
+                tensors.push(parameter.restored(&self.executor.read(tensor).await?));
             }
         }
         Ok(tensors)
@@ -341,8 +341,8 @@ impl Trainer {
 
     /// The rows of the history that the last `steps` steps wrote.
     async fn history(&mut self, steps: usize) -> Result<Vec<f32>> {
-        let place = self.executor.plan().host.history;
-        Ok(self.executor.read(place).await?.f32()[..2 * steps].to_vec())
+        let tensor = self.executor.plan().host.history;
+        Ok(self.executor.read(tensor).await?.f32()[..2 * steps].to_vec())
     }
 
     /// Writes the order of the next batches and sets the clock to the first of them.

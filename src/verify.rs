@@ -108,10 +108,10 @@ pub async fn check(gpu: &Gpu, case: Case) -> Vec<Check> {
 /// in `gpus`.
 pub async fn check_case(gpus: &[Gpu], case: &Case, mut report: impl FnMut(usize, Check)) {
     let example = Example::of(case);
-    for (place, gpu) in gpus.iter().enumerate() {
+    for (index, gpu) in gpus.iter().enumerate() {
         for variant in case.variants() {
             let outcome = check_variant(gpu, case, &variant, &example).await;
-            report(place, Check { op: case.name(), label: variant_label(case.as_ref(), &variant), outcome });
+            report(index, Check { op: case.name(), label: variant_label(case.as_ref(), &variant), outcome });
         }
     }
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use gpu_digits::data::{Choice, Dataset, Folders, Request, Source, load};
+use gpu_digits::data::{DataChoice, Dataset, Folders, Request, Source, load};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
@@ -116,7 +116,7 @@ struct Scene {
 }
 
 impl Scene {
-    fn new(choice: Choice, mirrors: &[&str]) -> Self {
+    fn new(choice: DataChoice, mirrors: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut request = Request::new(Folders { named: None, cache: Some(folder.path().join("cache").join("mnist")) });
         request.choice = choice;
@@ -182,7 +182,7 @@ impl Scene {
 
 #[test]
 fn named_folder_is_loaded_without_network() {
-    let mut scene = Scene::new(Choice::Auto, &[]);
+    let mut scene = Scene::new(DataChoice::Auto, &[]);
     let named = scene.name_folder(&small_set(0));
     scene.assert_loads_mnist();
     assert_eq!(scene.load().unwrap().origin, named.display().to_string());
@@ -190,7 +190,7 @@ fn named_folder_is_loaded_without_network() {
 
 #[test]
 fn packed_files_and_the_dotted_spelling_are_found() {
-    let mut scene = Scene::new(Choice::Auto, &[]);
+    let mut scene = Scene::new(DataChoice::Auto, &[]);
     let named = scene.name_folder(&small_set(0));
     fs::rename(named.join(NAMES[0]), named.join("train-images.idx3-ubyte")).unwrap();
     fs::remove_file(named.join(NAMES[1])).unwrap();
@@ -203,7 +203,7 @@ fn packed_files_and_the_dotted_spelling_are_found() {
 
 #[test]
 fn another_set_in_a_named_folder_is_loaded_and_said_so() {
-    for choice in [Choice::Auto, Choice::Mnist] {
+    for choice in [DataChoice::Auto, DataChoice::Mnist] {
         let mut scene = Scene::new(choice, &[]);
         let named = scene.name_folder(&small_set(5));
         let dataset = scene.load().unwrap();
@@ -216,7 +216,7 @@ fn another_set_in_a_named_folder_is_loaded_and_said_so() {
 #[test]
 fn named_folder_that_lacks_a_file_is_an_error_although_mnist_is_to_be_had() {
     let mirror = Mirror::start(Answer::Right);
-    let mut scene = Scene::new(Choice::Auto, &[&mirror.address]);
+    let mut scene = Scene::new(DataChoice::Auto, &[&mirror.address]);
     let named = scene.name_folder(&small_set(0));
     fs::remove_file(named.join(NAMES[2])).unwrap();
     let spellings = ["t10k-images-idx3-ubyte.gz", "t10k-images-idx3-ubyte,", "t10k-images.idx3-ubyte", "--data"];
@@ -227,14 +227,14 @@ fn named_folder_that_lacks_a_file_is_an_error_although_mnist_is_to_be_had() {
 
 #[test]
 fn named_folder_that_is_not_there_is_an_error() {
-    let mut scene = Scene::new(Choice::Auto, &[]);
+    let mut scene = Scene::new(DataChoice::Auto, &[]);
     scene.request.folders.named = Some("no/such/folder".into());
     scene.assert_fails(&["no/such/folder is not a folder", "--data"]);
 }
 
 #[test]
 fn named_folder_with_a_damaged_file_is_an_error() {
-    let mut scene = Scene::new(Choice::Auto, &[]);
+    let mut scene = Scene::new(DataChoice::Auto, &[]);
     let named = scene.name_folder(&small_set(0));
     fs::write(named.join(NAMES[0]), &small_set(0)[0][..100]).unwrap();
     scene.assert_fails(&[NAMES[0], "byte 100", "the end of the file"]);
@@ -242,7 +242,7 @@ fn named_folder_with_a_damaged_file_is_an_error() {
 
 #[test]
 fn unequal_counts_of_images_and_labels_are_an_error() {
-    let mut scene = Scene::new(Choice::Auto, &[]);
+    let mut scene = Scene::new(DataChoice::Auto, &[]);
     let [train_images, _, test_images, test_labels] = small_set(0);
     scene.name_folder(&[train_images, test_labels.clone(), test_images, test_labels]);
     scene.assert_fails(&["train-images", "train-labels", "found 3 images and 2 labels"]);
@@ -251,7 +251,7 @@ fn unequal_counts_of_images_and_labels_are_an_error() {
 #[test]
 fn download_goes_into_the_cache_and_is_used_again() {
     let mirror = Mirror::start(Answer::Right);
-    let mut scene = Scene::new(Choice::Mnist, &[&mirror.address]);
+    let mut scene = Scene::new(DataChoice::Mnist, &[&mirror.address]);
     scene.assert_loads_mnist();
     scene.assert_loads_mnist();
     assert_eq!(mirror.requests(), 4);
@@ -262,7 +262,7 @@ fn download_goes_into_the_cache_and_is_used_again() {
 #[test]
 fn only_what_the_cache_lacks_is_downloaded() {
     let mirror = Mirror::start(Answer::Right);
-    let mut scene = Scene::new(Choice::Auto, &[&mirror.address]);
+    let mut scene = Scene::new(DataChoice::Auto, &[&mirror.address]);
     fs::create_dir_all(scene.cache()).unwrap();
     fs::write(scene.cache().join(NAMES[1]), &small_set(0)[1]).unwrap();
     scene.assert_loads_mnist();
@@ -272,7 +272,7 @@ fn only_what_the_cache_lacks_is_downloaded() {
 #[test]
 fn damaged_files_of_the_cache_are_downloaded_again() {
     let mirror = Mirror::start(Answer::Right);
-    let mut scene = Scene::new(Choice::Auto, &[&mirror.address]);
+    let mut scene = Scene::new(DataChoice::Auto, &[&mirror.address]);
     fs::create_dir_all(scene.cache()).unwrap();
     write_set(scene.cache(), &small_set(5));
     fs::write(scene.cache().join(format!("{}.gz", NAMES[0])), &gzip(&small_set(0)[0])[..50]).unwrap();
@@ -289,7 +289,7 @@ fn next_mirror_is_tried_where_the_first_is_of_no_use() {
     let useless = useless.map(|answer| Mirror::start(answer).address);
     for first in useless.iter().chain([&dead]) {
         let mirror = Mirror::start(Answer::Right);
-        let mut scene = Scene::new(Choice::Mnist, &[first, &mirror.address]);
+        let mut scene = Scene::new(DataChoice::Mnist, &[first, &mirror.address]);
         scene.assert_loads_mnist();
         assert_eq!(mirror.requests(), 4);
     }
@@ -298,7 +298,7 @@ fn next_mirror_is_tried_where_the_first_is_of_no_use() {
 #[test]
 fn mirror_that_failed_is_not_asked_for_every_file() {
     let (wrong, right) = (Mirror::start(Answer::NotFound), Mirror::start(Answer::Right));
-    let mut scene = Scene::new(Choice::Mnist, &[&wrong.address, &right.address]);
+    let mut scene = Scene::new(DataChoice::Mnist, &[&wrong.address, &right.address]);
     scene.assert_loads_mnist();
     assert_eq!((wrong.requests(), right.requests()), (1, 4));
 }
@@ -314,7 +314,7 @@ fn each_mirror_s_failure_is_in_the_error() {
     ];
     for (answer, wanted) in cases {
         let (mirror, dead) = (Mirror::start(answer), Mirror::dead());
-        let mut scene = Scene::new(Choice::Mnist, &[&mirror.address, &dead]);
+        let mut scene = Scene::new(DataChoice::Mnist, &[&mirror.address, &dead]);
         scene.assert_fails(&[&mirror.address, wanted, &dead, "refused", "--data", "connect to the internet"]);
         assert_eq!(scene.names_in_cache(), BTreeSet::new());
     }
@@ -323,7 +323,7 @@ fn each_mirror_s_failure_is_in_the_error() {
 #[test]
 fn silent_mirrors_do_not_hold_up_the_fall_back() {
     let mirror = Mirror::start(Answer::Silence);
-    let mut scene = Scene::new(Choice::Auto, &[&mirror.address]);
+    let mut scene = Scene::new(DataChoice::Auto, &[&mirror.address]);
     let start = Instant::now();
     assert_eq!(scene.load().unwrap().name, "generated digits");
     assert!(start.elapsed() < Duration::from_secs(10));
@@ -332,7 +332,7 @@ fn silent_mirrors_do_not_hold_up_the_fall_back() {
 #[test]
 fn auto_falls_back_to_generated_digits_and_says_why() {
     let dead = Mirror::dead();
-    let mut scene = Scene::new(Choice::Auto, &[&dead]);
+    let mut scene = Scene::new(DataChoice::Auto, &[&dead]);
     let dataset = scene.load().unwrap();
     assert_eq!((dataset.train.len(), dataset.test.len()), (20, 10));
     assert_eq!((dataset.name.as_str(), dataset.origin.as_str()), ("generated digits", "seed 0"));
@@ -343,7 +343,7 @@ fn auto_falls_back_to_generated_digits_and_says_why() {
 #[test]
 fn cache_folder_that_cannot_be_written_is_said_before_any_download() {
     let mirror = Mirror::start(Answer::Right);
-    let mut scene = Scene::new(Choice::Mnist, &[&mirror.address]);
+    let mut scene = Scene::new(DataChoice::Mnist, &[&mirror.address]);
     // A file stands where the folder should be.
     fs::write(scene.folder.path().join("cache"), "").unwrap();
     scene.assert_fails(&["cannot write into the cache folder", &scene.cache().display().to_string()]);
@@ -352,7 +352,7 @@ fn cache_folder_that_cannot_be_written_is_said_before_any_download() {
 
 #[test]
 fn user_without_a_cache_folder_gets_an_error_that_tells_what_to_do() {
-    let mut scene = Scene::new(Choice::Mnist, &[]);
+    let mut scene = Scene::new(DataChoice::Mnist, &[]);
     scene.request.folders.cache = None;
     scene.assert_fails(&["no cache folder", "--data"]);
 }
@@ -360,7 +360,7 @@ fn user_without_a_cache_folder_gets_an_error_that_tells_what_to_do() {
 #[test]
 fn generated_digits_are_asked_for_at_once() {
     let mirror = Mirror::start(Answer::Right);
-    let mut scene = Scene::new(Choice::Generated, &[&mirror.address]);
+    let mut scene = Scene::new(DataChoice::Generated, &[&mirror.address]);
     let dataset = scene.load().unwrap();
     assert_eq!(dataset.name, "generated digits");
     assert_ne!(dataset.train.images[..784 * 10], dataset.test.images, "two streams");
@@ -371,7 +371,7 @@ fn generated_digits_are_asked_for_at_once() {
 
 #[test]
 fn no_generated_digits_at_all_is_an_error() {
-    let mut scene = Scene::new(Choice::Generated, &[]);
+    let mut scene = Scene::new(DataChoice::Generated, &[]);
     scene.request.generated_test = 0;
     scene.assert_fails(&["cannot generate 20 training and 0 test digits", "at least one"]);
 }

@@ -88,7 +88,7 @@ fn config() -> TrainConfig {
 
 fn dataset(train: usize) -> Dataset {
     let request = Request {
-        choice: gpu_digits::data::Choice::Generated,
+        choice: gpu_digits::data::DataChoice::Generated,
         generated_train: train,
         generated_test: 50,
         ..Request::new(Folders::default())

@@ -300,7 +300,7 @@ fn change(pair: &Pair, log_ratio: f64, uncertainty: Option<f64>) -> Change {
 }
 
 fn all_kernels(kernels: &[&Pair], log_ratio: f64, uncertainty: Option<f64>) -> Change {
-    let sum = |place: usize| kernels.iter().map(|pair| pair.seconds()[place]).sum();
+    let sum = |index: usize| kernels.iter().map(|pair| pair.seconds()[index]).sum();
     let case = format!("all {} kernels (geometric mean)", kernels.len());
     let seconds = [sum(0), sum(1)];
     Change { case, scope: Scope::AllKernels, seconds, ..change(kernels[0], log_ratio, uncertainty) }

@@ -137,10 +137,10 @@ pub(super) fn match_reports(before: &Report, now: &Report) -> Matching {
     let is_single = old_keys.len() == 1 && new_keys.len() == 1;
     let several = old_keys.len().max(new_keys.len()) > 1;
     for (old, key) in before.adapters.iter().zip(&old_keys) {
-        let place = if is_single { Some(0) } else { new_keys.iter().position(|other| other == key) };
+        let index = if is_single { Some(0) } else { new_keys.iter().position(|other| other == key) };
         let title = title(&old.adapter, several);
-        match place {
-            Some(place) => match_adapters(&title, old, &now.adapters[place], &mut matching),
+        match index {
+            Some(index) => match_adapters(&title, old, &now.adapters[index], &mut matching),
             None => matching.missing.extend(entries(old).into_iter().map(|entry| named(&title, &entry.case))),
         }
     }

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::statistics::{median_and_spread, median_uncertainty};
-use crate::gpu::{AdapterKind, Bound, Gpu, Lap, Stopwatch, bind_variant};
+use crate::gpu::{AdapterKind, BoundKernel, Gpu, Lap, Stopwatch, bind_variant};
 use crate::op::{Variant, variant_label};
 use crate::ops::Case;
 use crate::verify::{Example, Outcome, check_variant};
@@ -88,7 +88,7 @@ pub struct Timing {
 /// A verified kernel, ready to be timed.
 pub struct Subject {
     stopwatch: Stopwatch,
-    kernels: Vec<Bound>,
+    kernels: Vec<BoundKernel>,
     repeats: usize,
     laps: Vec<Lap>,
     has_timestamps: bool,

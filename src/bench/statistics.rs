@@ -45,10 +45,10 @@ pub(super) fn mean_and_deviation(values: &[f64]) -> (f64, Option<f64>) {
 
 /// A quantile of sorted samples, interpolated between neighbours.
 fn quantile(sorted: &[f64], share: f64) -> f64 {
-    let place = share * sorted.len().saturating_sub(1) as f64;
-    let (low, high) = (place.floor() as usize, place.ceil() as usize);
+    let rank = share * sorted.len().saturating_sub(1) as f64;
+    let (low, high) = (rank.floor() as usize, rank.ceil() as usize);
     let at = |index: usize| sorted.get(index).copied().unwrap_or(f64::NAN);
-    at(low) + (at(high) - at(low)) * place.fract()
+    at(low) + (at(high) - at(low)) * rank.fract()
 }
 
 /// The limit, in standard deviations, that none of `tests` estimates with `freedom` degrees of freedom exceeds with a

@@ -148,7 +148,7 @@ impl Dataset {
 
 /// The requested digits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Choice {
+pub enum DataChoice {
     /// MNIST, or generated digits if MNIST can be neither found nor downloaded.
     #[default]
     Auto,
@@ -186,7 +186,7 @@ fn named_folder(data_option: Option<PathBuf>, variable: Option<OsString>) -> Opt
 #[derive(Clone, Debug)]
 pub struct Request {
     /// The requested digits.
-    pub choice: Choice,
+    pub choice: DataChoice,
     /// The folders to search.
     pub folders: Folders,
     /// The hashes of MNIST and its download addresses.
@@ -205,7 +205,7 @@ impl Request {
     /// MNIST if it is available, otherwise as many generated digits as MNIST has images.
     pub fn new(folders: Folders) -> Self {
         Self {
-            choice: Choice::Auto,
+            choice: DataChoice::Auto,
             folders,
             source: Source::default(),
             generated_train: 60_000,
@@ -220,9 +220,9 @@ impl Request {
 ///
 /// # Errors
 /// If a named folder lacks a file or holds a wrong one; there is no fallback to other digits. If MNIST can be neither
-/// found nor downloaded and [`Choice::Mnist`] was requested.
+/// found nor downloaded and [`DataChoice::Mnist`] was requested.
 pub fn load(request: &Request, say: &mut dyn FnMut(&str)) -> Result<Dataset> {
-    if request.choice == Choice::Generated {
+    if request.choice == DataChoice::Generated {
         return generate(request);
     }
     if let Some(folder) = &request.folders.named {
@@ -230,7 +230,7 @@ pub fn load(request: &Request, say: &mut dyn FnMut(&str)) -> Result<Dataset> {
     }
     mnist::from_cache(request, say).or_else(|why| {
         let advice = how_to_get_mnist(&request.folders);
-        if request.choice == Choice::Mnist {
+        if request.choice == DataChoice::Mnist {
             bail!("cannot load MNIST: {why:#}\n{advice}");
         }
         say(&format!(

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::{Choice, Dataset, Folders, GENERATED, MNIST, Request, load};
+use super::{DataChoice, Dataset, Folders, GENERATED, MNIST, Request, load};
 use crate::words::Word;
 
 /// The data of a run.
@@ -66,13 +66,13 @@ impl DataRecord {
     fn find(&self, request: &Request, say: &mut dyn FnMut(&str)) -> Result<Dataset> {
         if self.name == GENERATED {
             let (generated_train, generated_test) = (self.train_images, self.test_images);
-            let request = Request { choice: Choice::Generated, generated_train, generated_test, ..request.clone() };
+            let request = Request { choice: DataChoice::Generated, generated_train, generated_test, ..request.clone() };
             return load(&request, say);
         }
         // Records of older versions have the folder only in `origin`.
         let folder = self.folder.as_ref().map_or(Path::new(&self.origin), Word::as_path);
         let from = |folders: Folders, say: &mut dyn FnMut(&str)| {
-            load(&Request { choice: Choice::Mnist, folders, ..request.clone() }, say)
+            load(&Request { choice: DataChoice::Mnist, folders, ..request.clone() }, say)
         };
         let in_folder =
             folder.is_dir().then(|| from(Folders { named: Some(folder.to_owned()), ..request.folders.clone() }, say));

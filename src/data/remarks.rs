@@ -127,7 +127,8 @@ mod tests {
                 let (y, x) = (pixel / IMAGE_SIDE, pixel % IMAGE_SIDE);
                 if (8..20).contains(&y) && (5 + index..8 + index).contains(&x) { ink } else { paper }
             };
-            let images = (0..10).flat_map(|index| (0..IMAGE_BYTES).map(move |place| pixel(index, place))).collect();
+            let images =
+                (0..10).flat_map(|index| (0..IMAGE_BYTES).map(move |position| pixel(index, position))).collect();
             Samples { images, labels: all.clone() }
         };
         let dataset = Dataset::from_arrays(stroke(255, 0), stroke(40, 230)).unwrap();

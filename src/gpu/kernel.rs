@@ -206,7 +206,7 @@ fn whole(buffers: &[wgpu::Buffer]) -> Vec<wgpu::BufferBinding<'_>> {
 }
 
 /// A kernel with its own tensors, ready to run repeatedly.
-pub struct Bound(pub(super) Dispatch);
+pub struct BoundKernel(pub(super) Dispatch);
 
 /// Compiles a variant of an op and binds it to `sets` sets of tensors, each of which holds `inputs`.
 ///
@@ -218,7 +218,7 @@ pub async fn bind_variant(
     variant: &Variant,
     inputs: &[HostTensor],
     sets: usize,
-) -> Result<Vec<Bound>> {
+) -> Result<Vec<BoundKernel>> {
     let kernel = Kernel::compile(gpu, op, variant).await?;
     let operands = op.operands();
     let filled_buffer = |(operand, input): (&Operand, &HostTensor)| {
@@ -228,7 +228,7 @@ pub async fn bind_variant(
     };
     let bind = |_| {
         let buffers: Vec<wgpu::Buffer> = operands.iter().zip(inputs).map(filled_buffer).collect();
-        Bound(kernel.clone().bind(gpu, &whole(&buffers), &mut Textures::default()))
+        BoundKernel(kernel.clone().bind(gpu, &whole(&buffers), &mut Textures::default()))
     };
     Ok((0..sets).map(bind).collect())
 }

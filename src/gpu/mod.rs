@@ -15,7 +15,7 @@ mod wait;
 pub use adapters::{Adapter, AdapterInfo, AdapterKind, Backend, adapters, adapters_up_to};
 pub use choice::{Considered, choose_variant, consider};
 pub use executor::GpuExecutor;
-pub use kernel::{Bound, POISON, bind_variant, run_variant};
+pub use kernel::{BoundKernel, POISON, bind_variant, run_variant};
 pub use stopwatch::{Lap, Stopwatch};
 
 use std::collections::BTreeMap;

@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::clock::doubt;
 use super::kernel::{Dispatch, encode};
 use super::timestamps::Timestamps;
-use super::{Bound, Gpu, GpuExecutor};
+use super::{BoundKernel, Gpu, GpuExecutor};
 use crate::plan::Phase;
 
 /// The times of one submission, in seconds.
@@ -55,9 +55,9 @@ impl Stopwatch {
     ///
     /// # Errors
     /// If the device fails.
-    pub async fn time(&self, kernels: &[Bound], repeats: usize) -> Result<Lap> {
-        let what = kernels.first().map_or("no kernel", |Bound(dispatch)| dispatch.label());
-        self.lap(kernels.iter().map(|Bound(dispatch)| dispatch).cycle().take(repeats), what).await
+    pub async fn time(&self, kernels: &[BoundKernel], repeats: usize) -> Result<Lap> {
+        let what = kernels.first().map_or("no kernel", |BoundKernel(dispatch)| dispatch.label());
+        self.lap(kernels.iter().map(|BoundKernel(dispatch)| dispatch).cycle().take(repeats), what).await
     }
 
     /// Submits dispatches and waits for them.

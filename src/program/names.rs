@@ -21,8 +21,8 @@ pub(crate) fn matches(pattern: &str, name: &str) -> bool {
 pub(crate) fn listed(names: &[&str]) -> String {
     const WIDTH: usize = 80;
     let mut lines = vec![String::new()];
-    for (place, name) in names.iter().enumerate() {
-        let comma = if place + 1 < names.len() { "," } else { "" };
+    for (index, name) in names.iter().enumerate() {
+        let comma = if index + 1 < names.len() { "," } else { "" };
         let word = format!("  {name}{comma}");
         match lines.last_mut() {
             Some(line) if line.is_empty() => *line = word,

@@ -36,12 +36,12 @@ pub struct Tuning {
     /// The adapter's identity, its name, and its driver with its version.
     adapter: String,
     /// The choices by the op's label.
-    pub choices: BTreeMap<String, Choice>,
+    pub choices: BTreeMap<String, TunedVariant>,
 }
 
 /// The variants of an op at its sizes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Choice {
+pub struct TunedVariant {
     /// The fastest.
     pub variant: String,
     /// The variants that the adapter can run, with their times, in the order of the op.
@@ -92,7 +92,7 @@ impl Tuning {
     ///
     /// # Errors
     /// If the folder cannot be made or written to.
-    pub fn keep(file: &Path, info: &AdapterInfo, label: String, choice: Choice) -> Result<Self> {
+    pub fn keep(file: &Path, info: &AdapterInfo, label: String, choice: TunedVariant) -> Result<Self> {
         let folder = file.parent().context("a tuning file lies in a folder")?;
         fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
         let _lock = Lock::wait(&folder.with_extension("lock"))?;
@@ -126,7 +126,7 @@ pub fn file(info: &AdapterInfo) -> Option<PathBuf> {
 ///
 /// # Errors
 /// If the device fails during timing.
-pub async fn choose(gpu: &Gpu, case: &Case, effort: Effort) -> Result<Option<Choice>> {
+pub async fn choose(gpu: &Gpu, case: &Case, effort: Effort) -> Result<Option<TunedVariant>> {
     let variants = gpu.runnable(case.as_ref());
     if variants.len() < 2 {
         return Ok(None);
@@ -157,11 +157,11 @@ pub async fn choose(gpu: &Gpu, case: &Case, effort: Effort) -> Result<Option<Cho
 }
 
 /// The fastest of some candidates, or the first listed one if another is only slightly faster.
-fn decide(candidates: Vec<Tried>) -> Option<Choice> {
+fn decide(candidates: Vec<Tried>) -> Option<TunedVariant> {
     let mut right = candidates.iter().filter_map(|candidate| Some((candidate, candidate.seconds?)));
     let first = right.next()?;
     let (best, _) = right.fold(first, |best, next| if next.1 < best.1 * (1.0 - MARGIN) { next } else { best });
-    Some(Choice { variant: best.variant.clone(), tried: candidates })
+    Some(TunedVariant { variant: best.variant.clone(), tried: candidates })
 }
 
 #[cfg(test)]
@@ -182,7 +182,7 @@ mod tests {
     fn what_was_found_comes_back_to_the_bit() {
         let times = crate::json::tests::HARD.into_iter().filter(|seconds| seconds.is_finite());
         let tried = times.map(|seconds| candidate("plain", Some(seconds))).collect();
-        crate::json::tests::comes_back(&Choice { variant: "plain".to_owned(), tried });
+        crate::json::tests::comes_back(&TunedVariant { variant: "plain".to_owned(), tried });
     }
 
     #[test]

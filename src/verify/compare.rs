@@ -23,18 +23,18 @@ pub fn compare(name: &str, got: &HostTensor, wanted: &HostTensor, tolerance: Tol
         }
     };
     let ratios = got.words().iter().zip(wanted.words()).map(ratio).enumerate();
-    let (place, worst_ratio) = ratios.fold((0, 0.0), |worst, next| if next.1 > worst.1 { next } else { worst });
+    let (index, worst_ratio) = ratios.fold((0, 0.0), |worst, next| if next.1 > worst.1 { next } else { worst });
     if worst_ratio <= 1.0 {
         return Outcome::Passed { worst_ratio };
     }
     let show = |tensor: &HostTensor| {
-        if is_float { format!("{:e}", tensor.f32()[place]) } else { tensor.u32()[place].to_string() }
+        if is_float { format!("{:e}", tensor.f32()[index]) } else { tensor.u32()[index].to_string() }
     };
     let wrong = got.words().iter().zip(wanted.words()).filter(|&pair| ratio(pair) > 1.0).count();
     Outcome::Failed {
         reason: format!(
             "{name}{:?} is {} but should be {}, error / allowed {worst_ratio:.3}; {wrong} of {} elements are wrong",
-            coordinates(&wanted.shape, place),
+            coordinates(&wanted.shape, index),
             show(got),
             show(wanted),
             wanted.shape.len()
@@ -78,14 +78,14 @@ fn root_mean_square(values: &[f32]) -> f64 {
 }
 
 /// The coordinates of an element, outermost first.
-fn coordinates(shape: &Shape, mut place: usize) -> Vec<usize> {
+fn coordinates(shape: &Shape, mut index: usize) -> Vec<usize> {
     let mut coordinates: Vec<usize> = shape
         .extents()
         .iter()
         .rev()
         .map(|&extent| {
-            let coordinate = place % extent;
-            place /= extent;
+            let coordinate = index % extent;
+            index /= extent;
             coordinate
         })
         .collect();

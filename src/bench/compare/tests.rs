@@ -91,9 +91,9 @@ fn steps_are_judged_by_how_far_they_lie_apart_where_other_work_disturbs_them() {
         let measured = &mut report.adapters[0];
         measured.kernels.clear();
         let step = measured.steps.remove(0);
-        for (place, seconds) in seconds.into_iter().enumerate() {
-            let kind = if place < 2 { Kind::Train } else { Kind::Infer };
-            measured.steps.push(StepTiming { kind, batch_size: place, step_seconds: seconds, ..step.clone() });
+        for (index, seconds) in seconds.into_iter().enumerate() {
+            let kind = if index < 2 { Kind::Train } else { Kind::Infer };
+            measured.steps.push(StepTiming { kind, batch_size: index, step_seconds: seconds, ..step.clone() });
         }
         report
     };

@@ -3,15 +3,15 @@
 mod bench;
 mod examples;
 mod names;
+mod options;
 mod outputs;
 mod tune;
 mod values;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
-use crate::data::Choice;
 use crate::device::DeviceChoice;
 use crate::plan::Precision;
 use crate::program::files::Destination;
@@ -19,6 +19,7 @@ use crate::schedule::Schedule;
 use crate::train::TrainConfig;
 
 pub use bench::{BenchArgs, BenchCommand, BenchTrainArgs, CompareArgs, ShowArgs};
+pub use options::{AdaptersArgs, DataArgs, DeviceArgs, OptimizerName, PictureFormat, StepArgs, Switch};
 pub use tune::{TuneArgs, TuneChoice};
 
 use values::{not_negative, percent, positive, positive_number, share};
@@ -79,58 +80,6 @@ pub enum Command {
     /// Write manual pages into a folder, one for each command
     #[command(after_help = examples::MAN)]
     Man(ManArgs),
-}
-
-/// The device options.
-#[derive(Args, Clone, Debug)]
-pub struct DeviceArgs {
-    /// auto, cpu, vulkan, metal, dx12, gl, a number from `gpu-digits devices`, or a part of a device's name
-    #[arg(long, value_name = "DEVICE", default_value = "auto")]
-    pub device: DeviceChoice,
-}
-
-/// The adapters of a command that measures or checks kernels.
-#[derive(Args, Clone, Debug)]
-pub struct AdaptersArgs {
-    /// Adapter to use: `all`, or a device as for `train`
-    #[arg(long, value_name = "DEVICE", default_value = "auto")]
-    pub device: String,
-}
-
-/// The data options.
-#[derive(Args, Clone, Debug)]
-pub struct DataArgs {
-    /// Folder of four IDX files, gzipped or not [default: $GPU_DIGITS_DATA, else the cache folder, else a download]
-    #[arg(long, value_name = "DIR")]
-    pub data: Option<PathBuf>,
-    /// Data set to use [default: auto; for `eval`, the data set that the model was trained on]
-    #[arg(long, value_enum)]
-    pub dataset: Option<Choice>,
-    /// Training images to generate if the digits are generated; a sixth as many test images are added [default: 12000]
-    #[arg(long, value_name = "N", value_parser = positive())]
-    pub generated_images: Option<usize>,
-}
-
-/// The optimizers by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum OptimizerName {
-    /// Stochastic gradient descent with momentum
-    Sgd,
-    /// Stochastic gradient descent with Nesterov momentum
-    Nesterov,
-    /// Adam, with L2 weight decay
-    Adam,
-    /// Adam with decoupled weight decay
-    Adamw,
-}
-
-/// On or off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Switch {
-    #[allow(missing_docs)]
-    On,
-    #[allow(missing_docs)]
-    Off,
 }
 
 /// `gpu-digits train`.
@@ -207,25 +156,6 @@ pub struct TrainArgs {
     /// Exit with 1 if the test accuracy is below this percentage
     #[arg(long, value_name = "PERCENT", allow_negative_numbers = true, value_parser = percent)]
     pub target_accuracy: Option<f64>,
-}
-
-/// The formats of pictures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum PictureFormat {
-    /// Vector graphics
-    Svg,
-    /// Pixels, at twice the size
-    Png,
-}
-
-impl PictureFormat {
-    /// The ending of its files.
-    pub fn ending(self) -> &'static str {
-        match self {
-            Self::Svg => "svg",
-            Self::Png => "png",
-        }
-    }
 }
 
 /// `gpu-digits report`.
@@ -364,20 +294,6 @@ pub struct DevicesArgs {
     /// Write the results as JSON, to standard output with `-` or without a value
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     pub json: Option<Destination>,
-}
-
-/// The options that define a training step, for commands that do not train.
-#[derive(Args, Clone, Debug)]
-pub struct StepArgs {
-    /// The same as for `train`
-    #[arg(long, default_value = "convnet")]
-    pub model: String,
-    /// Fuse conv, ReLU and pooling into one kernel where possible
-    #[arg(long, value_enum, default_value_t = Switch::On)]
-    pub fuse: Switch,
-    /// Float type of activations and their gradients; f16 needs fused layers
-    #[arg(long, value_enum, default_value_t)]
-    pub precision: Precision,
 }
 
 /// `gpu-digits plan`.

@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
-use crate::data::Choice;
+use crate::data::DataChoice;
 use crate::plan::Precision;
 use crate::schedule::Schedule;
 
@@ -24,7 +24,7 @@ macro_rules! names {
     };
 }
 
-names! { Choice:
+names! { DataChoice:
     Auto "auto" "MNIST, or generated digits if MNIST can be neither found nor downloaded",
     Mnist "mnist" "MNIST, or the set in the folder of --data, or an error",
     Generated "generated" "Generated digits: no file, no network",

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::open::{load_data, open_device, say, say_data};
 use super::{Verdict, percent, print_table, scoring, table, thousands};
-use crate::data::{CLASSES, Choice, DataRecord, Dataset, Folders, Request};
+use crate::data::{CLASSES, DataChoice, DataRecord, Dataset, Folders, Request};
 use crate::inference::score;
 use crate::metrics::Evaluation;
 use crate::program::cli::{DataArgs, EvalArgs};
@@ -77,12 +77,12 @@ fn trained_on(path: &Path, saved: &SavedModel) -> Result<Option<DataRecord>> {
 /// data.
 fn data(args: &DataArgs, trained_on: Option<&DataRecord>) -> Result<Dataset> {
     let dataset = match (args.dataset, args.generated_images) {
-        (None, Some(_)) if args.data.is_none() => Some(Choice::Generated),
+        (None, Some(_)) if args.data.is_none() => Some(DataChoice::Generated),
         (dataset, _) => dataset,
     };
     let args = &DataArgs { dataset, ..args.clone() };
     let Some(trained_on) = trained_on else {
-        return load_data(&DataArgs { dataset: dataset.or(Some(Choice::Mnist)), ..args.clone() });
+        return load_data(&DataArgs { dataset: dataset.or(Some(DataChoice::Mnist)), ..args.clone() });
     };
     if args.data.is_none() && dataset.is_none() {
         let request = Request::new(Folders::from_environment(None));

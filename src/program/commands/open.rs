@@ -26,11 +26,11 @@ pub(super) async fn open_device(choice: &DeviceChoice) -> Result<Device> {
 pub(super) fn load_data(args: &DataArgs) -> Result<Dataset> {
     let choice = args.dataset.unwrap_or_default();
     ensure!(
-        choice != data::Choice::Generated || args.data.is_none(),
+        choice != data::DataChoice::Generated || args.data.is_none(),
         "--data gives a folder of digits, but --dataset generated needs none; give only one of the two"
     );
     ensure!(
-        args.generated_images.is_none() || (choice != data::Choice::Mnist && args.data.is_none()),
+        args.generated_images.is_none() || (choice != data::DataChoice::Mnist && args.data.is_none()),
         "--generated-images is of generated digits, and --data or --dataset mnist names others; leave one of them out"
     );
     let generated_train = args.generated_images.unwrap_or(12_000);

@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 
-use crate::data::{Choice, DataRecord, Folders, GENERATED};
+use crate::data::{DataChoice, DataRecord, Folders, GENERATED};
 use crate::device::{Device, DeviceChoice};
 use crate::model::Model;
 use crate::plan::Optimizer;
@@ -27,10 +27,10 @@ pub(super) fn resolved(
         (Device::Gpu(_), wish) => wish.clone(),
     };
     resolved.data.dataset = match &data.folder {
-        _ if data.name == GENERATED => Some(Choice::Generated),
+        _ if data.name == GENERATED => Some(DataChoice::Generated),
         // A named folder is used or refused; nothing else is tried.
         Some(_) => None,
-        None => Some(Choice::Mnist),
+        None => Some(DataChoice::Mnist),
     };
     resolved.data.generated_images = (data.name == GENERATED).then_some(data.train_images);
     // The folder may come from the environment. It is none for the cache and for generated digits.

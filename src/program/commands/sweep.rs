@@ -159,10 +159,10 @@ fn settings(args: &SweepArgs) -> Result<Vec<Setting>> {
 fn members(args: &SweepArgs, settings: &[Setting]) -> Result<Vec<Member>> {
     let mut members = Vec::new();
     for seed in 0..args.seeds {
-        for (place, setting) in settings.iter().enumerate() {
+        for (index, setting) in settings.iter().enumerate() {
             let name = format!("{}/seed-{seed}", setting.name());
             let folder = args.out.join(&name);
-            members.push(Member { setting: place, name, folder, args: train_args(args, setting, seed)? });
+            members.push(Member { setting: index, name, folder, args: train_args(args, setting, seed)? });
         }
     }
     Ok(members)

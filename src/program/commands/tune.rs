@@ -11,7 +11,7 @@ use crate::ops::Case;
 use crate::plan::{Plan, PlanConfig};
 use crate::program::cli::{TuneArgs, TuneChoice};
 use crate::program::numbers::NONE;
-use crate::program::tune::{Choice, Tuning, choose, file};
+use crate::program::tune::{TunedVariant, Tuning, choose, file};
 use crate::train::TrainConfig;
 
 pub(super) async fn run(args: &TuneArgs) -> Result<Verdict> {
@@ -84,7 +84,7 @@ pub(super) async fn tuned(gpu: Gpu, wish: TuneChoice, plan: impl FnOnce() -> Res
 }
 
 fn print_choices(tuning: &Tuning, cases: &[Case]) {
-    let chosen: Vec<(&Case, &Choice)> =
+    let chosen: Vec<(&Case, &TunedVariant)> =
         cases.iter().filter_map(|case| Some((case, tuning.choices.get(&case.label())?))).collect();
     if chosen.is_empty() {
         out!("no choices are saved for these sizes; run `gpu-digits tune` without --list to measure them");

@@ -36,7 +36,7 @@ pub(super) async fn run(args: VerifyArgs) -> Result<Verdict> {
     for (op, cases) in &work.ops {
         for case in cases {
             bar.set_message(case.label());
-            check_case(&gpus, case, |place, check| checked[place].checks.push(check)).await;
+            check_case(&gpus, case, |index, check| checked[index].checks.push(check)).await;
             bar.inc(gpus.len() as u64);
         }
         print_op(op, &checked, &args);

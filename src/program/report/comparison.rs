@@ -90,9 +90,9 @@ impl Groups {
             let names = runs.iter().map(|(name, _)| name.clone()).collect();
             return Self { of_run: (0..runs.len()).collect(), names };
         }
-        let differs = |place: usize| distinct.iter().any(|setting| setting[place] != distinct[0][place]);
+        let differs = |index: usize| distinct.iter().any(|setting| setting[index] != distinct[0][index]);
         let name = |(group, setting): (usize, &&Vec<(&str, String)>)| {
-            let parts = setting.iter().enumerate().filter(|(place, _)| differs(*place));
+            let parts = setting.iter().enumerate().filter(|(index, _)| differs(*index));
             let words = parts.map(|(_, (name, value))| format!("{name}{value}")).collect::<Vec<_>>().join(", ");
             let mut names = runs.iter().zip(&of_run).filter(|(_, other)| **other == group).map(|((name, _), _)| name);
             match (names.next(), names.next()) {
@@ -117,8 +117,8 @@ impl Groups {
         };
         let mut order: Vec<usize> = (0..self.names.len()).collect();
         order.sort_by(|&a, &b| best(b).total_cmp(&best(a)));
-        let place = |group: usize| order.iter().position(|&other| other == group).unwrap_or(group);
-        self.of_run = self.of_run.iter().map(|&group| place(group)).collect();
+        let index = |group: usize| order.iter().position(|&other| other == group).unwrap_or(group);
+        self.of_run = self.of_run.iter().map(|&group| index(group)).collect();
         self.names = order.iter().map(|&group| self.names[group].clone()).collect();
     }
 

@@ -126,9 +126,9 @@ impl Sheet {
 
 /// Blue for 0, white for the middle, orange for 255.
 fn diverging(byte: u8) -> [u8; 3] {
-    let place = (f32::from(byte) - 127.5) / 127.5;
-    let end: [f32; 3] = if place < 0.0 { [0.0, 114.0, 178.0] } else { [213.0, 94.0, 0.0] };
-    end.map(|end| (255.0 + (end - 255.0) * place.abs()).round() as u8)
+    let share = (f32::from(byte) - 127.5) / 127.5;
+    let end: [f32; 3] = if share < 0.0 { [0.0, 114.0, 178.0] } else { [213.0, 94.0, 0.0] };
+    end.map(|end| (255.0 + (end - 255.0) * share.abs()).round() as u8)
 }
 
 /// Bytes as base64 text.

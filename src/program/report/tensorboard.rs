@@ -97,7 +97,7 @@ impl Clock {
     fn seconds_at(&self, step: usize) -> f64 {
         let step = step as f64;
         let after = self.marks.iter().position(|mark| mark.0 >= step && mark.0 > 0.0);
-        match after.map(|place| (self.marks.get(place.wrapping_sub(1)), self.marks[place])) {
+        match after.map(|index| (self.marks.get(index.wrapping_sub(1)), self.marks[index])) {
             Some((Some(before), after)) if after.0 > before.0 => {
                 before.1 + (after.1 - before.1) * (step - before.0) / (after.0 - before.0)
             }

@@ -193,6 +193,6 @@ async fn bench_train(args: &BenchTrainArgs) -> Result<Verdict> {
 
 /// Batch sizes in the order in which they were given; one that was given twice is measured once.
 fn each_once(batches: &[usize]) -> Vec<usize> {
-    let is_new = |place: &usize| !batches[..*place].contains(&batches[*place]);
-    (0..batches.len()).filter(is_new).map(|place| batches[place]).collect()
+    let is_new = |index: &usize| !batches[..*index].contains(&batches[*index]);
+    (0..batches.len()).filter(is_new).map(|index| batches[index]).collect()
 }

@@ -19,7 +19,7 @@ fn side_by_side(adapters: &[AdapterReport]) -> Vec<SideBySide> {
     let kernels: Vec<&KernelRow> = adapters.iter().flat_map(|measured| &measured.kernels).collect();
     let mut headings = headings(&kernels).into_iter();
     let mut rows: Vec<SideBySide> = Vec::new();
-    for (place, measured) in adapters.iter().enumerate() {
+    for (index, measured) in adapters.iter().enumerate() {
         let kernels = measured.kernels.iter().zip(headings.by_ref());
         let kernels = kernels.map(|(row, heading)| (heading, row.variant.clone(), row.timing.median_seconds));
         let steps = measured.steps.iter().map(|step| {
@@ -27,14 +27,14 @@ fn side_by_side(adapters: &[AdapterReport]) -> Vec<SideBySide> {
             (model_name(step), name, step.step_seconds)
         });
         for (heading, name, seconds) in kernels.chain(steps) {
-            let is_free = |row: &SideBySide| row.heading == heading && row.name == name && row.seconds[place].is_none();
+            let is_free = |row: &SideBySide| row.heading == heading && row.name == name && row.seconds[index].is_none();
             let at = rows.iter().position(is_free).unwrap_or_else(|| {
                 // Behind the last row of the same heading.
                 let end = rows.iter().rposition(|row| row.heading == heading).map_or(rows.len(), |last| last + 1);
                 rows.insert(end, SideBySide { heading, name, seconds: vec![None; adapters.len()] });
                 end
             });
-            rows[at].seconds[place] = Some(seconds);
+            rows[at].seconds[index] = Some(seconds);
         }
     }
     rows
@@ -43,19 +43,19 @@ fn side_by_side(adapters: &[AdapterReport]) -> Vec<SideBySide> {
 /// Prints several adapters side by side, each against the first.
 pub(super) fn print(titles: &[String], adapters: &[AdapterReport], markdown: bool) {
     let mut header = vec!["variant or step".to_owned()];
-    for (place, title) in titles.iter().enumerate() {
-        out!("{place}: {title}");
-        header.push(format!("time {place}"));
-        if place > 0 {
-            header.push(format!("{place} / 0"));
+    for (index, title) in titles.iter().enumerate() {
+        out!("{index}: {title}");
+        header.push(format!("time {index}"));
+        if index > 0 {
+            header.push(format!("{index} / 0"));
         }
     }
     let mut table = Grouped::new("kernel", header, 1);
     for row in side_by_side(adapters) {
         let mut cells = vec![row.name];
-        for (place, &seconds) in row.seconds.iter().enumerate() {
+        for (index, &seconds) in row.seconds.iter().enumerate() {
             cells.push(seconds.map_or_else(|| NONE.to_owned(), duration));
-            if place > 0 {
+            if index > 0 {
                 let ratio = seconds.zip(row.seconds[0]).map(|(seconds, first)| fixed(seconds / first, 2));
                 cells.push(ratio.unwrap_or_else(|| NONE.to_owned()));
             }

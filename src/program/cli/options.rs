@@ -1,0 +1,95 @@
+//! Options that several commands share.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::values::positive;
+use crate::data::DataChoice;
+use crate::device::DeviceChoice;
+use crate::plan::Precision;
+
+/// The device options.
+#[derive(Args, Clone, Debug)]
+pub struct DeviceArgs {
+    /// auto, cpu, vulkan, metal, dx12, gl, a number from `gpu-digits devices`, or a part of a device's name
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub device: DeviceChoice,
+}
+
+/// The adapters of a command that measures or checks kernels.
+#[derive(Args, Clone, Debug)]
+pub struct AdaptersArgs {
+    /// Adapter to use: `all`, or a device as for `train`
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub device: String,
+}
+
+/// The data options.
+#[derive(Args, Clone, Debug)]
+pub struct DataArgs {
+    /// Folder of four IDX files, gzipped or not [default: $GPU_DIGITS_DATA, else the cache folder, else a download]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Data set to use [default: auto; for `eval`, the data set that the model was trained on]
+    #[arg(long, value_enum)]
+    pub dataset: Option<DataChoice>,
+    /// Training images to generate if the digits are generated; a sixth as many test images are added [default: 12000]
+    #[arg(long, value_name = "N", value_parser = positive())]
+    pub generated_images: Option<usize>,
+}
+
+/// The optimizers by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OptimizerName {
+    /// Stochastic gradient descent with momentum
+    Sgd,
+    /// Stochastic gradient descent with Nesterov momentum
+    Nesterov,
+    /// Adam, with L2 weight decay
+    Adam,
+    /// Adam with decoupled weight decay
+    Adamw,
+}
+
+/// On or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    #[allow(missing_docs)]
+    On,
+    #[allow(missing_docs)]
+    Off,
+}
+
+/// The options that define a training step, for commands that do not train.
+#[derive(Args, Clone, Debug)]
+pub struct StepArgs {
+    /// The same as for `train`
+    #[arg(long, default_value = "convnet")]
+    pub model: String,
+    /// Fuse conv, ReLU and pooling into one kernel where possible
+    #[arg(long, value_enum, default_value_t = Switch::On)]
+    pub fuse: Switch,
+    /// Float type of activations and their gradients; f16 needs fused layers
+    #[arg(long, value_enum, default_value_t)]
+    pub precision: Precision,
+}
+
+/// The formats of pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PictureFormat {
+    /// Vector graphics
+    Svg,
+    /// Pixels, at twice the size
+    Png,
+}
+
+impl PictureFormat {
+    /// The ending of its files.
+    pub fn ending(self) -> &'static str {
+        match self {
+            Self::Svg => "svg",
+            Self::Png => "png",
+        }
+    }
+}
