@@ -3,51 +3,30 @@
 //   output[n,p] = byte p of image order[cursor * batch + n], times scale, plus shift
 //   label[n]    = its label
 //
-// An index outside the data set means "no sample": zeros, and a label that is no class. Bytes are packed four to a
-// word, the first in the lowest bits. One invocation computes one pixel, in memory order; the first of an image also
-// its label. CPU twin: BatchGather in src/ops/batch.rs.
+// An index outside the data set means "no sample": zeros, and a label that is no class. One invocation computes one word of
+// pixels, in memory order; the first of an image also its label.
+// `quad` computes four pixels, where their number is a multiple of 4: fastest wherever it can run.
+// CPU twin: BatchGather in src/ops/batch.rs.
 
-override batch: u32;
-override pixels: u32;
-override count: u32;
-override order_length: u32;
-override scale: f32;
-override shift: f32;
-override workgroup_size: u32;
+@group(0) @binding(4) var<storage, read_write> output: array<Word>;  // [batch, pixels]
 
-const no_label = 0xFFFFFFFFu;
-
-@group(0) @binding(0) var<storage, read> images: array<u32>;        // [count * pixels / 4]
-@group(0) @binding(1) var<storage, read> labels: array<u32>;        // [count / 4]
-@group(0) @binding(2) var<storage, read> order: array<u32>;         // [order_length]
-@group(0) @binding(3) var<storage, read> clock: array<u32>;         // [3]: step, cursor, seed
-@group(0) @binding(4) var<storage, read_write> output: array<f32>;  // [batch, pixels]
-@group(0) @binding(5) var<storage, read_write> label: array<u32>;   // [batch]
+fn pixel_at(i: u32) -> f32 {
+    let grey = (images[i / 4u] >> (8u * (i % 4u))) & 0xFFu;
+    return f32(grey) * scale + shift;
+}
 
 @compute @workgroup_size(workgroup_size)
 fn batch_gather(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-    let i = id.x + id.y * groups.x * workgroup_size;
+    let i = linear_index(id, groups) * FLOATS_PER_WORD;
     if i >= batch * pixels { return; }
     let p = i % pixels;
     let n = i / pixels;
-
-    let cursor = clock[1];
-    let index = order[cursor * batch + n];
-    let is_sample = index < count;
-
-    var value = 0.0;
-    if is_sample {
-        let address = index * pixels + p;
-        let grey = (images[address / 4u] >> (8u * (address % 4u))) & 0xFFu;
-        value = f32(grey) * scale + shift;
+    let index = index_of(n);
+    var values = vec4(0.0);
+    if index < count {
+        values.x = pixel_at(index * pixels + p);
+        if FLOATS_PER_WORD > 1u { values.y = pixel_at(index * pixels + p + 1u); }
     }
-    output[i] = value;
-
-    if p == 0u {
-        var found = no_label;
-        if is_sample {
-            found = (labels[index / 4u] >> (8u * (index % 4u))) & 0xFFu;
-        }
-        label[n] = found;
-    }
+    output[i / FLOATS_PER_WORD] = word_of(values, 0u);
+    if p == 0u { store_label(n, index); }
 }

@@ -6,14 +6,13 @@
 // what an invocation costs beside counts little. CPU twin: BufferCopy in src/ops/peak.rs.
 
 override quarter: u32;
-override workgroup_size: u32;
 
 @group(0) @binding(0) var<storage, read> input: array<vec4<f32>>;         // [4, quarter]
 @group(0) @binding(1) var<storage, read_write> output: array<vec4<f32>>;  // [4, quarter]
 
 @compute @workgroup_size(workgroup_size)
 fn buffer_copy(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-    let i = id.x + id.y * groups.x * workgroup_size;
+    let i = linear_index(id, groups);
     if i >= quarter { return; }
     output[i] = input[i];
     output[i + quarter] = input[i + quarter];

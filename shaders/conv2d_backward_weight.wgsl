@@ -6,28 +6,13 @@
 // with zeros outside the input; `chunk_sum` adds the chunks in order. One invocation computes one partial sum, in
 // memory order. CPU twin: Conv2dBackwardWeight in src/ops/conv2d.rs.
 
-override batch: u32;
-override in_channels: u32;
-override in_height: u32;
-override in_width: u32;
-override out_channels: u32;
-override kernel: u32;
-override padding: u32;
-override samples_per_chunk: u32;
-override workgroup_size: u32;
-
-override out_height: u32 = in_height + padding - kernel + 1u;
-override out_width: u32 = in_width + padding - kernel + 1u;
-override before: u32 = padding / 2u;
-override chunks: u32 = (batch + samples_per_chunk - 1u) / samples_per_chunk;
-
 @group(0) @binding(0) var<storage, read> input: array<f32>;                      // [batch, in_channels, in_height, in_width]
 @group(0) @binding(1) var<storage, read> output_grad: array<f32>;                // [batch, out_channels, out_height, out_width]
 @group(0) @binding(2) var<storage, read_write> weight_grad_partial: array<f32>;  // [chunks, out_channels, in_channels, kernel, kernel]
 
 @compute @workgroup_size(workgroup_size)
 fn conv2d_backward_weight(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-    let i = id.x + id.y * groups.x * workgroup_size;
+    let i = linear_index(id, groups);
     if i >= chunks * out_channels * in_channels * kernel * kernel { return; }
     let kx = i % kernel;
     let ky = i / kernel % kernel;
@@ -36,8 +21,7 @@ fn conv2d_backward_weight(@builtin(global_invocation_id) id: vec3<u32>, @builtin
     let chunk = i / (kernel * kernel * in_channels * out_channels);
 
     var sum = 0.0;
-    let end = min((chunk + 1u) * samples_per_chunk, batch);
-    for (var n = chunk * samples_per_chunk; n < end; n++) {
+    for (var n = chunk * samples_per_chunk; n < end_of_chunk(chunk); n++) {
         for (var y = 0u; y < out_height; y++) {
             // Above the input the subtraction wraps round to a huge number, so one comparison finds both edges.
             let in_y = y + ky - before;

@@ -5,19 +5,6 @@
 // with zeros outside the input. One invocation computes one element of the output, in memory order.
 // CPU twin: Conv2dForward in src/ops/conv2d.rs.
 
-override batch: u32;
-override in_channels: u32;
-override in_height: u32;
-override in_width: u32;
-override out_channels: u32;
-override kernel: u32;
-override padding: u32;
-override workgroup_size: u32;
-
-override out_height: u32 = in_height + padding - kernel + 1u;
-override out_width: u32 = in_width + padding - kernel + 1u;
-override before: u32 = padding / 2u;
-
 @group(0) @binding(0) var<storage, read> input: array<f32>;          // [batch, in_channels, in_height, in_width]
 @group(0) @binding(1) var<storage, read> weight: array<f32>;         // [out_channels, in_channels, kernel, kernel]
 @group(0) @binding(2) var<storage, read> bias: array<f32>;           // [out_channels]
@@ -25,7 +12,7 @@ override before: u32 = padding / 2u;
 
 @compute @workgroup_size(workgroup_size)
 fn conv2d_forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-    let i = id.x + id.y * groups.x * workgroup_size;
+    let i = linear_index(id, groups);
     if i >= batch * out_channels * out_height * out_width { return; }
     let x = i % out_width;
     let y = i / out_width % out_height;

@@ -5,22 +5,13 @@
 // and 0 for a sample whose label is not a class. One invocation computes one element, in memory order.
 // CPU twin: CrossEntropyBackward in src/ops/cross_entropy.rs.
 
-override batch: u32;
-override classes: u32;
-override workgroup_size: u32;
-
 @group(0) @binding(0) var<storage, read> probability: array<f32>;        // [batch, classes]
 @group(0) @binding(1) var<storage, read> label: array<u32>;              // [batch]
 @group(0) @binding(2) var<storage, read_write> logits_grad: array<f32>;  // [batch, classes]
 
 @compute @workgroup_size(workgroup_size)
 fn cross_entropy_backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-    let i = id.x + id.y * groups.x * workgroup_size;
+    let i = linear_index(id, groups);
     if i >= batch * classes { return; }
-    let o = i % classes;
-    let n = i / classes;
-
-    let wanted = select(0.0, 1.0, o == label[n]);
-    let grad = (probability[i] - wanted) / f32(batch);
-    logits_grad[i] = select(0.0, grad, label[n] < classes);
+    logits_grad[i] = logit_grad(probability[i], i % classes, label[i / classes]);
 }

@@ -5,18 +5,13 @@
 // One invocation computes one element of the input's gradient, in memory order.
 // CPU twin: DenseBackwardInput in src/ops/dense.rs.
 
-override batch: u32;
-override inputs: u32;
-override outputs: u32;
-override workgroup_size: u32;
-
 @group(0) @binding(0) var<storage, read> output_grad: array<f32>;       // [batch, outputs]
 @group(0) @binding(1) var<storage, read> weight: array<f32>;            // [outputs, inputs]
 @group(0) @binding(2) var<storage, read_write> input_grad: array<f32>;  // [batch, inputs]
 
 @compute @workgroup_size(workgroup_size)
 fn dense_backward_input(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-    let i = id.x + id.y * groups.x * workgroup_size;
+    let i = linear_index(id, groups);
     if i >= batch * inputs { return; }
     let k = i % inputs;
     let n = i / inputs;

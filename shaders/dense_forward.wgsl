@@ -4,11 +4,6 @@
 //
 // One invocation computes one element of the output, in memory order. CPU twin: DenseForward in src/ops/dense.rs.
 
-override batch: u32;
-override inputs: u32;
-override outputs: u32;
-override workgroup_size: u32;
-
 @group(0) @binding(0) var<storage, read> input: array<f32>;          // [batch, inputs]
 @group(0) @binding(1) var<storage, read> weight: array<f32>;         // [outputs, inputs]
 @group(0) @binding(2) var<storage, read> bias: array<f32>;           // [outputs]
@@ -16,7 +11,7 @@ override workgroup_size: u32;
 
 @compute @workgroup_size(workgroup_size)
 fn dense_forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-    let i = id.x + id.y * groups.x * workgroup_size;
+    let i = linear_index(id, groups);
     if i >= batch * outputs { return; }
     let o = i % outputs;
     let n = i / outputs;

@@ -5,41 +5,57 @@
 //   bias_grad[o]     = sum over n of output_grad[n,o]
 //   input_grad[n,k]  = sum over o of output_grad[n,o] * weight[k,o] where input[n,k] > 0, else 0
 //
-// One invocation computes one element of one of them. CPU twin: DenseReluBackward in src/ops/dense_relu.rs.
+// In half precision the gradients of activations are those of shared/loss_f16.wgsl, and the first two are divided by
+// loss_scale * batch. One invocation computes one element of the first two, or one word of the third.
+// `lanes` shares loads between 8 lanes, `lanes_narrow` those of a layer of 12 outputs at most: fastest on software adapters with
+// subgroups. `blocks` and `blocks_narrow` share them in a workgroup's memory, for GPUs.
+// CPU twin: DenseReluBackward in src/ops/dense_relu.rs.
 
-override batch: u32;
-override inputs: u32;
-override outputs: u32;
-override workgroup_size: u32;
-
-@group(0) @binding(0) var<storage, read> input: array<f32>;              // [batch, inputs]
-@group(0) @binding(1) var<storage, read> output_grad: array<f32>;        // [batch, outputs]
-@group(0) @binding(2) var<storage, read> weight: array<f32>;             // [inputs, outputs]
+@group(0) @binding(0) var<storage, read> input: array<Word>;             // [batch, inputs]
+@group(0) @binding(1) var<storage, read> output_grad: array<Word>;       // [batch, outputs]
+@group(0) @binding(2) var<storage, read> weight: array<Word>;            // [inputs, outputs]
 @group(0) @binding(3) var<storage, read_write> weight_grad: array<f32>;  // [inputs, outputs]
 @group(0) @binding(4) var<storage, read_write> bias_grad: array<f32>;    // [outputs]
-@group(0) @binding(5) var<storage, read_write> input_grad: array<f32>;   // [batch, inputs]
+@group(0) @binding(5) var<storage, read_write> input_grad: array<Word>;  // [batch, inputs]
+
+fn input_at(i: u32) -> f32 {
+    return float_of(input[i / FLOATS_PER_WORD], i);
+}
+
+fn output_grad_at(n: u32, o: u32) -> f32 {
+    let i = n * outputs + o;
+    return float_of(output_grad[i / FLOATS_PER_WORD], i);
+}
+
+fn input_grad_at(i: u32) -> f32 {
+    var sum = 0.0;
+    for (var o = 0u; o < outputs; o++) {
+        let j = i % inputs * outputs + o;
+        sum += output_grad_at(i / inputs, o) * float_of(weight[j / FLOATS_PER_WORD], j);
+    }
+    return select(0.0, sum, input_at(i) > 0.0);
+}
 
 @compute @workgroup_size(workgroup_size)
 fn dense_relu_backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-    // First the weights, then the biases, then the inputs.
-    let i = id.x + id.y * groups.x * workgroup_size;
+    // First the weights, then the biases, then the words of the inputs.
+    let i = linear_index(id, groups);
     let weights = inputs * outputs;
     var sum = 0.0;
     if i < weights {
         for (var n = 0u; n < batch; n++) {
-            sum += input[n * inputs + i / outputs] * output_grad[n * outputs + i % outputs];
+            sum += input_at(n * inputs + i / outputs) * output_grad_at(n, i % outputs);
         }
-        weight_grad[i] = sum;
+        weight_grad[i] = sum / parameter_divisor;
     } else if i < weights + outputs {
         for (var n = 0u; n < batch; n++) {
-            sum += output_grad[n * outputs + i - weights];
+            sum += output_grad_at(n, i - weights);
         }
-        bias_grad[i - weights] = sum;
-    } else if i < weights + outputs + batch * inputs {
-        let place = i - weights - outputs;
-        for (var o = 0u; o < outputs; o++) {
-            sum += output_grad[place / inputs * outputs + o] * weight[place % inputs * outputs + o];
-        }
-        input_grad[place] = select(0.0, sum, input[place] > 0.0);
+        bias_grad[i - weights] = sum / parameter_divisor;
+    } else if i < weights + outputs + batch * inputs / FLOATS_PER_WORD {
+        let word = i - weights - outputs;
+        var values = vec4(input_grad_at(word * FLOATS_PER_WORD));
+        if FLOATS_PER_WORD > 1u { values.y = input_grad_at(word * FLOATS_PER_WORD + 1u); }
+        input_grad[word] = word_of(values, 0u);
     }
 }

@@ -2,28 +2,18 @@
 //
 //   output[n,o] = max(0, bias[o] + sum over k of input[n,k] * weight[k,o])
 //
-// One invocation computes one element of the output, in memory order. CPU twin: DenseReluForward in src/ops/dense_relu.rs.
+// One invocation computes one word of the output, in memory order.
+// `lanes` shares loads between 8 lanes: fastest on software adapters with subgroups. `blocks` shares them in a workgroup's
+// memory, for GPUs.
+// CPU twin: DenseReluForward in src/ops/dense_relu.rs.
 
-override batch: u32;
-override inputs: u32;
-override outputs: u32;
-override workgroup_size: u32;
-
-@group(0) @binding(0) var<storage, read> input: array<f32>;          // [batch, inputs]
-@group(0) @binding(1) var<storage, read> weight: array<f32>;         // [inputs, outputs]
-@group(0) @binding(2) var<storage, read> bias: array<f32>;           // [outputs]
-@group(0) @binding(3) var<storage, read_write> output: array<f32>;   // [batch, outputs]
+@group(0) @binding(3) var<storage, read_write> output: array<Word>;  // [batch, outputs]
 
 @compute @workgroup_size(workgroup_size)
 fn dense_relu_forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-    let i = id.x + id.y * groups.x * workgroup_size;
+    let i = linear_index(id, groups) * FLOATS_PER_WORD;
     if i >= batch * outputs { return; }
-    let o = i % outputs;
-    let n = i / outputs;
-
-    var sum = bias[o];
-    for (var k = 0u; k < inputs; k++) {
-        sum += input[n * inputs + k] * weight[k * outputs + o];
-    }
-    output[i] = max(sum, 0.0);
+    var values = vec4(output_at(i / outputs, i % outputs));
+    if FLOATS_PER_WORD > 1u { values.y = output_at(i / outputs, i % outputs + 1u); }
+    output[i / FLOATS_PER_WORD] = word_of(max(values, vec4(0.0)), 0u);
 }

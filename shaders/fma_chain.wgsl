@@ -1,4 +1,5 @@
-// Chains of multiply-adds on registers, which nothing but arithmetic bounds: the adapter's peak rate.
+// Chains of multiply-adds on registers, which nothing but arithmetic bounds: the adapter's peak rate, of 32-bit floats or, as
+// fma_chain_f16, of 16-bit floats.
 //
 //   output[i] = sum of the lanes of x0 and x1, where 16 * rounds times x = x * 0.75 + input[i], from x0 = 0 and x1 = 1
 //
@@ -7,19 +8,18 @@
 
 override length: u32;
 override rounds: u32;
-override workgroup_size: u32;
 
 @group(0) @binding(0) var<storage, read> input: array<f32>;         // [length]
 @group(0) @binding(1) var<storage, read_write> output: array<f32>;  // [length]
 
 @compute @workgroup_size(workgroup_size)
 fn fma_chain(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-    let i = id.x + id.y * groups.x * workgroup_size;
+    let i = linear_index(id, groups);
     if i >= length { return; }
-    let a = vec4(0.75);
-    let b = vec4(input[i]);
-    var x0 = vec4(0.0);
-    var x1 = vec4(1.0);
+    let a = vec4<Number>(0.75);
+    let b = vec4(Number(input[i]));
+    var x0 = vec4<Number>(0.0);
+    var x1 = vec4<Number>(1.0);
     for (var round = 0u; round < rounds; round++) {
         x0 = fma(x0, a, b); x1 = fma(x1, a, b);
         x0 = fma(x0, a, b); x1 = fma(x1, a, b);
@@ -38,5 +38,5 @@ fn fma_chain(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
         x0 = fma(x0, a, b); x1 = fma(x1, a, b);
         x0 = fma(x0, a, b); x1 = fma(x1, a, b);
     }
-    output[i] = dot(x0 + x1, vec4(1.0));
+    output[i] = dot(vec4<f32>(x0) + vec4<f32>(x1), vec4(1.0));
 }

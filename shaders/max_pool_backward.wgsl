@@ -6,14 +6,6 @@
 // input's gradient: those of one window, or what is left over at the end of a row or column.
 // CPU twin: MaxPoolBackward in src/ops/max_pool.rs.
 
-override planes: u32;
-override height: u32;
-override width: u32;
-override size: u32;
-override workgroup_size: u32;
-
-override out_height: u32 = height / size;
-override out_width: u32 = width / size;
 override blocks_down: u32 = (height + size - 1u) / size;
 override blocks_across: u32 = (width + size - 1u) / size;
 
@@ -23,7 +15,7 @@ override blocks_across: u32 = (width + size - 1u) / size;
 
 @compute @workgroup_size(workgroup_size)
 fn max_pool_backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-    let i = id.x + id.y * groups.x * workgroup_size;
+    let i = linear_index(id, groups);
     if i >= planes * blocks_down * blocks_across { return; }
     let x = i % blocks_across;
     let y = i / blocks_across % blocks_down;

@@ -6,22 +6,13 @@
 // Rows and columns left over at the end are dropped. One invocation computes one element of both outputs, in memory
 // order. CPU twin: MaxPoolForward in src/ops/max_pool.rs.
 
-override planes: u32;
-override height: u32;
-override width: u32;
-override size: u32;
-override workgroup_size: u32;
-
-override out_height: u32 = height / size;
-override out_width: u32 = width / size;
-
 @group(0) @binding(0) var<storage, read> input: array<f32>;         // [planes, height, width]
 @group(0) @binding(1) var<storage, read_write> output: array<f32>;  // [planes, out_height, out_width]
 @group(0) @binding(2) var<storage, read_write> argmax: array<u32>;  // [planes, out_height, out_width]
 
 @compute @workgroup_size(workgroup_size)
 fn max_pool_forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-    let i = id.x + id.y * groups.x * workgroup_size;
+    let i = linear_index(id, groups);
     if i >= planes * out_height * out_width { return; }
     let x = i % out_width;
     let y = i / out_width % out_height;

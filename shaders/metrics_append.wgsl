@@ -4,23 +4,9 @@
 //
 // One invocation in all. CPU twin: MetricsAppend in src/ops/batch.rs.
 
-override batch: u32;
-override rows: u32;
-
-@group(0) @binding(0) var<storage, read> loss: array<f32>;           // [batch]
-@group(0) @binding(1) var<storage, read> hit: array<u32>;            // [batch]
-@group(0) @binding(2) var<storage, read> clock: array<u32>;          // [3]: step, cursor, seed
-@group(0) @binding(3) var<storage, read_write> history: array<f32>;  // [rows, 2]
+@group(0) @binding(2) var<storage, read> clock: array<u32>;  // [3]: step, cursor, seed
 
 @compute @workgroup_size(1)
 fn metrics_append() {
-    var loss_sum = 0.0;
-    var hits = 0u;
-    for (var n = 0u; n < batch; n++) {
-        loss_sum += loss[n];
-        hits += hit[n];
-    }
-    let row = clock[1];
-    history[2u * row] = loss_sum;
-    history[2u * row + 1u] = f32(hits);
+    append_to_history(sums_over_samples(0u, 1u));
 }

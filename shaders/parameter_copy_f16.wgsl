@@ -7,14 +7,13 @@
 // One invocation computes one word. CPU twin: ParameterCopyF16 in src/ops/half.rs.
 
 override length: u32;  // even
-override workgroup_size: u32;
 
 @group(0) @binding(0) var<storage, read> parameter: array<f32>;   // [length]
 @group(0) @binding(1) var<storage, read_write> copy: array<u32>;  // [length / 2]
 
 @compute @workgroup_size(workgroup_size)
 fn parameter_copy_f16(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-    let i = id.x + id.y * groups.x * workgroup_size;
+    let i = linear_index(id, groups);
     if i >= length / 2u { return; }
     let values = vec2(parameter[2u * i], parameter[2u * i + 1u]);
     // The 13 bits that go are below a half (0x1000), above it, or equal to it: then the last bit that stays decides.

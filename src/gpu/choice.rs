@@ -281,7 +281,7 @@ mod tests {
 
     #[test]
     fn a_variant_that_exceeds_a_limit_says_which() {
-        let (case, variant) = case_with("dense_relu_backward.workgroup");
+        let (case, variant) = case_with("dense_relu_backward.blocks");
         let reason = |change: fn(&mut AdapterInfo)| {
             let mut info = large_gpu(AdapterKind::Discrete, 32, &[]);
             change(&mut info);
@@ -297,7 +297,7 @@ mod tests {
             reason(|info| info.workgroup_memory_bytes = 8 << 10).contains("bytes of memory, but the limit is 8192")
         );
         assert!(reason(|info| info.max_workgroups_per_axis = 0).contains("workgroups in a line"));
-        let (case, variant) = case_with("dense_relu_backward.subgroup");
+        let (case, variant) = case_with("dense_relu_backward.lanes");
         let mut info = large_gpu(AdapterKind::Software, 8, &[]);
         assert_eq!(info.why_not(case.as_ref(), &variant), None);
         info.max_texture_side = 0;

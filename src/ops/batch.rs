@@ -95,9 +95,12 @@ impl Op for BatchGather {
 
     fn variants(&self) -> Vec<Variant> {
         let values = self.batch * self.pixels;
-        let quad = Variant::linear(shader!("batch_gather.quad"), values / 4, 0);
+        let quad = shader!("batch_gather.quad": "shared/linear", "shared/batch_gather", "batch_gather.quad");
+        let quad = Variant::linear(quad, values / 4, 0);
         let quad = self.pixels.is_multiple_of(4).then_some(quad);
-        quad.into_iter().chain([Variant::linear(shader!("batch_gather"), values, 0)]).collect()
+        let plain =
+            shader!("batch_gather": "shared/linear", "shared/floats_f32", "shared/batch_gather", "batch_gather");
+        quad.into_iter().chain([Variant::linear(plain, values, 0)]).collect()
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
@@ -191,7 +194,7 @@ impl Op for MetricsAppend {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        vec![Variant::single(shader!("metrics_append"), self.batch)]
+        vec![Variant::single(shader!("metrics_append": "shared/metrics", "metrics_append"), self.batch)]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
@@ -246,11 +249,11 @@ impl Op for StepFinish {
     fn variants(&self) -> Vec<Variant> {
         let size = MAX_WORKGROUP;
         let iterations = self.0.batch.div_ceil(size) + size.ilog2() as usize;
+        let plain = shader!("step_finish": "shared/metrics", "shared/clock", "step_finish");
+        let tree = shader!("step_finish.tree": "shared/metrics", "shared/clock", "step_finish.tree");
         vec![
-            Variant::tiled(shader!("step_finish.workgroup"), 1, size, iterations)
-                .sharing(8 * size)
-                .made_for(Target::GPUS),
-            Variant::single(shader!("step_finish"), self.0.batch),
+            Variant::tiled(tree, 1, size, iterations).sharing(8 * size).made_for(Target::GPUS),
+            Variant::single(plain, self.0.batch),
         ]
     }
 
@@ -290,7 +293,7 @@ impl Op for ClockAdvance {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        vec![Variant::single(shader!("clock_advance"), 0)]
+        vec![Variant::single(shader!("clock_advance": "shared/clock", "clock_advance"), 0)]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

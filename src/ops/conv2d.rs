@@ -20,7 +20,7 @@ use crate::tensor::DType::F32;
 use crate::tensor::HostTensor;
 use planes::{add_scaled, dot};
 
-/// Neighbouring positions that one invocation of the `subgroup` variants computes: a `vec4`.
+/// Neighbouring positions that one invocation of the `lanes` variants computes: a `vec4`.
 const TILE_POSITIONS: usize = 4;
 
 /// Channels of an invocation: two for each of the 8 lanes that share loaded values.
@@ -127,11 +127,15 @@ impl Op for Conv2dForward {
         let Conv2d { batch, in_channels, out_channels, kernel, .. } = self.0;
         let iterations = in_channels * (1 + kernel * (1 + kernel));
         let tiles = batch * self.0.out_height() * self.0.out_width().div_ceil(TILE_POSITIONS);
+        let lanes = shader!("conv2d_forward.lanes":
+            "shared/linear", "shared/conv2d", "shared/conv2d_input", "shared/outer", "shared/channel_products",
+            "shared/put_tile", "conv2d_forward.lanes");
+        let plain = shader!("conv2d_forward": "shared/linear", "shared/conv2d", "conv2d_forward");
         vec![
-            Variant::linear(shader!("conv2d_forward.subgroup"), tiles, iterations + TILE_CHANNELS * TILE_POSITIONS)
+            Variant::linear(lanes, tiles, iterations + TILE_CHANNELS * TILE_POSITIONS)
                 .repeated(out_channels.div_ceil(TILE_CHANNELS))
                 .sharing_lanes(),
-            Variant::linear(shader!("conv2d_forward"), self.0.output().iter().product(), iterations),
+            Variant::linear(plain, self.0.output().iter().product(), iterations),
         ]
     }
 
@@ -196,15 +200,15 @@ impl Op for Conv2dBackwardInput {
         let Conv2d { batch, in_channels, in_height, in_width, out_channels, kernel, .. } = self.0;
         let iterations = out_channels * (1 + kernel * (1 + kernel));
         let tiles = batch * in_height * in_width.div_ceil(TILE_POSITIONS);
+        let lanes = shader!("conv2d_backward_input.lanes":
+            "shared/linear", "shared/conv2d", "shared/outer", "shared/channel_products", "shared/put_tile",
+            "conv2d_backward_input.lanes");
+        let plain = shader!("conv2d_backward_input": "shared/linear", "shared/conv2d", "conv2d_backward_input");
         vec![
-            Variant::linear(
-                shader!("conv2d_backward_input.subgroup"),
-                tiles,
-                iterations + TILE_CHANNELS * TILE_POSITIONS,
-            )
-            .repeated(in_channels.div_ceil(TILE_CHANNELS))
-            .sharing_lanes(),
-            Variant::linear(shader!("conv2d_backward_input"), self.0.input().iter().product(), iterations),
+            Variant::linear(lanes, tiles, iterations + TILE_CHANNELS * TILE_POSITIONS)
+                .repeated(in_channels.div_ceil(TILE_CHANNELS))
+                .sharing_lanes(),
+            Variant::linear(plain, self.0.input().iter().product(), iterations),
         ]
     }
 
@@ -275,16 +279,16 @@ impl Op for Conv2dBackwardWeight {
         let partials = self.0.chunks() * self.0.weight().iter().product::<usize>();
         let iterations = self.0.samples_per_chunk() * self.0.iterations_per_sample();
         let tiles = in_channels * kernel * kernel.div_ceil(TILE_POSITIONS);
+        let lanes = shader!("conv2d_backward_weight.lanes":
+            "shared/linear", "shared/conv2d", "shared/chunks", "shared/conv2d_input", "shared/outer",
+            "shared/channel_products", "shared/put_tile", "conv2d_backward_weight.lanes");
+        let plain = shader!("conv2d_backward_weight":
+            "shared/linear", "shared/conv2d", "shared/chunks", "conv2d_backward_weight");
         vec![
-            Variant::chunked(
-                shader!("conv2d_backward_weight.subgroup"),
-                self.0.chunks(),
-                tiles,
-                iterations + TILE_CHANNELS * TILE_POSITIONS,
-            )
-            .repeated(out_channels.div_ceil(TILE_CHANNELS))
-            .sharing_lanes(),
-            Variant::linear(shader!("conv2d_backward_weight"), partials, iterations),
+            Variant::chunked(lanes, self.0.chunks(), tiles, iterations + TILE_CHANNELS * TILE_POSITIONS)
+                .repeated(out_channels.div_ceil(TILE_CHANNELS))
+                .sharing_lanes(),
+            Variant::linear(plain, partials, iterations),
         ]
     }
 

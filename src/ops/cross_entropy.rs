@@ -76,7 +76,8 @@ impl Op for CrossEntropyForward {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        vec![Variant::linear(shader!("cross_entropy_forward"), self.0.batch, 3 * self.0.classes)]
+        let shader = shader!("cross_entropy_forward": "shared/linear", "shared/classes", "shared/softmax", "cross_entropy_forward");
+        vec![Variant::linear(shader, self.0.batch, 3 * self.0.classes)]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
@@ -155,7 +156,8 @@ impl Op for CrossEntropyBackward {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        vec![Variant::linear(shader!("cross_entropy_backward"), self.0.batch * self.0.classes, 0)]
+        let shader = shader!("cross_entropy_backward": "shared/linear", "shared/classes", "shared/loss_f32", "shared/logits_grad", "cross_entropy_backward");
+        vec![Variant::linear(shader, self.0.batch * self.0.classes, 0)]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

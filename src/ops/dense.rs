@@ -112,7 +112,8 @@ impl Op for DenseForward {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        vec![Variant::linear(shader!("dense_forward"), self.0.batch * self.0.outputs, self.0.inputs)]
+        let shader = shader!("dense_forward": "shared/linear", "shared/dense", "dense_forward");
+        vec![Variant::linear(shader, self.0.batch * self.0.outputs, self.0.inputs)]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
@@ -160,7 +161,8 @@ impl Op for DenseBackwardInput {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        vec![Variant::linear(shader!("dense_backward_input"), self.0.batch * self.0.inputs, self.0.outputs)]
+        let shader = shader!("dense_backward_input": "shared/linear", "shared/dense", "dense_backward_input");
+        vec![Variant::linear(shader, self.0.batch * self.0.inputs, self.0.outputs)]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
@@ -206,7 +208,8 @@ impl Op for DenseBackwardWeight {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        vec![Variant::linear(shader!("dense_backward_weight"), self.0.outputs * self.0.inputs, self.0.batch)]
+        let shader = shader!("dense_backward_weight": "shared/linear", "shared/dense", "dense_backward_weight");
+        vec![Variant::linear(shader, self.0.outputs * self.0.inputs, self.0.batch)]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

@@ -7,12 +7,17 @@
 //! workgroup's memory.
 
 mod half;
+mod shaders;
 
+use self::shaders::{
+    BACKWARD, BACKWARD_BLOCKS, BACKWARD_BLOCKS_NARROW, BACKWARD_LANES, BACKWARD_NARROW, CROSS_ENTROPY,
+    CROSS_ENTROPY_BLOCKS, CROSS_ENTROPY_LANES, FORWARD, FORWARD_BLOCKS, FORWARD_LANES,
+};
 use super::cross_entropy::{CrossEntropy, CrossEntropyBackward, CrossEntropyForward};
 use super::dense::{Dense, DenseBackwardInput, DenseBackwardWeight, DenseForward};
 use super::layout::permuted;
 use super::reduce::BiasBackward;
-use crate::op::{MAX_WORKGROUP, Op, Operand, SUBGROUP_LANES, Shader, Target, Variant, shader};
+use crate::op::{MAX_WORKGROUP, Op, Operand, SUBGROUP_LANES, Shader, Target, Variant};
 use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::HostTensor;
@@ -66,10 +71,10 @@ fn exact_values(extents: [usize; 2], random: &mut Random) -> HostTensor {
 pub struct DenseReluForward(pub Dense);
 
 impl DenseReluForward {
-    fn subgroup(&self, shader: Shader) -> Variant {
+    fn lanes(&self, shader: Shader) -> Variant {
         let Dense { batch, inputs, outputs } = self.0;
         let size = workgroup_size(outputs);
-        Variant::tiled(shader, batch.div_ceil(TILE_SAMPLES), size, inputs.div_ceil(4))
+        Variant::tiled(shader, batch.div_ceil(TILE_SAMPLES), size, inputs.div_ceil(4) + 4 * TILE_SAMPLES)
             .repeated(outputs.div_ceil(4 * size))
             .sharing_lanes()
             .reading_textures(&FORWARD_TEXTURES)
@@ -81,10 +86,12 @@ impl DenseReluForward {
         // Slices of 64 terms, of which an invocation has four; then four sums, each in four rounds.
         let iterations = inputs.div_ceil(64) * (1 + 4) + 4 * 4;
         let tiles = batch.div_ceil(16) * outputs.div_ceil(16);
-        let shader = shader!("dense_relu_forward.workgroup");
         let bytes = 16 * (64 * (5 + 4) + MAX_WORKGROUP);
-        let variant =
-            || Variant::tiled(shader, tiles, MAX_WORKGROUP, iterations).sharing(bytes).made_for(Target::WITHOUT_LANES);
+        let variant = || {
+            Variant::tiled(FORWARD_BLOCKS, tiles, MAX_WORKGROUP, iterations)
+                .sharing(bytes)
+                .made_for(Target::WITHOUT_LANES)
+        };
         outputs.is_multiple_of(4).then(variant)
     }
 }
@@ -110,9 +117,9 @@ impl Op for DenseReluForward {
 
     fn variants(&self) -> Vec<Variant> {
         let Dense { batch, inputs, outputs } = self.0;
-        let subgroup = self.subgroup(shader!("dense_relu_forward.subgroup"));
-        let plain = Variant::linear(shader!("dense_relu_forward"), batch * outputs, inputs);
-        [subgroup].into_iter().chain(self.blocks()).chain([plain]).collect()
+        let lanes = self.lanes(FORWARD_LANES);
+        let plain = Variant::linear(FORWARD, batch * outputs, inputs);
+        [lanes].into_iter().chain(self.blocks()).chain([plain]).collect()
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
@@ -147,10 +154,10 @@ impl DenseCrossEntropyForward {
     }
 
     /// A workgroup must hold all outputs of its samples.
-    fn subgroup(&self, shader: Shader) -> Option<Variant> {
+    fn lanes(&self, shader: Shader) -> Option<Variant> {
         let Dense { batch, inputs, outputs } = self.0;
         let size = workgroup_size(outputs);
-        let iterations = inputs.div_ceil(4) + 4 + TILE_SAMPLES.div_ceil(size) * 4 * outputs;
+        let iterations = inputs.div_ceil(4) + 4 * TILE_SAMPLES + TILE_SAMPLES.div_ceil(size) * 4 * outputs;
         let bytes = 4 * TILE_SAMPLES * outputs;
         let variant = || Variant::tiled(shader, batch.div_ceil(TILE_SAMPLES), size, iterations).sharing(bytes);
         (outputs <= 4 * size).then(|| variant().sharing_lanes().reading_textures(&FORWARD_TEXTURES))
@@ -162,9 +169,8 @@ impl DenseCrossEntropyForward {
         let splits = MAX_WORKGROUP / outputs;
         (splits >= GPU_TILE_SAMPLES).then(|| {
             let iterations = inputs.div_ceil(splits) + splits.ilog2() as usize + 1 + 2 * outputs;
-            let shader = shader!("dense_cross_entropy_forward.workgroup");
             let size = splits * outputs;
-            Variant::tiled(shader, batch.div_ceil(GPU_TILE_SAMPLES), size, iterations)
+            Variant::tiled(CROSS_ENTROPY_BLOCKS, batch.div_ceil(GPU_TILE_SAMPLES), size, iterations)
                 .sharing(16 * size)
                 .made_for(Target::WITHOUT_LANES)
         })
@@ -195,9 +201,9 @@ impl Op for DenseCrossEntropyForward {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        let subgroup = self.subgroup(shader!("dense_cross_entropy_forward.subgroup"));
-        let plain = self.plain(shader!("dense_cross_entropy_forward"));
-        subgroup.into_iter().chain(self.blocks()).chain([plain]).collect()
+        let lanes = self.lanes(CROSS_ENTROPY_LANES);
+        let plain = self.plain(CROSS_ENTROPY);
+        lanes.into_iter().chain(self.blocks()).chain([plain]).collect()
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
@@ -266,7 +272,9 @@ impl DenseReluBackward {
     fn narrow(&self, shader: Shader) -> Option<Variant> {
         let Dense { batch, inputs, outputs } = self.0;
         let size = SUBGROUP_LANES as usize;
-        let variant = || Variant::tiled(shader, inputs.div_ceil(4 * size), size, batch.div_ceil(8));
+        // Eight samples at a time; then the gradients of four inputs' weights and the biases.
+        let iterations = batch.div_ceil(8) + 4 + 5 * NARROW_OUTPUTS;
+        let variant = || Variant::tiled(shader, inputs.div_ceil(4 * size), size, iterations);
         let fits = outputs <= NARROW_OUTPUTS && inputs.is_multiple_of(4);
         fits.then(|| variant().sharing_lanes().reading_textures(&BACKWARD_TEXTURES))
     }
@@ -281,14 +289,15 @@ impl DenseReluBackward {
             None
         } else if outputs <= NARROW_OUTPUTS {
             // 32 inputs a workgroup, every 32nd sample an invocation; then four sums, each in five rounds.
-            let shader = shader!("dense_relu_backward.workgroup_narrow");
-            Some(tiled(shader, inputs.div_ceil(32), batch.div_ceil(32) + 4 * 5).sharing(64 * MAX_WORKGROUP))
+            Some(
+                tiled(BACKWARD_BLOCKS_NARROW, inputs.div_ceil(32), batch.div_ceil(32) + 4 * 5 + 4 + 5 * NARROW_OUTPUTS)
+                    .sharing(64 * MAX_WORKGROUP),
+            )
         } else if outputs.is_multiple_of(4) {
             // Slices of 32 terms, of which an invocation has eight; then four sums in two rounds and one in five.
-            let shader = shader!("dense_relu_backward.workgroup");
             let tiles = inputs.div_ceil(32) * (outputs.div_ceil(32) + batch.div_ceil(32));
             let bytes = 16 * (2 * (32 * 9 - 1) + MAX_WORKGROUP);
-            Some(tiled(shader, tiles, batch.max(outputs).div_ceil(32) * (1 + 8) + 4 * 2 + 5).sharing(bytes))
+            Some(tiled(BACKWARD_BLOCKS, tiles, batch.max(outputs).div_ceil(32) * (1 + 8) + 4 * 2 + 5).sharing(bytes))
         } else {
             None
         }
@@ -322,15 +331,14 @@ impl Op for DenseReluBackward {
         // First the tiles of the weights' gradient, then those of the input's.
         let weight_tiles = inputs.div_ceil(4 * TILE_QUADS) * outputs.div_ceil(4 * size);
         let input_tiles = inputs.div_ceil(4 * size) * batch.div_ceil(TILE_SAMPLES);
-        let iterations = batch.max(outputs).div_ceil(4) + 4 * TILE_SAMPLES;
+        let iterations = batch.max(outputs).div_ceil(4) + 4 * TILE_SAMPLES + 4;
         let elements = inputs * outputs + outputs + batch * inputs;
-        let shader = shader!("dense_relu_backward.subgroup");
-        let subgroup = Variant::tiled(shader, weight_tiles + input_tiles, size, iterations)
+        let lanes = Variant::tiled(BACKWARD_LANES, weight_tiles + input_tiles, size, iterations)
             .sharing_lanes()
             .reading_textures(&BACKWARD_TEXTURES);
-        let plain = Variant::linear(shader!("dense_relu_backward"), elements, batch.max(outputs));
-        let narrow = self.narrow(shader!("dense_relu_backward.narrow"));
-        narrow.into_iter().chain([subgroup]).chain(self.blocks()).chain([plain]).collect()
+        let plain = Variant::linear(BACKWARD, elements, batch.max(outputs));
+        let narrow = self.narrow(BACKWARD_NARROW);
+        narrow.into_iter().chain([lanes]).chain(self.blocks()).chain([plain]).collect()
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

@@ -90,7 +90,8 @@ impl Op for DropoutApply {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        vec![Variant::linear(shader!("dropout_apply"), self.length, THREEFRY_ROUNDS)]
+        let shader = shader!("dropout_apply": "shared/linear", "shared/floats_f32", "shared/threefry", "dropout_apply");
+        vec![Variant::linear(shader, self.length, THREEFRY_ROUNDS)]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

@@ -161,7 +161,8 @@ impl Op for ParameterCopyF16 {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        vec![Variant::linear(shader!("parameter_copy_f16"), self.length / 2, 0)]
+        let shader = shader!("parameter_copy_f16": "shared/linear", "parameter_copy_f16");
+        vec![Variant::linear(shader, self.length / 2, 0)]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
@@ -202,7 +203,9 @@ impl InHalf for BatchGather {
     const HALVES: &'static [&'static str] = &["output"];
 
     fn half_variants(&self) -> Vec<Variant> {
-        vec![Variant::linear(shader!("batch_gather_f16"), self.batch * self.pixels / 2, 0)]
+        let plain =
+            shader!("batch_gather_f16": "shared/linear", "shared/floats_f16", "shared/batch_gather", "batch_gather");
+        vec![Variant::linear(plain, self.batch * self.pixels / 2, 0)]
     }
 }
 
@@ -211,7 +214,9 @@ impl InHalf for DropoutApply {
     const HALVES: &'static [&'static str] = &["input", "output"];
 
     fn half_variants(&self) -> Vec<Variant> {
-        vec![Variant::linear(shader!("dropout_apply_f16"), self.length / 2, 2 * THREEFRY_ROUNDS)]
+        let shader =
+            shader!("dropout_apply_f16": "shared/linear", "shared/floats_f16", "shared/threefry", "dropout_apply");
+        vec![Variant::linear(shader, self.length / 2, 2 * THREEFRY_ROUNDS)]
     }
 }
 

@@ -89,7 +89,8 @@ impl Op for MaxPoolForward {
 
     fn variants(&self) -> Vec<Variant> {
         let outputs = self.0.output().iter().product();
-        vec![Variant::linear(shader!("max_pool_forward"), outputs, self.0.size * (1 + self.0.size))]
+        let shader = shader!("max_pool_forward": "shared/linear", "shared/max_pool", "max_pool_forward");
+        vec![Variant::linear(shader, outputs, self.0.size * (1 + self.0.size))]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
@@ -154,7 +155,8 @@ impl Op for MaxPoolBackward {
     fn variants(&self) -> Vec<Variant> {
         let MaxPool { planes, height, width, size } = self.0;
         let blocks = planes * height.div_ceil(size) * width.div_ceil(size);
-        vec![Variant::linear(shader!("max_pool_backward"), blocks, size * (1 + size))]
+        let shader = shader!("max_pool_backward": "shared/linear", "shared/max_pool", "max_pool_backward");
+        vec![Variant::linear(shader, blocks, size * (1 + size))]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

@@ -101,7 +101,8 @@ impl Op for SgdUpdate {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        vec![Variant::linear(shader!("sgd_update"), self.length, 0)]
+        let shader = shader!("sgd_update": "shared/linear", "shared/schedule", "shared/sgd", "sgd_update");
+        vec![Variant::linear(shader, self.length, 0)]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
@@ -207,7 +208,9 @@ impl Op for AdamUpdate {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        vec![Variant::linear(shader!("adam_update"), self.length, 0)]
+        let shader =
+            shader!("adam_update": "shared/linear", "shared/single", "shared/schedule", "shared/adam", "adam_update");
+        vec![Variant::linear(shader, self.length, 0)]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

@@ -164,7 +164,9 @@ impl Op for SgdStep {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        vec![Variant::linear(shader!("sgd_step"), self.segments.ends()[0], self.segments.most_chunks())]
+        let shader = shader!("sgd_step":
+            "shared/linear", "shared/single", "shared/segments", "shared/partials", "shared/schedule", "shared/sgd", "sgd_step");
+        vec![Variant::linear(shader, self.segments.ends()[0], self.segments.most_chunks())]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
@@ -222,9 +224,15 @@ impl Op for AdamStep {
     /// invocations.
     fn variants(&self) -> Vec<Variant> {
         let (elements, chunks) = (self.segments.ends()[0], self.segments.most_chunks());
-        let quad = Variant::linear(shader!("adam_step.quad"), elements / 4, chunks);
+        let quad = shader!("adam_step.quad":
+            "shared/linear", "shared/quad", "shared/segments", "shared/texels", "shared/texels_f32", "shared/schedule",
+            "shared/adam", "adam_step.quad");
+        let plain = shader!("adam_step":
+            "shared/linear", "shared/single", "shared/segments", "shared/partials", "shared/schedule", "shared/adam",
+            "adam_step");
+        let quad = Variant::linear(quad, elements / 4, chunks);
         let quad = quad.reading_textures(&["grad_partial"]).made_for(Target::SOFTWARE);
-        vec![quad, Variant::linear(shader!("adam_step"), elements, chunks)]
+        vec![quad, Variant::linear(plain, elements, chunks)]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

@@ -57,7 +57,8 @@ impl Op for FmaChain {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        vec![Variant::linear(shader!("fma_chain"), self.length, self.rounds)]
+        let shader = shader!("fma_chain": "shared/linear", "shared/chain_f32", "fma_chain");
+        vec![Variant::linear(shader, self.length, self.rounds)]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
@@ -99,7 +100,8 @@ impl Op for FmaChainF16 {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        vec![Variant::linear(shader!("fma_chain_f16"), self.0.length, self.0.rounds).with(Feature::F16)]
+        let shader = shader!("fma_chain_f16": "shared/chain_f16", "shared/linear", "fma_chain");
+        vec![Variant::linear(shader, self.0.length, self.0.rounds).with(Feature::F16)]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
@@ -168,22 +170,23 @@ impl Op for MatrixChain {
 
     fn variants(&self) -> Vec<Variant> {
         let elements = TILES_PER_GROUP * self.groups * self.size * self.size;
-        let plain = Variant::linear(shader!("matrix_chain"), elements, self.rounds * (1 + self.size));
+        let plain = shader!("matrix_chain": "shared/linear", "shared/matrix_chain", "matrix_chain");
+        let plain = Variant::linear(plain, elements, self.rounds * (1 + self.size));
         let shader = match self.size {
-            8 => shader!("matrix_chain.cooperative8"),
-            16 => shader!("matrix_chain.cooperative16"),
+            8 => shader!("matrix_chain.matrix8": "shared/matrix8", "shared/matrix_chain", "matrix_chain.matrix"),
+            16 => shader!("matrix_chain.matrix16": "shared/matrix16", "shared/matrix_chain", "matrix_chain.matrix"),
             _ => return vec![plain],
         };
         // As many lanes as the largest subgroups have; where subgroups are smaller, those beyond the tiles idle.
         let lanes = 128;
         let area = self.size * self.size;
         let copies = (TILES_PER_GROUP * area).div_ceil(lanes) + area.div_ceil(lanes);
-        let cooperative = Variant {
+        let matrices = Variant {
             workgroups: [self.groups as u32, 1, 1],
             ..Variant::single(shader, TILES_PER_GROUP / 4 * (self.rounds + 1) + copies)
         };
-        let cooperative = cooperative.constant("workgroup_size", lanes).sharing(2 * (TILES_PER_GROUP + 1) * area);
-        vec![cooperative.with(Feature::CooperativeMatrix { size: self.size as u32 }).made_for(Target::GPUS), plain]
+        let matrices = matrices.constant("workgroup_size", lanes).sharing(2 * (TILES_PER_GROUP + 1) * area);
+        vec![matrices.with(Feature::CooperativeMatrix { size: self.size as u32 }).made_for(Target::GPUS), plain]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
@@ -245,7 +248,8 @@ impl Op for BufferCopy {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        vec![Variant::linear(shader!("buffer_copy"), self.quarter, 0)]
+        let shader = shader!("buffer_copy": "shared/linear", "buffer_copy");
+        vec![Variant::linear(shader, self.quarter, 0)]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

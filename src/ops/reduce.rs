@@ -74,7 +74,8 @@ impl Op for BiasBackward {
 
     fn variants(&self) -> Vec<Variant> {
         let iterations = self.samples_per_chunk() * (1 + self.area);
-        vec![Variant::linear(shader!("bias_backward"), self.chunks() * self.channels, iterations)]
+        let shader = shader!("bias_backward": "shared/linear", "shared/planes", "shared/chunks", "bias_backward");
+        vec![Variant::linear(shader, self.chunks() * self.channels, iterations)]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
@@ -129,7 +130,8 @@ impl Op for ChunkSum {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        vec![Variant::linear(shader!("chunk_sum"), self.length, self.chunks)]
+        let shader = shader!("chunk_sum": "shared/linear", "chunk_sum");
+        vec![Variant::linear(shader, self.length, self.chunks)]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

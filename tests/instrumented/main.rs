@@ -148,7 +148,7 @@ fn found_in_broken(gpu: &Gpu, file: &str, from: &str, to: &str) -> Result<Option
 /// The limits that keep an index inside, taken away.
 fn an_index_beyond_an_array_is_found(gpu: &Gpu) -> Result<(), Failed> {
     for (file, from, to) in [
-        ("step_finish.workgroup", "losses[local] = loss_sum;", "losses[local + 1u] = loss_sum;"),
+        ("step_finish.tree", "sums[local] = sums_over", "sums[local + 1u] = sums_over"),
         ("conv_relu_pool_backward_weight.workgroup", "min(number, tile_weights - 1u)", "number"),
     ] {
         match found_in_broken(gpu, file, from, to)? {

@@ -1,7 +1,10 @@
 //! The fused dense layers in half precision.
 
+use super::shaders::{
+    BACKWARD_F16, BACKWARD_NARROW_F16, CROSS_ENTROPY_F16, CROSS_ENTROPY_LANES_F16, FORWARD_F16, FORWARD_LANES_F16,
+};
 use super::{DenseCrossEntropyForward, DenseReluBackward, DenseReluForward};
-use crate::op::{Variant, shader};
+use crate::op::Variant;
 use crate::ops::dense::Dense;
 use crate::ops::half::{InHalf, LOSS_SCALE};
 
@@ -16,9 +19,9 @@ impl InHalf for DenseReluForward {
 
     fn half_variants(&self) -> Vec<Variant> {
         let Dense { batch, inputs, outputs } = self.0;
-        let subgroup = self.subgroup(shader!("dense_relu_forward_f16.subgroup"));
-        let plain = Variant::linear(shader!("dense_relu_forward_f16"), batch * outputs / 2, 2 * inputs);
-        whole_words(Some(subgroup), inputs).into_iter().chain([plain]).collect()
+        let lanes = self.lanes(FORWARD_LANES_F16);
+        let plain = Variant::linear(FORWARD_F16, batch * outputs / 2, 2 * inputs);
+        whole_words(Some(lanes), inputs).into_iter().chain([plain]).collect()
     }
 }
 
@@ -32,11 +35,9 @@ impl InHalf for DenseCrossEntropyForward {
     }
 
     fn half_variants(&self) -> Vec<Variant> {
-        let subgroup = self.subgroup(shader!("dense_cross_entropy_forward_f16.subgroup"));
-        whole_words(subgroup, self.0.inputs)
-            .into_iter()
-            .chain([self.plain(shader!("dense_cross_entropy_forward_f16"))])
-            .collect()
+        let lanes = self.lanes(CROSS_ENTROPY_LANES_F16);
+        let plain = self.plain(CROSS_ENTROPY_F16);
+        whole_words(lanes, self.0.inputs).into_iter().chain([plain]).collect()
     }
 }
 
@@ -52,8 +53,8 @@ impl InHalf for DenseReluBackward {
     fn half_variants(&self) -> Vec<Variant> {
         let Dense { batch, inputs, outputs } = self.0;
         let words = inputs * outputs + outputs + batch * inputs / 2;
-        let plain = Variant::linear(shader!("dense_relu_backward_f16"), words, batch.max(2 * outputs));
-        let narrow = self.narrow(shader!("dense_relu_backward_f16.narrow"));
+        let plain = Variant::linear(BACKWARD_F16, words, batch.max(2 * outputs));
+        let narrow = self.narrow(BACKWARD_NARROW_F16);
         whole_words(narrow, outputs).into_iter().chain([plain]).collect()
     }
 }

@@ -1,0 +1,47 @@
+// Dense (fully connected) layer, softmax and cross-entropy, and the gradient of the batch's mean loss; a workgroup for 32
+// samples, in which each invocation has four neighbouring outputs: 8 tiles of 4 outputs by 4 samples, in registers.
+//
+//   logits[n,o]      = bias[o] + sum over k of input[n,k] * weight[k,o]
+//   probability[n,o] = exp(logits[n,o] - m) / sum          where m is the largest logit and sum = sum over o of exp(logits[n,o] - m)
+//   loss[n]          = m - logits[n,label] + log(sum)
+//   hit[n]           = 1 where label is the first largest logit, else 0
+//   logits_grad[n,o] = (probability[n,o] - [o = label]) / batch, or * loss_scale in half precision
+//
+// A label that is not a class means "no sample": loss, hit and gradient are 0.
+//
+// Each of 8 lanes loads the inputs of four samples for all. The logits pass through workgroup memory to one invocation for each
+// sample. Needs subgroups of 8 lanes or more. CPU twin: DenseCrossEntropyForward in src/ops/dense_relu.rs.
+
+/// Samples of a workgroup.
+const samples = 32u;
+
+override logits_length: u32 = samples * outputs;
+
+var<workgroup> logits: array<f32, logits_length>;
+
+fn logit_at(row: u32, o: u32) -> f32 {
+    return logits[row * outputs + o];
+}
+
+fn put(row: u32, o: u32, sums: vec4<f32>) {
+    for (var j = 0u; j < 4u; j++) {
+        if o + j < outputs { logits[row * outputs + o + j] = sums[j]; }
+    }
+}
+
+@compute @workgroup_size(workgroup_size)
+fn dense_cross_entropy_forward(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+    @builtin(subgroup_invocation_id) lane: u32,
+) {
+    // No invocation may leave early: those beyond the last output help to load inputs, and keep nothing.
+    let first = tile_index(group, groups) * samples;
+    sum_products(first, local * 4u, lane);
+    put_tiles(0u, local * 4u);
+    workgroupBarrier();
+    for (var row = local; row < min(samples, max(first, batch) - first); row += workgroup_size) {
+        finish(first + row, row);
+    }
+}

@@ -1,0 +1,82 @@
+// All gradients of a dense (fully connected) layer whose input came out of a ReLU; that with respect to the input is the
+// gradient before that ReLU.
+//
+//   weight_grad[k,o] = sum over n of input[n,k] * output_grad[n,o]
+//   bias_grad[o]     = sum over n of output_grad[n,o]
+//   input_grad[n,k]  = sum over o of output_grad[n,o] * weight[k,o] where input[n,k] > 0, else 0
+//
+// A workgroup has a tile of the weights' gradient, 32 inputs in all, of which each invocation has four neighbouring outputs;
+// or, after these, a tile of the inputs' gradient, 32 samples in all, of which each invocation has four neighbouring inputs.
+// Either is 8 tiles of 4 by 4 in registers, and each takes one product of 4x4 matrices for four samples, or four outputs, at
+// a time. Each of 8 lanes loads a matrix of factors for all. Needs subgroups of 8 lanes or more.
+// CPU twin: DenseReluBackward in src/ops/dense_relu.rs.
+
+override output_blocks: u32 = (outputs + 4u * workgroup_size - 1u) / (4u * workgroup_size);
+override input_blocks: u32 = (inputs + 4u * workgroup_size - 1u) / (4u * workgroup_size);
+override weight_tiles: u32 = (inputs + 31u) / 32u * output_blocks;
+
+@group(0) @binding(5) var<storage, read_write> input_grad: array<f32>;  // [batch, inputs]
+
+/// Whether the workgroup's tile is one of the weights' gradient.
+var<private> is_weight: bool;
+
+/// Four inputs of a sample; those of the last where there is none, which its zero gradients take away.
+fn input_at(n: u32, k: u32) -> vec4<f32> {
+    let i = min(n, batch - 1u) * inputs + k;
+    if has_in_quads { return input_texel_at(i / 4u); }
+    return input_four_at(i);
+}
+
+fn put(row: u32, column: u32, sums: vec4<f32>) {
+    if is_weight {
+        store_weight_grads(row, column, sums);
+    } else if row < batch {
+        let grads = select(vec4(0.0), sums, input_at(row, column) > vec4(0.0));
+        for (var j = 0u; j < 4u; j++) {
+            if column + j < inputs { input_grad[row * inputs + column + j] = grads[j]; }
+        }
+    }
+}
+
+/// A tile of the weights' gradient: the sums over samples of products of four inputs of each lane and four outputs.
+fn backward_weight(first: u32, o: u32, lane: u32) {
+    let k = first + lane * 4u;
+    var bias = vec4(0.0);
+    for (var n = 0u; n < batch; n += 4u) {
+        let grads = mat4x4(output_grad_at(n, o), output_grad_at(n + 1u, o), output_grad_at(n + 2u, o), output_grad_at(n + 3u, o));
+        bias += grads * vec4(1.0);
+        add_products(grads, transpose(mat4x4(input_at(n, k), input_at(n + 1u, k), input_at(n + 2u, k), input_at(n + 3u, k))));
+    }
+    if first == 0u { store_bias_grads(o, bias); }
+}
+
+/// A tile of the inputs' gradient: the sums over outputs of products of those of four samples of each lane and four inputs.
+fn backward_input(first: u32, k: u32, lane: u32) {
+    let n = first + lane * 4u;
+    for (var o = 0u; o < outputs; o += 4u) {
+        let grads = mat4x4(output_grad_at(n, o), output_grad_at(n + 1u, o), output_grad_at(n + 2u, o), output_grad_at(n + 3u, o));
+        add_products(transpose(weights_at(k, o)), grads);
+    }
+}
+
+@compute @workgroup_size(workgroup_size)
+fn dense_relu_backward(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+    @builtin(subgroup_invocation_id) lane: u32,
+) {
+    // No invocation may leave early: those beyond the last output or input help to load, and store nothing.
+    let tile = tile_index(group, groups);
+    is_weight = tile < weight_tiles;
+    let blocks = select(input_blocks, output_blocks, is_weight);
+    let own = tile - select(weight_tiles, 0u, is_weight);
+    let column = (own % blocks * workgroup_size + local) * 4u;
+    let first = own / blocks * 32u;
+    if is_weight {
+        backward_weight(first, column, lane % 8u);
+    } else {
+        backward_input(first, column, lane % 8u);
+    }
+    put_tiles(first, column);
+}

@@ -1,0 +1,75 @@
+// All gradients of a dense (fully connected) layer whose input came out of a ReLU; that with respect to the input is the
+// gradient before that ReLU. For at most 12 outputs, such as a classifier's.
+//
+//   weight_grad[k,o] = sum over n of input[n,k] * output_grad[n,o]
+//   bias_grad[o]     = sum over n of output_grad[n,o]
+//   input_grad[n,k]  = sum over o of output_grad[n,o] * weight[k,o] where input[n,k] > 0, else 0
+//
+// Each invocation has four neighbouring inputs in all samples: their weights and those's gradients, three tiles of 4 by 4 of
+// each, stay in registers, and eight samples at a time pass by as products of 4x4 matrices. All invocations need the same
+// output gradients at a time: each of the first 8 lanes loads those of one sample and broadcasts them to the others. Needs
+// subgroups of 8 lanes or more, and a number of inputs that is a multiple of 4.
+// CPU twin: DenseReluBackward in src/ops/dense_relu.rs.
+
+@group(0) @binding(5) var<storage, read_write> input_grad: array<Four>;  // [batch, inputs]
+
+/// The weights of four inputs, and the sums of their gradients.
+var<private> weights: array<mat4x4<f32>, 3>;
+var<private> sums: array<mat4x4<f32>, 3>;
+var<private> bias_sums: mat3x4<f32>;
+
+/// Four inputs of a sample; those of the last where there is none, which its zero gradient takes away.
+fn input_at(n: u32, k: u32) -> vec4<f32> {
+    return input_texel_at((min(n, batch - 1u) * inputs + k) / 4u);
+}
+
+/// Adds up what four samples from `n` on, with three quads of gradients, have to do with four inputs.
+fn take_samples(n: u32, k: u32, g0: mat4x4<f32>, g1: mat4x4<f32>, g2: mat4x4<f32>) {
+    let values = mat4x4(input_at(n, k), input_at(n + 1u, k), input_at(n + 2u, k), input_at(n + 3u, k));
+    sums[0] += g0 * transpose(values);
+    sums[1] += g1 * transpose(values);
+    sums[2] += g2 * transpose(values);
+    bias_sums += mat3x4(g0 * vec4(1.0), g1 * vec4(1.0), g2 * vec4(1.0));
+    let grads = transpose(weights[0]) * g0 + transpose(weights[1]) * g1 + transpose(weights[2]) * g2;
+    store_input(n, k, values[0], grads[0]);
+    store_input(n + 1u, k, values[1], grads[1]);
+    store_input(n + 2u, k, values[2], grads[2]);
+    store_input(n + 3u, k, values[3], grads[3]);
+}
+
+fn store_input(n: u32, k: u32, value: vec4<f32>, grad: vec4<f32>) {
+    if n < batch && k < inputs {
+        input_grad[(n * inputs + k) / 4u] = packed(select(vec4(0.0), grad, value > vec4(0.0)));
+    }
+}
+
+/// What the first four lanes have loaded.
+fn of_first_lanes(p: vec4<f32>) -> mat4x4<f32> {
+    return mat4x4(subgroupBroadcast(p, 0u), subgroupBroadcast(p, 1u), subgroupBroadcast(p, 2u), subgroupBroadcast(p, 3u));
+}
+
+/// What the next four lanes have loaded.
+fn of_next_lanes(p: vec4<f32>) -> mat4x4<f32> {
+    return mat4x4(subgroupBroadcast(p, 4u), subgroupBroadcast(p, 5u), subgroupBroadcast(p, 6u), subgroupBroadcast(p, 7u));
+}
+
+@compute @workgroup_size(workgroup_size)
+fn dense_relu_backward(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+    @builtin(subgroup_invocation_id) lane: u32,
+) {
+    // No invocation may leave early: those beyond the last input help to load gradients, and store nothing.
+    let k = (tile_index(group, groups) * workgroup_size + local) * 4u;
+    weights = array(weights_at(k, 0u), weights_at(k, 4u), weights_at(k, 8u));
+    for (var n = 0u; n < batch; n += 8u) {
+        let own = n + lane % 8u;
+        let p0 = output_grad_at(own, 0u);
+        let p1 = output_grad_at(own, 4u);
+        let p2 = output_grad_at(own, 8u);
+        take_samples(n, k, of_first_lanes(p0), of_first_lanes(p1), of_first_lanes(p2));
+        take_samples(n + 4u, k, of_next_lanes(p0), of_next_lanes(p1), of_next_lanes(p2));
+    }
+    store_tiles(k, sums[0], sums[1], sums[2], bias_sums);
+}

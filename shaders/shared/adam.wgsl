@@ -1,0 +1,53 @@
+// Adam (Kingma & Ba 2015) or, with decoupled decay, AdamW (Loshchilov & Hutter 2019), as PyTorch computes it:
+//
+//   g             = grad + weight_decay * parameter                     (Adam)
+//   parameter     = parameter * (1 - rate * weight_decay)               (AdamW)
+//   first_moment  = beta1 * first_moment + (1 - beta1) * g
+//   second_moment = beta2 * second_moment + (1 - beta2) * g * g
+//   parameter     = parameter - rate * (first_moment * c1) / (sqrt(second_moment * c2) + epsilon)
+
+override beta1: f32;
+override beta2: f32;
+override beta1_complement: f32;  // 1 - beta1, which f32 would not give to all digits
+override beta2_complement: f32;
+override epsilon: f32;
+override weight_decay: f32;
+override decoupled: bool;
+
+@group(0) @binding(0) var<storage, read_write> parameter: array<Numbers>;      // [parameters]
+@group(0) @binding(2) var<storage, read_write> first_moment: array<Numbers>;   // [parameters]
+@group(0) @binding(3) var<storage, read_write> second_moment: array<Numbers>;  // [parameters]
+
+/// What the optimizer knows of an element, or of four.
+struct State {
+    parameter: Numbers,
+    first_moment: Numbers,
+    second_moment: Numbers,
+}
+
+fn load_state(i: u32) -> State {
+    return State(parameter[i], first_moment[i], second_moment[i]);
+}
+
+fn store_state(i: u32, state: State) {
+    parameter[i] = state.parameter;
+    first_moment[i] = state.first_moment;
+    second_moment[i] = state.second_moment;
+}
+
+/// The state after a step.
+fn moved(old: State, grad: Numbers) -> State {
+    let row = schedule_row();
+    let rate = schedule[row];
+    var g = grad;
+    var value = old.parameter;
+    if decoupled {
+        value *= 1.0 - rate * weight_decay;
+    } else {
+        g += weight_decay * value;
+    }
+    let mean = beta1 * old.first_moment + beta1_complement * g;
+    let square = beta2 * old.second_moment + beta2_complement * g * g;
+    value -= rate * (mean * schedule[row + 1u]) / (sqrt(square * schedule[row + 2u]) + epsilon);
+    return State(value, mean, square);
+}

@@ -1,0 +1,3 @@
+// Chains of 32-bit floats.
+
+alias Number = f32;

@@ -1,0 +1,32 @@
+// A dense layer for 32 samples and four neighbouring outputs of each invocation, before what follows it. Four inputs at a time,
+// a tile of four samples takes one product of 4x4 matrices. A read beyond a texture gives some number in WGSL, which is not used.
+
+@group(0) @binding(0) var input: Texels;                    // [batch, inputs]
+@group(0) @binding(1) var weight: Texels;                   // [inputs, outputs]
+@group(0) @binding(2) var<storage, read> bias: array<f32>;  // [outputs]
+
+/// Four inputs of a sample, 0 behind the last.
+fn input_at(n: u32, k: u32) -> vec4<f32> {
+    let i = n * inputs + k;
+    if has_in_quads { return input_texel_at(i / 4u); }
+    return select(vec4(0.0), input_four_at(i), k + vec4(0u, 1u, 2u, 3u) < vec4(inputs));
+}
+
+/// The weights of four outputs for an input; those of the last where there is none, which its zero takes away.
+fn weight_at(k: u32, o: u32) -> vec4<f32> {
+    let i = min(k, inputs - 1u) * outputs + o;
+    if has_out_quads { return weight_texel_at(i / 4u); }
+    return weight_four_at(i);
+}
+
+/// The sums of 32 samples from `first` on and four outputs from `o` on, in `tiles`.
+fn sum_products(first: u32, o: u32, lane: u32) {
+    let n = first + lane % 8u * 4u;
+    let four = vec4(bias[o], bias[o + 1u], bias[o + 2u], bias[o + 3u]);
+    let biases = mat4x4(four, four, four, four);
+    tiles = array(biases, biases, biases, biases, biases, biases, biases, biases);
+    for (var k = 0u; k < inputs; k += 4u) {
+        let seen = mat4x4(input_at(n, k), input_at(n + 1u, k), input_at(n + 2u, k), input_at(n + 3u, k));
+        add_products(weights_at(k, o), seen);
+    }
+}

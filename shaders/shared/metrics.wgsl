@@ -1,0 +1,29 @@
+// The metrics of a batch, of which each is a row of the epoch's history.
+
+override batch: u32;
+override rows: u32;
+
+@group(0) @binding(0) var<storage, read> loss: array<f32>;           // [batch]
+@group(0) @binding(1) var<storage, read> hit: array<u32>;            // [batch]
+@group(0) @binding(3) var<storage, read_write> history: array<f32>;  // [rows, 2]
+
+struct Metrics {
+    loss: f32,
+    hits: u32,
+}
+
+/// Sums over every so many-th sample.
+fn sums_over_samples(first: u32, distance: u32) -> Metrics {
+    var sums = Metrics();
+    for (var n = first; n < batch; n += distance) {
+        sums.loss += loss[n];
+        sums.hits += hit[n];
+    }
+    return sums;
+}
+
+fn append_to_history(sums: Metrics) {
+    let row = clock[1];
+    history[2u * row] = sums.loss;
+    history[2u * row + 1u] = f32(sums.hits);
+}

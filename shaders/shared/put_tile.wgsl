@@ -1,0 +1,8 @@
+// Where tiles of 4x4 numbers are stored, of which a kernel stores a row by `put`.
+
+fn put_tile(row: u32, column: u32, tile: mat4x4<f32>) {
+    put(row, column, tile[0]);
+    put(row + 1u, column, tile[1]);
+    put(row + 2u, column, tile[2]);
+    put(row + 3u, column, tile[3]);
+}

@@ -1,0 +1,8 @@
+// The schedule of the run: for each step the learning rate and Adam's two corrections of bias.
+
+override steps: u32;
+
+/// The place of the present step's row. Behind the last row it is that one.
+fn schedule_row() -> u32 {
+    return 3u * min(clock[0], steps - 1u);
+}

@@ -1,0 +1,37 @@
+// Softmax and cross-entropy of a sample by the log-sum-exp of its logits less their maximum. Kernels say by `logit_at` where the
+// logits of a row stand.
+
+struct Softmax {
+    /// The first of the largest logits.
+    best: u32,
+    /// Its value.
+    most: f32,
+    /// The sum of exp(logit - most) over all logits.
+    sum: f32,
+}
+
+fn softmax_of(row: u32) -> Softmax {
+    var best = 0u;
+    for (var o = 1u; o < classes; o++) {
+        if logit_at(row, o) > logit_at(row, best) { best = o; }
+    }
+    let most = logit_at(row, best);
+    var sum = 0.0;
+    for (var o = 0u; o < classes; o++) {
+        sum += exp(logit_at(row, o) - most);
+    }
+    return Softmax(best, most, sum);
+}
+
+/// The probability of a class.
+fn share_of(softmax: Softmax, row: u32, o: u32) -> f32 {
+    return exp(logit_at(row, o) - softmax.most) / softmax.sum;
+}
+
+/// Stores loss and hit of sample `n`, both 0 where its label is not a class.
+fn store_loss(softmax: Softmax, row: u32, n: u32) {
+    let own = label[n];
+    let lost = softmax.most - logit_at(row, min(own, classes - 1u)) + log(softmax.sum);
+    loss[n] = select(0.0, lost, own < classes);
+    hit[n] = select(0u, 1u, own == softmax.best);
+}

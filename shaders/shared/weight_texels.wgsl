@@ -1,0 +1,12 @@
+// Reads from the texture `weight`. What is read beyond a texture is some number in WGSL, which must not be used.
+
+/// The floats of a texel.
+fn weight_texel_at(i: u32) -> vec4<f32> {
+    return floats_of(textureLoad(weight, texel(i)));
+}
+
+/// Four neighbouring floats from the `i`-th on, which may lie before the texture.
+fn weight_four_at(i: u32) -> vec4<f32> {
+    let first = u32(i32(i) >> 2u);
+    return four_of(weight_texel_at(first), weight_texel_at(first + 1u), i);
+}

@@ -1,0 +1,29 @@
+// The end of a step, for GPUs: keeps the metrics of its batch in a row of the epoch's history and advances the clock.
+//
+//   history[cursor] = (sum over n of loss[n], sum over n of hit[n]);  step += 1;  cursor += 1
+//
+// One workgroup in all, for on a GPU each read takes a single invocation a good part of a microsecond: each invocation sums
+// over every so many-th sample, and these sums are added in pairs. CPU twin: StepFinish in src/ops/batch.rs.
+
+override workgroup_size: u32;  // a power of 2
+
+@group(0) @binding(2) var<storage, read_write> clock: array<u32>;  // [3]: step, cursor, seed
+
+var<workgroup> sums: array<Metrics, workgroup_size>;
+
+@compute @workgroup_size(workgroup_size)
+fn step_finish(@builtin(local_invocation_index) local: u32) {
+    sums[local] = sums_over_samples(local, workgroup_size);
+    workgroupBarrier();
+    for (var half = workgroup_size / 2u; half >= 1u; half /= 2u) {
+        if local < half {
+            sums[local].loss += sums[local + half].loss;
+            sums[local].hits += sums[local + half].hits;
+        }
+        workgroupBarrier();
+    }
+    if local == 0u {
+        append_to_history(sums[0]);
+        advance_clock();
+    }
+}
