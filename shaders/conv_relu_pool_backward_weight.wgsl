@@ -6,31 +6,24 @@
 //   bias_grad_partial[chunk,o]           = sum over the same of output_grad[n,y,x,o]
 //
 // where argmax holds dy * pool + dx, with zeros outside the input; the chunks are added in order later.
+//
+// Its variants are for windows of 2x2:
+//
+//   lanes             8 lanes load for each other; for any number of channels
+//   lanes_3x3         fetches only what the maxima meet, for kernels of 3x3 and channels in fours: the fastest on processors there
+//   lanes_3x3_grey    the same for a first layer, of one channel: the fastest on processors there
+//   blocks            inputs in workgroup memory, for GPUs
+//   matrix8, matrix16  a product of matrices in half precision on matrix units
+//
 // CPU twin: ConvReluPoolBackwardWeight in src/ops/conv_relu_pool/gradients.rs.
 
-override batch: u32;
-override in_channels: u32;
-override in_height: u32;
-override in_width: u32;
-override out_channels: u32;
-override kernel: u32;
-override padding: u32;
-override pool: u32;
-override samples_per_chunk: u32;
-override workgroup_size: u32;
-
-override before: u32 = padding / 2u;
-override pooled_height: u32 = (in_height + padding - kernel + 1u) / pool;
-override pooled_width: u32 = (in_width + padding - kernel + 1u) / pool;
-override quads: u32 = (out_channels + 3u) / 4u;
-override weights: u32 = kernel * kernel * in_channels * out_channels;
-override chunks: u32 = (batch + samples_per_chunk - 1u) / samples_per_chunk;
-
-@group(0) @binding(0) var<storage, read> input: array<f32>;                      // [batch, in_height, in_width, in_channels]
-@group(0) @binding(1) var<storage, read> output_grad: array<f32>;                // [batch, pooled_height, pooled_width, out_channels]
+@group(0) @binding(0) var<storage, read> input: array<Word>;                     // [batch, in_height, in_width, in_channels]
+@group(0) @binding(1) var<storage, read> output_grad: array<Word>;               // [batch, pooled_height, pooled_width, out_channels]
 @group(0) @binding(2) var<storage, read> argmax: array<u32>;                     // [batch, pooled_height, pooled_width, quads]
 @group(0) @binding(3) var<storage, read_write> weight_grad_partial: array<f32>;  // [chunks, kernel, kernel, in_channels, out_channels]
 @group(0) @binding(4) var<storage, read_write> bias_grad_partial: array<f32>;    // [chunks, out_channels]
+
+override weights: u32 = kernel * run * out_channels;
 
 @compute @workgroup_size(workgroup_size)
 fn conv_relu_pool_backward_weight(
@@ -38,7 +31,7 @@ fn conv_relu_pool_backward_weight(
     @builtin(num_workgroups) groups: vec3<u32>,
 ) {
     // First the weights of all chunks, then the biases.
-    let i = id.x + id.y * groups.x * workgroup_size;
+    let i = linear_index(id, groups);
     if i >= chunks * (weights + out_channels) { return; }
     let is_bias = i >= chunks * weights;
     let element = select(i, i - chunks * weights, is_bias);
@@ -48,14 +41,14 @@ fn conv_relu_pool_backward_weight(
     let kx = element / (out_channels * in_channels) % kernel;
     let ky = element / (out_channels * in_channels * kernel) % kernel;
     var sum = 0.0;
-    let end = min((chunk + 1u) * samples_per_chunk, batch);
-    for (var n = chunk * samples_per_chunk; n < end; n++) {
+    for (var n = chunk * samples_per_chunk; n < end_of_chunk(chunk); n++) {
         for (var y = 0u; y < pooled_height; y++) {
             for (var x = 0u; x < pooled_width; x++) {
                 let window = (n * pooled_height + y) * pooled_width + x;
                 let code = (argmax[window * quads + o / 4u] >> (8u * (o % 4u))) & 255u;
                 if code == 255u { continue; }
-                let grad = output_grad[window * out_channels + o];
+                let pooled = window * out_channels + o;
+                let grad = float_of(output_grad[pooled / FLOATS_PER_WORD], pooled);
                 if is_bias {
                     sum += grad;
                     continue;
@@ -64,11 +57,13 @@ fn conv_relu_pool_backward_weight(
                 let in_y = y * pool + code / pool + ky - before;
                 let in_x = x * pool + code % pool + kx - before;
                 if in_y < in_height && in_x < in_width {
-                    sum += grad * input[((n * in_height + in_y) * in_width + in_x) * in_channels + c];
+                    let met = ((n * in_height + in_y) * in_width + in_x) * in_channels + c;
+                    sum += grad * float_of(input[met / FLOATS_PER_WORD], met);
                 }
             }
         }
     }
+    sum /= parameter_divisor;
     if is_bias {
         bias_grad_partial[element] = sum;
     } else {

@@ -238,7 +238,7 @@ mod tests {
             let has = |case: &Case| case.sizes().contains(&("in_channels", channels));
             all_cases().find(|case| weight(case) && has(case) && case.sizes().contains(&("out_channels", 4.0)))
         };
-        assert_eq!(with_channels(4.0).and_then(name), Some("workgroup"));
+        assert_eq!(with_channels(4.0).and_then(name), Some("blocks"));
         assert_eq!(with_channels(1.0).and_then(name), Some("plain"));
     }
 
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn every_reason_is_given() {
-        let (case, _) = case_with("conv_relu_pool_backward_weight_f16.cooperative16");
+        let (case, _) = case_with("conv_relu_pool_backward_weight_f16.matrix16");
         let reasons = |info: &AdapterInfo, preferred: Option<&str>| -> Vec<String> {
             let considered = info.consider(case.as_ref(), preferred);
             let line = |considered: &Considered| {
@@ -268,14 +268,14 @@ mod tests {
             considered.iter().map(line).collect()
         };
         let gpu = reasons(&large_gpu(AdapterKind::Discrete, 32, &[16]), None);
-        assert!(gpu.contains(&"cooperative16".to_owned()), "{gpu:?}");
-        assert!(gpu.contains(&"cooperative8: it needs cooperative matrices of 8x8".to_owned()), "{gpu:?}");
-        assert!(gpu.contains(&"plain: cooperative16 comes first".to_owned()), "{gpu:?}");
+        assert!(gpu.contains(&"matrix16".to_owned()), "{gpu:?}");
+        assert!(gpu.contains(&"matrix8: it needs cooperative matrices of 8x8".to_owned()), "{gpu:?}");
+        assert!(gpu.contains(&"plain: matrix16 comes first".to_owned()), "{gpu:?}");
         assert!(gpu.iter().any(|line| line.ends_with(": it is made for software with subgroups")), "{gpu:?}");
         let tuned = reasons(&large_gpu(AdapterKind::Discrete, 32, &[16]), Some("plain"));
         assert!(tuned.contains(&"plain".to_owned()), "{tuned:?}");
-        assert!(tuned.contains(&"cooperative16: `tune` has measured plain as faster".to_owned()), "{tuned:?}");
-        let without = reasons(&AdapterInfo::example("the least", AdapterKind::Discrete), Some("cooperative16"));
+        assert!(tuned.contains(&"matrix16: `tune` has measured plain as faster".to_owned()), "{tuned:?}");
+        let without = reasons(&AdapterInfo::example("the least", AdapterKind::Discrete), Some("matrix16"));
         assert_eq!(without.last().map(String::as_str), Some("plain"), "what it cannot run is not taken: {without:?}");
     }
 
@@ -307,7 +307,7 @@ mod tests {
     #[test]
     fn matrices_need_workgroups_of_whole_subgroups() {
         for (file, size, most_lanes) in
-            [("matrix_chain.cooperative16", 16, 128), ("conv_relu_pool_forward_f16.cooperative8", 8, 64)]
+            [("matrix_chain.cooperative16", 16, 128), ("conv_relu_pool_forward_f16.matrix8", 8, 64)]
         {
             let (case, variant) = case_with(file);
             let why_not =

@@ -12,21 +12,25 @@
 //! `kernel · in_channels` floats, in the map as in the weights, so that the sum over a run is a product of matrices whatever
 //! the number of channels.
 //!
-//! These variants are for software and small subgroups. The variants for GPUs, `workgroup`, multiply matrices by blocks
+//! These variants are for software and small subgroups. The variants for GPUs, `blocks`, multiply matrices by blocks
 //! in workgroup memory, with enough invocations to hide the latency of memory.
 
 mod cases;
 mod gradients;
 mod half;
+mod shaders;
 
 pub use gradients::{ConvReluPoolBackwardInput, ConvReluPoolBackwardWeight};
 
 use rayon::prelude::*;
 
+use self::shaders::{
+    FORWARD, FORWARD_BLOCKS, FORWARD_LANES, FORWARD_LANES_3X3_GREY, FORWARD_LANES_ANY, FORWARD_LANES_WINOGRAD,
+};
 use super::conv2d::{Conv2d, Conv2dForward};
 use super::layout::{to_channels_last, to_filters, to_planes};
 use super::max_pool::{MaxPool, MaxPoolBackward, MaxPoolForward};
-use crate::op::{MAX_ITERATIONS, MAX_WORKGROUP, Op, Operand, SUBGROUP_LANES, Shader, Target, Variant, shader};
+use crate::op::{MAX_ITERATIONS, MAX_WORKGROUP, Op, Operand, SUBGROUP_LANES, Shader, Target, Variant};
 use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::HostTensor;
@@ -257,7 +261,7 @@ impl ConvReluPoolForward {
 
     fn plain(&self, shader: Shader) -> Variant {
         let ConvReluPool { conv: Conv2d { in_channels, kernel, .. }, pool } = self.0;
-        let iterations = 4 * (1 + pool * pool * (1 + kernel * (1 + kernel * (1 + in_channels))));
+        let iterations = 4 * (2 + pool * pool * (1 + kernel * (1 + kernel * (1 + in_channels))));
         Variant::linear(shader, self.0.windows() * self.0.quads(), iterations)
     }
 
@@ -272,16 +276,12 @@ impl ConvReluPoolForward {
         let loads = (slice * GPU_TILE).div_ceil(size);
         let iterations = slices * (1 + loads + slice);
         self.0.fits(Sizes::OutQuads).then(|| {
-            Variant::tiled(
-                shader!("conv_relu_pool_forward.workgroup"),
-                self.0.windows().div_ceil(GPU_TILE),
-                size,
-                iterations,
-            )
-            .repeated(blocks)
-            .constant("slice", slice)
-            .sharing(16 * slice * (GPU_TILE + 1 + size / LANES))
-            .made_for(Target::WITHOUT_LANES)
+            let tiles = self.0.windows().div_ceil(GPU_TILE);
+            Variant::tiled(FORWARD_BLOCKS, tiles, size, iterations)
+                .repeated(blocks)
+                .constant("slice", slice)
+                .sharing(16 * slice * (GPU_TILE + 1 + size / LANES))
+                .made_for(Target::WITHOUT_LANES)
         })
     }
 }
@@ -306,24 +306,18 @@ impl Op for ConvReluPoolForward {
     }
 
     fn variants(&self) -> Vec<Variant> {
+        let grey = self.tiled(FORWARD_LANES_3X3_GREY, TILE * TILE);
+        let lanes = if self.0.fits(Sizes::OutQuads) { FORWARD_LANES } else { FORWARD_LANES_ANY };
         let mut variants = self.0.fast(
             &["input", "weight"],
             [
-                (
-                    Sizes::Grey3x3,
-                    Variant {
-                        iterations: TILE as u64,
-                        ..self.tiled(shader!("conv_relu_pool_forward.grey_3x3"), TILE * TILE)
-                    },
-                ),
-                (Sizes::Quads3x3, self.tiled(shader!("conv_relu_pool_forward.winograd_3x3"), 2 * TILE)),
-                (Sizes::Quads, self.tiled(shader!("conv_relu_pool_forward.quad"), TILE)),
-                (Sizes::OutQuads, self.tiled(shader!("conv_relu_pool_forward.quad_out"), TILE)),
-                (Sizes::Any, self.tiled(shader!("conv_relu_pool_forward.subgroup"), TILE)),
+                (Sizes::Grey3x3, Variant { iterations: TILE as u64, ..grey }),
+                (Sizes::Quads3x3, self.tiled(FORWARD_LANES_WINOGRAD, 2 * TILE)),
+                (Sizes::Any, self.tiled(lanes, TILE)),
             ],
         );
         variants.extend(self.blocks());
-        variants.push(self.plain(shader!("conv_relu_pool_forward")));
+        variants.push(self.plain(FORWARD));
         variants
     }
 

@@ -149,7 +149,7 @@ fn found_in_broken(gpu: &Gpu, file: &str, from: &str, to: &str) -> Result<Option
 fn an_index_beyond_an_array_is_found(gpu: &Gpu) -> Result<(), Failed> {
     for (file, from, to) in [
         ("step_finish.tree", "sums[local] = sums_over", "sums[local + 1u] = sums_over"),
-        ("conv_relu_pool_backward_weight.workgroup", "min(number, tile_weights - 1u)", "number"),
+        ("conv_relu_pool_backward_weight.blocks", "min(number, tile_weights - 1u)", "number"),
     ] {
         match found_in_broken(gpu, file, from, to)? {
             Some(Found::Outside { .. }) => {}

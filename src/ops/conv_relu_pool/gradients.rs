@@ -2,8 +2,13 @@
 
 use rayon::prelude::*;
 
+use super::shaders::{
+    BACKWARD_INPUT, BACKWARD_INPUT_BLOCKS, BACKWARD_INPUT_LANES, BACKWARD_INPUT_LANES_ANY,
+    BACKWARD_INPUT_LANES_WINOGRAD, BACKWARD_WEIGHT, BACKWARD_WEIGHT_BLOCKS, BACKWARD_WEIGHT_LANES,
+    BACKWARD_WEIGHT_LANES_3X3, BACKWARD_WEIGHT_LANES_3X3_GREY,
+};
 use super::{ConvReluPool, GPU_TILE, LANES, SLICE, Sizes, TILE};
-use crate::op::{MAX_WORKGROUP, Op, Operand, Shader, Target, Variant, shader, sum_tolerance};
+use crate::op::{MAX_WORKGROUP, Op, Operand, Shader, Target, Variant, sum_tolerance};
 use crate::ops::conv2d::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight};
 use crate::ops::layout::{to_channels_last, to_filters, to_outputs_last, to_planes};
 use crate::random::Random;
@@ -45,9 +50,12 @@ impl ConvReluPoolBackwardWeight {
         }
     }
 
-    /// Tiles of `tile` quads of the kernel's runs each.
-    pub(super) fn tiles(&self, tile: usize) -> usize {
-        (self.0.conv.kernel * self.0.run_quads()).div_ceil(tile)
+    /// Workgroups that have some quads of the kernel's runs each: as many as lanes, or half of that where there are few, as in
+    /// first layers.
+    pub(super) fn lanes(&self, shader: Shader) -> Variant {
+        let quads = self.0.conv.kernel * self.0.run_quads();
+        let tile = if quads < 2 * TILE { TILE / 2 } else { TILE };
+        self.tiled(shader, quads.div_ceil(tile)).constant("tile", tile)
     }
 
     pub(super) fn plain(&self, shader: Shader) -> Variant {
@@ -80,10 +88,8 @@ impl ConvReluPoolBackwardWeight {
         let stages = self.0.samples_per_chunk().div_ceil(samples);
         let sums = (LANE_WEIGHTS + 1) * (1 + splits.ilog2() as usize);
         let iterations = stages * (1 + loads + (samples * rows * columns).div_ceil(splits)) + sums;
-        let variant = Variant {
-            workgroups: workgroups(quads),
-            ..Variant::tiled(shader!("conv_relu_pool_backward_weight.workgroup"), 1, size, iterations)
-        };
+        let variant =
+            Variant { workgroups: workgroups(quads), ..Variant::tiled(BACKWARD_WEIGHT_BLOCKS, 1, size, iterations) };
         let variant = variant.constant("tile_channels", channels).constant("tile_quads", quads);
         let bytes = 4 * samples * positions * channels + 16 * size;
         // With one input channel its blocks are small, and software without lanes is faster with the plain kernel.
@@ -120,16 +126,13 @@ impl Op for ConvReluPoolBackwardWeight {
         let mut variants = self.0.fast(
             &["input", "output_grad", "argmax"],
             [
-                (Sizes::Grey3x3, self.tiled(shader!("conv_relu_pool_backward_weight.grey_3x3"), 1)),
-                (Sizes::Quads3x3, self.tiled(shader!("conv_relu_pool_backward_weight.quad_3x3"), in_quads)),
-                (Sizes::Quads, self.tiled(shader!("conv_relu_pool_backward_weight.quad"), self.tiles(TILE))),
-                // For first layers, of a single channel: their kernels have few quads.
-                (Sizes::OutQuads, self.tiled(shader!("conv_relu_pool_backward_weight.quad_out"), self.tiles(TILE / 2))),
-                (Sizes::Any, self.tiled(shader!("conv_relu_pool_backward_weight.subgroup"), self.tiles(TILE))),
+                (Sizes::Grey3x3, self.tiled(BACKWARD_WEIGHT_LANES_3X3_GREY, 1)),
+                (Sizes::Quads3x3, self.tiled(BACKWARD_WEIGHT_LANES_3X3, in_quads)),
+                (Sizes::Any, self.lanes(BACKWARD_WEIGHT_LANES)),
             ],
         );
         variants.extend(self.blocks());
-        variants.push(self.plain(shader!("conv_relu_pool_backward_weight")));
+        variants.push(self.plain(BACKWARD_WEIGHT));
         variants
     }
 
@@ -213,8 +216,8 @@ impl ConvReluPoolBackwardInput {
         let of_moves = TILE * (8 + 16);
         let of_windows = pooled_height * (1 + (pooled_width + 1) * (1 + of_moves) + pooled_width * self.0.quads());
         let of_zeros = TILE * (1 + in_height * (1 + in_width));
-        let shader = shader!("conv_relu_pool_backward_input.winograd_3x3");
-        Variant::tiled(shader, batch.div_ceil(TILE), size, of_windows + of_zeros).repeated(blocks)
+        Variant::tiled(BACKWARD_INPUT_LANES_WINOGRAD, batch.div_ceil(TILE), size, of_windows + of_zeros)
+            .repeated(blocks)
     }
 
     /// The variant with blocks in workgroup memory, if these sizes have one.
@@ -228,7 +231,7 @@ impl ConvReluPoolBackwardInput {
         let iterations = kernel * (1 + kernel * (1 + slices * (1 + loads + 4 * slice)));
         let tiles = in_height.div_ceil(2) * in_width.div_ceil(2) * batch.div_ceil(GPU_TILE);
         self.0.fits(Sizes::Quads).then(|| {
-            Variant::tiled(shader!("conv_relu_pool_backward_input.workgroup"), tiles, size, iterations)
+            Variant::tiled(BACKWARD_INPUT_BLOCKS, tiles, size, iterations)
                 .repeated(blocks)
                 .constant("slice", slice)
                 .sharing(16 * 4 * slice * (GPU_TILE + 1 + size / LANES))
@@ -256,22 +259,15 @@ impl Op for ConvReluPoolBackwardInput {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        let Conv2d { out_channels, kernel, .. } = self.0.conv;
+        let Conv2d { in_channels, out_channels, kernel, .. } = self.0.conv;
+        let lanes = if in_channels.is_multiple_of(4) { BACKWARD_INPUT_LANES } else { BACKWARD_INPUT_LANES_ANY };
         let mut variants = self.0.fast(
             &["output_grad", "argmax", "weight"],
-            [
-                (Sizes::Quads3x3, self.winograd()),
-                (Sizes::Quads, self.tiled(shader!("conv_relu_pool_backward_input.quad"))),
-                (Sizes::Any, self.tiled(shader!("conv_relu_pool_backward_input.subgroup"))),
-            ],
+            [(Sizes::Quads3x3, self.winograd()), (Sizes::Any, self.tiled(lanes))],
         );
         variants.extend(self.blocks());
         let iterations = kernel * (1 + kernel * (1 + out_channels));
-        variants.push(Variant::linear(
-            shader!("conv_relu_pool_backward_input"),
-            self.0.input().iter().product(),
-            iterations,
-        ));
+        variants.push(Variant::linear(BACKWARD_INPUT, self.0.input().iter().product(), 1 + iterations));
         variants
     }
 

@@ -1,34 +1,38 @@
 //! A convolution, ReLU and max-pooling in half precision, among its variants those for matrix units.
 //!
-//! The cooperative variants are matrix products whose factors are put together in workgroup memory: the rows of the left one
-//! are positions (or, for the gradient of the weights, floats of the kernel), the columns of the right one channels, and what
-//! is summed over comes in slabs. A workgroup has a tile of `4 · size` rows by `2 · size` columns, of which a subgroup takes
-//! four matrices of `size` by `size` at a time.
+//! The `matrix8` and `matrix16` variants are matrix products whose factors are put together in workgroup memory: the rows
+//! of the left one are positions (or, for the gradient of the weights, floats of the kernel), the columns of the right one
+//! channels, and what is summed over comes in slabs. A workgroup has a tile of `4 · size` rows by `2 · size` columns, of
+//! which a subgroup takes four matrices of `size` by `size` at a time.
 
+use super::shaders::{
+    BACKWARD_INPUT_F16, BACKWARD_INPUT_LANES_F16, BACKWARD_INPUT_MATRIX_F16, BACKWARD_WEIGHT_F16,
+    BACKWARD_WEIGHT_LANES_F16, BACKWARD_WEIGHT_MATRIX_F16, FORWARD_F16, FORWARD_LANES_F16, FORWARD_MATRIX_F16,
+};
 use super::{ConvReluPool, ConvReluPoolBackwardInput, ConvReluPoolBackwardWeight, ConvReluPoolForward, Sizes, TILE};
-use crate::op::{Feature, Shader, Target, Variant, shader};
+use crate::op::{Feature, Shader, Target, Variant};
 use crate::ops::conv2d::Conv2d;
 use crate::ops::half::{InHalf, LOSS_SCALE};
 
-/// The length of a slab of the cooperative variants.
+/// The length of a slab of the matrix variants.
 const SLAB: usize = 32;
 
-/// Invocations of a workgroup of the cooperative variants.
-const COOPERATIVE_WORKGROUP: usize = 64;
+/// Invocations of a workgroup of the matrix variants.
+const MATRIX_WORKGROUP: usize = 64;
 
 impl ConvReluPool {
-    /// The cooperative variants of an op for matrices of 16x16 and 8x8, if the numbers of channels are multiples of 4.
+    /// The matrix variants of an op for matrices of 16x16 and 8x8, if the numbers of channels are multiples of 4.
     ///
     /// `rows` and `columns` are those of the product, and `slabs` are summed over.
-    fn cooperative(&self, shaders: [Shader; 2], rows: usize, columns: usize, slabs: usize) -> Vec<Variant> {
+    fn on_matrix_units(&self, shaders: [Shader; 2], rows: usize, columns: usize, slabs: usize) -> Vec<Variant> {
         if !self.fits(Sizes::Quads) {
             return vec![];
         }
         let variant = |(shader, size): (Shader, usize)| {
             // Each of two passes, where a workgroup is one subgroup, puts both factors together and multiplies them.
-            let turns = (4 * size + 2 * size) * SLAB / 4 / COOPERATIVE_WORKGROUP + SLAB / size + SLAB;
-            let iterations = 2 * (1 + slabs * (1 + turns)) + 4;
-            Variant::tiled(shader, rows.div_ceil(4 * size), COOPERATIVE_WORKGROUP, iterations)
+            let turns = (4 * size + 2 * size) * SLAB / 4 / MATRIX_WORKGROUP + SLAB / size + SLAB;
+            let iterations = 2 * (1 + slabs * (1 + turns)) + 32;
+            Variant::tiled(shader, rows.div_ceil(4 * size), MATRIX_WORKGROUP, iterations)
                 .repeated(columns.div_ceil(2 * size))
                 .with(Feature::CooperativeMatrix { size: size as u32 })
                 .sharing(2 * (4 * size + 2 * size) * SLAB + 4 * (4 * size) * (2 * size))
@@ -44,19 +48,12 @@ impl InHalf for ConvReluPoolForward {
 
     fn half_variants(&self) -> Vec<Variant> {
         let block = self.0;
-        let mut variants = block.fast(
-            &["input", "weight"],
-            [
-                (Sizes::Quads, self.tiled(shader!("conv_relu_pool_forward_f16.quad"), TILE)),
-                (Sizes::OutQuads, self.tiled(shader!("conv_relu_pool_forward_f16.quad_out"), TILE)),
-            ],
-        );
-        let shaders =
-            [shader!("conv_relu_pool_forward_f16.cooperative16"), shader!("conv_relu_pool_forward_f16.cooperative8")];
+        let lanes = self.tiled(FORWARD_LANES_F16, TILE);
+        let mut variants = block.fast(&["input", "weight"], [(Sizes::OutQuads, lanes)]);
         let Conv2d { in_channels, out_channels, kernel, .. } = block.conv;
         let slabs = (kernel * kernel * in_channels).div_ceil(SLAB);
-        variants.extend(block.cooperative(shaders, 4 * block.windows(), out_channels, slabs));
-        variants.push(self.plain(shader!("conv_relu_pool_forward_f16")));
+        variants.extend(block.on_matrix_units(FORWARD_MATRIX_F16, 4 * block.windows(), out_channels, slabs));
+        variants.push(self.plain(FORWARD_F16));
         variants
     }
 }
@@ -72,29 +69,18 @@ impl InHalf for ConvReluPoolBackwardWeight {
 
     fn half_variants(&self) -> Vec<Variant> {
         let block = self.0;
-        let mut variants = block.fast(
-            &["input", "output_grad", "argmax"],
-            [
-                (Sizes::Quads, self.tiled(shader!("conv_relu_pool_backward_weight_f16.quad"), self.tiles(TILE))),
-                (
-                    Sizes::OutQuads,
-                    self.tiled(shader!("conv_relu_pool_backward_weight_f16.quad_out"), self.tiles(TILE / 2)),
-                ),
-            ],
-        );
-        let shaders = [
-            shader!("conv_relu_pool_backward_weight_f16.cooperative16"),
-            shader!("conv_relu_pool_backward_weight_f16.cooperative8"),
-        ];
+        let lanes = self.lanes(BACKWARD_WEIGHT_LANES_F16);
+        let mut variants = block.fast(&["input", "output_grad", "argmax"], [(Sizes::OutQuads, lanes)]);
         let [kernel, _, in_channels, out_channels] = block.weight();
         let [_, pooled_rows, pooled_columns, _] = block.output();
         let slabs = (4 * block.samples_per_chunk() * pooled_rows * pooled_columns).div_ceil(SLAB);
-        let cooperative = block.cooperative(shaders, kernel * kernel * in_channels, out_channels, slabs);
-        variants.extend(cooperative.into_iter().map(|variant| {
+        let matrix =
+            block.on_matrix_units(BACKWARD_WEIGHT_MATRIX_F16, kernel * kernel * in_channels, out_channels, slabs);
+        variants.extend(matrix.into_iter().map(|variant| {
             let [x, y, columns] = variant.workgroups;
             Variant { workgroups: [x * y, columns, block.chunks() as u32], ..variant }
         }));
-        variants.push(self.plain(shader!("conv_relu_pool_backward_weight_f16")));
+        variants.push(self.plain(BACKWARD_WEIGHT_F16));
         variants
     }
 }
@@ -105,19 +91,15 @@ impl InHalf for ConvReluPoolBackwardInput {
 
     fn half_variants(&self) -> Vec<Variant> {
         let block = self.0;
-        let quad = self.tiled(shader!("conv_relu_pool_backward_input_f16.quad"));
-        let mut variants = block.fast(&["output_grad", "argmax", "weight"], [(Sizes::Quads, quad)]);
-        let shaders = [
-            shader!("conv_relu_pool_backward_input_f16.cooperative16"),
-            shader!("conv_relu_pool_backward_input_f16.cooperative8"),
-        ];
+        let lanes = self.tiled(BACKWARD_INPUT_LANES_F16);
+        let mut variants = block.fast(&["output_grad", "argmax", "weight"], [(Sizes::Quads, lanes)]);
         let Conv2d { in_channels, out_channels, kernel, .. } = block.conv;
         let positions: usize = block.input()[..3].iter().product();
         let slabs = kernel * kernel * out_channels.div_ceil(SLAB);
-        variants.extend(block.cooperative(shaders, positions, in_channels, slabs));
+        variants.extend(block.on_matrix_units(BACKWARD_INPUT_MATRIX_F16, positions, in_channels, slabs));
         let iterations = 2 * kernel * (1 + kernel * (1 + out_channels));
         let words = positions * in_channels / 2;
-        variants.push(Variant::linear(shader!("conv_relu_pool_backward_input_f16"), words, iterations));
+        variants.push(Variant::linear(BACKWARD_INPUT_F16, words, 2 + iterations));
         variants
     }
 }

@@ -14,29 +14,14 @@
 // Neighbouring invocations have neighbouring weights, and read neighbouring inputs. Needs a number of output channels that is a
 // multiple of 4. CPU twin: ConvReluPoolBackwardWeight in src/ops/conv_relu_pool/gradients.rs.
 
-override batch: u32;
-override in_channels: u32;
-override in_height: u32;
-override in_width: u32;
-override out_channels: u32;
-override kernel: u32;
-override padding: u32;
-override pool: u32;  // 2
-override samples_per_chunk: u32;
 override tile_channels: u32;  // input channels of a tile
 override tile_quads: u32;  // quads of output channels of a tile
 override tile_samples: u32;  // samples in the workgroup's memory at a time
-override workgroup_size: u32;  // invocations of a tile times splits
 
-override before: u32 = padding / 2u;
-override pooled_height: u32 = (in_height + padding - kernel + 1u) / 2u;
-override pooled_width: u32 = (in_width + padding - kernel + 1u) / 2u;
-override windows: u32 = pooled_height * pooled_width;  // of a sample
-override quads: u32 = out_channels / 4u;
 override tile_weights: u32 = kernel * kernel * tile_channels;  // of each output channel
 override lanes: u32 = (tile_weights + 7u) / 8u;
 override tile: u32 = lanes * tile_quads;
-override splits: u32 = workgroup_size / tile;
+override splits: u32 = workgroup_size / tile;  // invocations that share a sum
 // The part of a padded map that the windows' positions and the kernel reach.
 override height: u32 = pooled_height * 2u + kernel - 1u;
 override width: u32 = pooled_width * 2u + kernel - 1u;
@@ -118,19 +103,19 @@ fn conv_relu_pool_backward_weight(@builtin(workgroup_id) group: vec3<u32>, @buil
     var s5 = vec4(0.0);
     var s6 = vec4(0.0);
     var s7 = vec4(0.0);
-    let end = min((chunk + 1u) * samples_per_chunk, batch);
+    let end = end_of_chunk(chunk);
     for (var first = chunk * samples_per_chunk; first < end; first += tile_samples) {
         for (var i = local; i < tile_samples * map; i += workgroup_size) {
             pixels[i] = pixel_at(first + i / map, first_c, i % map);
         }
         workgroupBarrier();
-        for (var window = local / tile; window < min(tile_samples, end - first) * windows; window += splits) {
-            let i = (first * windows + window) * quads + quad;
+        for (var window = local / tile; window < min(tile_samples, end - first) * pooled_area; window += splits) {
+            let i = (first * pooled_area + window) * quads + quad;
             let code = unpack4xU8(argmax[i]);
             let grad = select(vec4(0.0), output_grad[i], code != vec4(255u));
-            let y = vec4(window % windows / pooled_width * 2u) + ((code >> vec4(1u)) & vec4(1u));
+            let y = vec4(window % pooled_area / pooled_width * 2u) + ((code >> vec4(1u)) & vec4(1u));
             let x = vec4(window % pooled_width * 2u) + (code & vec4(1u));
-            let places = vec4(window / windows * map) + y * row + x * tile_channels;
+            let places = vec4(window / pooled_area * map) + y * row + x * tile_channels;
             bias_grad += grad;
             s0 += grad * inputs_at(places, at0);
             s1 += grad * inputs_at(places, at1);

@@ -15,34 +15,13 @@
 // lanes or more, and numbers of channels that are multiples of 4.
 // CPU twin: ConvReluPoolBackwardInput in src/ops/conv_relu_pool/gradients.rs.
 
-override batch: u32;
-override in_channels: u32;
-override in_height: u32;
-override in_width: u32;
-override out_channels: u32;
-override kernel: u32;  // 3
-override padding: u32;
-override pool: u32;  // 2
-override workgroup_size: u32;
-override texels_per_row: u32;
-
-override before: u32 = padding / 2u;
-override pooled_height: u32 = (in_height + padding - kernel + 1u) / pool;
-override pooled_width: u32 = (in_width + padding - kernel + 1u) / pool;
 override reached_height: u32 = pooled_height * 2u + 2u;  // rows that windows reach; with padding more than there are
 override reached_width: u32 = pooled_width * 2u + 2u;
-override in_quads: u32 = in_channels / 4u;
-override quads: u32 = out_channels / 4u;
 
-@group(0) @binding(0) var output_grad: texture_storage_2d<rgba32float, read>;  // [batch, pooled_height, pooled_width, out_channels]
-@group(0) @binding(1) var argmax: texture_storage_2d<r32uint, read>;           // [batch, pooled_height, pooled_width, quads]
-@group(0) @binding(2) var weight: texture_storage_2d<rgba32float, read>;       // [kernel, kernel, in_channels, out_channels]
-@group(0) @binding(3) var<storage, read_write> input_grad: array<vec4<f32>>;   // [batch, in_height, in_width, in_channels]
-
-/// The place of texel `i` in a texture.
-fn texel(i: u32) -> vec2<u32> {
-    return vec2(i % texels_per_row, i / texels_per_row);
-}
+@group(0) @binding(0) var output_grad: Texels;                                // [batch, pooled_height, pooled_width, out_channels]
+@group(0) @binding(1) var argmax: texture_storage_2d<r32uint, read>;          // [batch, pooled_height, pooled_width, quads]
+@group(0) @binding(2) var weight: Texels;                                     // [kernel, kernel, in_channels, out_channels]
+@group(0) @binding(3) var<storage, read_write> input_grad: array<vec4<f32>>;  // [batch, in_height, in_width, in_channels]
 
 /// Values of the gradients of four output channels of a window in a lane's sample: rows at 0, 1, -1 and infinity, and in each the columns.
 var<private> grads: array<vec4<f32>, 16>;
@@ -65,23 +44,16 @@ fn spread_grads(i: u32, a: vec4<f32>, b: vec4<f32>) {
 
 /// Loads the window. A read beyond a texture gives some number in WGSL, which for a sample beyond the last is not used.
 fn load_window(n: u32, y: u32, x: u32, quad: u32) {
-    let i = ((n * pooled_height + y) * pooled_width + x) * quads + quad;
-    let code = unpack4xU8(textureLoad(argmax, texel(i)).x);
-    let grad = textureLoad(output_grad, texel(i));
-    let first = select(vec4(0.0), grad, code == vec4(0u));
-    let in_row = select(vec4(0.0), grad, code == vec4(1u));
-    let in_column = select(vec4(0.0), grad, code == vec4(2u));
-    let across = select(vec4(0.0), grad, code == vec4(3u));
-    spread_grads(0u, first, in_row);
-    spread_grads(4u, first + in_column, in_row + across);
-    spread_grads(8u, first - in_column, in_row - across);
-    spread_grads(12u, in_column, across);
+    let at = grads_at((n * pooled_height + y) * pooled_width + x, quad);
+    spread_grads(0u, at[0], at[1]);
+    spread_grads(4u, at[0] + at[2], at[1] + at[3]);
+    spread_grads(8u, at[0] - at[2], at[1] - at[3]);
+    spread_grads(12u, at[2], at[3]);
 }
 
 /// The weights at a position of the kernel: a column for each of four output channels.
-fn weights_at(ky: u32, kx: u32, in_quad: u32, quad: u32) -> mat4x4<f32> {
-    let i = ((ky * kernel + kx) * in_channels + in_quad * 4u) * quads + quad;
-    return transpose(mat4x4(textureLoad(weight, texel(i)), textureLoad(weight, texel(i + quads)), textureLoad(weight, texel(i + 2u * quads)), textureLoad(weight, texel(i + 3u * quads))));
+fn columns_at(tap: u32, in_quad: u32, quad: u32) -> mat4x4<f32> {
+    return transpose(weights_at(tap * in_channels + in_quad * 4u, quad));
 }
 
 fn spread_weights(i: u32, a: mat4x4<f32>, b: mat4x4<f32>, c: mat4x4<f32>) {
@@ -92,15 +64,15 @@ fn spread_weights(i: u32, a: mat4x4<f32>, b: mat4x4<f32>, c: mat4x4<f32>) {
 }
 
 fn load_weights(in_quad: u32, quad: u32) {
-    let a0 = weights_at(0u, 0u, in_quad, quad);
-    let a1 = weights_at(0u, 1u, in_quad, quad);
-    let a2 = weights_at(0u, 2u, in_quad, quad);
-    let b0 = weights_at(1u, 0u, in_quad, quad) * 0.5;
-    let b1 = weights_at(1u, 1u, in_quad, quad) * 0.5;
-    let b2 = weights_at(1u, 2u, in_quad, quad) * 0.5;
-    let c0 = weights_at(2u, 0u, in_quad, quad);
-    let c1 = weights_at(2u, 1u, in_quad, quad);
-    let c2 = weights_at(2u, 2u, in_quad, quad);
+    let a0 = columns_at(0u, in_quad, quad);
+    let a1 = columns_at(1u, in_quad, quad);
+    let a2 = columns_at(2u, in_quad, quad);
+    let b0 = columns_at(3u, in_quad, quad) * 0.5;
+    let b1 = columns_at(4u, in_quad, quad) * 0.5;
+    let b2 = columns_at(5u, in_quad, quad) * 0.5;
+    let c0 = columns_at(6u, in_quad, quad);
+    let c1 = columns_at(7u, in_quad, quad);
+    let c2 = columns_at(8u, in_quad, quad);
     spread_weights(0u, a0, a1, a2);
     spread_weights(4u, (a0 + c0) * 0.5 + b0, (a1 + c1) * 0.5 + b1, (a2 + c2) * 0.5 + b2);
     spread_weights(8u, (a0 + c0) * 0.5 - b0, (a1 + c1) * 0.5 - b1, (a2 + c2) * 0.5 - b2);
@@ -168,7 +140,7 @@ fn conv_relu_pool_backward_input(
 ) {
     // No invocation may leave early: those beyond the last channel help to load gradients, and store nothing.
     let in_quad = group.z * workgroup_size + local;
-    let first = (group.x + group.y * groups.x) * 8u;
+    let first = tile_index(group, groups) * 8u;
 
     for (var window_y = 0u; window_y < pooled_height; window_y++) {
         let y = window_y * 2u - before;

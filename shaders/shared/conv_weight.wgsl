@@ -1,0 +1,14 @@
+// Reads of a convolution's weights from a texture. A row is one float of the kernel, with the weights of all output channels.
+
+/// Four output channels of a row; 0 behind the last channel. Behind the last row it is the last one again.
+fn weight_at(row: u32, quad: u32) -> vec4<f32> {
+    let i = min(row, kernel * run - 1u) * out_channels + quad * 4u;
+    if has_out_quads { return weight_texel_at(i / 4u); }
+    let inside = quad * 4u + vec4(0u, 1u, 2u, 3u) < vec4(out_channels);
+    return select(vec4(0.0), weight_four_at(i), inside);
+}
+
+/// Four output channels of four rows.
+fn weights_at(row: u32, quad: u32) -> mat4x4<f32> {
+    return mat4x4(weight_at(row, quad), weight_at(row + 1u, quad), weight_at(row + 2u, quad), weight_at(row + 3u, quad));
+}
