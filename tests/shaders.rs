@@ -203,7 +203,6 @@ fn functions(text: &str) -> Vec<String> {
 }
 
 #[test]
-#[ignore = "not all shaders are made of parts yet"]
 fn no_function_stands_in_two_files() {
     let mut found: BTreeMap<String, PathBuf> = BTreeMap::new();
     for (path, text) in files("shaders", "wgsl") {
@@ -217,7 +216,6 @@ fn no_function_stands_in_two_files() {
 
 /// Lists of sizes are parts of their own: two files share one declaration of an `override` at most.
 #[test]
-#[ignore = "not all shaders are made of parts yet"]
 fn no_list_of_sizes_stands_in_two_files() {
     let declared = |text: &str| -> BTreeSet<String> {
         let lines = text.lines().filter_map(|line| line.trim_start().strip_prefix("override "));
