@@ -47,7 +47,12 @@ impl Predictor {
     /// # Errors
     /// The same as for [`weights::load`].
     pub fn open(device: Device, run: &Path) -> Result<Self> {
-        Ok(Self { device, saved: weights::load(run)?, executors: BTreeMap::new() })
+        Ok(Self::new(device, weights::load(run)?))
+    }
+
+    /// A model that is already loaded, such as by [`weights::read`].
+    pub fn new(device: Device, saved: SavedModel) -> Self {
+        Self { device, saved, executors: BTreeMap::new() }
     }
 
     /// The layers.
@@ -203,7 +208,7 @@ mod tests {
         let model: Model = "flatten, dense 10".parse().unwrap();
         let parameters = model.initial_parameters(1);
         let saved = SavedModel { model, parameters, seed: None, data: None };
-        let mut predictor = Predictor { device: Device::Cpu, saved, executors: BTreeMap::new() };
+        let mut predictor = Predictor::new(Device::Cpu, saved);
         let images = digits(300, 0).images;
         pollster::block_on(async {
             let SavedModel { model, parameters, .. } = &predictor.saved;

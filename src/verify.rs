@@ -7,10 +7,12 @@ mod subject;
 
 use std::collections::HashSet;
 
+use anyhow::Result;
 use serde::Serialize;
 
 use crate::gpu::{Gpu, run_variant};
 use crate::layers::every_op;
+use crate::model::Model;
 use crate::op::{Variant, tolerance, variant_label};
 use crate::ops::Case;
 use crate::random::Random;
@@ -102,6 +104,37 @@ pub async fn check(gpu: &Gpu, case: Case) -> Vec<Check> {
     let mut checks = Vec::new();
     check_case(std::slice::from_ref(gpu), &case, |_, check| checks.push(check)).await;
     checks
+}
+
+/// Verifies a model on an adapter: every kernel of its plans, plain, fused and in half precision, and whole training steps in
+/// lockstep with the CPU. The model may have layers of your own.
+///
+/// ```no_run
+/// use gpu_digits::device::DeviceChoice;
+/// use gpu_digits::verify::{self, Outcome};
+/// use gpu_digits::{Device, Model};
+///
+/// # async fn verified() -> anyhow::Result<bool> {
+/// let model: Model = "conv 8x5, relu, pool 4, flatten, dense 10".parse()?;
+/// let Device::Gpu(gpu) = Device::open(&DeviceChoice::Auto).await? else { anyhow::bail!("no adapter") };
+/// let checks = verify::check_model(&gpu, &model).await?;
+/// Ok(!checks.iter().any(|check| matches!(check.outcome, Outcome::Failed { .. })))
+/// # }
+/// ```
+///
+/// # Errors
+/// If the model cannot be planned. A wrong kernel is no error, but an [`Outcome::Failed`].
+pub async fn check_model(gpu: &Gpu, model: &Model) -> Result<Vec<Check>> {
+    let subject = Subject::of(&model.to_string(), model.clone())?;
+    let locksteps = subject.locksteps()?;
+    let mut checks = Vec::new();
+    for case in subject.all_cases() {
+        checks.extend(check(gpu, case).await);
+    }
+    for lockstep in &locksteps {
+        checks.push(check_lockstep(gpu, lockstep).await);
+    }
+    Ok(checks)
 }
 
 /// Verifies all variants of an op at its sizes on several adapters, and passes on each check with the adapter's index

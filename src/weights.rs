@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -89,10 +90,18 @@ pub fn model_file(path: &Path) -> Result<PathBuf> {
     Ok(file)
 }
 
-fn read(path: &Path) -> Result<(PathBuf, Vec<u8>)> {
+/// The name for errors, and the bytes, of a saved model.
+fn open(path: &Path) -> Result<(String, Vec<u8>)> {
     let path = model_file(path)?;
     let bytes = fs::read(&path).with_context(|| format!("cannot read the model {}", path.display()))?;
-    Ok((path, bytes))
+    Ok((path.display().to_string(), bytes))
+}
+
+/// The same of a model that does not come from a file.
+fn take(mut reader: impl Read) -> Result<(String, Vec<u8>)> {
+    let mut bytes = Vec::new();
+    reader.read_to_end(&mut bytes).context("cannot read the model")?;
+    Ok(("the model".to_owned(), bytes))
 }
 
 /// Loads a model that was saved with its text form, from its file or its run folder.
@@ -100,38 +109,75 @@ fn read(path: &Path) -> Result<(PathBuf, Vec<u8>)> {
 /// # Errors
 /// If the file cannot be read, is not a safetensors file, does not name its model, or lacks a tensor.
 pub fn load(path: &Path) -> Result<SavedModel> {
-    let (path, bytes) = &read(path)?;
-    let (_, header) = SafeTensors::read_metadata(bytes).with_context(|| not_safetensors(path))?;
-    let metadata = header.metadata().clone().unwrap_or_default();
+    let (name, bytes) = open(path)?;
+    saved_model(&name, &bytes)
+}
+
+/// Loads a model that was saved with its text form, from memory, a network or anything else that can be read.
+///
+/// # Errors
+/// The same as for [`load`].
+pub fn read(reader: impl Read) -> Result<SavedModel> {
+    let (name, bytes) = take(reader)?;
+    saved_model(&name, &bytes)
+}
+
+fn saved_model(name: &str, bytes: &[u8]) -> Result<SavedModel> {
+    let metadata = metadata_of(name, bytes)?;
     let text = metadata.get("model").with_context(|| {
         format!(
-            "{} does not name its model in the metadata, unlike files of gpu-digits; for `train --init`, give --model",
-            path.display()
+            "{name} does not name its model in the metadata, unlike files of gpu-digits; for `train --init`, give --model"
         )
     })?;
     for (key, ours) in meaning() {
         // Files of older versions do not have all of these.
         if let Some(theirs) = metadata.get(key).filter(|theirs| **theirs != ours) {
             bail!(
-                "{} says that its {key} is `{theirs}`, and this program computes with `{ours}`: its digits would be wrong; \
-                 give a model of this program",
-                path.display()
+                "{name} says that its {key} is `{theirs}`, and this program computes with `{ours}`: its digits would be \
+                 wrong; give a model of this program"
             );
         }
     }
-    let model: Model = text.parse().with_context(|| format!("{} holds an invalid model", path.display()))?;
-    let parameters = parameters_of(bytes, &model, path)?;
+    let model: Model = text.parse().with_context(|| format!("{name} holds an invalid model"))?;
+    let parameters = parameters_of(name, bytes, &model)?;
     let (seed, data) = origin_in(&metadata);
     Ok(SavedModel { model, parameters, seed, data })
 }
 
 /// Loads the parameters of a model from a run folder, or from a safetensors file of any origin, such as PyTorch.
 ///
+/// They are floats in the order and with the shapes of [`Model::parameters`].
+///
 /// # Errors
 /// If the file cannot be read, or its tensors are not those of the model.
 pub fn load_parameters(path: &Path, model: &Model) -> Result<Vec<HostTensor>> {
-    let (path, bytes) = &read(path)?;
-    parameters_of(bytes, model, path)
+    let (name, bytes) = open(path)?;
+    parameters_of(&name, &bytes, model)
+}
+
+/// Loads the parameters of a model from safetensors in memory, from a network or anything else that can be read.
+///
+/// ```
+/// use gpu_digits::{Model, weights};
+///
+/// # fn main() -> anyhow::Result<()> {
+/// let model: Model = "flatten, dense 10".parse()?;
+/// let path = std::env::temp_dir().join(format!("gpu-digits-doc-{}.safetensors", std::process::id()));
+/// weights::save(&path, &model, &model.initial_parameters(1), weights::Origin { seed: 1, data: None })?;
+/// let bytes = std::fs::read(&path)?;
+/// # std::fs::remove_file(&path)?;
+/// let parameters = weights::read_parameters(&bytes[..], &model)?;
+/// assert_eq!(parameters, model.initial_parameters(1));
+/// assert_eq!(parameters[0].shape.extents(), [10, 784]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// The same as for [`load_parameters`].
+pub fn read_parameters(reader: impl Read, model: &Model) -> Result<Vec<HostTensor>> {
+    let (name, bytes) = take(reader)?;
+    parameters_of(&name, &bytes, model)
 }
 
 /// The seed and the data of a model's training, from a safetensors file of any origin; none if it does not name them.
@@ -139,9 +185,8 @@ pub fn load_parameters(path: &Path, model: &Model) -> Result<Vec<HostTensor>> {
 /// # Errors
 /// If the file cannot be read.
 pub fn origin(path: &Path) -> Result<(Option<String>, Option<DataRecord>)> {
-    let (path, bytes) = &read(path)?;
-    let (_, header) = SafeTensors::read_metadata(bytes).with_context(|| not_safetensors(path))?;
-    Ok(origin_in(&header.metadata().clone().unwrap_or_default()))
+    let (name, bytes) = open(path)?;
+    Ok(origin_in(&metadata_of(&name, &bytes)?))
 }
 
 fn origin_in(metadata: &HashMap<String, String>) -> (Option<String>, Option<DataRecord>) {
@@ -150,38 +195,41 @@ fn origin_in(metadata: &HashMap<String, String>) -> (Option<String>, Option<Data
     (metadata.get("seed").cloned(), data)
 }
 
-fn parameters_of(bytes: &[u8], model: &Model, path: &Path) -> Result<Vec<HostTensor>> {
-    let file = SafeTensors::deserialize(bytes).with_context(|| not_safetensors(path))?;
+fn parameters_of(name: &str, bytes: &[u8], model: &Model) -> Result<Vec<HostTensor>> {
+    let file = SafeTensors::deserialize(bytes).with_context(|| not_safetensors(name))?;
     let wanted = model.parameters();
     if let Some(extra) = file.names().into_iter().find(|name| wanted.iter().all(|(wanted, _)| wanted != name)) {
-        bail!("{} holds a tensor `{extra}`, which the model `{model}` does not have", path.display());
+        bail!("{name} holds a tensor `{extra}`, which the model `{model}` does not have");
     }
-    let read = |(name, shape): &(String, crate::tensor::Shape)| {
+    let read = |(tensor, shape): &(String, crate::tensor::Shape)| {
         let view = file
-            .tensor(name)
-            .with_context(|| format!("{} has no tensor `{name}`, which the model `{model}` needs", path.display()))?;
+            .tensor(tensor)
+            .with_context(|| format!("{name} has no tensor `{tensor}`, which the model `{model}` needs"))?;
         ensure!(
             view.dtype() == Dtype::F32 && view.shape() == shape.extents(),
-            "in {}, `{name}` is {:?} of shape {:?}; the model `{model}` needs F32 of shape {shape}",
-            path.display(),
+            "in {name}, `{tensor}` is {:?} of shape {:?}; the model `{model}` needs F32 of shape {shape}",
             view.dtype(),
             view.shape()
         );
         let words = bytemuck::pod_collect_to_vec(view.data());
-        let tensor = HostTensor::from_words(crate::tensor::DType::F32, shape.clone(), words);
+        let values = HostTensor::from_words(crate::tensor::DType::F32, shape.clone(), words);
         ensure!(
-            tensor.f32().iter().all(|value| value.is_finite()),
-            "in {}, `{name}` holds numbers that are not finite, as after a diverged run; train again with a \
-             smaller --lr",
-            path.display()
+            values.f32().iter().all(|value| value.is_finite()),
+            "in {name}, `{tensor}` holds numbers that are not finite, as after a diverged run; train again with a \
+             smaller --lr"
         );
-        Ok(tensor)
+        Ok(values)
     };
     wanted.iter().map(read).collect()
 }
 
-fn not_safetensors(path: &Path) -> String {
-    format!("{} is not a safetensors file, or is damaged", path.display())
+fn metadata_of(name: &str, bytes: &[u8]) -> Result<HashMap<String, String>> {
+    let (_, header) = SafeTensors::read_metadata(bytes).with_context(|| not_safetensors(name))?;
+    Ok(header.metadata().clone().unwrap_or_default())
+}
+
+fn not_safetensors(name: &str) -> String {
+    format!("{name} is not a safetensors file, or is damaged")
 }
 
 /// SHA-256, in hex, of the parameters' little-endian bytes one after the other.
@@ -218,9 +266,11 @@ mod tests {
         let loaded = load(&path).unwrap();
         assert_eq!(loaded.model.to_string(), model().to_string());
         assert_eq!(loaded.parameters, parameters);
-        assert_eq!((loaded.seed.as_deref(), loaded.data), (Some("5"), Some(data)));
+        assert_eq!((loaded.seed.as_deref(), loaded.data.as_ref()), (Some("5"), Some(&data)));
         assert_eq!(load(folder.path()).unwrap().parameters, parameters, "the folder stands for its model");
         assert_eq!(hash(&loaded.parameters), hash(&parameters));
+        let from_memory = read(&fs::read(&path).unwrap()[..]).unwrap();
+        assert_eq!((from_memory.parameters, from_memory.seed), (loaded.parameters, loaded.seed));
     }
 
     #[test]
@@ -287,5 +337,7 @@ mod tests {
         let path = folder.path().join("model.safetensors");
         fs::write(&path, b"not a model").unwrap();
         assert!(format!("{:#}", load(&path).err().unwrap()).contains("not a safetensors file"));
+        let error = format!("{:#}", read(&b"not a model"[..]).err().unwrap());
+        assert!(error.starts_with("the model is not a safetensors file, or is damaged"), "{error}");
     }
 }

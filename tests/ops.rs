@@ -5,11 +5,12 @@ mod common;
 use std::sync::{Arc, OnceLock};
 
 use common::{adapter_name, gpus, turn, without_adapter};
+use gpu_digits::Model;
 use gpu_digits::gpu::Gpu;
 use gpu_digits::layers::every_op;
 use gpu_digits::op::{Variant, variant_label};
 use gpu_digits::ops::Case;
-use gpu_digits::verify::{Example, Outcome, Subject, cases, check_lockstep, check_variant};
+use gpu_digits::verify::{Example, Outcome, Subject, cases, check_lockstep, check_model, check_variant};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() {
@@ -44,7 +45,37 @@ fn main() {
             }));
         }
     }
+    let name = "check_model_verifies_every_op_and_form_of_a_model";
+    if gpus.is_empty() {
+        trials.push(without_adapter(name));
+    }
+    for gpu in gpus {
+        trials.push(Trial::test(format!("{name} [{}]", adapter_name(&gpu)), move || {
+            let _turn = turn(&gpu);
+            pollster::block_on(model_is_verified(&gpu))
+        }));
+    }
     libtest_mimic::run(&arguments, trials).exit();
+}
+
+async fn model_is_verified(gpu: &Gpu) -> Result<(), Failed> {
+    let model: Model = "conv 6x3, relu, pool 2, flatten, dense 10".parse()?;
+    let checks = check_model(gpu, &model).await?;
+    for wanted in
+        ["conv2d_backward_weight", "conv_relu_pool_forward", "dense_relu_backward_f16", "sgd_step", "adam_step"]
+    {
+        if !checks.iter().any(|check| check.op == wanted) {
+            return Err(format!("{wanted} is not checked").into());
+        }
+    }
+    let locksteps = checks.iter().filter(|check| check.op == "lockstep").count();
+    if locksteps != 3 {
+        return Err(format!("{locksteps} locksteps, not one of each of the three forms").into());
+    }
+    match checks.into_iter().find(|check| matches!(check.outcome, Outcome::Failed { .. })) {
+        Some(check) => Err(format!("{}: {:?}", check.label, check.outcome).into()),
+        None => Ok(()),
+    }
 }
 
 fn kernel_trial(gpu: &Gpu, case: &Case, variant: &Variant, example: &Arc<OnceLock<Example>>) -> Trial {

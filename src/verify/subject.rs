@@ -109,11 +109,16 @@ impl Subject {
 
     /// The different cases of an op in all of its plans.
     pub fn cases(&self, op: &str) -> Vec<Case> {
+        self.all_cases().into_iter().filter(|case| case.name() == op).collect()
+    }
+
+    /// The different cases of all ops in all of its plans.
+    pub fn all_cases(&self) -> Vec<Case> {
         let mut seen = HashSet::new();
         let forms = self.forms.iter().flat_map(|&form| self.optimizers.iter().map(move |&optimizer| (form, optimizer)));
         let plans = forms.filter_map(|(form, optimizer)| self.plan(form, optimizer, self.batch).ok());
         let cases = plans.flat_map(|plan| plan.cases());
-        cases.filter(|case| case.name() == op && seen.insert(case.label())).collect()
+        cases.filter(|case| seen.insert(case.label())).collect()
     }
 
     /// Its locksteps, in all of its forms.
