@@ -3,7 +3,7 @@
 #[path = "common/files.rs"]
 mod common;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -29,6 +29,50 @@ fn the_library_does_not_use_the_program() {
     for (path, text) in files("src", "rs").into_iter().filter(|(path, _)| library(path)) {
         let line = text.lines().find(|line| line.contains("program::") || line.contains("clap"));
         assert!(line.is_none(), "{}: {}", path.display(), line.unwrap_or_default());
+    }
+}
+
+/// The module of the library, or after `program`, that a file belongs to.
+fn module(path: &Path, root: &str) -> Option<String> {
+    let first = path.strip_prefix(root).ok()?.components().next()?;
+    Some(Path::new(&first).file_stem()?.to_string_lossy().into_owned())
+}
+
+/// Which modules each module names in its code, its tests left out.
+fn imports(folder: &str, prefix: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let mut imports: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (path, text) in files(folder, "rs") {
+        let Some(module) = module(&path, folder).filter(|name| !matches!(name.as_str(), "lib" | "main" | "mod")) else {
+            continue;
+        };
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
+            for rest in line.split(prefix).skip(1) {
+                let name: String =
+                    rest.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect();
+                if name != module {
+                    imports.entry(module.clone()).or_default().insert(name);
+                }
+            }
+        }
+    }
+    imports
+}
+
+#[test]
+fn modules_do_not_import_each_other_in_a_circle() {
+    for (folder, prefix) in [("src", "crate::"), ("src/program", "crate::program::")] {
+        let mut left = imports(folder, prefix);
+        assert!(left.len() > 3, "{folder}: {left:?}");
+        // Those that import nothing of what is left are in no circle.
+        loop {
+            let names: BTreeSet<String> = left.keys().cloned().collect();
+            left.retain(|_, imported| !imported.is_disjoint(&names));
+            if left.len() == names.len() {
+                break;
+            }
+        }
+        assert!(left.is_empty(), "{folder}: a circle among {left:#?}");
     }
 }
 
