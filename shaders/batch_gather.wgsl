@@ -25,7 +25,7 @@ fn batch_gather(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workg
     var values = vec4(0.0);
     if index < count {
         values.x = pixel_at(index * pixels + p);
-        if FLOATS_PER_WORD > 1u { values.y = pixel_at(index * pixels + p + 1u); }
+        if FLOATS_PER_WORD == 2u { values.y = pixel_at(index * pixels + p + 1u); }
     }
     output[i / FLOATS_PER_WORD] = word_of(values, 0u);
     if p == 0u { store_label(n, index); }

@@ -55,7 +55,7 @@ fn dense_relu_backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(nu
     } else if i < weights + outputs + batch * inputs / FLOATS_PER_WORD {
         let word = i - weights - outputs;
         var values = vec4(input_grad_at(word * FLOATS_PER_WORD));
-        if FLOATS_PER_WORD > 1u { values.y = input_grad_at(word * FLOATS_PER_WORD + 1u); }
+        if FLOATS_PER_WORD == 2u { values.y = input_grad_at(word * FLOATS_PER_WORD + 1u); }
         input_grad[word] = word_of(values, 0u);
     }
 }

@@ -14,6 +14,6 @@ fn dense_relu_forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num
     let i = linear_index(id, groups) * FLOATS_PER_WORD;
     if i >= batch * outputs { return; }
     var values = vec4(output_at(i / outputs, i % outputs));
-    if FLOATS_PER_WORD > 1u { values.y = output_at(i / outputs, i % outputs + 1u); }
+    if FLOATS_PER_WORD == 2u { values.y = output_at(i / outputs, i % outputs + 1u); }
     output[i / FLOATS_PER_WORD] = word_of(max(values, vec4(0.0)), 0u);
 }

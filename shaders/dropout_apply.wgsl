@@ -25,6 +25,6 @@ fn dropout_apply(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_work
     let word = linear_index(id, groups);
     if word >= length / FLOATS_PER_WORD { return; }
     var values = vec4(output_at(word * FLOATS_PER_WORD));
-    if FLOATS_PER_WORD > 1u { values.y = output_at(word * FLOATS_PER_WORD + 1u); }
+    if FLOATS_PER_WORD == 2u { values.y = output_at(word * FLOATS_PER_WORD + 1u); }
     output[word] = word_of(values, 0u);
 }

@@ -9,7 +9,7 @@ fn finish(n: u32, row: u32) {
         let share = share_of(softmax, row, o);
         probability[i] = share;
         var grads = vec4(logit_grad(share, o, own));
-        if FLOATS_PER_WORD > 1u {
+        if FLOATS_PER_WORD == 2u {
             let next = share_of(softmax, row, o + 1u);
             probability[i + 1u] = next;
             grads.y = logit_grad(next, o + 1u, own);
