@@ -307,7 +307,7 @@ mod tests {
     #[test]
     fn matrices_need_workgroups_of_whole_subgroups() {
         for (file, size, most_lanes) in
-            [("matrix_chain.cooperative16", 16, 128), ("conv_relu_pool_forward_f16.matrix8", 8, 64)]
+            [("matrix_chain.matrix16", 16, 128), ("conv_relu_pool_forward_f16.matrix8", 8, 64)]
         {
             let (case, variant) = case_with(file);
             let why_not =

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::values::{percentage, picture, positive};
-use super::{AdaptersArgs, DEFAULT, StepArgs, examples};
+use super::{AdaptersArgs, DEFAULT, ResultsArgs, StepArgs, examples};
 use crate::bench::Effort;
 use crate::program::files::Destination;
 
@@ -31,9 +31,9 @@ pub struct BenchArgs {
     /// Samples of each kernel; a short kernel gets up to four times as many if its times vary
     #[arg(long, value_name = "N", default_value_t = Effort::DEFAULT.samples, value_parser = positive())]
     pub samples: usize,
-    /// Write the results as JSON, to standard output with `-` or without a value
-    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
-    pub json: Option<Destination>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub results: ResultsArgs,
     /// Print tables as Markdown
     #[arg(long)]
     pub markdown: bool,
@@ -71,9 +71,9 @@ pub struct BenchTrainArgs {
     /// Samples of each step
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = positive())]
     pub samples: usize,
-    /// Write the results as JSON, to standard output with `-` or without a value
-    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
-    pub json: Option<Destination>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub results: ResultsArgs,
 }
 
 /// `gpu-digits bench show`.

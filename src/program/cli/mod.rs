@@ -19,7 +19,7 @@ use crate::schedule::Schedule;
 use crate::train::TrainConfig;
 
 pub use bench::{BenchArgs, BenchCommand, BenchTrainArgs, CompareArgs, ShowArgs};
-pub use options::{AdaptersArgs, DataArgs, DeviceArgs, OptimizerName, PictureFormat, StepArgs, Switch};
+pub use options::{AdaptersArgs, DataArgs, DeviceArgs, OptimizerName, PictureFormat, ResultsArgs, StepArgs, Switch};
 pub use tune::{TuneArgs, TuneChoice};
 
 use values::{not_negative, percent, positive, positive_number, share};
@@ -242,9 +242,9 @@ pub struct EvalArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub data: DataArgs,
-    /// Write the results as JSON, to standard output with `-` or without a value
-    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
-    pub json: Option<Destination>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub results: ResultsArgs,
 }
 
 /// `gpu-digits predict`.
@@ -259,9 +259,9 @@ pub struct PredictArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub device: DeviceArgs,
-    /// Write the results as JSON, to standard output with `-` or without a value
-    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
-    pub json: Option<Destination>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub results: ResultsArgs,
 }
 
 /// `gpu-digits verify`.
@@ -280,9 +280,9 @@ pub struct VerifyArgs {
     /// Print every check
     #[arg(long)]
     pub verbose: bool,
-    /// Write the results as JSON, to standard output with `-` or without a value
-    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
-    pub json: Option<Destination>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub results: ResultsArgs,
     /// Write the results as JUnit XML, to standard output with `-`
     #[arg(long, value_name = "FILE")]
     pub junit: Option<Destination>,
@@ -291,9 +291,9 @@ pub struct VerifyArgs {
 /// `gpu-digits devices`.
 #[derive(Args, Clone, Debug)]
 pub struct DevicesArgs {
-    /// Write the results as JSON, to standard output with `-` or without a value
-    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
-    pub json: Option<Destination>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub results: ResultsArgs,
 }
 
 /// `gpu-digits plan`.

@@ -8,6 +8,7 @@ use super::values::positive;
 use crate::data::DataChoice;
 use crate::device::DeviceChoice;
 use crate::plan::Precision;
+use crate::program::files::Destination;
 
 /// The device options.
 #[derive(Args, Clone, Debug)]
@@ -23,6 +24,14 @@ pub struct AdaptersArgs {
     /// Adapter to use: `all`, or a device as for `train`
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: String,
+}
+
+/// The file of a command's results.
+#[derive(Args, Clone, Debug)]
+pub struct ResultsArgs {
+    /// Write the results as JSON, to standard output with `-` or without a value
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
+    pub json: Option<Destination>,
 }
 
 /// The data options.

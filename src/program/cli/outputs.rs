@@ -8,16 +8,16 @@ impl Command {
     pub(crate) fn outputs(&self) -> Vec<&Destination> {
         let named: Vec<&Option<Destination>> = match self {
             Self::Train(args) => vec![&args.trace],
-            Self::Eval(args) => vec![&args.json],
-            Self::Predict(args) => vec![&args.json],
-            Self::Verify(args) => vec![&args.json, &args.junit],
+            Self::Eval(args) => vec![&args.results.json],
+            Self::Predict(args) => vec![&args.results.json],
+            Self::Verify(args) => vec![&args.results.json, &args.junit],
             Self::Bench(args) => match &args.command {
-                None => vec![&args.json, &args.roofline],
-                Some(BenchCommand::Train(args)) => vec![&args.json],
+                None => vec![&args.results.json, &args.roofline],
+                Some(BenchCommand::Train(args)) => vec![&args.results.json],
                 Some(BenchCommand::Show(args)) => vec![&args.roofline],
                 Some(BenchCommand::Compare(_)) => vec![],
             },
-            Self::Devices(args) => vec![&args.json],
+            Self::Devices(args) => vec![&args.results.json],
             Self::Report(args) => vec![&args.comparison],
             Self::Tune(_) | Self::Plan(_) | Self::Shaders(_) | Self::Sweep(_) | Self::Completions(_) | Self::Man(_) => {
                 vec![]

@@ -12,10 +12,10 @@ pub(super) async fn run(args: &DevicesArgs) -> Result<Verdict> {
     for adapter in adapters().await {
         infos.push(as_opened(&adapter).await);
     }
-    if let Some(output) = &args.json {
+    if let Some(output) = &args.results.json {
         output.write_json(&infos)?;
     }
-    if args.json == Some(Destination::StandardOutput) {
+    if args.results.json == Some(Destination::StandardOutput) {
         return Ok(Verdict::Passed);
     }
     let mut table = table(&["#", "device", "backend", "kind"], 4);

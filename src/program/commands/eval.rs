@@ -44,7 +44,7 @@ pub(super) async fn run(args: EvalArgs) -> Result<Verdict> {
     let scored = score(&device, &saved.model, &saved.parameters, &dataset.test).await?;
     drop(spinner);
     let evaluation = Evaluation::new(&scored.probabilities, &scored.losses, &dataset.test.labels);
-    if let Some(output) = &args.json {
+    if let Some(output) = &args.results.json {
         let data = ScoredData {
             name: dataset.name.clone(),
             origin: dataset.origin,
@@ -54,7 +54,7 @@ pub(super) async fn run(args: EvalArgs) -> Result<Verdict> {
         };
         output.write_json(&Scored { data, evaluation: &evaluation })?;
     }
-    if args.json != Some(Destination::StandardOutput) {
+    if args.results.json != Some(Destination::StandardOutput) {
         print(&evaluation, &dataset.name);
     }
     Ok(Verdict::Passed)

@@ -54,7 +54,7 @@ impl Prediction {
 }
 
 pub(super) async fn run(args: PredictArgs) -> Result<Verdict> {
-    ensure_no_picture(args.json.as_ref())?;
+    ensure_no_picture(args.results.json.as_ref())?;
     let saved = weights::load(&args.model)?;
     let names = pictures(&args.images)?;
     let mut usable = Vec::new();
@@ -75,10 +75,10 @@ pub(super) async fn run(args: PredictArgs) -> Result<Verdict> {
     let predictions = usable.into_iter().zip(rows);
     let predictions: Vec<Prediction> =
         predictions.map(|((image, prepared), row)| Prediction::new(image, &prepared, row)).collect();
-    if let Some(output) = &args.json {
+    if let Some(output) = &args.results.json {
         output.write_json(&predictions)?;
     }
-    if args.json == Some(Destination::StandardOutput) {
+    if args.results.json == Some(Destination::StandardOutput) {
         // The JSON output replaces the table.
     } else if let [only] = &predictions[..] {
         print_one(only);

@@ -52,7 +52,7 @@ pub(super) async fn run(args: VerifyArgs) -> Result<Verdict> {
         print_op(locksteps[0].op, &checked, &args);
     }
     bar.finish_and_clear();
-    if let Some(output) = &args.json {
+    if let Some(output) = &args.results.json {
         write_json(output, &checked)?;
     }
     if let Some(output) = &args.junit {

@@ -76,7 +76,7 @@ async fn bench_kernels(args: &BenchArgs) -> Result<Verdict> {
         report.adapters.push(AdapterReport { adapter: gpu.info().clone(), peaks: Some(peaks), kernels, steps });
     }
     // Write the file first: a closed pipe ends the program at its first printed line.
-    write_json(&report, args.json.as_ref())?;
+    write_json(&report, args.results.json.as_ref())?;
     show(&report, &titles(&report, None), args.markdown, args.roofline.as_ref())?;
     Ok(Verdict::Passed)
 }
@@ -183,7 +183,7 @@ async fn bench_train(args: &BenchTrainArgs) -> Result<Verdict> {
         report.adapters.iter().any(|adapter| !adapter.steps.is_empty()),
         "no step could be measured; the lines above show the error of each"
     );
-    write_json(&report, args.json.as_ref())?;
+    write_json(&report, args.results.json.as_ref())?;
     if failed == 0 {
         return Ok(Verdict::Passed);
     }
