@@ -10,5 +10,9 @@ fn weight_at(row: u32, quad: u32) -> vec4<f32> {
 
 /// Four output channels of four rows.
 fn weights_at(row: u32, quad: u32) -> mat4x4<f32> {
+    if has_in_quads && has_out_quads {
+        let i = row * quads + quad;
+        return mat4x4(weight_texel_at(i), weight_texel_at(i + quads), weight_texel_at(i + 2u * quads), weight_texel_at(i + 3u * quads));
+    }
     return mat4x4(weight_at(row, quad), weight_at(row + 1u, quad), weight_at(row + 2u, quad), weight_at(row + 3u, quad));
 }
