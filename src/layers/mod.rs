@@ -3,6 +3,7 @@
 //! A layer is a small value: its text, its output's shape, its parameters and its calls forward and backward. A model
 //! takes any [`Layer`], so also your own; `examples/own_layer.rs` trains one.
 
+mod avg;
 mod conv;
 mod dense;
 mod dropout;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 
+pub use avg::Avg;
 pub use conv::Conv;
 pub use dense::Dense;
 pub use dropout::Dropout;
@@ -63,7 +65,7 @@ pub struct Example {
 
 /// The table of layers, in the order in which models use them.
 pub const LAYERS: &[Entry] =
-    &[conv::ENTRY, relu::ENTRY, leaky::ENTRY, pool::ENTRY, flatten::ENTRY, dense::ENTRY, dropout::ENTRY];
+    &[conv::ENTRY, relu::ENTRY, leaky::ENTRY, pool::ENTRY, avg::ENTRY, flatten::ENTRY, dense::ENTRY, dropout::ENTRY];
 
 /// Every op: those of the [table of ops](ops::TABLE), and those of the layers.
 pub fn every_op() -> impl Iterator<Item = &'static ops::Entry> + Clone {
