@@ -42,6 +42,7 @@ fn main() {
             trials.push(Trial::test(format!("{how} of {name}"), move || check_step(model, form)));
         }
     }
+    trials.push(Trial::test("whole step of every layer of the table", || check_step(&every_layer(), PlanForm::PLAIN)));
     for &(name, model) in NAMED_MODELS.iter().filter(|(name, _)| *name != "mlp").chain([&UNUSUAL_IN_HALF]) {
         let name = format!("whole step of {name} in half precision has the gradients of single precision");
         trials.push(Trial::test(name, move || check_half_step(model)));
@@ -54,6 +55,19 @@ fn check_layer(form: &str) -> anyhow::Result<()> {
     let layer = layers::parse(form, &[])?;
     let map: &[usize] = &[2, 5, 7];
     check_gradients(layer.as_ref(), if layer.output(map).is_ok() { map } else { &[11] })
+}
+
+/// A model of every layer of the table: those that make a map of a map, then those that take a vector.
+fn every_layer() -> String {
+    let forms = LAYERS.iter().flat_map(|entry| entry.forms).copied();
+    let makes = |form: &str, input: &[usize]| {
+        let output = layers::parse(form, &[]).and_then(|layer| layer.output(input));
+        output.is_ok_and(|output| output.len() == input.len())
+    };
+    let map: &[usize] = &[3, 28, 28];
+    let (maps, vectors): (Vec<&str>, Vec<&str>) =
+        forms.filter(|form| *form != "flatten").partition(|form| makes(form, map));
+    format!("{}, flatten, {}, dense 10", maps.join(", "), vectors.join(", "))
 }
 
 /// What the shipped models do not have.

@@ -113,3 +113,47 @@ impl Recorder<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::{Conv, Dropout, Layer};
+
+    fn recorded(layer: &dyn Layer, needs_input_grad: bool) -> Vec<String> {
+        let mut step = Recorder {
+            layer: "x1",
+            number: 1,
+            batch: 2,
+            shape: &[3, 5, 5],
+            trains: true,
+            ends: ["before.output", "x1.output"],
+            needs_input_grad,
+            calls: vec![],
+        };
+        layer.backward(&mut step);
+        let line = |call: &Recorded| format!("{} {}", call.op.name(), call.tensors.join(" "));
+        step.calls.iter().map(line).collect()
+    }
+
+    #[test]
+    fn tensors_are_found_by_the_names_of_the_operands() {
+        assert_eq!(
+            recorded(&Conv { channels: 4, kernel: 3, same: false }, true),
+            [
+                "conv2d_backward_weight before.output x1.output.grad x1.weight.grad.partial",
+                "chunk_sum x1.weight.grad.partial x1.weight.grad",
+                "bias_backward x1.output.grad x1.bias.grad.partial",
+                "chunk_sum x1.bias.grad.partial x1.bias.grad",
+                "conv2d_backward_input x1.output.grad x1.weight before.output.grad",
+            ]
+        );
+        assert_eq!(recorded(&Dropout { rate: 0.5 }, true), ["dropout_apply x1.output.grad clock before.output.grad"]);
+    }
+
+    #[test]
+    fn a_call_that_only_writes_a_gradient_that_nothing_reads_is_left_out() {
+        let calls = recorded(&Conv { channels: 4, kernel: 3, same: false }, false);
+        assert_eq!(calls.len(), 4);
+        assert!(calls.iter().all(|call| !call.contains("before.output.grad")), "{calls:?}");
+    }
+}

@@ -42,6 +42,8 @@ impl<'a> Builder<'a> {
     /// If the calls of a layer do not fit its tensors.
     pub(super) fn build(mut self) -> Result<Plan> {
         self.forward(Phase::Evaluate)?;
+        // Every parameter has been read now, or the optimizer would update one that counts for nothing.
+        self.parameters()?;
         self.finish_step();
         let evaluate = self.take_calls();
         if let Some(optimizer) = self.config.optimizer {
@@ -273,5 +275,83 @@ impl<'a> Builder<'a> {
         self.layer = "data".to_owned();
         self.call(MetricsAppend { batch, rows: batches }, &["loss", "hit", "clock", "history"]);
         self.call(ClockAdvance, &["clock"]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::{Dense, Flatten, Initial, Layer, ParameterSpec};
+    use crate::ops::relu::{ReluBackward, ReluForward};
+
+    /// A layer that is wrong in one way.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Wrong {
+        Length,
+        Operand,
+        Unread,
+        InPlace,
+        NoGradient,
+        Nothing,
+    }
+
+    impl Layer for Wrong {
+        fn text(&self) -> String {
+            "wrong".to_owned()
+        }
+
+        fn output(&self, input: &[usize]) -> Result<Vec<usize>> {
+            Ok(if *self == Self::Nothing { vec![input[0] + 1] } else { input.to_vec() })
+        }
+
+        fn parameters(&self, _input: &[usize]) -> Vec<ParameterSpec> {
+            let unread = ParameterSpec { name: "gain", shape: [3].into(), initial: Initial::Constant(1.0) };
+            if *self == Self::Unread { vec![unread] } else { vec![] }
+        }
+
+        fn forward(&self, step: &mut Recorder<'_>) {
+            let length = step.length();
+            match self {
+                Self::Length => step.call_with(ReluForward { length: length - 1 }, &[("input", "own")]),
+                Self::Operand => step.call(ReluForward { length: length + 1 }),
+                Self::InPlace => step.call_with(ReluForward { length }, &[("input", "output")]),
+                Self::Unread | Self::NoGradient => step.call(ReluForward { length }),
+                Self::Nothing => {}
+            }
+        }
+
+        fn backward(&self, step: &mut Recorder<'_>) {
+            if *self != Self::NoGradient {
+                step.call(ReluBackward { length: step.length() });
+            }
+        }
+    }
+
+    #[test]
+    fn layers_whose_calls_do_not_fit_are_refused_with_their_name() {
+        for (wrong, wanted) in [
+            (
+                Wrong::Length,
+                "layer wrong1 (`wrong`) says that `wrong1.output` has 32 elements, but its ops make it [31]",
+            ),
+            (
+                Wrong::Operand,
+                "layer wrong1 cannot be planned: `relu_forward:length=33`: `dense1.output` is a tensor of F32",
+            ),
+            (Wrong::Unread, "layer wrong1 (`wrong`) has a parameter `gain`, which no op reads"),
+            (
+                Wrong::InPlace,
+                "layer wrong1: `relu_forward:length=32` writes `wrong1.output` and also has it as another",
+            ),
+            (Wrong::NoGradient, "reads `dense1.output.grad` as its output_grad, but no earlier call writes it"),
+            (Wrong::Nothing, "layer wrong1 (`wrong`) says that `dense1.output` has 36 elements"),
+        ] {
+            let layers: [Arc<dyn Layer>; 4] =
+                [Arc::new(Flatten), Arc::new(Dense { outputs: 8 }), Arc::new(wrong), Arc::new(Dense { outputs: 10 })];
+            let model = Model::new(layers).unwrap();
+            let config = PlanConfig::for_mnist(4, Some(Optimizer::adam(0.0, false)));
+            let error = format!("{:#}", Plan::new(&model, config).unwrap_err());
+            assert!(error.contains(wanted), "{wrong:?}: {error}");
+        }
     }
 }

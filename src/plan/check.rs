@@ -41,15 +41,17 @@ pub(super) fn ensure_written(plan: &Plan) -> Result<()> {
 ///
 /// An operand that is updated in place may start as zeros: an optimizer's moments persist from step to step.
 fn read_and_write(plan: &Plan, call: &Call, written: &mut Written<'_>) -> Result<()> {
-    for (operand, &tensor) in call.op.operands().iter().zip(&call.tensors) {
-        let uses = call.tensors.iter().filter(|other| **other == tensor).count();
+    let operands = call.op.operands();
+    for (_, &tensor) in operands.iter().zip(&call.tensors).filter(|(operand, _)| operand.is_written()) {
         ensure!(
-            !operand.is_written() || uses == 1,
+            call.tensors.iter().filter(|&&other| other == tensor).count() == 1,
             "layer {}: `{}` writes `{}` and also has it as another operand; give it a tensor of its own",
             call.layer,
             call.op.label(),
             plan.tensor(tensor).name
         );
+    }
+    for (operand, &tensor) in operands.iter().zip(&call.tensors) {
         ensure!(
             operand.access != Access::Read || written.has(tensor),
             "layer {}: `{}` reads `{}` as its {}, but no earlier call writes it; check the name",

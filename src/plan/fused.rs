@@ -373,6 +373,19 @@ mod tests {
                 "conv 4x3, relu, pool 2, relu, flatten, dense 10",
                 "layer 4 (`relu`, relu2) ends fusing: it is fused only",
             ),
+            (
+                "conv 4x3, leaky 0.1, pool 2, flatten, dense 10",
+                "layer 2 (`leaky 0.1`, leaky1) ends fusing: a convolution is fused with the `relu`",
+            ),
+            (
+                "avg 2, conv 4x3, relu, pool 2, flatten, dense 10",
+                "layer 1 (`avg 2`, avg1) ends fusing: there is no fused op",
+            ),
+            ("conv 10x3, relu, pool 26, flatten", "layer 3 (`pool 26`, pool1) ends fusing: windows"),
+            (
+                "conv 10x13, relu, pool 15, conv 10x1, relu, pool 1, flatten",
+                "layer 7 (`flatten`, flatten1) ends fusing: the loss",
+            ),
             ("conv 4x3, relu, pool 16, flatten, dense 10", "layer 3 (`pool 16`, pool1) ends fusing: windows"),
             (
                 "conv 4x3, relu, pool 2, flatten, dense 8, dropout 0.5, dense 10",

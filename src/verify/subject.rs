@@ -144,7 +144,10 @@ impl Subject {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::layers::{Dense, Flatten, Layer, ParameterSpec, Recorder};
 
     #[test]
     fn every_shipped_model_can_be_planned() {
@@ -155,6 +158,43 @@ mod tests {
             let forms = if subject.name == "mlp" { 1 } else { FORMS.len() };
             assert_eq!(subject.forms.len(), forms, "{}", subject.name);
         }
+    }
+
+    #[test]
+    fn a_layer_without_a_bound_has_no_check_near_the_largest_floats() {
+        /// A dense layer that does not say how large its outputs are.
+        #[derive(Debug)]
+        struct Unbounded(Dense);
+
+        impl Layer for Unbounded {
+            fn text(&self) -> String {
+                self.0.text()
+            }
+
+            fn output(&self, input: &[usize]) -> Result<Vec<usize>> {
+                self.0.output(input)
+            }
+
+            fn parameters(&self, input: &[usize]) -> Vec<ParameterSpec> {
+                self.0.parameters(input)
+            }
+
+            fn forward(&self, step: &mut Recorder<'_>) {
+                self.0.forward(step);
+            }
+
+            fn backward(&self, step: &mut Recorder<'_>) {
+                self.0.backward(step);
+            }
+        }
+
+        let dense = Dense { outputs: 10 };
+        let ops = |layer: Arc<dyn Layer>| {
+            let subject = Subject::of("mine", Model::new([Arc::new(Flatten), layer]).unwrap()).unwrap();
+            subject.locksteps().unwrap().iter().map(|lockstep| lockstep.op).collect::<Vec<_>>()
+        };
+        assert_eq!(ops(Arc::new(dense)), [LOCKSTEP, LARGE_WEIGHTS]);
+        assert_eq!(ops(Arc::new(Unbounded(dense))), [LOCKSTEP]);
     }
 
     #[test]
