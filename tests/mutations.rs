@@ -126,6 +126,7 @@ const EQUIVALENT: &[(&str, &str, &str)] = &[
     ("shared/dense_lanes", "k <= inputs", ONLY_ZEROS),
     ("shared/softmax", "min(own, classes + 1u)", NO_SAMPLE_NO_LOSS),
     ("dense_cross_entropy_forward", "o == 1u {", ANY_INVOCATION),
+    ("dense_cross_entropy_forward", "finish(n, 1u)", "a workgroup has the logits of one sample, whatever the row"),
     ("dense_cross_entropy_forward", "o != 0u {", ANY_INVOCATION),
     ("dense_relu_backward.lanes", "lane % 9u", FIRST_EIGHT_LANES),
     ("dense_relu_backward.lanes", "n <= batch; n += 4u", ONLY_ZEROS),
