@@ -26,18 +26,18 @@ fn put_weights(row: u32, o: u32, sums: vec4<f32>) {
     let grads = sums / parameter_divisor;
     let i = row * out_channels + o;
     weight_grad_partial[i] = grads.x;
-    if o + 1u < out_channels { weight_grad_partial[i + 1u] = grads.y; }
-    if o + 2u < out_channels { weight_grad_partial[i + 2u] = grads.z; }
-    if o + 3u < out_channels { weight_grad_partial[i + 3u] = grads.w; }
+    if has_out_quads || o + 1u < out_channels { weight_grad_partial[i + 1u] = grads.y; }
+    if has_out_quads || o + 2u < out_channels { weight_grad_partial[i + 2u] = grads.z; }
+    if has_out_quads || o + 3u < out_channels { weight_grad_partial[i + 3u] = grads.w; }
 }
 
 fn put_biases(chunk: u32, o: u32, sums: vec4<f32>) {
     let grads = sums / parameter_divisor;
     let i = chunk * out_channels + o;
     bias_grad_partial[i] = grads.x;
-    if o + 1u < out_channels { bias_grad_partial[i + 1u] = grads.y; }
-    if o + 2u < out_channels { bias_grad_partial[i + 2u] = grads.z; }
-    if o + 3u < out_channels { bias_grad_partial[i + 3u] = grads.w; }
+    if has_out_quads || o + 1u < out_channels { bias_grad_partial[i + 1u] = grads.y; }
+    if has_out_quads || o + 2u < out_channels { bias_grad_partial[i + 2u] = grads.z; }
+    if has_out_quads || o + 3u < out_channels { bias_grad_partial[i + 3u] = grads.w; }
 }
 
 fn store(chunk: u32, run_quad: u32, quad: u32, sums: mat4x4<f32>) {
@@ -45,9 +45,9 @@ fn store(chunk: u32, run_quad: u32, quad: u32, sums: mat4x4<f32>) {
     let k = run_quad % run_quads * 4u;
     let row = (chunk * kernel + run_quad / run_quads) * run + k;
     put_weights(row, quad * 4u, sums[0]);
-    if k + 1u < run { put_weights(row + 1u, quad * 4u, sums[1]); }
-    if k + 2u < run { put_weights(row + 2u, quad * 4u, sums[2]); }
-    if k + 3u < run { put_weights(row + 3u, quad * 4u, sums[3]); }
+    if has_in_quads || k + 1u < run { put_weights(row + 1u, quad * 4u, sums[1]); }
+    if has_in_quads || k + 2u < run { put_weights(row + 2u, quad * 4u, sums[2]); }
+    if has_in_quads || k + 3u < run { put_weights(row + 3u, quad * 4u, sums[3]); }
 }
 
 @compute @workgroup_size(workgroup_size)
