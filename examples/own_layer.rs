@@ -1,10 +1,10 @@
-//! A layer of your own, with an op and a parameter of its own, verified and trained:
+//! A layer of your own, with an op and a parameter of its own: verified, trained, saved and read back:
 //! `cargo run --release --example own_layer`
 
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
-use gpu_digits::data::{self, DataChoice, Folders, Request};
+use gpu_digits::data::{self, DataChoice, Folders, IMAGE_BYTES, Request};
 use gpu_digits::device::DeviceChoice;
 use gpu_digits::executor::Unobserved;
 use gpu_digits::layers::{Entry, Initial, Layer, ParameterSpec, Recorder};
@@ -12,7 +12,8 @@ use gpu_digits::op::{Operand, Shader, Variant};
 use gpu_digits::tensor::DType::F32;
 use gpu_digits::tensor::HostTensor;
 use gpu_digits::verify::{self, Outcome};
-use gpu_digits::{Device, Model, Op, TrainConfig, Trainer};
+use gpu_digits::weights::{self, Origin};
+use gpu_digits::{Device, Model, Op, Predictor, TrainConfig, Trainer};
 
 /// `gain`: a learned factor for each channel, `output[n,c,i] = gain[c] · input[n,c,i]`.
 #[derive(Debug)]
@@ -234,6 +235,19 @@ async fn verify_all(device: &Device, model: &Model) -> Result<()> {
     Ok(())
 }
 
+/// Saves the model and reads it back; the row says what `gain` is.
+async fn read_back(device: Device, model: &Model, trained: &[HostTensor], seed: u64) -> Result<()> {
+    let path = std::env::temp_dir().join(format!("gpu-digits-own-layer-{}.safetensors", std::process::id()));
+    weights::save(&path, model, trained, Origin { seed, data: None })?;
+    let saved = weights::load_with(&path, &[GAIN])?;
+    ensure!(saved.parameters == trained, "the saved weights should be those that were trained");
+    let mut predictor = Predictor::open_with(device, &path, &[GAIN])?;
+    std::fs::remove_file(&path)?;
+    let [blank] = predictor.probabilities(&[0; IMAGE_BYTES]).await?[..] else { unreachable!("one image") };
+    println!("read back `{}`: a blank image is a 1 with {:.1} %", saved.model, 100.0 * blank[1]);
+    Ok(())
+}
+
 fn main() -> Result<()> {
     pollster::block_on(async {
         let model = Model::parse("conv 8x5, gain, relu, pool 4, flatten, dense 10, gain", &[GAIN])?;
@@ -250,13 +264,14 @@ fn main() -> Result<()> {
             println!("loss {:.3}", trainer.epoch(&mut Unobserved).await?.score.loss);
         }
         let test = trainer.evaluate(trainer.splits().test.clone()).await?;
-        for ((name, _), values) in model.parameters().iter().zip(trainer.parameters().await?) {
+        let trained = trainer.parameters().await?;
+        for ((name, _), values) in model.parameters().iter().zip(&trained) {
             if name.ends_with(".gain") {
                 println!("{name}: {:.2?}", values.f32());
             }
         }
         println!("{:.1} % of {} test images on {device}", 100.0 * test.accuracy, test.images);
         ensure!(test.accuracy > 0.9, "a model with a gain should learn");
-        Ok(())
+        read_back(device, &model, &trained, config.seed).await
     })
 }

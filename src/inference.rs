@@ -10,6 +10,7 @@ use crate::data::{CLASSES, IMAGE_BYTES, Samples, image_count};
 use crate::device::Device;
 use crate::executor::{Executor, Unobserved};
 use crate::finite::ensure_finite;
+use crate::layers;
 use crate::model::Model;
 use crate::plan::{Phase, Plan, PlanConfig, PlanForm, Precision};
 use crate::resident::{ResidentData, write_order, write_parameters};
@@ -48,6 +49,14 @@ impl Predictor {
     /// The same as for [`weights::load`].
     pub fn open(device: Device, run: &Path) -> Result<Self> {
         Ok(Self::new(device, weights::load(run)?))
+    }
+
+    /// Loads a model with layers of your own, by the rows with which [`Model::parse`] reads them.
+    ///
+    /// # Errors
+    /// The same as for [`weights::load`].
+    pub fn open_with(device: Device, run: &Path, own: &[layers::Entry]) -> Result<Self> {
+        Ok(Self::new(device, weights::load_with(run, own)?))
     }
 
     /// A model that is already loaded, such as by [`weights::read`].

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::data::{CLASSES, IMAGE_SIDE};
-use crate::layers::{self, Entry, Initial, Layer, ParameterSpec, Pattern};
+use crate::layers::{self, Entry, Initial, Layer, ParameterSpec};
 use crate::names::did_you_mean;
 use crate::random::Random;
 use crate::tensor::{HostTensor, Shape};
@@ -158,10 +158,13 @@ impl Model {
 /// Refuses layers that do not end in ten logits.
 fn ensure_logits(layers: &[PlacedLayer]) -> Result<()> {
     let last = layers.last().context("the model has no layers")?;
-    // The loss needs logits of any sign, all of them.
-    let cuts = last.layer.negative_slope().is_some() || matches!(last.layer.pattern(), Pattern::Dropout(_));
     ensure!(
-        last.output == [CLASSES] && !cuts,
+        last.layer.may_be_last(),
+        "`{}` cannot be the last layer: the loss needs the logits themselves; end the model with `dense {CLASSES}`",
+        last.layer
+    );
+    ensure!(
+        last.output == [CLASSES],
         "the last layer is layer {} (`{}`, {}) and gives an output of shape {:?}, but ten \
          logits of shape [{CLASSES}] are needed; end the model with `dense {CLASSES}`",
         layers.len(),
@@ -236,7 +239,7 @@ mod tests {
                 .contains("cannot read layer `dens 10`: there is no such layer; did you mean `dense`?")
         );
         assert!(error("flaten, dense 10").contains("did you mean `flatten`?"));
-        assert!(error("flatten, dense").contains("its size is missing"));
+        assert!(error("flatten, dense").contains("a number is missing"));
         assert!(error("flatten,, dense 10").contains("nothing between two commas"));
         assert!(!error("wibble 7, dense 10").contains("did you mean"));
     }
@@ -312,9 +315,13 @@ mod tests {
     }
 
     #[test]
-    fn a_relu_or_dropout_cannot_be_the_last_layer() {
-        for last in ["relu", "dropout 0.5"] {
-            assert!(error(&format!("flatten, dense 10, {last}")).contains(&format!("(`{last}`, ")), "{last}");
+    fn a_rectifier_or_dropout_cannot_be_the_last_layer() {
+        for last in ["relu", "leaky 0.1", "dropout 0.5"] {
+            let error = error(&format!("flatten, dense 10, {last}"));
+            let wanted = format!(
+                "`{last}` cannot be the last layer: the loss needs the logits themselves; end the model with `dense 10`"
+            );
+            assert!(error.ends_with(&wanted), "{error}");
         }
         assert!("conv 10x28, flatten".parse::<Model>().is_ok());
     }

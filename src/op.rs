@@ -105,8 +105,8 @@ pub struct Variant {
     pub iterations: u64,
     /// Features that the shader needs in addition to WebGPU's defaults.
     pub needs: Option<Feature>,
-    /// The kinds of adapters that it is made for. Others use it only on request.
-    pub made_for: &'static [Target],
+    /// The classes of adapters that it is made for. Others use it only on request.
+    pub made_for: &'static [AdapterClass],
     /// Bytes of workgroup memory.
     pub workgroup_bytes: usize,
     /// The operands that it reads as textures, in rows of [`TEXELS_PER_ROW`] texels of four floats or one integer each.
@@ -116,9 +116,9 @@ pub struct Variant {
     pub textures: Vec<&'static str>,
 }
 
-/// A kind of adapter, by what makes kernels fast there.
+/// A class of adapters, by what makes kernels fast there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Target {
+pub enum AdapterClass {
     /// Software drivers with subgroups of [`SUBGROUP_LANES`] or more: few invocations with much work each. A load serves
     /// all lanes, and a texture is read much faster than a buffer.
     Lanes,
@@ -128,8 +128,8 @@ pub enum Target {
     Gpu,
 }
 
-impl Target {
-    /// Every kind of adapter.
+impl AdapterClass {
+    /// Every class.
     pub const ALL: &'static [Self] = &[Self::Lanes, Self::Software, Self::Gpu];
     /// All software drivers.
     pub const SOFTWARE: &'static [Self] = &[Self::Lanes, Self::Software];
@@ -177,7 +177,7 @@ impl Variant {
             workgroups: [1, 1, 1],
             iterations,
             needs: None,
-            made_for: Target::ALL,
+            made_for: AdapterClass::ALL,
             workgroup_bytes: 0,
             textures: vec![],
         }
@@ -229,11 +229,11 @@ impl Variant {
 
     /// The same with subgroups that share the values loaded by their first lanes: made for software that has them.
     pub fn sharing_lanes(self) -> Self {
-        self.with(Feature::Subgroups).made_for(&[Target::Lanes])
+        self.with(Feature::Subgroups).made_for(&[AdapterClass::Lanes])
     }
 
-    /// The same, made for these kinds of adapters.
-    pub fn made_for(self, made_for: &'static [Target]) -> Self {
+    /// The same, made for these classes of adapters.
+    pub fn made_for(self, made_for: &'static [AdapterClass]) -> Self {
         Self { made_for, ..self }
     }
 
@@ -274,7 +274,7 @@ pub trait Op: Debug + Send + Sync {
     /// Its tensors, in the order of the bindings.
     fn operands(&self) -> Vec<Operand>;
 
-    /// Its shaders at these sizes. An adapter takes the first that is made for its kind and that it can run. The plain
+    /// Its shaders at these sizes. An adapter takes the first that is made for its class and that it can run. The plain
     /// shader comes last and is made for all.
     fn variants(&self) -> Vec<Variant>;
 
@@ -332,7 +332,7 @@ pub trait Op: Debug + Send + Sync {
     }
 }
 
-/// The label of one variant of an op at its sizes: `conv2d_forward.tiled:batch=2,…`.
+/// The label of one variant of an op at its sizes: `relu_forward.quad:length=64`.
 pub fn variant_label(op: &dyn Op, variant: &Variant) -> String {
     label(variant.shader.name, &op.sizes())
 }

@@ -38,8 +38,16 @@ pub(crate) use shader;
 
 impl Shader {
     /// A shader that lies in no file of this crate. Its entry point has its name up to the dot.
+    ///
+    /// wgpu bounds its loops: one that would not end is ended, which costs some speed. Shaders of this crate have no such
+    /// bounds, since their loops are counted by a test.
     pub const fn from_text(name: &'static str, source: &'static str) -> Self {
         Self { name, parts: &[], source }
+    }
+
+    /// Whether it lies in files of this crate, so that its loops are known to end.
+    pub(crate) fn is_shipped(&self) -> bool {
+        !self.parts.is_empty()
     }
 
     /// The name of its entry point: that of its last part, up to the dot.

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::data::{CLASSES, DataRecord};
 use crate::files::{hex, write_atomically};
+use crate::layers::Entry;
 use crate::model::Model;
 use crate::plan::{PIXEL_DEVIATION, PIXEL_MEAN};
 use crate::tensor::HostTensor;
@@ -109,8 +110,17 @@ fn take(mut reader: impl Read) -> Result<(String, Vec<u8>)> {
 /// # Errors
 /// If the file cannot be read, is not a safetensors file, does not name its model, or lacks a tensor.
 pub fn load(path: &Path) -> Result<SavedModel> {
+    load_with(path, &[])
+}
+
+/// Loads a model as [`load`] does, with layers of your own in addition to those of [`LAYERS`](crate::layers::LAYERS):
+/// give the rows with which [`Model::parse`] reads them.
+///
+/// # Errors
+/// The same as for [`load`].
+pub fn load_with(path: &Path, own: &[Entry]) -> Result<SavedModel> {
     let (name, bytes) = open(path)?;
-    saved_model(&name, &bytes)
+    saved_model(&name, &bytes, own)
 }
 
 /// Loads a model that was saved with its text form, from memory, a network or anything else that can be read.
@@ -118,11 +128,19 @@ pub fn load(path: &Path) -> Result<SavedModel> {
 /// # Errors
 /// The same as for [`load`].
 pub fn read(reader: impl Read) -> Result<SavedModel> {
-    let (name, bytes) = take(reader)?;
-    saved_model(&name, &bytes)
+    read_with(reader, &[])
 }
 
-fn saved_model(name: &str, bytes: &[u8]) -> Result<SavedModel> {
+/// Loads a model as [`read`] does, with layers of your own as in [`load_with`].
+///
+/// # Errors
+/// The same as for [`load`].
+pub fn read_with(reader: impl Read, own: &[Entry]) -> Result<SavedModel> {
+    let (name, bytes) = take(reader)?;
+    saved_model(&name, &bytes, own)
+}
+
+fn saved_model(name: &str, bytes: &[u8], own: &[Entry]) -> Result<SavedModel> {
     let metadata = metadata_of(name, bytes)?;
     let text = metadata.get("model").with_context(|| {
         format!(
@@ -138,7 +156,7 @@ fn saved_model(name: &str, bytes: &[u8]) -> Result<SavedModel> {
             );
         }
     }
-    let model: Model = text.parse().with_context(|| format!("{name} holds an invalid model"))?;
+    let model = Model::parse(text, own).with_context(|| format!("{name} holds an invalid model"))?;
     let parameters = parameters_of(name, bytes, &model)?;
     let (seed, data) = origin_in(&metadata);
     Ok(SavedModel { model, parameters, seed, data })

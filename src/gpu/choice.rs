@@ -1,13 +1,13 @@
 //! The rule that chooses the variant of an op for an adapter.
 //!
-//! An adapter takes the first variant of the op's list that is made for its kind and that it can run, unless `tune` has
+//! An adapter takes the first variant of the op's list that is made for its class and that it can run, unless `tune` has
 //! measured another as faster. The plain variant is the last of the list and made for all.
 
 use anyhow::{Context, Result};
 
 use super::texture;
 use super::{AdapterInfo, AdapterKind, Gpu};
-use crate::op::{Feature, MAX_ITERATIONS, Op, SUBGROUP_LANES, Target, Variant};
+use crate::op::{AdapterClass, Feature, MAX_ITERATIONS, Op, SUBGROUP_LANES, Variant};
 
 /// A variant of an op and an adapter's judgement of it.
 #[derive(Clone, Debug)]
@@ -51,7 +51,7 @@ impl Gpu {
     }
 }
 
-impl Target {
+impl AdapterClass {
     /// What it is called in reasons.
     fn in_words(self) -> &'static str {
         match self {
@@ -63,37 +63,39 @@ impl Target {
 }
 
 impl AdapterInfo {
-    /// The kind of adapters that this one belongs to.
-    fn target(&self) -> Target {
+    /// The class of adapters that this one belongs to.
+    fn class(&self) -> AdapterClass {
         match self.kind {
-            AdapterKind::Software if self.has_lanes() => Target::Lanes,
-            AdapterKind::Software => Target::Software,
-            AdapterKind::Discrete | AdapterKind::Integrated | AdapterKind::Other => Target::Gpu,
+            AdapterKind::Software if self.has_lanes() => AdapterClass::Lanes,
+            AdapterKind::Software => AdapterClass::Software,
+            AdapterKind::Discrete | AdapterKind::Integrated | AdapterKind::Other => AdapterClass::Gpu,
         }
     }
 
-    fn has_lanes(&self) -> bool {
+    /// Whether its subgroups have as many lanes as kernels share values among.
+    pub(super) fn has_lanes(&self) -> bool {
         self.subgroup_size.is_some_and(|[least, _]| least >= SUBGROUP_LANES)
     }
 
-    /// The rule: the first variant that is made for its kind and that it can run. A preferred variant that it can run
+    /// The rule: the first variant that is made for its class and that it can run. A preferred variant that it can run
     /// comes before all others.
     fn consider(&self, op: &dyn Op, preferred: Option<&str>) -> Vec<Considered> {
-        let target = self.target();
+        let class = self.class();
         let judged: Vec<_> = op.variants().into_iter().map(|variant| (self.why_not(op, &variant), variant)).collect();
         let runs = |wanted: &dyn Fn(&Variant) -> bool| {
             judged.iter().position(|(why_not, variant)| why_not.is_none() && wanted(variant))
         };
-        let first = runs(&|variant| variant.made_for.contains(&target));
+        let first = runs(&|variant| variant.made_for.contains(&class));
         let measured = preferred.and_then(|name| runs(&|variant| variant.name() == name));
         let taken = measured.or(first);
         let reason = |index: usize, variant: &Variant| match taken.map(|taken| (taken, judged[taken].1.name())) {
             Some((taken, _)) if taken == index => None,
             Some((_, name)) if measured.is_some() => Some(format!("`tune` has measured {name} as faster")),
-            Some((_, name)) if variant.made_for.contains(&target) => Some(format!("{name} comes first")),
+            Some((_, name)) if variant.made_for.contains(&class) => Some(format!("{name} comes first")),
             _ => {
-                let kinds: Vec<&str> = variant.made_for.iter().map(|target| target.in_words()).collect();
-                Some(format!("it is made for {}", kinds.join(" and ")))
+                // GPUs come last in the lists; "software without subgroups and GPUs" would say "without GPUs".
+                let classes: Vec<&str> = variant.made_for.iter().rev().map(|class| class.in_words()).collect();
+                Some(format!("it is made for {}", classes.join(" and for ")))
             }
         };
         let consider = |(index, (cannot, variant)): (usize, &(Option<String>, Variant))| {
@@ -184,34 +186,34 @@ mod tests {
         }
     }
 
-    /// Adapters of all kinds: with all features, with the least that WebGPU guarantees, and with small limits.
-    fn adapters_of_all_kinds() -> Vec<(AdapterInfo, Target)> {
+    /// Adapters of all kinds and classes: with all features, with the least that WebGPU guarantees, and with small limits.
+    fn adapters_of_all_classes() -> Vec<(AdapterInfo, AdapterClass)> {
         let mut all = Vec::new();
         for kind in [AdapterKind::Discrete, AdapterKind::Integrated, AdapterKind::Other, AdapterKind::Software] {
             let is_software = kind == AdapterKind::Software;
             for (lanes, matrices) in [(32, &[16][..]), (8, &[8]), (64, &[])] {
-                let target = if is_software { Target::Lanes } else { Target::Gpu };
+                let class = if is_software { AdapterClass::Lanes } else { AdapterClass::Gpu };
                 let large = large_gpu(kind, lanes, matrices);
                 let small = AdapterInfo { max_texture_side: 1, workgroup_memory_bytes: 0, ..large.clone() };
-                all.extend([large, small].map(|info| (info, target)));
+                all.extend([large, small].map(|info| (info, class)));
             }
-            let target = if is_software { Target::Software } else { Target::Gpu };
+            let class = if is_software { AdapterClass::Software } else { AdapterClass::Gpu };
             let least = AdapterInfo::example("the least", kind);
             let narrow = AdapterInfo { max_workgroup_size: 64, subgroup_size: Some([4, 4]), ..least.clone() };
-            all.extend([least, narrow].map(|info| (info, target)));
+            all.extend([least, narrow].map(|info| (info, class)));
         }
         all
     }
 
     #[test]
-    fn an_adapter_takes_the_first_variant_that_is_made_for_its_kind_and_that_it_can_run() {
+    fn an_adapter_takes_the_first_variant_that_is_made_for_its_class_and_that_it_can_run() {
         let cases: Vec<Case> = all_cases().collect();
-        for (info, target) in adapters_of_all_kinds() {
-            assert_eq!(info.target(), target, "{info:?}");
+        for (info, class) in adapters_of_all_classes() {
+            assert_eq!(info.class(), class, "{info:?}");
             for case in &cases {
                 let variants = case.variants();
                 let fits = |variant: &&Variant| {
-                    variant.made_for.contains(&target) && info.why_not(case.as_ref(), variant).is_none()
+                    variant.made_for.contains(&class) && info.why_not(case.as_ref(), variant).is_none()
                 };
                 let wanted = variants.iter().find(fits).map(Variant::name);
                 let taken = taken(&info, case);
@@ -225,7 +227,7 @@ mod tests {
         for case in all_cases() {
             let variants = case.variants();
             let plain = variants.last().expect("a variant");
-            assert_eq!((plain.name(), plain.made_for), ("plain", Target::ALL), "{}", case.label());
+            assert_eq!((plain.name(), plain.made_for), ("plain", AdapterClass::ALL), "{}", case.label());
         }
     }
 
@@ -249,9 +251,9 @@ mod tests {
             variants.into_iter().map(move |variant| (case.clone(), variant))
         }) {
             let shares_lanes = variant.needs == Some(Feature::Subgroups);
-            assert!(!shares_lanes || variant.made_for == [Target::Lanes], "{}.{}", case.label(), variant.name());
+            assert!(!shares_lanes || variant.made_for == [AdapterClass::Lanes], "{}.{}", case.label(), variant.name());
             let reads_textures = !variant.textures.is_empty();
-            let is_for_gpus = variant.made_for.contains(&Target::Gpu);
+            let is_for_gpus = variant.made_for.contains(&AdapterClass::Gpu);
             assert!(!reads_textures || !is_for_gpus, "{}.{}", case.label(), variant.name());
         }
     }
@@ -272,6 +274,12 @@ mod tests {
         assert!(gpu.contains(&"matrix8: it needs cooperative matrices of 8x8".to_owned()), "{gpu:?}");
         assert!(gpu.contains(&"plain: matrix16 comes first".to_owned()), "{gpu:?}");
         assert!(gpu.iter().any(|line| line.ends_with(": it is made for software with subgroups")), "{gpu:?}");
+        let with_lanes = case_with("dense_relu_forward.blocks").0;
+        let software = large_gpu(AdapterKind::Software, 8, &[]);
+        let of_blocks =
+            software.consider(with_lanes.as_ref(), None).into_iter().filter_map(|considered| considered.why_not);
+        let wanted = "it is made for GPUs and for software without subgroups";
+        assert!(of_blocks.clone().any(|reason| reason == wanted), "{:?}", of_blocks.collect::<Vec<_>>());
         let tuned = reasons(&large_gpu(AdapterKind::Discrete, 32, &[16]), Some("plain"));
         assert!(tuned.contains(&"plain".to_owned()), "{tuned:?}");
         assert!(tuned.contains(&"matrix16: `tune` has measured plain as faster".to_owned()), "{tuned:?}");

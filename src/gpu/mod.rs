@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use anyhow::{Result, bail};
 
-use crate::op::Variant;
+use crate::op::{Shader, Variant};
 
 /// An opened adapter: the device that runs kernels and the queue that feeds it.
 #[derive(Clone)]
@@ -101,15 +101,36 @@ impl Gpu {
     }
 }
 
-/// The module of a variant, without the counter that wgpu adds to each loop to make sure that it ends.
-#[expect(unsafe_code, reason = "the counters cost a tenth of a step on a fast driver; only our own shaders come here")]
+/// The module of a variant. Shaders of this crate do without the counter that wgpu adds to each loop to make sure that it
+/// ends; the shaders of users keep it.
+#[expect(unsafe_code, reason = "the counters cost a tenth of a step on a fast driver")]
 fn shader_module(device: &wgpu::Device, variant: &Variant) -> wgpu::ShaderModule {
     let descriptor = wgpu::ShaderModuleDescriptor {
         label: Some(variant.shader.name),
         source: wgpu::ShaderSource::Wgsl(variant.shader.source.into()),
     };
-    let checks = wgpu::ShaderRuntimeChecks { force_loop_bounding: false, ..wgpu::ShaderRuntimeChecks::checked() };
-    // SAFETY: wgpu requires that every loop ends. Ours count from one number to another, and no invocation makes more
-    // than `MAX_ITERATIONS` iterations, which `Gpu::why_not` ensures and a test counts; all other checks stay on.
+    let checks = runtime_checks(&variant.shader);
+    // SAFETY: wgpu requires that every loop ends whose counter is left out. That is so in shaders of this crate only: their
+    // loops count from one number to another, and no invocation makes more than `MAX_ITERATIONS` iterations, which
+    // `Gpu::why_not` ensures and a test counts. All other checks stay on.
     unsafe { device.create_shader_module_trusted(descriptor, checks) }
+}
+
+/// All checks, but the bounds of loops only in shaders whose loops no test has counted.
+fn runtime_checks(shader: &Shader) -> wgpu::ShaderRuntimeChecks {
+    wgpu::ShaderRuntimeChecks { force_loop_bounding: !shader.is_shipped(), ..wgpu::ShaderRuntimeChecks::checked() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loops_are_bounded_by_wgpu_in_the_shaders_of_users_only() {
+        let own = Shader::from_text("endless", "@compute @workgroup_size(1) fn endless() { loop {} }");
+        assert!(runtime_checks(&own).force_loop_bounding);
+        for (_, variant) in crate::verify::shaders() {
+            assert!(!runtime_checks(&variant.shader).force_loop_bounding, "{}", variant.shader.name);
+        }
+    }
 }

@@ -7,7 +7,6 @@ use std::task::Poll;
 use anyhow::{Context, Result, anyhow};
 
 use super::AdapterInfo;
-use crate::op::SUBGROUP_LANES;
 
 /// Requests a device with all limits of its adapter and the features of `info` that kernels use.
 ///
@@ -35,9 +34,8 @@ pub(super) async fn request_device(adapter: &wgpu::Adapter, info: &AdapterInfo) 
 /// The features of an adapter that kernels use, and no others.
 fn features(info: &AdapterInfo) -> wgpu::Features {
     let has_matrices = !info.cooperative_matrices.is_empty();
-    let has_lanes = info.subgroup_size.is_some_and(|[least, _]| least >= SUBGROUP_LANES);
     let used = [
-        (has_lanes || has_matrices, wgpu::Features::SUBGROUP),
+        (info.has_lanes() || has_matrices, wgpu::Features::SUBGROUP),
         (info.f16, wgpu::Features::SHADER_F16),
         (info.timestamps, wgpu::Features::TIMESTAMP_QUERY),
         (has_matrices, wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX),

@@ -55,6 +55,10 @@ impl Layer for Dropout {
         step.call_with(self.op(step), &[("input", "output_grad"), ("output", "input_grad")]);
     }
 
+    fn may_be_last(&self) -> bool {
+        false
+    }
+
     fn pattern(&self) -> Pattern {
         Pattern::Dropout(*self)
     }

@@ -111,6 +111,12 @@ pub trait Layer: Debug + Send + Sync {
         if parameters.is_empty() { input } else { f64::INFINITY }
     }
 
+    /// Whether a model may end with it. The loss needs logits of any sign, all of them, so a rectifier may not be the last,
+    /// nor a layer that drops elements.
+    fn may_be_last(&self) -> bool {
+        self.negative_slope().is_none()
+    }
+
     /// Which layer it is for the plan of fused ops. A layer of your own is [`Pattern::Other`], which ends fusing.
     fn pattern(&self) -> Pattern {
         Pattern::Other
@@ -224,7 +230,7 @@ pub fn map_of(input: &[usize]) -> Result<[usize; 3]> {
 /// # Errors
 /// If it is no whole number from 1 to 65,536.
 pub fn size(word: &str) -> Result<usize> {
-    let number = word.parse().with_context(|| format!("`{word}` is not a whole number"))?;
+    let number = word.parse().ok().with_context(|| format!("`{word}` is not a whole number"))?;
     ensure!((1..=65_536).contains(&number), "`{word}` must be from 1 to 65536");
     Ok(number)
 }
@@ -234,7 +240,7 @@ pub fn size(word: &str) -> Result<usize> {
 /// # Errors
 /// If it is none.
 pub fn number(word: &str) -> Result<f64> {
-    word.parse().with_context(|| format!("`{word}` is not a number"))
+    word.parse().ok().with_context(|| format!("`{word}` is not a number"))
 }
 
 /// The layer of a text, by the table or by rows of your own.
@@ -252,12 +258,12 @@ pub fn parse(text: &str, own: &[Entry]) -> Result<Arc<dyn Layer>> {
         let meant = did_you_mean(word, entries().map(|entry| entry.word));
         bail!("there is no such layer{meant}\nlayers are `{}`", forms.join("`, `"));
     };
-    let has_as_many_words = |form: &&str| form.split(' ').count() == words.len();
-    ensure!(
-        entry.forms.iter().any(has_as_many_words),
-        "its size is missing, or it has an extra word; write it like `{}`",
-        entry.forms.join("` or `")
-    );
+    let counts = || entry.forms.iter().map(|form| form.split(' ').count());
+    if counts().all(|count| count != words.len()) {
+        let wrong =
+            if counts().all(|count| words.len() < count) { "a number is missing" } else { "it has an extra word" };
+        bail!("{wrong}; write it like `{}`", entry.forms.join("` or `"));
+    }
     (entry.parse)(rest)
 }
 
@@ -278,8 +284,11 @@ mod tests {
     #[test]
     fn a_layer_with_a_wrong_number_of_words_names_its_forms() {
         let error = |text| format!("{:#}", parse(text, &[]).unwrap_err());
-        assert!(error("conv").ends_with("write it like `conv 32x3` or `conv 32x3 same`"));
-        assert!(error("relu 3").contains("an extra word; write it like `relu`"));
+        assert_eq!(error("conv"), "a number is missing; write it like `conv 32x3` or `conv 32x3 same`");
+        assert_eq!(error("leaky"), "a number is missing; write it like `leaky 0.1`");
+        assert_eq!(error("relu 3"), "it has an extra word; write it like `relu`");
+        assert_eq!(error("leaky x"), "`x` is not a number");
+        assert_eq!(error("dense x"), "`x` is not a whole number");
         assert!(error("conv 4x3 sane").contains("`sane` is not `same`"));
         assert!(error("maxpool 2").contains("did you mean `pool`?"));
         assert!(error("convolve").contains("layers are `conv 32x3`, `conv 32x3 same`, `relu`"));

@@ -7,7 +7,7 @@
 use rayon::prelude::*;
 
 use super::cross_entropy::NO_LABEL;
-use crate::op::{Access, MAX_WORKGROUP, Op, Operand, Target, Variant, shader, sum_tolerance};
+use crate::op::{Access, AdapterClass, MAX_WORKGROUP, Op, Operand, Variant, shader, sum_tolerance};
 use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::{HostTensor, pack_bytes};
@@ -252,7 +252,7 @@ impl Op for StepFinish {
         let plain = shader!("step_finish": "shared/metrics", "shared/clock", "step_finish");
         let tree = shader!("step_finish.tree": "shared/metrics", "shared/clock", "step_finish.tree");
         vec![
-            Variant::tiled(tree, 1, size, iterations).sharing(8 * size).made_for(Target::GPUS),
+            Variant::tiled(tree, 1, size, iterations).sharing(8 * size).made_for(AdapterClass::GPUS),
             Variant::single(plain, self.0.batch),
         ]
     }

@@ -30,7 +30,7 @@ use self::shaders::{
 use super::conv2d::{Conv2d, Conv2dForward};
 use super::layout::{to_channels_last, to_filters, to_planes};
 use super::max_pool::{MaxPool, MaxPoolBackward, MaxPoolForward};
-use crate::op::{MAX_ITERATIONS, MAX_WORKGROUP, Op, Operand, SUBGROUP_LANES, Shader, Target, Variant};
+use crate::op::{AdapterClass, MAX_ITERATIONS, MAX_WORKGROUP, Op, Operand, SUBGROUP_LANES, Shader, Variant};
 use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::HostTensor;
@@ -281,7 +281,7 @@ impl ConvReluPoolForward {
                 .repeated(blocks)
                 .constant("slice", slice)
                 .sharing(16 * slice * (GPU_TILE + 1 + size / LANES))
-                .made_for(Target::WITHOUT_LANES)
+                .made_for(AdapterClass::WITHOUT_LANES)
         })
     }
 }

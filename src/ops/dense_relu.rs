@@ -17,7 +17,7 @@ use super::cross_entropy::{CrossEntropy, CrossEntropyBackward, CrossEntropyForwa
 use super::dense::{Dense, DenseBackwardInput, DenseBackwardWeight, DenseForward};
 use super::layout::permuted;
 use super::reduce::BiasBackward;
-use crate::op::{MAX_WORKGROUP, Op, Operand, SUBGROUP_LANES, Shader, Target, Variant};
+use crate::op::{AdapterClass, MAX_WORKGROUP, Op, Operand, SUBGROUP_LANES, Shader, Variant};
 use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::HostTensor;
@@ -90,7 +90,7 @@ impl DenseReluForward {
         let variant = || {
             Variant::tiled(FORWARD_BLOCKS, tiles, MAX_WORKGROUP, iterations)
                 .sharing(bytes)
-                .made_for(Target::WITHOUT_LANES)
+                .made_for(AdapterClass::WITHOUT_LANES)
         };
         outputs.is_multiple_of(4).then(variant)
     }
@@ -172,7 +172,7 @@ impl DenseCrossEntropyForward {
             let size = splits * outputs;
             Variant::tiled(CROSS_ENTROPY_BLOCKS, batch.div_ceil(GPU_TILE_SAMPLES), size, iterations)
                 .sharing(16 * size)
-                .made_for(Target::WITHOUT_LANES)
+                .made_for(AdapterClass::WITHOUT_LANES)
         })
     }
 }
@@ -283,7 +283,7 @@ impl DenseReluBackward {
     fn blocks(&self) -> Option<Variant> {
         let Dense { batch, inputs, outputs } = self.0;
         let tiled = |shader, tiles, iterations| {
-            Variant::tiled(shader, tiles, MAX_WORKGROUP, iterations).made_for(Target::WITHOUT_LANES)
+            Variant::tiled(shader, tiles, MAX_WORKGROUP, iterations).made_for(AdapterClass::WITHOUT_LANES)
         };
         if !inputs.is_multiple_of(4) {
             None

@@ -9,7 +9,7 @@
 
 use super::optimizer::{AdamUpdate, SgdUpdate, test_inputs};
 use super::reduce::ChunkSum;
-use crate::op::{Op, Operand, Target, Variant, shader, sum_tolerance};
+use crate::op::{AdapterClass, Op, Operand, Variant, shader, sum_tolerance};
 use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::HostTensor;
@@ -231,7 +231,7 @@ impl Op for AdamStep {
             "shared/linear", "shared/single", "shared/segments", "shared/partials", "shared/schedule", "shared/adam",
             "adam_step");
         let quad = Variant::linear(quad, elements / 4, chunks);
-        let quad = quad.reading_textures(&["grad_partial"]).made_for(Target::SOFTWARE);
+        let quad = quad.reading_textures(&["grad_partial"]).made_for(AdapterClass::SOFTWARE);
         vec![quad, Variant::linear(plain, elements, chunks)]
     }
 

@@ -4,7 +4,7 @@
 
 use rayon::prelude::*;
 
-use crate::op::{Feature, Op, Operand, Target, Variant, shader, sum_tolerance};
+use crate::op::{AdapterClass, Feature, Op, Operand, Variant, shader, sum_tolerance};
 use crate::random::Random;
 use crate::tensor::DType::F32;
 use crate::tensor::HostTensor;
@@ -186,7 +186,7 @@ impl Op for MatrixChain {
             ..Variant::single(shader, TILES_PER_GROUP / 4 * (self.rounds + 1) + copies)
         };
         let matrices = matrices.constant("workgroup_size", lanes).sharing(2 * (TILES_PER_GROUP + 1) * area);
-        vec![matrices.with(Feature::CooperativeMatrix { size: self.size as u32 }).made_for(Target::GPUS), plain]
+        vec![matrices.with(Feature::CooperativeMatrix { size: self.size as u32 }).made_for(AdapterClass::GPUS), plain]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

@@ -8,7 +8,7 @@ use super::shaders::{
     BACKWARD_WEIGHT_LANES_3X3, BACKWARD_WEIGHT_LANES_3X3_GREY,
 };
 use super::{ConvReluPool, GPU_TILE, LANES, SLICE, Sizes, TILE};
-use crate::op::{MAX_WORKGROUP, Op, Operand, Shader, Target, Variant, sum_tolerance};
+use crate::op::{AdapterClass, MAX_WORKGROUP, Op, Operand, Shader, Variant, sum_tolerance};
 use crate::ops::conv2d::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight};
 use crate::ops::layout::{to_channels_last, to_filters, to_outputs_last, to_planes};
 use crate::random::Random;
@@ -93,7 +93,7 @@ impl ConvReluPoolBackwardWeight {
         let variant = variant.constant("tile_channels", channels).constant("tile_quads", quads);
         let bytes = 4 * samples * positions * channels + 16 * size;
         // With one input channel its blocks are small, and software without lanes is faster with the plain kernel.
-        let made_for = if in_channels == 1 { Target::GPUS } else { Target::WITHOUT_LANES };
+        let made_for = if in_channels == 1 { AdapterClass::GPUS } else { AdapterClass::WITHOUT_LANES };
         Some(variant.constant("tile_samples", samples).sharing(bytes).made_for(made_for))
     }
 }
@@ -235,7 +235,7 @@ impl ConvReluPoolBackwardInput {
                 .repeated(blocks)
                 .constant("slice", slice)
                 .sharing(16 * 4 * slice * (GPU_TILE + 1 + size / LANES))
-                .made_for(Target::WITHOUT_LANES)
+                .made_for(AdapterClass::WITHOUT_LANES)
         })
     }
 }

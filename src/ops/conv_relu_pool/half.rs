@@ -10,7 +10,7 @@ use super::shaders::{
     BACKWARD_WEIGHT_LANES_F16, BACKWARD_WEIGHT_MATRIX_F16, FORWARD_F16, FORWARD_LANES_F16, FORWARD_MATRIX_F16,
 };
 use super::{ConvReluPool, ConvReluPoolBackwardInput, ConvReluPoolBackwardWeight, ConvReluPoolForward, Sizes, TILE};
-use crate::op::{Feature, Shader, Target, Variant};
+use crate::op::{AdapterClass, Feature, Shader, Variant};
 use crate::ops::conv2d::Conv2d;
 use crate::ops::half::{InHalf, LOSS_SCALE};
 
@@ -36,7 +36,7 @@ impl ConvReluPool {
                 .repeated(columns.div_ceil(2 * size))
                 .with(Feature::CooperativeMatrix { size: size as u32 })
                 .sharing(2 * (4 * size + 2 * size) * SLAB + 4 * (4 * size) * (2 * size))
-                .made_for(Target::GPUS)
+                .made_for(AdapterClass::GPUS)
         };
         shaders.into_iter().zip([16, 8]).map(variant).collect()
     }
