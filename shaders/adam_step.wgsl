@@ -3,12 +3,11 @@
 //
 // One invocation updates one element.
 // `quad` updates four, whose partial sums it reads as texels: fastest on software adapters.
+//
+// Parts: linear, single, segments, partials, schedule, adam, adam_step.
 // CPU twin: AdamStep in src/ops/optimizer_step.rs.
 
 @group(0) @binding(1) var<storage, read> grad_partial: array<f32>;  // [gradients]
-@group(0) @binding(4) var<storage, read> blocks: array<vec4<u32>>;  // [parameters / 64, 4]: offset, stride, chunks, elements
-@group(0) @binding(5) var<storage, read> schedule: array<f32>;      // [steps, 3]: rate, c1, c2
-@group(0) @binding(6) var<storage, read> clock: array<u32>;         // [3]: step, cursor, seed
 
 @compute @workgroup_size(workgroup_size)
 fn adam_step(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {

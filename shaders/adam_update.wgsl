@@ -1,6 +1,8 @@
 // One step of Adam or AdamW: the formula is in shared/adam.wgsl.
 //
-// One invocation updates one element. CPU twin: AdamUpdate in src/ops/optimizer.rs.
+// One invocation updates one element.
+// Parts: linear, single, schedule, adam.
+// CPU twin: AdamUpdate in src/ops/optimizer.rs.
 
 override length: u32;
 

@@ -3,7 +3,9 @@
 //   output[p,y,x] = mean over ky, kx of input[p, size * y + ky, size * x + kx]
 //   output[p,y,x] = input[p, y / size, x / size] / size^2, and 0 outside of all windows      (backward)
 //
-// One invocation computes one element. CPU twin: AvgPool in src/layers/avg.rs.
+// One invocation computes one element.
+// Parts: linear, max_pool.
+// CPU twin: AvgPool in src/layers/avg.rs.
 
 override backward: bool;
 

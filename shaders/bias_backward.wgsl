@@ -3,7 +3,13 @@
 //   bias_grad_partial[chunk,o] = sum over the chunk's n and all positions p of output_grad[n,o,p]
 //
 // `chunk_sum` adds the chunks in order. One invocation computes one partial sum, in memory order.
+//
+// Parts: linear, chunks.
 // CPU twin: BiasBackward in src/ops/reduce.rs.
+
+override batch: u32;
+override channels: u32;
+override area: u32;
 
 @group(0) @binding(0) var<storage, read> output_grad: array<f32>;              // [batch, channels, area]
 @group(0) @binding(1) var<storage, read_write> bias_grad_partial: array<f32>;  // [chunks, channels]

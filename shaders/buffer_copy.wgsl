@@ -3,7 +3,9 @@
 //   output[i] = input[i]
 //
 // One invocation moves four elements of 16 bytes, a quarter of the buffer apart, so that neighbours read neighbours and
-// what an invocation costs beside counts little. CPU twin: BufferCopy in src/ops/peak.rs.
+// the other costs of an invocation count little.
+// Parts: linear.
+// CPU twin: BufferCopy in src/ops/peak.rs.
 
 override quarter: u32;
 

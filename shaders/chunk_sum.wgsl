@@ -2,7 +2,9 @@
 //
 //   sum[i] = sum over chunk of partial[chunk,i]
 //
-// One invocation computes one sum. CPU twin: ChunkSum in src/ops/reduce.rs.
+// One invocation computes one sum.
+// Parts: linear.
+// CPU twin: ChunkSum in src/ops/reduce.rs.
 
 override chunks: u32;
 override length: u32;

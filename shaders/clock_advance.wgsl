@@ -2,7 +2,9 @@
 //
 //   clock[0] += 1 (step), clock[1] += 1 (cursor)
 //
-// One invocation in all. CPU twin: ClockAdvance in src/ops/batch.rs.
+// One invocation in all.
+// Parts: clock.
+// CPU twin: ClockAdvance in src/ops/batch.rs.
 
 @group(0) @binding(0) var<storage, read_write> clock: array<u32>;  // [3]: step, cursor, seed
 

@@ -5,6 +5,8 @@
 //
 // where that position lies inside the output. All invocations of a subgroup share the weights. The kernel's row is walked
 // backwards, so that the window of 4 neighbouring gradients slides forwards. Needs subgroups of 8 lanes or more.
+//
+// Parts: linear, conv2d, outer, channel_products, put_tile.
 // CPU twin: Conv2dBackwardInput in src/ops/conv2d.rs.
 
 override tiles_per_row: u32 = (in_width + 3u) / 4u;
@@ -54,7 +56,9 @@ fn conv2d_backward_input(
         for (var ky = 0u; ky < kernel; ky++) {
             let out_y = y + before - ky;
             let out_x = x + before - (kernel - 1u);
-            var before_x = vec3(grad_at(plane, out_y, out_x), grad_at(plane, out_y, out_x + 1u), grad_at(plane, out_y, out_x + 2u));
+            var before_x = vec3(
+                grad_at(plane, out_y, out_x), grad_at(plane, out_y, out_x + 1u), grad_at(plane, out_y, out_x + 2u),
+            );
             for (var step = 0u; step < kernel; step++) {
                 let window = vec4(before_x, grad_at(plane, out_y, out_x + 3u + step));
                 before_x = window.yzw;

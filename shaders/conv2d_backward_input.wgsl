@@ -3,7 +3,9 @@
 //   input_grad[n,c,y,x] = sum over o, ky, kx of output_grad[n, o, y + before - ky, x + before - kx] * weight[o,c,ky,kx]
 //
 // where that position lies inside the output. One invocation computes one element of the input's gradient, in memory
-// order. CPU twin: Conv2dBackwardInput in src/ops/conv2d.rs.
+// order.
+// Parts: linear, conv2d.
+// CPU twin: Conv2dBackwardInput in src/ops/conv2d.rs.
 
 @group(0) @binding(0) var<storage, read> output_grad: array<f32>;       // [batch, out_channels, out_height, out_width]
 @group(0) @binding(1) var<storage, read> weight: array<f32>;            // [out_channels, in_channels, kernel, kernel]

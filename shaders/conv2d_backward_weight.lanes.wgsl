@@ -6,13 +6,15 @@
 //
 // with zeros outside the input; `chunk_sum` adds the chunks in order. All invocations of a subgroup share a chunk and
 // the gradients. A window of 4 neighbouring inputs slides along the row. Needs subgroups of 8 lanes or more.
+//
+// Parts: linear, conv2d, chunks, conv2d_input, outer, channel_products, put_tile.
 // CPU twin: Conv2dBackwardWeight in src/ops/conv2d.rs.
 
 override tiles_per_row: u32 = (kernel + 3u) / 4u;
 override groups_per_chunk: u32 = (in_channels * kernel * tiles_per_row + workgroup_size - 1u) / workgroup_size;
 
 @group(0) @binding(1) var<storage, read> output_grad: array<f32>;                // [batch, out_channels, out_height, out_width]
-@group(0) @binding(2) var<storage, read_write> weight_grad_partial: array<f32>;  // [chunks, out_channels, in_channels, kernel, kernel]
+@group(0) @binding(2) var<storage, read_write> weight_grad_partial: array<f32>;  // [chunks, o, c, ky, kx]
 
 /// Chunk, input channel and kernel's row of the invocation's positions.
 var<private> chunk: u32;

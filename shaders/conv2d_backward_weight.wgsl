@@ -4,11 +4,13 @@
 //       sum over the chunk's n and all y, x of output_grad[n,o,y,x] * input[n, c, y + ky - before, x + kx - before]
 //
 // with zeros outside the input; `chunk_sum` adds the chunks in order. One invocation computes one partial sum, in
-// memory order. CPU twin: Conv2dBackwardWeight in src/ops/conv2d.rs.
+// memory order.
+// Parts: linear, conv2d, chunks.
+// CPU twin: Conv2dBackwardWeight in src/ops/conv2d.rs.
 
 @group(0) @binding(0) var<storage, read> input: array<f32>;                      // [batch, in_channels, in_height, in_width]
 @group(0) @binding(1) var<storage, read> output_grad: array<f32>;                // [batch, out_channels, out_height, out_width]
-@group(0) @binding(2) var<storage, read_write> weight_grad_partial: array<f32>;  // [chunks, out_channels, in_channels, kernel, kernel]
+@group(0) @binding(2) var<storage, read_write> weight_grad_partial: array<f32>;  // [chunks, o, c, ky, kx]
 
 @compute @workgroup_size(workgroup_size)
 fn conv2d_backward_weight(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {

@@ -4,6 +4,8 @@
 //
 // with zeros outside the input. All invocations of a subgroup share the weights. A window of 4 neighbouring inputs slides along a
 // row as kx grows, so each step of the innermost loop takes 3 loads for 64 multiply-adds. Needs subgroups of 8 lanes or more.
+//
+// Parts: linear, conv2d, conv2d_input, outer, channel_products, put_tile.
 // CPU twin: Conv2dForward in src/ops/conv2d.rs.
 
 override tiles_per_row: u32 = (out_width + 3u) / 4u;

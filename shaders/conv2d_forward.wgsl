@@ -3,12 +3,14 @@
 //   output[n,o,y,x] = bias[o] + sum over c, ky, kx of input[n, c, y + ky - before, x + kx - before] * weight[o,c,ky,kx]
 //
 // with zeros outside the input. One invocation computes one element of the output, in memory order.
+//
+// Parts: linear, conv2d.
 // CPU twin: Conv2dForward in src/ops/conv2d.rs.
 
-@group(0) @binding(0) var<storage, read> input: array<f32>;          // [batch, in_channels, in_height, in_width]
-@group(0) @binding(1) var<storage, read> weight: array<f32>;         // [out_channels, in_channels, kernel, kernel]
-@group(0) @binding(2) var<storage, read> bias: array<f32>;           // [out_channels]
-@group(0) @binding(3) var<storage, read_write> output: array<f32>;   // [batch, out_channels, out_height, out_width]
+@group(0) @binding(0) var<storage, read> input: array<f32>;         // [batch, in_channels, in_height, in_width]
+@group(0) @binding(1) var<storage, read> weight: array<f32>;        // [out_channels, in_channels, kernel, kernel]
+@group(0) @binding(2) var<storage, read> bias: array<f32>;          // [out_channels]
+@group(0) @binding(3) var<storage, read_write> output: array<f32>;  // [batch, out_channels, out_height, out_width]
 
 @compute @workgroup_size(workgroup_size)
 fn conv2d_forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {

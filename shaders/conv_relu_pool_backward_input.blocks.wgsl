@@ -1,25 +1,28 @@
-// Gradient of convolution, ReLU and max-pooling over windows of 2x2 with respect to the input, for GPUs; a workgroup for a tile
-// of a block of 2x2 positions in 32 samples by some quads of input channels, of which each invocation has two samples and four
-// channels: 2 tiles of 4 channels by the 4 positions of the block, in registers.
+// Gradient of convolution, ReLU and max-pooling over windows of 2x2 with respect to the input, for GPUs and for software
+// without subgroups; a workgroup for a tile of a square of 2x2 positions in 32 samples by some quads of input channels, of
+// which each invocation has two samples and four channels: 2 tiles of 4 channels by the 4 positions of the square, in
+// registers.
 //
 //   input_grad[n,y,x,c] = sum over ky, kx, o of map_grad[n, y + before - ky, x + before - kx, o] * weight[ky,kx,c,o]
 //
 // where map_grad is output_grad at the places of the windows' maxima, as argmax holds them, and 0 elsewhere. Some quads of
 // output channels at a kernel position at a time, the workgroup loads the gradients and the weights of its tile into its
-// memory; then each output channel is an outer product of four weights and a block's four gradients. Kernel positions that no
-// window of the block can reach are left out. Needs numbers of channels that are multiples of 4.
+// memory; then each output channel is an outer product of four weights and a square's four gradients. Kernel positions that no
+// window of the square can reach are left out. Needs numbers of channels that are multiples of 4.
+//
+// Parts: conv2d, conv_relu_pool, tiles, blocks, outer, texels_f32, input_squares, input_grad_fours.
 // CPU twin: ConvReluPoolBackwardInput in src/ops/conv_relu_pool/gradients.rs.
 
 @group(0) @binding(0) var<storage, read> output_grad: array<vec4<f32>>;  // [batch, pooled_height, pooled_width, out_channels]
 @group(0) @binding(1) var<storage, read> argmax: array<u32>;             // [batch, pooled_height, pooled_width, quads]
 @group(0) @binding(2) var<storage, read> weight: array<vec4<f32>>;       // [kernel, kernel, in_channels, out_channels]
 
-/// For each output channel of the slice, the gradients of the blocks' four positions.
+/// For each output channel of the slice, the gradients of the squares' four positions.
 var<workgroup> grads: array<vec4<f32>, 4u * slice * PITCH>;
 /// For each output channel of the slice, the weights of the tile's input channels.
 var<workgroup> weights: array<vec4<f32>, 4u * slice * tile_quads>;
 
-/// The gradients of four channels of the map, 0 outside it and behind the last channel; positions above and to the left of
+/// The gradients of four channels of the map, 0 outside it and beyond the last channel; positions above and to the left of
 /// it wrap round to huge numbers. A read beyond a buffer gives some number in WGSL, which here and below is not used.
 fn map_grad_at(n: u32, y: u32, x: u32, quad: u32) -> vec4<f32> {
     let inside = y < pooled_height * 2u && x < pooled_width * 2u && quad < quads;
@@ -27,7 +30,7 @@ fn map_grad_at(n: u32, y: u32, x: u32, quad: u32) -> vec4<f32> {
     return select(vec4(0.0), output_grad[i], (unpack4xU8(argmax[i]) == vec4(y % 2u * 2u + x % 2u)) & vec4(inside));
 }
 
-/// The gradients of four output channels, a column for each, at the four positions of a block.
+/// The gradients of four output channels, a column for each, at the four positions of a square.
 fn grads_at(n: u32, y: u32, x: u32, quad: u32) -> mat4x4<f32> {
     return transpose(mat4x4(
         map_grad_at(n, y, x, quad),
@@ -37,8 +40,8 @@ fn grads_at(n: u32, y: u32, x: u32, quad: u32) -> mat4x4<f32> {
     ));
 }
 
-/// The weights of four output channels, a column for each, for four input channels; those of the last quad of output
-/// channels where there is none, which its zeros take away.
+/// The weights of four output channels, a column for each, for four input channels. Beyond the last quad of output channels:
+/// the weights of the last one. They are multiplied by 0.
 fn weights_at(tap: u32, in_quad: u32, quad: u32) -> mat4x4<f32> {
     let i = (tap * in_channels + in_quad * 4u) * quads + min(quad, quads - 1u);
     return transpose(mat4x4(weight[i], weight[i + quads], weight[i + 2u * quads], weight[i + 3u * quads]));
@@ -52,12 +55,12 @@ fn conv_relu_pool_backward_input(
 ) {
     // No invocation may leave early: those beyond the last sample or channel help to load, and store nothing.
     let tile = tile_index(group, groups);
-    let first_sample = tile / blocks * TILE;
+    let first_sample = tile / squares * TILE;
     let first_in_quad = group.z * tile_quads;
-    let y = tile % blocks / blocks_per_row * 2u;
-    let x = tile % blocks_per_row * 2u;
+    let y = tile % squares / squares_per_row * 2u;
+    let x = tile % squares_per_row * 2u;
     let in_quad = local % tile_quads;
-    let lane = local / tile_quads;
+    let sharer = local / tile_quads;
 
     let map_y = y + before;
     let map_x = x + before;
@@ -74,9 +77,9 @@ fn conv_relu_pool_backward_input(
                     grads[place + 2u * PITCH] = four[2];
                     grads[place + 3u * PITCH] = four[3];
                 }
-                if lane < slice {
-                    let four = weights_at(ky * kernel + kx, first_in_quad + in_quad, first + lane);
-                    let place = lane * 4u * tile_quads + in_quad;
+                if sharer < slice {
+                    let four = weights_at(ky * kernel + kx, first_in_quad + in_quad, first + sharer);
+                    let place = sharer * 4u * tile_quads + in_quad;
                     weights[place] = four[0];
                     weights[place + tile_quads] = four[1];
                     weights[place + 2u * tile_quads] = four[2];
@@ -85,13 +88,13 @@ fn conv_relu_pool_backward_input(
                 workgroupBarrier();
                 for (var o = 0u; o < 4u * slice; o++) {
                     let factors = weights[o * tile_quads + in_quad];
-                    s0 += outer(factors, grads[o * PITCH + lane]);
-                    s1 += outer(factors, grads[o * PITCH + lane + LANES]);
+                    s0 += outer(factors, grads[o * PITCH + sharer]);
+                    s1 += outer(factors, grads[o * PITCH + sharer + SHARERS]);
                 }
                 workgroupBarrier();
             }
         }
     }
-    store(first_sample + lane, y, x, first_in_quad + in_quad, s0);
-    store(first_sample + lane + LANES, y, x, first_in_quad + in_quad, s1);
+    store(first_sample + sharer, y, x, first_in_quad + in_quad, s0);
+    store(first_sample + sharer + SHARERS, y, x, first_in_quad + in_quad, s1);
 }

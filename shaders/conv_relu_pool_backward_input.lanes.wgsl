@@ -1,13 +1,16 @@
-// Gradient of convolution, ReLU and max-pooling over windows of 2x2 with respect to the input; a workgroup for a block of 2x2
+// Gradient of convolution, ReLU and max-pooling over windows of 2x2 with respect to the input; a workgroup for a square of 2x2
 // positions in 8 samples, in which each invocation has four neighbouring input channels: 8 tiles of 4 channels by the 4
-// positions of the block, in registers.
+// positions of the square, in registers.
 //
 //   input_grad[n,y,x,c] = sum over ky, kx, o of map_grad[n, y + before - ky, x + before - kx, o] * weight[ky,kx,c,o]
 //
 // where map_grad is output_grad at the places of the windows' maxima, as argmax holds them, and 0 elsewhere. Four output
 // channels at a time, a tile takes one product of 4x4 matrices. All invocations need the same gradients at a time: each of
-// the first 8 lanes loads those of one sample for the others. Kernel positions that no window of the block can reach are left
-// out. Needs subgroups of 8 lanes or more. CPU twin: ConvReluPoolBackwardInput in src/ops/conv_relu_pool/gradients.rs.
+// the first 8 lanes loads those of one sample for the others. Kernel positions that no window of the square can reach are left
+// out. Needs subgroups of 8 lanes or more.
+// Parts: conv2d, conv_relu_pool, tiles, lane_products, texels, texels_f16 or texels_f32, weight_texels, output_grad_texels,
+// run_weight, window_grads, input_squares, input_grad_floats or input_grad_fours.
+// CPU twin: ConvReluPoolBackwardInput in src/ops/conv_relu_pool/gradients.rs.
 
 @group(0) @binding(0) var output_grad: Texels;                        // [batch, pooled_height, pooled_width, out_channels]
 @group(0) @binding(1) var argmax: texture_storage_2d<r32uint, read>;  // [batch, pooled_height, pooled_width, quads]
@@ -31,10 +34,10 @@ fn conv_relu_pool_backward_input(
     // No invocation may leave early: those beyond the last channel help to load gradients, and store nothing.
     let in_quad = group.z * workgroup_size + local;
     let tile = tile_index(group, groups);
-    let first = tile / blocks * 8u;
+    let first = tile / squares * 8u;
     let n = first + lane % 8u;
-    let y = tile % blocks / blocks_per_row * 2u;
-    let x = tile % blocks_per_row * 2u;
+    let y = tile % squares / squares_per_row * 2u;
+    let x = tile % squares_per_row * 2u;
 
     let map_y = y + before;
     let map_x = x + before;

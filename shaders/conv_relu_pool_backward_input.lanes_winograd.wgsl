@@ -13,17 +13,21 @@
 // until it is stored, and the upper half of what the windows above have reached waits in input_grad. Four output channels
 // at a time, each of the first 8 lanes loads the window in one sample, which is broadcast to the others. Needs subgroups of 8
 // lanes or more, and numbers of channels that are multiples of 4.
+//
+// Parts: conv2d, conv_relu_pool, tiles, lane_products, texels, texels_f32, weight_texels, output_grad_texels, run_weight,
+// window_grads.
 // CPU twin: ConvReluPoolBackwardInput in src/ops/conv_relu_pool/gradients.rs.
 
 override reached_height: u32 = pooled_height * 2u + 2u;  // rows that windows reach; with padding more than there are
 override reached_width: u32 = pooled_width * 2u + 2u;
 
-@group(0) @binding(0) var output_grad: Texels;                                // [batch, pooled_height, pooled_width, out_channels]
-@group(0) @binding(1) var argmax: texture_storage_2d<r32uint, read>;          // [batch, pooled_height, pooled_width, quads]
-@group(0) @binding(2) var weight: Texels;                                     // [kernel, kernel, in_channels, out_channels]
+@group(0) @binding(0) var output_grad: Texels;  // [batch, pooled_height, pooled_width, out_channels]
+@group(0) @binding(1) var argmax: texture_storage_2d<r32uint, read>;  // [batch, pooled_height, pooled_width, quads]
+@group(0) @binding(2) var weight: Texels;  // [kernel, kernel, in_channels, out_channels]
 @group(0) @binding(3) var<storage, read_write> input_grad: array<vec4<f32>>;  // [batch, in_height, in_width, in_channels]
 
-/// Values of the gradients of four output channels of a window in a lane's sample: rows at 0, 1, -1 and infinity, and in each the columns.
+/// Values of the gradients of four output channels of a window in a lane's sample: rows at 0, 1, -1 and infinity, and in each
+/// the columns.
 var<private> grads: array<vec4<f32>, 16>;
 
 /// Values of the weights of four input channels for each of four output channels, half of them at 1 and -1.
@@ -42,7 +46,7 @@ fn spread_grads(i: u32, a: vec4<f32>, b: vec4<f32>) {
     grads[i + 3u] = b;
 }
 
-/// Loads the window. A read beyond a texture gives some number in WGSL, which for a sample beyond the last is not used.
+/// Loads the window. A read beyond a texture gives some number in WGSL, which is not used: that of a sample beyond the last.
 fn load_window(n: u32, y: u32, x: u32, quad: u32) {
     let at = grads_at((n * pooled_height + y) * pooled_width + x, quad);
     spread_grads(0u, at[0], at[1]);
@@ -83,10 +87,12 @@ fn load_weights(in_quad: u32, quad: u32) {
 fn add(k: u32, l: u32) {
     let grad = subgroupShuffle(grads[k], l);
     let w = weights[k];
-    sums[l * 16u + k] = fma(w[3], vec4(grad.w), fma(w[2], vec4(grad.z), fma(w[1], vec4(grad.y), fma(w[0], vec4(grad.x), sums[l * 16u + k]))));
+    let i = l * 16u + k;
+    sums[i] = fma(w[3], vec4(grad.w), fma(w[2], vec4(grad.z), fma(w[1], vec4(grad.y), fma(w[0], vec4(grad.x), sums[i]))));
 }
 
-/// Adds the products of values `k` in all samples, one after the other, so that the 16 weights stay in registers where there are 32.
+/// Adds the products of values `k` in all samples, one after the other, so that the 16 weights stay in registers where there
+/// are 32.
 fn add_values(k: u32) {
     add(k, 0u); add(k, 1u); add(k, 2u); add(k, 3u); add(k, 4u); add(k, 5u); add(k, 6u); add(k, 7u);
 }
@@ -99,8 +105,8 @@ fn interpolate(i: u32, step: u32) {
     sums[i + 2u * step] = even - sums[i];
 }
 
-/// Stores a position, with what the windows above have reached there. Without padding all patches lie inside the input; with it, what
-/// is above and to the left wraps round to huge numbers.
+/// Stores a position, with the sum that the windows above have left there. Without padding all patches lie inside the input.
+/// With padding, positions above and to the left wrap round to huge numbers.
 fn put(n: u32, y: u32, x: u32, in_quad: u32, has_above: bool, sum: vec4<f32>) {
     if padding == 0u || (y < in_height && x < in_width) {
         let i = ((n * in_height + y) * in_width + x) * in_quads + in_quad;
@@ -150,8 +156,10 @@ fn conv_relu_pool_backward_input(
             for (var quad = 0u; quad < select(0u, quads, window_x < pooled_width); quad++) {
                 load_weights(in_quad, quad);
                 load_window(first + lane % 8u, window_y, window_x, quad);
-                add_values(0u); add_values(1u); add_values(2u); add_values(3u); add_values(4u); add_values(5u); add_values(6u); add_values(7u);
-                add_values(8u); add_values(9u); add_values(10u); add_values(11u); add_values(12u); add_values(13u); add_values(14u); add_values(15u);
+                add_values(0u); add_values(1u); add_values(2u); add_values(3u);
+                add_values(4u); add_values(5u); add_values(6u); add_values(7u);
+                add_values(8u); add_values(9u); add_values(10u); add_values(11u);
+                add_values(12u); add_values(13u); add_values(14u); add_values(15u);
             }
             let has_above = window_y > 0u;
             store(0u, first, y, x, in_quad, has_above); store(1u, first + 1u, y, x, in_quad, has_above);

@@ -6,12 +6,14 @@
 //
 // Its variants are for windows of 2x2:
 //
-//   lanes            8 lanes load for each other; the fastest on processors for most sizes
+//   lanes            8 lanes load for each other: fastest on software adapters with subgroups for most sizes
 //   lanes_any        the same for a number of input channels that is no multiple of 4
-//   lanes_winograd   fewer than half of the products, for kernels of 3x3 and channels in fours: the fastest on processors there
-//   blocks           a product of matrices by blocks in workgroup memory, for GPUs
+//   lanes_winograd   fewer than half of the products, for kernels of 3x3 and channels in fours: fastest there on software
+//                    adapters with subgroups
+//   blocks           a product of matrices by blocks in workgroup memory, for GPUs, and for software without subgroups
 //   matrix8, matrix16  a product of matrices in half precision on matrix units
 //
+// Parts: conv2d, conv_relu_pool, linear, floats_f16 or floats_f32.
 // CPU twin: ConvReluPoolBackwardInput in src/ops/conv_relu_pool/gradients.rs.
 
 @group(0) @binding(0) var<storage, read> output_grad: array<Word>;       // [batch, pooled_height, pooled_width, out_channels]

@@ -1,6 +1,6 @@
 // Gradients of convolution, ReLU and max-pooling over windows of 2x2 with respect to weights and bias, one partial sum for
-// each chunk of samples, for GPUs; a workgroup for a tile of some input channels at all kernel positions by some quads of
-// output channels.
+// each chunk of samples, for GPUs and for software without subgroups; a workgroup for a tile of some input channels at all
+// kernel positions by some quads of output channels.
 //
 //   weight_grad_partial[chunk,ky,kx,c,o] = sum over the chunk's windows n, y, x that have a maximum in channel o of
 //       output_grad[n,y,x,o] * input[n, y * 2 + dy + ky - before, x * 2 + dx + kx - before, c]
@@ -10,17 +10,19 @@
 // channel meets one position, that of the maximum, so that three quarters of the convolution's products are never made.
 //
 // The workgroup loads the maps of some samples, those channels and the padding, into its memory. An invocation sums, for eight
-// weights of its tile and four output channels, over every so many-th window, and these sums are added in pairs at the end.
+// weights of its tile and four output channels, over every `splits`-th window, and these sums are added in pairs at the end.
 // Neighbouring invocations have neighbouring weights, and read neighbouring inputs. Needs a number of output channels that is a
-// multiple of 4. CPU twin: ConvReluPoolBackwardWeight in src/ops/conv_relu_pool/gradients.rs.
+// multiple of 4.
+// Parts: conv2d, conv_relu_pool, chunks, tiles, split_sums.
+// CPU twin: ConvReluPoolBackwardWeight in src/ops/conv_relu_pool/gradients.rs.
 
 override tile_channels: u32;  // input channels of a tile
 override tile_quads: u32;  // quads of output channels of a tile
 override tile_samples: u32;  // samples in the workgroup's memory at a time
 
 override tile_weights: u32 = kernel * kernel * tile_channels;  // of each output channel
-override lanes: u32 = (tile_weights + 7u) / 8u;
-override tile: u32 = lanes * tile_quads;
+override owners: u32 = (tile_weights + 7u) / 8u;  // invocations that have these, eight each
+override tile: u32 = owners * tile_quads;
 override splits: u32 = workgroup_size / tile;  // invocations that share a sum
 // The part of a padded map that the windows' positions and the kernel reach.
 override height: u32 = pooled_height * 2u + kernel - 1u;
@@ -28,14 +30,15 @@ override width: u32 = pooled_width * 2u + kernel - 1u;
 override row: u32 = width * tile_channels;
 override map: u32 = height * row;
 
-@group(0) @binding(0) var<storage, read> input: array<f32>;                            // [batch, in_height, in_width, in_channels]
-@group(0) @binding(1) var<storage, read> output_grad: array<vec4<f32>>;                // [batch, pooled_height, pooled_width, out_channels]
-@group(0) @binding(2) var<storage, read> argmax: array<u32>;                           // [batch, pooled_height, pooled_width, quads]
-@group(0) @binding(3) var<storage, read_write> weight_grad_partial: array<vec4<f32>>;  // [chunks, kernel, kernel, in_channels, out_channels]
-@group(0) @binding(4) var<storage, read_write> bias_grad_partial: array<vec4<f32>>;    // [chunks, out_channels]
+@group(0) @binding(0) var<storage, read> input: array<f32>;  // [batch, in_height, in_width, in_channels]
+@group(0) @binding(1) var<storage, read> output_grad: array<vec4<f32>>;  // [batch, pooled_height, pooled_width, out_channels]
+@group(0) @binding(2) var<storage, read> argmax: array<u32>;  // [batch, pooled_height, pooled_width, quads]
+@group(0) @binding(3) var<storage, read_write> weight_grad_partial: array<vec4<f32>>;  // [chunks, ky, kx, c, o]
+@group(0) @binding(4) var<storage, read_write> bias_grad_partial: array<vec4<f32>>;  // [chunks, out_channels]
 
 var<workgroup> pixels: array<f32, tile_samples * map>;
-var<workgroup> partial: array<vec4<f32>, workgroup_size>;
+
+alias Part = vec4<f32>;
 
 /// An element of a sample's map as it lies in `pixels`; 0 in the padding. What is above and to the left of the input wraps
 /// round to huge numbers. A read beyond a buffer gives some number in WGSL, which here and below is not used.
@@ -59,18 +62,6 @@ fn inputs_at(places: vec4<u32>, offset: u32) -> vec4<f32> {
     return vec4(pixels[places.x + offset], pixels[places.y + offset], pixels[places.z + offset], pixels[places.w + offset]);
 }
 
-/// The sum of what the invocations with this place in the tile have, one of each split, added in pairs; for the first split.
-fn total(local: u32, own: vec4<f32>) -> vec4<f32> {
-    partial[local] = own;
-    workgroupBarrier();
-    for (var left = splits; left >= 2u; left = (left + 1u) / 2u) {
-        let other = local + (left + 1u) / 2u * tile;
-        if other < left * tile { partial[local] += partial[other]; }
-        workgroupBarrier();
-    }
-    return partial[local];
-}
-
 fn store(chunk: u32, first_c: u32, i: u32, quad: u32, sums: vec4<f32>) {
     let c = first_c + i % tile_channels;
     if i >= tile_weights || c >= in_channels || quad >= quads { return; }
@@ -83,16 +74,16 @@ fn conv_relu_pool_backward_weight(@builtin(workgroup_id) group: vec3<u32>, @buil
     // No invocation may leave early: those beyond the last weight or channel help to load, and store nothing.
     let chunk = group.z;
     let first_c = group.x * tile_channels;
-    let quad = group.y * tile_quads + local % tile / lanes;
-    let lane = local % lanes;
-    let at0 = offset_of(lane);
-    let at1 = offset_of(lane + lanes);
-    let at2 = offset_of(lane + 2u * lanes);
-    let at3 = offset_of(lane + 3u * lanes);
-    let at4 = offset_of(lane + 4u * lanes);
-    let at5 = offset_of(lane + 5u * lanes);
-    let at6 = offset_of(lane + 6u * lanes);
-    let at7 = offset_of(lane + 7u * lanes);
+    let quad = group.y * tile_quads + local % tile / owners;
+    let owner = local % owners;
+    let at0 = offset_of(owner);
+    let at1 = offset_of(owner + owners);
+    let at2 = offset_of(owner + 2u * owners);
+    let at3 = offset_of(owner + 3u * owners);
+    let at4 = offset_of(owner + 4u * owners);
+    let at5 = offset_of(owner + 5u * owners);
+    let at6 = offset_of(owner + 6u * owners);
+    let at7 = offset_of(owner + 7u * owners);
 
     var bias_grad = vec4(0.0);
     var s0 = vec4(0.0);
@@ -131,16 +122,16 @@ fn conv_relu_pool_backward_weight(@builtin(workgroup_id) group: vec3<u32>, @buil
 
     // Invocations of the other splits have parts of sums, which they must not store.
     let own_quad = select(quads, quad, local < tile);
-    store(chunk, first_c, lane, own_quad, total(local, s0));
-    store(chunk, first_c, lane + lanes, own_quad, total(local, s1));
-    store(chunk, first_c, lane + 2u * lanes, own_quad, total(local, s2));
-    store(chunk, first_c, lane + 3u * lanes, own_quad, total(local, s3));
-    store(chunk, first_c, lane + 4u * lanes, own_quad, total(local, s4));
-    store(chunk, first_c, lane + 5u * lanes, own_quad, total(local, s5));
-    store(chunk, first_c, lane + 6u * lanes, own_quad, total(local, s6));
-    store(chunk, first_c, lane + 7u * lanes, own_quad, total(local, s7));
-    let bias_sum = total(local, bias_grad);
-    if first_c + lane == 0u && own_quad < quads {
+    store(chunk, first_c, owner, own_quad, total(local, s0, tile));
+    store(chunk, first_c, owner + owners, own_quad, total(local, s1, tile));
+    store(chunk, first_c, owner + 2u * owners, own_quad, total(local, s2, tile));
+    store(chunk, first_c, owner + 3u * owners, own_quad, total(local, s3, tile));
+    store(chunk, first_c, owner + 4u * owners, own_quad, total(local, s4, tile));
+    store(chunk, first_c, owner + 5u * owners, own_quad, total(local, s5, tile));
+    store(chunk, first_c, owner + 6u * owners, own_quad, total(local, s6, tile));
+    store(chunk, first_c, owner + 7u * owners, own_quad, total(local, s7, tile));
+    let bias_sum = total(local, bias_grad, tile);
+    if first_c + owner == 0u && own_quad < quads {
         bias_grad_partial[chunk * quads + quad] = bias_sum;
     }
 }

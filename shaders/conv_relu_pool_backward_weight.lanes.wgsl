@@ -10,13 +10,16 @@
 // channels of each of its positions, is one run of floats, and four of them a quad. The four positions of a window are summed
 // over by a product of 4x4 matrices: gradients of channels by positions, inputs of positions by a quad. All invocations need
 // the same inputs at a time: each of the first 8 lanes loads those of one quad for the others. Needs subgroups of 8 lanes or
-// more. CPU twin: ConvReluPoolBackwardWeight in src/ops/conv_relu_pool/gradients.rs.
+// more.
+// Parts: conv2d, conv_relu_pool, tiles, lane_products, texels, chunks, texels_f16 or texels_f32, grad_divisors_f16 or
+// grad_divisors_f32, input_texels, output_grad_texels, run_input, window_grads.
+// CPU twin: ConvReluPoolBackwardWeight in src/ops/conv_relu_pool/gradients.rs.
 
-@group(0) @binding(0) var input: Texels;                                         // [batch, in_height, in_width, in_channels]
-@group(0) @binding(1) var output_grad: Texels;                                   // [batch, pooled_height, pooled_width, out_channels]
-@group(0) @binding(2) var argmax: texture_storage_2d<r32uint, read>;             // [batch, pooled_height, pooled_width, quads]
-@group(0) @binding(3) var<storage, read_write> weight_grad_partial: array<f32>;  // [chunks, kernel, kernel, in_channels, out_channels]
-@group(0) @binding(4) var<storage, read_write> bias_grad_partial: array<f32>;    // [chunks, out_channels]
+@group(0) @binding(0) var input: Texels;  // [batch, in_height, in_width, in_channels]
+@group(0) @binding(1) var output_grad: Texels;  // [batch, pooled_height, pooled_width, out_channels]
+@group(0) @binding(2) var argmax: texture_storage_2d<r32uint, read>;  // [batch, pooled_height, pooled_width, quads]
+@group(0) @binding(3) var<storage, read_write> weight_grad_partial: array<f32>;  // [chunks, ky, kx, c, o]
+@group(0) @binding(4) var<storage, read_write> bias_grad_partial: array<f32>;  // [chunks, out_channels]
 
 override tile: u32;  // quads of the kernel's runs of a workgroup, 4 or 8
 override run_quads: u32 = (run + 3u) / 4u;
@@ -71,7 +74,9 @@ fn conv_relu_pool_backward_weight(
                 let grads = grads_at((n * pooled_height + window_y) * pooled_width + window_x, quad);
                 let y = window_y * 2u + ky - before;
                 let x = window_x * 2u - before;
-                let seen = mat4x4(input_at(n, y, x, k), input_at(n, y, x + 1u, k), input_at(n, y + 1u, x, k), input_at(n, y + 1u, x + 1u, k));
+                let seen = mat4x4(
+                    input_at(n, y, x, k), input_at(n, y, x + 1u, k), input_at(n, y + 1u, x, k), input_at(n, y + 1u, x + 1u, k),
+                );
                 bias_grad += grads * vec4(1.0);
                 add_four_products(0u, grads, transpose(seen));
                 if tile > 4u { add_four_products(4u, grads, transpose(seen)); }

@@ -8,13 +8,10 @@
 //
 // where argmax holds dy * 2 + dx, with zeros outside the input; the chunks are added in order later. Needs subgroups of 8 lanes
 // or more, one input channel, and a number of output channels that is a multiple of 4.
+//
+// Parts: conv2d, conv_relu_pool, tiles, lane_products, texels, chunks, texels_f32, grad_divisors_f32, input_texels,
+// output_grad_texels, run_input, window_grads, inputs_at_maxima.
 // CPU twin: ConvReluPoolBackwardWeight in src/ops/conv_relu_pool/gradients.rs.
-
-@group(0) @binding(0) var input: Texels;                                               // [batch, in_height, in_width, in_channels]
-@group(0) @binding(1) var output_grad: Texels;                                         // [batch, pooled_height, pooled_width, out_channels]
-@group(0) @binding(2) var argmax: texture_storage_2d<r32uint, read>;                   // [batch, pooled_height, pooled_width, quads]
-@group(0) @binding(3) var<storage, read_write> weight_grad_partial: array<vec4<f32>>;  // [chunks, kernel, kernel, in_channels, out_channels]
-@group(0) @binding(4) var<storage, read_write> bias_grad_partial: array<vec4<f32>>;    // [chunks, out_channels]
 
 alias Seen = f32;
 

@@ -7,13 +7,15 @@
 //
 // where argmax holds dy * 2 + dx, with zeros outside the input; the chunks are added in order later. A matrix product: its rows
 // are floats of the kernel, its columns channels, and what is summed over are positions, four to a window. Needs numbers of
-// channels that are multiples of 4. CPU twin: ConvReluPoolBackwardWeight in src/ops/conv_relu_pool/half.rs.
+// channels that are multiples of 4.
+// Parts: matrix16 or matrix8, matrices, conv2d, conv_relu_pool, tiles, texels_f16, chunks, grad_divisors_f16.
+// CPU twin: ConvReluPoolBackwardWeight in src/ops/conv_relu_pool/half.rs.
 
-@group(0) @binding(0) var<storage, read> input: array<Four>;                           // [batch, in_height, in_width, in_channels]
-@group(0) @binding(1) var<storage, read> output_grad: array<Four>;                     // [batch, pooled_height, pooled_width, out_channels]
-@group(0) @binding(2) var<storage, read> argmax: array<u32>;                           // [batch, pooled_height, pooled_width, quads]
-@group(0) @binding(3) var<storage, read_write> weight_grad_partial: array<vec4<f32>>;  // [chunks, kernel, kernel, in_channels, out_channels]
-@group(0) @binding(4) var<storage, read_write> bias_grad_partial: array<f32>;          // [chunks, out_channels]
+@group(0) @binding(0) var<storage, read> input: array<Four>;  // [batch, in_height, in_width, in_channels]
+@group(0) @binding(1) var<storage, read> output_grad: array<Four>;  // [batch, pooled_height, pooled_width, out_channels]
+@group(0) @binding(2) var<storage, read> argmax: array<u32>;  // [batch, pooled_height, pooled_width, quads]
+@group(0) @binding(3) var<storage, read_write> weight_grad_partial: array<vec4<f32>>;  // [chunks, ky, kx, c, o]
+@group(0) @binding(4) var<storage, read_write> bias_grad_partial: array<f32>;  // [chunks, out_channels]
 
 const LEFT_IS_TRANSPOSED = true;
 const RIGHT_IS_TRANSPOSED = false;

@@ -10,18 +10,21 @@
 // Its variants are for windows of 2x2:
 //
 //   lanes             8 lanes load for each other; for any number of channels
-//   lanes_3x3         fetches only what the maxima meet, for kernels of 3x3 and channels in fours: the fastest on processors there
-//   lanes_3x3_grey    the same for a first layer, of one channel: the fastest on processors there
-//   blocks            inputs in workgroup memory, for GPUs
+//   lanes_3x3         fetches only the inputs at the maxima, for kernels of 3x3 and channels in fours: fastest there on software
+//                     adapters with subgroups
+//   lanes_3x3_grey    the same for a first layer, of one channel: fastest there on such adapters
+//   blocks            inputs in workgroup memory, for GPUs, and for software without subgroups where there is more than one
+//                     input channel
 //   matrix8, matrix16  a product of matrices in half precision on matrix units
 //
+// Parts: conv2d, conv_relu_pool, chunks, grad_divisors_f16 or grad_divisors_f32, linear, floats_f16 or floats_f32.
 // CPU twin: ConvReluPoolBackwardWeight in src/ops/conv_relu_pool/gradients.rs.
 
-@group(0) @binding(0) var<storage, read> input: array<Word>;                     // [batch, in_height, in_width, in_channels]
-@group(0) @binding(1) var<storage, read> output_grad: array<Word>;               // [batch, pooled_height, pooled_width, out_channels]
-@group(0) @binding(2) var<storage, read> argmax: array<u32>;                     // [batch, pooled_height, pooled_width, quads]
-@group(0) @binding(3) var<storage, read_write> weight_grad_partial: array<f32>;  // [chunks, kernel, kernel, in_channels, out_channels]
-@group(0) @binding(4) var<storage, read_write> bias_grad_partial: array<f32>;    // [chunks, out_channels]
+@group(0) @binding(0) var<storage, read> input: array<Word>;  // [batch, in_height, in_width, in_channels]
+@group(0) @binding(1) var<storage, read> output_grad: array<Word>;  // [batch, pooled_height, pooled_width, out_channels]
+@group(0) @binding(2) var<storage, read> argmax: array<u32>;  // [batch, pooled_height, pooled_width, quads]
+@group(0) @binding(3) var<storage, read_write> weight_grad_partial: array<f32>;  // [chunks, ky, kx, c, o]
+@group(0) @binding(4) var<storage, read_write> bias_grad_partial: array<f32>;  // [chunks, out_channels]
 
 override weights: u32 = kernel * run * out_channels;
 

@@ -1,6 +1,6 @@
-// Convolution with stride 1 and bias, ReLU and max-pooling over windows of 2x2, for GPUs; a workgroup for a tile of 32 windows
-// by some quads of channels, of which each invocation has two windows and four channels: 2 tiles of 4 channels by the 4
-// positions of a window, in registers.
+// Convolution with stride 1 and bias, ReLU and max-pooling over windows of 2x2, for GPUs and for software without subgroups; a
+// workgroup for a tile of 32 windows by some quads of channels, of which each invocation has two windows and four channels: 2
+// tiles of 4 channels by the 4 positions of a window, in registers.
 //
 //   map[n,y,x,o]      = bias[o] + sum over ky, kx, c of input[n, y + ky - before, x + kx - before, c] * weight[ky,kx,c,o]
 //   output[n,y,x,o]   = max(0, max over dy, dx of map[n, y * 2 + dy, x * 2 + dx, o])
@@ -11,6 +11,8 @@
 // channels; then each term is an outer product of four weights and a window's four inputs. Needs a number of output channels
 // that is a multiple of 4. The method is cuDNN's (Chetlur et al. 2014): a blocked product of matrices, of which that of the
 // inputs is made in the workgroup's memory only.
+//
+// Parts: conv2d, conv_relu_pool, tiles, blocks, outer, texels_f32, maxima, maxima_fours.
 // CPU twin: ConvReluPoolForward in src/ops/conv_relu_pool.rs.
 
 override terms: u32 = kernel * run;
@@ -25,7 +27,7 @@ var<workgroup> inputs: array<vec4<f32>, slice * PITCH>;
 /// For each term of the slice, the weights of the tile's channels.
 var<workgroup> weights: array<vec4<f32>, slice * tile_quads>;
 
-/// What a term multiplies at the four positions of a window; 0 outside the map and behind the last term. What is above and to
+/// What a term multiplies at the four positions of a window; 0 outside the map and beyond the last term. What is above and to
 /// the left of the map wraps round to huge numbers. A read beyond a buffer gives some number in WGSL, which here and below is
 /// not used.
 fn inputs_at(window: u32, term: u32) -> vec4<f32> {
@@ -49,7 +51,7 @@ fn conv_relu_pool_forward(
     let first_window = tile_index(group, groups) * TILE;
     let first_quad = group.z * tile_quads;
     let quad = local % tile_quads;
-    let lane = local / tile_quads;
+    let sharer = local / tile_quads;
 
     let four = bias[first_quad + quad];
     var s0 = mat4x4(four, four, four, four);
@@ -58,18 +60,18 @@ fn conv_relu_pool_forward(
         for (var i = local; i < slice * TILE; i += workgroup_size) {
             inputs[i % slice * PITCH + i / slice] = inputs_at(first_window + i / slice, first + i % slice);
         }
-        if lane < slice {
-            // The weights of the last term where there is none, which its zeros take away.
-            weights[local] = weight[min(first + lane, terms - 1u) * quads + first_quad + quad];
+        if sharer < slice {
+            // Beyond the last term: its weights again. They are multiplied by 0.
+            weights[local] = weight[min(first + sharer, terms - 1u) * quads + first_quad + quad];
         }
         workgroupBarrier();
         for (var k = 0u; k < slice; k++) {
             let factors = weights[k * tile_quads + quad];
-            s0 += outer(factors, inputs[k * PITCH + lane]);
-            s1 += outer(factors, inputs[k * PITCH + lane + LANES]);
+            s0 += outer(factors, inputs[k * PITCH + sharer]);
+            s1 += outer(factors, inputs[k * PITCH + sharer + SHARERS]);
         }
         workgroupBarrier();
     }
-    store(first_window + lane, first_quad + quad, s0);
-    store(first_window + lane + LANES, first_quad + quad, s1);
+    store(first_window + sharer, first_quad + quad, s0);
+    store(first_window + sharer + SHARERS, first_quad + quad, s1);
 }

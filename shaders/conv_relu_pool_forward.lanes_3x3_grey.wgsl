@@ -1,5 +1,5 @@
-// Convolution of one channel by kernels of 3x3 with stride 1 and bias, ReLU and max-pooling over windows of 2x2; a workgroup for 64
-// windows, in which each invocation has four neighbouring output channels and keeps their kernels in registers.
+// Convolution of one channel by kernels of 3x3 with stride 1 and bias, ReLU and max-pooling over windows of 2x2; a workgroup for
+// 64 windows, in which each invocation has four neighbouring output channels and keeps their kernels in registers.
 //
 //   map[n,y,x,o]      = bias[o] + sum over ky, kx of input[n, y + ky - before, x + kx - before] * weight[ky,kx,o]
 //   output[n,y,x,o]   = max(0, max over dy, dx of map[n, y * 2 + dy, x * 2 + dx, o])
@@ -7,7 +7,10 @@
 //
 // with zeros outside the input. A window sees a patch of 4x4 positions: of eight windows at a time, each of the first 8 lanes
 // loads the patch of one, which is broadcast to the others. Needs subgroups of 8 lanes or more, one input channel, and a number
-// of output channels that is a multiple of 4. CPU twin: ConvReluPoolForward in src/ops/conv_relu_pool.rs.
+// of output channels that is a multiple of 4.
+// Parts: conv2d, conv_relu_pool, tiles, lane_products, texels, texels_f32, input_texels, weight_texels, run_input, run_weight,
+// maxima, maxima_fours.
+// CPU twin: ConvReluPoolForward in src/ops/conv_relu_pool.rs.
 
 @group(0) @binding(0) var input: Texels;                          // [batch, in_height, in_width, in_channels]
 @group(0) @binding(1) var weight: Texels;                         // [kernel, kernel, in_channels, out_channels]
@@ -48,7 +51,9 @@ fn map_at(rows: mat4x4<f32>, y: u32, x: u32, start: vec4<f32>) -> vec4<f32> {
 /// The map of the window whose positions lane `l` has loaded.
 fn map_of(l: u32, start: vec4<f32>) -> mat4x4<f32> {
     let rows = of_lane(seen, l);
-    return mat4x4(map_at(rows, 0u, 0u, start), map_at(rows, 0u, 1u, start), map_at(rows, 1u, 0u, start), map_at(rows, 1u, 1u, start));
+    return mat4x4(
+        map_at(rows, 0u, 0u, start), map_at(rows, 0u, 1u, start), map_at(rows, 1u, 0u, start), map_at(rows, 1u, 1u, start),
+    );
 }
 
 @compute @workgroup_size(workgroup_size)

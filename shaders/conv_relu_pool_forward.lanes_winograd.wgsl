@@ -5,8 +5,8 @@
 //   output[n,y,x,o]   = max(0, max over dy, dx of map[n, y * 2 + dy, x * 2 + dx, o])
 //   argmax[n,y,x,o/4] = for each of four channels a byte: dy * 2 + dx of the first of the largest, 255 where it is not above 0
 //
-// with zeros outside the input. A window sees a patch of 4x4 positions. In a row, two neighbouring sums of three products come from
-// the patch's four numbers d and the three weights w with four products instead of six:
+// with zeros outside the input. A window sees a patch of 4x4 positions. In a row, two neighbouring sums of three products come
+// from the patch's four numbers d and the three weights w with four products instead of six:
 //
 //   (d0 - d2) w0,   (d1 + d2) (w0 + w1 + w2) / 2,   (d2 - d1) (w0 - w1 + w2) / 2,   (d1 - d3) w2
 //
@@ -14,14 +14,17 @@
 // Complexity of Computations, 1980). Each of the four is summed over input channels and over the kernel's rows before. Four
 // input channels at a time, each of the first 8 lanes loads the patch of one window, which is broadcast to the others, and then
 // that of another. Needs subgroups of 8 lanes or more, and numbers of channels that are multiples of 4.
+//
+// Parts: conv2d, conv_relu_pool, tiles, lane_products, texels, texels_f32, input_texels, weight_texels, run_input, run_weight,
+// maxima, maxima_fours.
 // CPU twin: ConvReluPoolForward in src/ops/conv_relu_pool.rs.
 
 @group(0) @binding(0) var input: Texels;                          // [batch, in_height, in_width, in_channels]
 @group(0) @binding(1) var weight: Texels;                         // [kernel, kernel, in_channels, out_channels]
 @group(0) @binding(2) var<storage, read> bias: array<vec4<f32>>;  // [out_channels]
 
-/// Four channels of the patch that a lane's window sees, as the first factors of the four products: row by row, in each d0 - d2, d1 + d2,
-/// d2 - d1 and d1 - d3.
+/// Four channels of the patch that a lane's window sees, as the first factors of the four products: row by row, in each
+/// d0 - d2, d1 + d2, d2 - d1 and d1 - d3.
 var<private> seen: array<vec4<f32>, 16>;
 
 /// The second factors, for each row of the kernel: those of four output channels for each of four input channels.

@@ -8,13 +8,15 @@
 //
 // Its variants are for windows of 2x2:
 //
-//   lanes            8 lanes load for each other; the fastest on processors for most sizes
+//   lanes            8 lanes load for each other: fastest on software adapters with subgroups for most sizes
 //   lanes_any        the same for a number of output channels that is no multiple of 4
-//   lanes_winograd   a third fewer products, for kernels of 3x3 and channels in fours: the fastest on processors there
-//   lanes_3x3_grey   for a first layer, of one channel, by kernels of 3x3: the fastest on processors there
-//   blocks           a product of matrices by blocks in workgroup memory, for GPUs
+//   lanes_winograd   a third fewer products, for kernels of 3x3 and channels in fours: fastest there on software adapters with
+//                    subgroups
+//   lanes_3x3_grey   for a first layer, of one channel, by kernels of 3x3: fastest there on such adapters
+//   blocks           a product of matrices by blocks in workgroup memory, for GPUs, and for software without subgroups
 //   matrix8, matrix16  the same in half precision on matrix units
 //
+// Parts: conv2d, conv_relu_pool, linear, floats_f16 or floats_f32.
 // CPU twin: ConvReluPoolForward in src/ops/conv_relu_pool.rs.
 
 @group(0) @binding(0) var<storage, read> input: array<Word>;         // [batch, in_height, in_width, in_channels]

@@ -3,6 +3,8 @@
 //   logits_grad[n,o] = (probability[n,o] - [o = label[n]]) / batch
 //
 // and 0 for a sample whose label is not a class. One invocation computes one element, in memory order.
+//
+// Parts: linear, classes, grad_divisors_f32, logits_grad.
 // CPU twin: CrossEntropyBackward in src/ops/cross_entropy.rs.
 
 @group(0) @binding(0) var<storage, read> probability: array<f32>;        // [batch, classes]

@@ -5,6 +5,8 @@
 //   hit[n]           = 1 where label is the first largest logit, else 0
 //
 // A label that is not a class means "no sample": loss and hit are 0. One invocation computes one sample.
+//
+// Parts: linear, classes, softmax.
 // CPU twin: CrossEntropyForward in src/ops/cross_entropy.rs.
 
 @group(0) @binding(0) var<storage, read> logits: array<f32>;             // [batch, classes]

@@ -3,6 +3,8 @@
 //   input_grad[n,k] = sum over o of output_grad[n,o] * weight[o,k]
 //
 // One invocation computes one element of the input's gradient, in memory order.
+//
+// Parts: linear, dense.
 // CPU twin: DenseBackwardInput in src/ops/dense.rs.
 
 @group(0) @binding(0) var<storage, read> output_grad: array<f32>;       // [batch, outputs]

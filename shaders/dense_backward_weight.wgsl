@@ -3,6 +3,8 @@
 //   weight_grad[o,k] = sum over n of output_grad[n,o] * input[n,k]
 //
 // One invocation computes one element of the weights' gradient, in memory order.
+//
+// Parts: linear, dense.
 // CPU twin: DenseBackwardWeight in src/ops/dense.rs.
 
 @group(0) @binding(0) var<storage, read> input: array<f32>;              // [batch, inputs]

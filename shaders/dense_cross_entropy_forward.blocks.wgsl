@@ -1,17 +1,19 @@
-// Dense (fully connected) layer, softmax and cross-entropy, and the gradient of the batch's mean loss, for GPUs; a workgroup
-// for four samples.
+// Dense (fully connected) layer, softmax and cross-entropy, and the gradient of the batch's mean loss, for GPUs and for
+// software without subgroups; a workgroup for four samples.
 //
 //   logits[n,o]      = bias[o] + sum over k of input[n,k] * weight[k,o]
-//   probability[n,o] = exp(logits[n,o] - m) / sum          where m is the largest logit and sum = sum over o of exp(logits[n,o] - m)
+//   probability[n,o] = exp(logits[n,o] - m) / sum    where m is the largest logit, sum = sum over o of exp(logits[n,o] - m)
 //   loss[n]          = m - logits[n,label] + log(sum)
 //   hit[n]           = 1 where label is the first largest logit, else 0
 //   logits_grad[n,o] = (probability[n,o] - [o = label]) / batch
 //
 // A label that is not a class means "no sample": loss, hit and gradient are 0.
 //
-// Such a layer has few outputs and long sums: each invocation has one output of the four samples and every so many-th term of
+// Such a layer has few outputs and long sums: each invocation has one output of the four samples and every `splits`-th term of
 // their sums, so that the workgroup reads the weights in the order in which they lie, and these parts are added in pairs. Then
-// an invocation for each output of each sample. CPU twin: DenseCrossEntropyForward in src/ops/dense_relu.rs.
+// an invocation for each output of each sample.
+// Parts: tiles, floats_f32, dense, grad_divisors_f32, softmax, logits_grad, dense_cross_entropy, split_sums.
+// CPU twin: DenseCrossEntropyForward in src/ops/dense_relu.rs.
 
 /// Samples of a workgroup.
 const samples = 4u;
@@ -22,21 +24,11 @@ override splits: u32 = workgroup_size / outputs;  // four or more
 @group(0) @binding(1) var<storage, read> weight: array<f32>;  // [inputs, outputs]
 @group(0) @binding(2) var<storage, read> bias: array<f32>;    // [outputs]
 
-/// For each output, the logits of the four samples; before they are whole, for each split such a row.
-var<workgroup> logits: array<vec4<f32>, workgroup_size>;
-
-/// Adds up what the splits have, in pairs.
-fn add_splits(local: u32) {
-    workgroupBarrier();
-    for (var left = splits; left >= 2u; left = (left + 1u) / 2u) {
-        let other = local + (left + 1u) / 2u * outputs;
-        if other < left * outputs { logits[local] += logits[other]; }
-        workgroupBarrier();
-    }
-}
+/// For an output, terms of the sums of the four samples. Once they are added up, `partial` has the logits of each output.
+alias Part = vec4<f32>;
 
 fn logit_at(column: u32, o: u32) -> f32 {
-    return logits[o][column];
+    return partial[o][column];
 }
 
 @compute @workgroup_size(workgroup_size)
@@ -53,8 +45,7 @@ fn dense_cross_entropy_forward(
         let i = first * inputs + k;
         sums += vec4(input[i], input[i + inputs], input[i + 2u * inputs], input[i + 3u * inputs]) * weight[k * outputs + o];
     }
-    logits[local] = sums;
-    add_splits(local);
+    total(local, sums, outputs);
     let column = local / outputs;
     let n = first + column;
     if column < samples && n < batch {

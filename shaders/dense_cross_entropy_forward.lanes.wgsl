@@ -2,7 +2,7 @@
 // samples, in which each invocation has four neighbouring outputs: 8 tiles of 4 outputs by 4 samples, in registers.
 //
 //   logits[n,o]      = bias[o] + sum over k of input[n,k] * weight[k,o]
-//   probability[n,o] = exp(logits[n,o] - m) / sum          where m is the largest logit and sum = sum over o of exp(logits[n,o] - m)
+//   probability[n,o] = exp(logits[n,o] - m) / sum    where m is the largest logit, sum = sum over o of exp(logits[n,o] - m)
 //   loss[n]          = m - logits[n,label] + log(sum)
 //   hit[n]           = 1 where label is the first largest logit, else 0
 //   logits_grad[n,o] = (probability[n,o] - [o = label]) / batch, or * loss_scale in half precision
@@ -10,7 +10,11 @@
 // A label that is not a class means "no sample": loss, hit and gradient are 0.
 //
 // Each of 8 lanes loads the inputs of four samples for all. The logits pass through workgroup memory to one invocation for each
-// sample. Needs subgroups of 8 lanes or more. CPU twin: DenseCrossEntropyForward in src/ops/dense_relu.rs.
+// sample. Needs subgroups of 8 lanes or more.
+// Parts: tiles, dense, dense_weights, texels, texels_f16 or texels_f32, input_texels, weight_texels, floats_f16 or floats_f32,
+// lane_products, put_tile, put_lane_tiles, dense_forward_lanes, grad_divisors_f16 or grad_divisors_f32, softmax, logits_grad,
+// dense_cross_entropy, finish_sample.
+// CPU twin: DenseCrossEntropyForward in src/ops/dense_relu.rs.
 
 /// Samples of a workgroup.
 const samples = 32u;

@@ -1,7 +1,7 @@
 // Dense (fully connected) layer, softmax and cross-entropy, and the gradient of the batch's mean loss.
 //
 //   logits[n,o]      = bias[o] + sum over k of input[n,k] * weight[k,o]
-//   probability[n,o] = exp(logits[n,o] - m) / sum          where m is the largest logit and sum = sum over o of exp(logits[n,o] - m)
+//   probability[n,o] = exp(logits[n,o] - m) / sum    where m is the largest logit, sum = sum over o of exp(logits[n,o] - m)
 //   loss[n]          = m - logits[n,label] + log(sum)
 //   hit[n]           = 1 where label is the first largest logit, else 0
 //   logits_grad[n,o] = (probability[n,o] - [o = label]) / batch, or * loss_scale in half precision
@@ -9,7 +9,10 @@
 // A label that is not a class means "no sample": loss, hit and gradient are 0. A workgroup for each sample: an
 // invocation for each logit, then one for the rest.
 // `lanes` shares loads between 8 lanes: fastest on software adapters with subgroups. `blocks` shares a sum between invocations,
-// for GPUs.
+// for GPUs, and for software without subgroups.
+//
+// Parts: floats_f16 or floats_f32, dense, grad_divisors_f16 or grad_divisors_f32, softmax, logits_grad, dense_cross_entropy,
+// finish_sample, tiles, dense_sum.
 // CPU twin: DenseCrossEntropyForward in src/ops/dense_relu.rs.
 
 var<workgroup> logits: array<f32, outputs>;

@@ -1,5 +1,5 @@
-// All gradients of a dense (fully connected) layer whose input came out of a ReLU, for GPUs; that with respect to the input is
-// the gradient before that ReLU.
+// All gradients of a dense (fully connected) layer whose input came out of a ReLU, for GPUs and for software without subgroups;
+// that with respect to the input is the gradient before that ReLU.
 //
 //   weight_grad[k,o] = sum over n of input[n,k] * output_grad[n,o]
 //   bias_grad[o]     = sum over n of output_grad[n,o]
@@ -9,18 +9,16 @@
 // 32 samples by 32 inputs. Each invocation has four by four, in registers, over a quarter of the sum's terms. 32 terms at a
 // time, the workgroup puts both factors into its memory, each invocation four numbers of either, while it fetches the next
 // ones; then each term is an outer product of four by four. The parts of a sum are added in pairs at the end. Needs numbers of
-// inputs and of outputs that are multiples of 4. CPU twin: DenseReluBackward in src/ops/dense_relu.rs.
+// inputs and of outputs that are multiples of 4.
+// Parts: tiles, floats_f32, dense, grad_divisors_f32, outer, dense_blocks, split_sums.
+// CPU twin: DenseReluBackward in src/ops/dense_relu.rs.
 
 /// Quads of rows of a tile, and quads of its columns.
 const side = 8u;
-/// Invocations of a tile, each with one of either.
-const tile = side * side;
 /// Terms in the workgroup's memory at a time.
 const slice = 32u;
 /// Invocations that share the sums of a place in the tile.
 const splits = 4u;
-/// The distance of two terms in memory: neighbouring ones lie in different banks.
-const pitch = side + 1u;
 
 override in_quads: u32 = inputs / 4u;
 override out_quads: u32 = outputs / 4u;
@@ -40,31 +38,36 @@ var<workgroup> columns: array<vec4<f32>, slice * pitch - 1u>;
 /// For each term of the slice, the factors of its rows.
 var<workgroup> rows: array<vec4<f32>, slice * pitch - 1u>;
 
-alias Part = vec4<f32>;
-
-/// The gradients of four outputs of a sample, 0 behind the last sample. A read beyond a buffer gives some number in WGSL, which
-/// here and below is not used.
+/// The gradients of four outputs of a sample, 0 beyond the last sample. A read beyond a buffer gives some number in WGSL, which
+/// is not used, here and below.
 fn grads_of_outputs(n: u32, quad: u32) -> vec4<f32> {
     return select(vec4(0.0), output_grad[n * out_quads + quad], n < batch);
 }
 
-/// The inputs of a sample; those of the last where there is none, which its zero gradients take away.
+/// The inputs of a sample. Beyond the last sample: those of the last one. They are multiplied by 0.
 fn inputs_at(n: u32, quad: u32) -> vec4<f32> {
     return input[min(n, batch - 1u) * in_quads + quad];
 }
 
-/// The weights of an output for four inputs, 0 behind the last output.
+/// The weights of an output for four inputs, 0 beyond the last output.
 fn weights_of_inputs(o: u32, quad: u32) -> vec4<f32> {
     let i = 4u * quad * out_quads + o / 4u;
-    let four = vec4(weight[i][o % 4u], weight[i + out_quads][o % 4u], weight[i + 2u * out_quads][o % 4u], weight[i + 3u * out_quads][o % 4u]);
+    let part = o % 4u;
+    let four = vec4(
+        weight[i][part], weight[i + out_quads][part], weight[i + 2u * out_quads][part], weight[i + 3u * out_quads][part],
+    );
     return select(vec4(0.0), four, o < outputs);
 }
 
-/// The gradients of an output in four samples; those of the last output where there is none, which its zero weights take away.
+/// The gradients of an output in four samples. Beyond the last output: those of the last one. They are multiplied by 0.
 fn grads_of_samples(o: u32, quad: u32) -> vec4<f32> {
     let own = min(o, outputs - 1u);
     let i = 4u * quad * out_quads + own / 4u;
-    return vec4(output_grad[i][own % 4u], output_grad[i + out_quads][own % 4u], output_grad[i + 2u * out_quads][own % 4u], output_grad[i + 3u * out_quads][own % 4u]);
+    let part = own % 4u;
+    return vec4(
+        output_grad[i][part], output_grad[i + out_quads][part],
+        output_grad[i + 2u * out_quads][part], output_grad[i + 3u * out_quads][part],
+    );
 }
 
 fn store(is_weight: bool, row: u32, quad: u32, sums: vec4<f32>) {

@@ -1,5 +1,5 @@
-// All gradients of a dense (fully connected) layer whose input came out of a ReLU, for GPUs; that with respect to the input is
-// the gradient before that ReLU. For at most 12 outputs, such as a classifier's.
+// All gradients of a dense (fully connected) layer whose input came out of a ReLU, for GPUs and for software without subgroups;
+// that with respect to the input is the gradient before that ReLU. For at most 12 outputs, such as a classifier's.
 //
 //   weight_grad[k,o] = sum over n of input[n,k] * output_grad[n,o]
 //   bias_grad[o]     = sum over n of output_grad[n,o]
@@ -8,7 +8,10 @@
 // Such a layer's inputs and their gradients are most of what is read and written, and here each is once. A workgroup has 32
 // inputs, and each of its invocations four of them in every 32nd sample: their weights and the sums of their weights'
 // gradients, three tiles of 4 by 4 of each, stay in registers. These sums are added in pairs at the end. Needs a number of
-// inputs that is a multiple of 4. CPU twin: DenseReluBackward in src/ops/dense_relu.rs.
+// inputs that is a multiple of 4.
+// Parts: tiles, floats_f32, dense, grad_divisors_f32, dense_weights, outer, split_sums, dense_parameter_grads,
+// dense_narrow_grads.
+// CPU twin: DenseReluBackward in src/ops/dense_relu.rs.
 
 /// Quads of inputs of a workgroup.
 const tile = 8u;

@@ -9,6 +9,9 @@
 // or, after these, a tile of the inputs' gradient, 32 samples in all, of which each invocation has four neighbouring inputs.
 // Either is 8 tiles of 4 by 4 in registers, and each takes one product of 4x4 matrices for four samples, or four outputs, at
 // a time. Each of 8 lanes loads a matrix of factors for all. Needs subgroups of 8 lanes or more.
+//
+// Parts: tiles, dense, dense_weights, texels, texels_f32, input_texels, weight_texels, grad_divisors_f32, output_grad_texels,
+// dense_backward_lanes, dense_parameter_grads, lane_products, put_tile, put_lane_tiles.
 // CPU twin: DenseReluBackward in src/ops/dense_relu.rs.
 
 override output_blocks: u32 = (outputs + 4u * workgroup_size - 1u) / (4u * workgroup_size);
@@ -20,7 +23,7 @@ override weight_tiles: u32 = (inputs + 31u) / 32u * output_blocks;
 /// Whether the workgroup's tile is one of the weights' gradient.
 var<private> is_weight: bool;
 
-/// Four inputs of a sample; those of the last where there is none, which its zero gradients take away.
+/// Four inputs of a sample. Beyond the last sample: those of the last one. They are multiplied by 0.
 fn input_at(n: u32, k: u32) -> vec4<f32> {
     let i = min(n, batch - 1u) * inputs + k;
     if has_in_quads { return input_texel_at(i / 4u); }

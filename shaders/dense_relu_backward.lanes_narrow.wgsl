@@ -5,10 +5,13 @@
 //   bias_grad[o]     = sum over n of output_grad[n,o]
 //   input_grad[n,k]  = sum over o of output_grad[n,o] * weight[k,o] where input[n,k] > 0, else 0
 //
-// Each invocation has four neighbouring inputs in all samples: their weights and those's gradients, three tiles of 4 by 4 of
-// each, stay in registers, and eight samples at a time pass by as products of 4x4 matrices. All invocations need the same
+// Each invocation has four neighbouring inputs in all samples: their weights and the gradients of these, three tiles of 4 by
+// 4 of each, stay in registers, and eight samples at a time pass by as products of 4x4 matrices. All invocations need the same
 // output gradients at a time: each of the first 8 lanes loads those of one sample and broadcasts them to the others. Needs
 // subgroups of 8 lanes or more, and a number of inputs that is a multiple of 4.
+//
+// Parts: tiles, dense, dense_weights, texels, texels_f16 or texels_f32, input_texels, weight_texels, grad_divisors_f16 or
+// grad_divisors_f32, output_grad_texels, dense_backward_lanes, dense_parameter_grads, dense_narrow_grads.
 // CPU twin: DenseReluBackward in src/ops/dense_relu.rs.
 
 @group(0) @binding(5) var<storage, read_write> input_grad: array<Four>;  // [batch, inputs]
@@ -18,12 +21,12 @@ var<private> weights: array<mat4x4<f32>, 3>;
 var<private> sums: array<mat4x4<f32>, 3>;
 var<private> bias_sums: mat3x4<f32>;
 
-/// Four inputs of a sample; those of the last where there is none, which its zero gradient takes away.
+/// Four inputs of a sample. Beyond the last sample: those of the last one. They are multiplied by 0.
 fn input_at(n: u32, k: u32) -> vec4<f32> {
     return input_texel_at((min(n, batch - 1u) * inputs + k) / 4u);
 }
 
-/// Adds up what four samples from `n` on, with three quads of gradients, have to do with four inputs.
+/// Adds the products of four samples from `n` on, with three quads of gradients, and stores the gradients of their inputs.
 fn take_samples(n: u32, k: u32, g0: mat4x4<f32>, g1: mat4x4<f32>, g2: mat4x4<f32>) {
     let values = mat4x4(input_at(n, k), input_at(n + 1u, k), input_at(n + 2u, k), input_at(n + 3u, k));
     sums[0] += g0 * transpose(values);

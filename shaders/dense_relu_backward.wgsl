@@ -5,10 +5,12 @@
 //   bias_grad[o]     = sum over n of output_grad[n,o]
 //   input_grad[n,k]  = sum over o of output_grad[n,o] * weight[k,o] where input[n,k] > 0, else 0
 //
-// In half precision the gradients of activations are those of shared/loss_f16.wgsl, and the first two are divided by
+// In half precision the gradients of activations are those of shared/grad_divisors_f16.wgsl, and the first two are divided by
 // loss_scale * batch. One invocation computes one element of the first two, or one word of the third.
 // `lanes` shares loads between 8 lanes, `lanes_narrow` those of a layer of 12 outputs at most: fastest on software adapters with
-// subgroups. `blocks` and `blocks_narrow` share them in a workgroup's memory, for GPUs.
+// subgroups. `blocks` and `blocks_narrow` share them in a workgroup's memory, for GPUs, and for software without subgroups.
+//
+// Parts: floats_f16 or floats_f32, dense, linear, grad_divisors_f16 or grad_divisors_f32.
 // CPU twin: DenseReluBackward in src/ops/dense_relu.rs.
 
 @group(0) @binding(0) var<storage, read> input: array<Word>;             // [batch, inputs]

@@ -1,23 +1,21 @@
-// Dense (fully connected) layer with bias, then ReLU, for GPUs; a workgroup for a tile of 16 samples by 16 outputs, of which
-// each invocation has four by four, in registers, over a sixteenth of the sum's terms.
+// Dense (fully connected) layer with bias, then ReLU, for GPUs and for software without subgroups; a workgroup for a tile of 16
+// samples by 16 outputs, of which each invocation has four by four, in registers, over a sixteenth of the sum's terms.
 //
 //   output[n,o] = max(0, bias[o] + sum over k of input[n,k] * weight[k,o])
 //
 // A layer has few outputs and long sums: only where many invocations share a sum does it fill a GPU. 64 terms at a time, the
 // workgroup puts the inputs and the weights of its tile into its memory, each invocation four numbers of either, while it
 // fetches the next ones. Then each term is an outer product of four weights and four inputs. The parts of a sum are added in
-// pairs at the end. Needs a number of outputs that is a multiple of 4. CPU twin: DenseReluForward in src/ops/dense_relu.rs.
+// pairs at the end. Needs a number of outputs that is a multiple of 4.
+// Parts: tiles, floats_f32, dense, grad_divisors_f32, outer, dense_blocks, split_sums.
+// CPU twin: DenseReluForward in src/ops/dense_relu.rs.
 
 /// Quads of outputs of a tile, and quads of its samples.
 const side = 4u;
-/// Invocations of a tile, each with one of either.
-const tile = side * side;
 /// Terms in the workgroup's memory at a time.
 const slice = 64u;
 /// Invocations that share the sums of a place in the tile.
 const splits = 16u;
-/// The distance of two terms in `samples`: neighbouring ones lie in different banks of the memory.
-const pitch = side + 1u;
 
 override quads: u32 = outputs / 4u;
 override blocks: u32 = (quads + side - 1u) / side;
@@ -32,9 +30,7 @@ var<workgroup> samples: array<vec4<f32>, slice * pitch>;
 /// For each term of the slice, the weights of the tile's outputs.
 var<workgroup> weights: array<vec4<f32>, slice * side>;
 
-alias Part = vec4<f32>;
-
-/// The inputs of four samples, 0 behind the last. A read beyond a buffer gives some number in WGSL, which here and below is
+/// The inputs of four samples, 0 beyond the last. A read beyond a buffer gives some number in WGSL, which here and below is
 /// not used.
 fn inputs_at(n: u32, k: u32) -> vec4<f32> {
     let i = n * inputs + k;
@@ -42,7 +38,7 @@ fn inputs_at(n: u32, k: u32) -> vec4<f32> {
     return select(vec4(0.0), four, k < inputs);
 }
 
-/// The weights of four outputs for an input; those of the last where there is none, which its zero takes away.
+/// The weights of four outputs for an input. Beyond the last input: the last one's weights. They are multiplied by 0.
 fn weights_at(k: u32, quad: u32) -> vec4<f32> {
     return weight[min(k, inputs - 1u) * quads + quad];
 }

@@ -4,6 +4,9 @@
 //   output[n,o] = max(0, bias[o] + sum over k of input[n,k] * weight[k,o])
 //
 // Each of 8 lanes loads the inputs of four samples for all. Needs subgroups of 8 lanes or more.
+//
+// Parts: tiles, dense, dense_weights, texels, texels_f16 or texels_f32, input_texels, weight_texels, floats_f16 or floats_f32,
+// lane_products, put_tile, put_lane_tiles, dense_forward_lanes.
 // CPU twin: DenseReluForward in src/ops/dense_relu.rs.
 
 @group(0) @binding(3) var<storage, read_write> output: array<Word>;  // [batch, outputs]

@@ -4,7 +4,9 @@
 //
 // One invocation computes one word of the output, in memory order.
 // `lanes` shares loads between 8 lanes: fastest on software adapters with subgroups. `blocks` shares them in a workgroup's
-// memory, for GPUs.
+// memory, for GPUs, and for software without subgroups.
+//
+// Parts: floats_f16 or floats_f32, dense, linear, dense_sum.
 // CPU twin: DenseReluForward in src/ops/dense_relu.rs.
 
 @group(0) @binding(3) var<storage, read_write> output: array<Word>;  // [batch, outputs]

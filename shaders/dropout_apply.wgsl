@@ -2,7 +2,9 @@
 //
 //   output[i] = 0 where the 24 random bits of (seed, layer, step, i) are below threshold, else input[i] * scale
 //
-// One invocation computes one word. CPU twin: DropoutApply in src/ops/dropout.rs.
+// One invocation computes one word.
+// Parts: linear, floats_f16 or floats_f32, threefry.
+// CPU twin: DropoutApply in src/ops/dropout.rs.
 
 override length: u32;  // a multiple of the floats of a word
 override layer: u32;

@@ -4,7 +4,9 @@
 //   output[i] = sum of the lanes of x0 and x1, where 16 * rounds times x = x * 0.75 + input[i], from x0 = 0 and x1 = 1
 //
 // One invocation runs 8 chains, as lanes of two vec4, so that a multiply-add need not wait for the one before; 128 of
-// them to an iteration, so that the loop costs nothing beside. CPU twin: FmaChain in src/ops/peak.rs.
+// them to an iteration, so that the loop itself costs nothing.
+// Parts: chain_f16 or chain_f32, linear.
+// CPU twin: FmaChain in src/ops/peak.rs.
 
 override length: u32;
 override rounds: u32;

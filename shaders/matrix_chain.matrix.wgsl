@@ -3,8 +3,9 @@
 //   output[t] = sum over rounds of left[t] * right, each of them [size, size]
 //
 // A workgroup owns 16 tiles: it converts its left sides to f16 in workgroup memory, and its subgroups take four tiles at a
-// time, so that a product need not wait for the one before. Needs cooperative matrices of
-// that size. Plain twin: matrix_chain.wgsl, CPU twin: MatrixChain in src/ops/peak.rs.
+// time, so that a product need not wait for the one before. Needs cooperative matrices of that size.
+// Parts: matrix16 or matrix8, matrix_chain.
+// CPU twin: MatrixChain in src/ops/peak.rs.
 
 override workgroup_size: u32;  // a multiple of the lanes of a subgroup
 

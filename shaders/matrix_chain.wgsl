@@ -3,7 +3,9 @@
 //
 //   output[t, y, x] = sum over rounds and k of left[t, y, k] * right[k, x]
 //
-// One invocation computes one element. CPU twin: MatrixChain in src/ops/peak.rs.
+// One invocation computes one element.
+// Parts: linear, matrix_chain.
+// CPU twin: MatrixChain in src/ops/peak.rs.
 
 @compute @workgroup_size(workgroup_size)
 fn matrix_chain(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {

@@ -4,6 +4,8 @@
 //
 // Positions left over at the end belong to no window. One invocation computes a block of size x size elements of the
 // input's gradient: those of one window, or what is left over at the end of a row or column.
+//
+// Parts: linear, max_pool.
 // CPU twin: MaxPoolBackward in src/ops/max_pool.rs.
 
 override blocks_down: u32 = (height + size - 1u) / size;

@@ -4,7 +4,9 @@
 //   argmax[p,y,x] = y * width + x of that maximum in the input, the first one of equals
 //
 // Rows and columns left over at the end are dropped. One invocation computes one element of both outputs, in memory
-// order. CPU twin: MaxPoolForward in src/ops/max_pool.rs.
+// order.
+// Parts: linear, max_pool.
+// CPU twin: MaxPoolForward in src/ops/max_pool.rs.
 
 @group(0) @binding(0) var<storage, read> input: array<f32>;         // [planes, height, width]
 @group(0) @binding(1) var<storage, read_write> output: array<f32>;  // [planes, out_height, out_width]

@@ -4,7 +4,9 @@
 //
 // Of two equally near it is the one whose last bit is 0. Drivers round as they like where they convert, so that the numbers are
 // rounded before; and what is smaller than 2^-14, of which they keep fewer digits or none, becomes 0.
-// One invocation computes one word. CPU twin: ParameterCopyF16 in src/ops/half.rs.
+// One invocation computes one word.
+// Parts: linear.
+// CPU twin: ParameterCopyF16 in src/ops/half.rs.
 
 override length: u32;  // even
 

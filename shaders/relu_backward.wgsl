@@ -3,7 +3,9 @@
 //   input_grad[i] = output_grad[i] where output[i] > 0, else 0
 //
 // One invocation computes one element.
-// `quad` computes four, where the length is a multiple of 4: fastest wherever it can run.
+// `quad` computes four, where the length is a multiple of 4.
+//
+// Parts: linear, quad or single.
 // CPU twin: ReluBackward in src/ops/relu.rs.
 
 override length: u32;

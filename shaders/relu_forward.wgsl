@@ -3,7 +3,9 @@
 //   output[i] = max(input[i], 0)
 //
 // One invocation computes one element.
-// `quad` computes four, where the length is a multiple of 4: fastest wherever it can run.
+// `quad` computes four, where the length is a multiple of 4.
+//
+// Parts: linear, quad or single.
 // CPU twin: ReluForward in src/ops/relu.rs.
 
 override length: u32;

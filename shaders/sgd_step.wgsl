@@ -1,7 +1,9 @@
 // One step of stochastic gradient descent of all parameters at once: the formula is in shared/sgd.wgsl, where the gradient is
 // the sum over the chunks of grad_partial, in order.
 //
-// One invocation updates one element. CPU twin: SgdStep in src/ops/optimizer_step.rs.
+// One invocation updates one element.
+// Parts: linear, single, segments, partials, schedule, sgd.
+// CPU twin: SgdStep in src/ops/optimizer_step.rs.
 
 @group(0) @binding(1) var<storage, read> grad_partial: array<f32>;  // [gradients]
 @group(0) @binding(3) var<storage, read> blocks: array<vec4<u32>>;  // [parameters / 64, 4]: offset, stride, chunks, elements

@@ -1,6 +1,8 @@
 // One step of stochastic gradient descent: the formula is in shared/sgd.wgsl.
 //
-// One invocation updates one element. CPU twin: SgdUpdate in src/ops/optimizer.rs.
+// One invocation updates one element.
+// Parts: linear, schedule, sgd.
+// CPU twin: SgdUpdate in src/ops/optimizer.rs.
 
 override length: u32;
 

@@ -2,8 +2,10 @@
 //
 //   history[cursor] = (sum over n of loss[n], sum over n of hit[n]);  step += 1;  cursor += 1
 //
-// One workgroup in all, for on a GPU each read takes a single invocation a good part of a microsecond: each invocation sums
-// over every so many-th sample, and these sums are added in pairs. CPU twin: StepFinish in src/ops/batch.rs.
+// One workgroup in all. A single invocation of a GPU would wait a good part of a microsecond for each read, so here many share
+// the sum: each adds every `workgroup_size`-th sample, and these sums are added in pairs.
+// Parts: metrics, clock.
+// CPU twin: StepFinish in src/ops/batch.rs.
 
 override workgroup_size: u32;  // a power of 2
 

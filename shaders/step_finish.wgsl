@@ -2,7 +2,9 @@
 //
 //   history[cursor] = (sum over n of loss[n], sum over n of hit[n]);  step += 1;  cursor += 1
 //
-// One invocation in all. `tree` adds up with a workgroup, for GPUs. CPU twin: StepFinish in src/ops/batch.rs.
+// One invocation in all. `tree` adds up with a workgroup, for GPUs.
+// Parts: metrics, clock.
+// CPU twin: StepFinish in src/ops/batch.rs.
 
 @group(0) @binding(2) var<storage, read_write> clock: array<u32>;  // [3]: step, cursor, seed
 

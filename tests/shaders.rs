@@ -181,10 +181,87 @@ fn every_kernel_names_its_cpu_twin_and_describes_its_bindings() {
     }
 }
 
+/// The files that shaders end with, each with the parts before it of each such shader.
+fn parts_of_kernels() -> BTreeMap<&'static str, Vec<&'static [&'static str]>> {
+    let mut found: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (_, variant) in shaders() {
+        let (kernel, parts) = variant.shader.parts.split_last().expect("a file");
+        found.entry(*kernel).or_default().push(parts);
+    }
+    found
+}
+
+#[test]
+fn every_kernel_names_its_parts() {
+    let on_disk = files("shaders", "wgsl");
+    for (kernel, lists) in parts_of_kernels() {
+        let source = &on_disk[&PathBuf::from(format!("shaders/{kernel}.wgsl"))];
+        let header = source.lines().map_while(|line| line.strip_prefix("//")).map(str::trim);
+        let header = header.collect::<Vec<_>>().join(" ");
+        let most = lists.iter().map(|list| list.len()).max().unwrap_or_default();
+        assert!(lists.iter().all(|list| list.len() == most), "{kernel}: its shaders have different numbers of parts");
+        let names = (0..most).map(|place| {
+            let others = lists.iter().map(|list| list[place].trim_start_matches("shared/"));
+            others.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(" or ")
+        });
+        let wanted = format!("Parts: {}.", names.collect::<Vec<_>>().join(", "));
+        assert!(most == 0 || header.contains(&wanted), "shaders/{kernel}.wgsl should say:\n\n// {wanted}\n");
+    }
+}
+
+/// A text without its comments.
+fn without_comments(text: &str) -> String {
+    text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+}
+
+/// The names before brackets: of the functions that a text defines, and of those that it calls.
+fn functions_and_calls(text: &str) -> [BTreeSet<String>; 2] {
+    let code = without_comments(text);
+    let is_name = |letter: char| letter.is_alphanumeric() || letter == '_';
+    let [mut functions, mut calls] = [BTreeSet::new(), BTreeSet::new()];
+    for (bracket, _) in code.match_indices('(') {
+        let before = code[..bracket].trim_end_matches(is_name);
+        let list = if before.ends_with("fn ") { &mut functions } else { &mut calls };
+        list.insert(code[before.len()..bracket].to_owned());
+    }
+    [functions, calls]
+}
+
+#[test]
+fn a_part_names_the_functions_that_it_needs_from_the_kernel() {
+    const MARK: &str = "// Needs from the kernel: ";
+    let on_disk = files("shaders", "wgsl");
+    let source = |part: &str| &on_disk[&PathBuf::from(format!("shaders/{part}.wgsl"))];
+    let mut needs: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for (kernel, lists) in parts_of_kernels() {
+        let [functions, _] = functions_and_calls(source(kernel));
+        for part in lists.into_iter().flatten() {
+            let [_, calls] = functions_and_calls(source(part));
+            needs.entry(part).or_default().extend(calls.intersection(&functions).cloned());
+        }
+    }
+    for (part, needed) in needs {
+        let line = source(part).lines().find_map(|line| line.strip_prefix(MARK)).unwrap_or_default();
+        let names = line.match_indices('(').filter_map(|(bracket, _)| line[..bracket].split(' ').next_back());
+        let named: BTreeSet<String> = names.map(str::to_owned).collect();
+        assert_eq!(named, needed, "shaders/{part}.wgsl names (left) after `{MARK}` what it calls there (right)");
+    }
+}
+
+/// Columns after which a line of a shader should have been broken.
+const MOST_COLUMNS: usize = 130;
+
+#[test]
+fn lines_of_shaders_are_short() {
+    for (path, text) in files("shaders", "wgsl") {
+        let long = (1..).zip(text.lines()).find(|(_, line)| line.chars().count() > MOST_COLUMNS);
+        assert!(long.is_none(), "{}: {long:?} has more than {MOST_COLUMNS} columns", path.display());
+    }
+}
+
 /// The functions of a text without their names, comments and white space.
 fn functions(text: &str) -> Vec<String> {
-    let code: Vec<&str> = text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
-    let code = code.join("\n");
+    let code = without_comments(text);
     let starts = code.match_indices("fn ").filter(|(start, _)| code[..*start].chars().next_back() != Some('_'));
     let body = |(start, _): (usize, &str)| {
         let parameters = start + code[start..].find('(').expect("parameters");
@@ -214,11 +291,12 @@ fn no_function_stands_in_two_files() {
     }
 }
 
-/// Lists of sizes are parts of their own: two files share one declaration of an `override` at most.
+/// Lists of sizes are parts of their own: two files share one declaration of an `override`, `const` or `alias` at most.
 #[test]
 fn no_list_of_sizes_stands_in_two_files() {
     let declared = |text: &str| -> BTreeSet<String> {
-        let lines = text.lines().filter_map(|line| line.trim_start().strip_prefix("override "));
+        let is_declaration = |line: &&str| ["override ", "const ", "alias "].iter().any(|word| line.starts_with(word));
+        let lines = text.lines().filter(is_declaration);
         lines.map(|line| line.split(';').next().unwrap_or_default().to_owned()).collect()
     };
     let lists: Vec<_> = files("shaders", "wgsl").into_iter().map(|(path, text)| (path, declared(&text))).collect();

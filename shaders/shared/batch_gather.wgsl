@@ -13,7 +13,7 @@ override shift: f32;
 @group(0) @binding(3) var<storage, read> clock: array<u32>;        // [3]: step, cursor, seed
 @group(0) @binding(5) var<storage, read_write> label: array<u32>;  // [batch]
 
-/// Where a sample of the batch is in the data set; behind its end for "no sample".
+/// Where a sample of the batch is in the data set; beyond its end for "no sample".
 fn index_of(n: u32) -> u32 {
     return order[clock[1] * batch + n];
 }

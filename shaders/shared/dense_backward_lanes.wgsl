@@ -1,5 +1,5 @@
-// The gradients of a dense layer by four outputs at a time, read from textures. A read beyond a texture gives some number in WGSL,
-// which is not used.
+// The operands of a dense layer's gradients, read from textures, four outputs at a time. A read beyond a texture gives some
+// number in WGSL, which is not used.
 
 @group(0) @binding(0) var input: Texels;        // [batch, inputs]
 @group(0) @binding(1) var output_grad: Texels;  // [batch, outputs]

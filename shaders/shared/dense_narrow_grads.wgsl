@@ -1,4 +1,4 @@
-// Where a layer of 12 outputs at most stores the gradients of its parameters: three quads of outputs.
+// Stores the gradients of the parameters of a layer of 12 outputs at most, as three quads of outputs.
 
 fn store_tiles(k: u32, tile0: mat4x4<f32>, tile1: mat4x4<f32>, tile2: mat4x4<f32>, biases: mat3x4<f32>) {
     for (var j = 0u; j < 4u; j++) {

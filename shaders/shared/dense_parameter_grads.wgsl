@@ -1,4 +1,4 @@
-// Where the gradients of a dense layer's parameters are stored, those of four neighbouring outputs at a time.
+// Stores the gradients of a dense layer's parameters, four neighbouring outputs at a time.
 
 @group(0) @binding(3) var<storage, read_write> weight_grad: array<f32>;  // [inputs, outputs]
 @group(0) @binding(4) var<storage, read_write> bias_grad: array<f32>;    // [outputs]

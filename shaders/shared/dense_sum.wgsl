@@ -1,4 +1,4 @@
-// An output of a dense layer, before what follows it.
+// An output of a dense layer, without activation.
 
 @group(0) @binding(0) var<storage, read> input: array<Word>;   // [batch, inputs]
 @group(0) @binding(1) var<storage, read> weight: array<Word>;  // [inputs, outputs]

@@ -1,6 +1,6 @@
 // Softmax, cross-entropy and the gradient of a sample by one invocation.
 
-/// Those of sample `n`, whose logits stand in a row.
+/// Finishes sample `n`; its logits are row `row`.
 fn finish(n: u32, row: u32) {
     let softmax = softmax_of(row);
     let own = label[n];

@@ -1,4 +1,4 @@
-// Where the gradient of a convolution's input is stored, one channel at a time, so that there may be any number of channels.
+// Stores the gradient of a convolution's input one channel at a time, for any number of channels.
 
 @group(0) @binding(3) var<storage, read_write> input_grad: array<f32>;  // [batch, in_height, in_width, in_channels]
 

@@ -1,4 +1,4 @@
-// Where the gradient of a convolution's input is stored, four channels at a time. Their number is a multiple of 4.
+// Stores the gradient of a convolution's input four channels at a time. Their number is a multiple of 4.
 
 @group(0) @binding(3) var<storage, read_write> input_grad: array<Four>;  // [batch, in_height, in_width, in_channels]
 

@@ -1,6 +1,6 @@
-// A product of matrices on matrix units, of ROWS by COLUMNS for each workgroup. The workgroup puts a slab of both factors at a
-// time together in its memory. A subgroup multiplies the rows of a unit, half of the workgroup's, by all columns.
-// The kernel provides `stage(slab, tile, local)`, and says whether a factor lies transposed.
+// A product of matrices on matrix units, of ROWS by COLUMNS for each workgroup. The workgroup loads one slab of both
+// factors at a time into its memory. A subgroup multiplies the rows of a unit, half of the workgroup's, by all columns.
+// Needs from the kernel: stage(slab, tile, local); LEFT_IS_TRANSPOSED and RIGHT_IS_TRANSPOSED, the order in memory of a factor.
 
 const ROWS = 4u * SIZE;
 const COLUMNS = 2u * SIZE;

@@ -1,4 +1,4 @@
-// Where maxima are stored, one output channel at a time, so that there may be any number of channels.
+// Stores maxima one output channel at a time, for any number of channels.
 
 @group(0) @binding(3) var<storage, read_write> output: array<f32>;  // [batch, pooled_height, pooled_width, out_channels]
 @group(0) @binding(4) var<storage, read_write> argmax: array<u32>;  // [batch, pooled_height, pooled_width, quads]

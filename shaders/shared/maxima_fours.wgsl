@@ -1,4 +1,4 @@
-// Where maxima are stored, four output channels at a time. The number of channels is a multiple of 4.
+// Stores maxima four output channels at a time. Their number is a multiple of 4.
 
 @group(0) @binding(3) var<storage, read_write> output: array<Four>;  // [batch, pooled_height, pooled_width, out_channels]
 @group(0) @binding(4) var<storage, read_write> argmax: array<u32>;   // [batch, pooled_height, pooled_width, quads]

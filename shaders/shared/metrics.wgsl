@@ -1,4 +1,4 @@
-// The metrics of a batch, of which each is a row of the epoch's history.
+// Each batch's metrics are one row of the epoch's history.
 
 override batch: u32;
 override rows: u32;
@@ -12,7 +12,7 @@ struct Metrics {
     hits: u32,
 }
 
-/// Sums over every so many-th sample.
+/// Sums over every `distance`-th sample.
 fn sums_over_samples(first: u32, distance: u32) -> Metrics {
     var sums = Metrics();
     for (var n = first; n < batch; n += distance) {

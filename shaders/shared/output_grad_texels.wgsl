@@ -1,4 +1,5 @@
-// Reads from the texture `output_grad`. What is read beyond a texture is some number in WGSL, which must not be used.
+// Reads from the texture `output_grad`. What is read beyond a texture is some number in WGSL, which must not be used. There is
+// a file for each texture, since neither GL nor Metal takes a texture as an argument here.
 
 /// The floats of a texel.
 fn output_grad_texel_at(i: u32) -> vec4<f32> {

@@ -1,4 +1,4 @@
-// Where the tiles of `lane_products` are stored, which stand one under the other.
+// Stores the tiles of lane_products.wgsl, one below the other.
 
 /// Stores four neighbouring columns of 32 rows.
 fn put_tiles(row: u32, column: u32) {

@@ -1,4 +1,5 @@
-// Where tiles of 4x4 numbers are stored, of which a kernel stores a row by `put`.
+// Stores a tile of 4x4 numbers, row by row.
+// Needs from the kernel: put(row, column, sums).
 
 fn put_tile(row: u32, column: u32, tile: mat4x4<f32>) {
     put(row, column, tile[0]);

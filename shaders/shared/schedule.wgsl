@@ -2,7 +2,7 @@
 
 override steps: u32;
 
-/// The place of the present step's row. Behind the last row it is that one.
+/// The place of the step's row. Beyond the last row: the place of the last one.
 fn schedule_row() -> u32 {
     return 3u * min(clock[0], steps - 1u);
 }

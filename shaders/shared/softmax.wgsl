@@ -1,5 +1,5 @@
-// Softmax and cross-entropy of a sample by the log-sum-exp of its logits less their maximum. Kernels say by `logit_at` where the
-// logits of a row stand.
+// Softmax and cross-entropy of a sample, by the log-sum-exp of its logits less their maximum.
+// Needs from the kernel: logit_at(row, o).
 
 struct Softmax {
     /// The first of the largest logits.

@@ -1,7 +1,7 @@
 // Reads of the gradients of pooled maxima and of the maxima's places from textures, for four output channels at a time. What is
 // read beyond a texture is some number in WGSL, which must not be used.
 
-/// The places of a window's maxima: dy * 2 + dx, 255 where there is none, also behind the last channel.
+/// The places of a window's maxima: dy * 2 + dx, 255 where there is none, also beyond the last channel.
 fn codes_at(window: u32, quad: u32) -> vec4<u32> {
     return unpack4xU8(textureLoad(argmax, texel(window * quads + quad)).x);
 }

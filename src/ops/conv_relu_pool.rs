@@ -12,8 +12,8 @@
 //! `kernel · in_channels` floats, in the map as in the weights, so that the sum over a run is a product of matrices whatever
 //! the number of channels.
 //!
-//! These variants are for software and small subgroups. The variants for GPUs, `blocks`, multiply matrices by blocks
-//! in workgroup memory, with enough invocations to hide the latency of memory.
+//! These variants are for software with subgroups of 8 lanes. The variants `blocks`, for GPUs, and for software without
+//! subgroups, multiply matrices by blocks in workgroup memory, with enough invocations to hide the latency of memory.
 
 mod cases;
 mod gradients;
@@ -45,31 +45,16 @@ const MAX_CHUNKS: usize = 16;
 const TILE: usize = SUBGROUP_LANES as usize;
 
 /// Invocations that share a quad of channels in a tile of the variants for GPUs.
-const LANES: usize = 16;
+const SHARERS: usize = 16;
 
-/// Windows, or blocks of an input, of such a tile: two for each of these invocations.
-const GPU_TILE: usize = 2 * LANES;
+/// Windows, or squares of an input, of such a tile: two for each of these invocations.
+const GPU_TILE: usize = 2 * SHARERS;
 
 /// The most terms of a sum that such a tile holds in workgroup memory at a time: each invocation loads weights once.
-const SLICE: usize = LANES;
+const SLICE: usize = SHARERS;
 
 /// The only window size of the fast variants, in rows and columns.
 const FAST_POOL: usize = 2;
-
-/// The sizes for which a variant for windows of 2x2 is made.
-#[derive(Clone, Copy)]
-enum Sizes {
-    /// Kernels of 3x3 over one input channel, a number of output channels that is a multiple of 4.
-    Grey3x3,
-    /// Kernels of 3x3, numbers of input and output channels that are multiples of 4.
-    Quads3x3,
-    /// Numbers of input and output channels that are multiples of 4.
-    Quads,
-    /// A number of output channels that is a multiple of 4.
-    OutQuads,
-    /// Any.
-    Any,
-}
 
 /// Sizes of a convolution, then ReLU, then max-pooling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -150,23 +135,33 @@ impl ConvReluPool {
         }
     }
 
-    /// Whether a variant for windows of 2x2 supports these sizes.
-    fn fits(&self, sizes: Sizes) -> bool {
-        let Conv2d { in_channels, out_channels, kernel, .. } = self.conv;
-        let [has_in_quads, has_out_quads] = [in_channels, out_channels].map(|channels| channels.is_multiple_of(4));
-        let fits = match sizes {
-            Sizes::Grey3x3 => in_channels == 1 && has_out_quads && kernel == 3,
-            Sizes::Quads3x3 => has_in_quads && has_out_quads && kernel == 3,
-            Sizes::Quads => has_in_quads && has_out_quads,
-            Sizes::OutQuads => has_out_quads,
-            Sizes::Any => true,
-        };
-        self.pool == FAST_POOL && fits
+    /// Whether windows have the size that all fast variants are made for.
+    fn has_fast_windows(&self) -> bool {
+        self.pool == FAST_POOL
     }
 
-    /// The fast variants of an op for these sizes, in order; all of them read `textures` as textures.
-    fn fast<const N: usize>(&self, textures: &[&'static str], variants: [(Sizes, Variant); N]) -> Vec<Variant> {
-        let fast = variants.into_iter().filter(|&(sizes, _)| self.fits(sizes));
+    fn has_out_quads(&self) -> bool {
+        self.conv.out_channels.is_multiple_of(4)
+    }
+
+    /// Whether both numbers of channels are multiples of 4.
+    fn has_quads(&self) -> bool {
+        self.conv.in_channels.is_multiple_of(4) && self.has_out_quads()
+    }
+
+    /// Whether the variants for kernels of 3x3 over channels in fours are made for these sizes.
+    fn is_3x3(&self) -> bool {
+        self.conv.kernel == 3 && self.has_quads()
+    }
+
+    /// Whether those for kernels of 3x3 over one input channel are.
+    fn is_3x3_grey(&self) -> bool {
+        self.conv.kernel == 3 && self.conv.in_channels == 1 && self.has_out_quads()
+    }
+
+    /// The fast variants that are made for these sizes, in order; all of them read `textures` as textures.
+    fn fast<const N: usize>(&self, textures: &[&'static str], variants: [(bool, Variant); N]) -> Vec<Variant> {
+        let fast = variants.into_iter().filter(|&(is_made_for, _)| is_made_for && self.has_fast_windows());
         fast.map(|(_, variant)| variant.sharing_lanes().reading_textures(textures)).collect()
     }
 
@@ -178,8 +173,8 @@ impl ConvReluPool {
 
     /// The invocations of a workgroup that has a tile of [`GPU_TILE`] by some of `quads`, and the workgroups for all quads.
     fn gpu_workgroup(quads: usize) -> (usize, usize) {
-        let blocks = quads.div_ceil(MAX_WORKGROUP / LANES);
-        (quads.div_ceil(blocks) * LANES, blocks)
+        let workgroups = quads.div_ceil(MAX_WORKGROUP / SHARERS);
+        (quads.div_ceil(workgroups) * SHARERS, workgroups)
     }
 
     /// The index of a code in the plane of its channel, as in [`MaxPoolForward`], for the window `(row, column)`.
@@ -254,9 +249,9 @@ pub struct ConvReluPoolForward(pub ConvReluPool);
 impl ConvReluPoolForward {
     /// Workgroups of `tile` windows each.
     fn tiled(&self, shader: Shader, tile: usize) -> Variant {
-        let (size, blocks) = ConvReluPool::workgroup(self.0.quads());
+        let (size, workgroups) = ConvReluPool::workgroup(self.0.quads());
         let iterations = self.0.run_quads() * (1 + self.0.conv.kernel);
-        Variant::tiled(shader, self.0.windows().div_ceil(tile), size, iterations).repeated(blocks)
+        Variant::tiled(shader, self.0.windows().div_ceil(tile), size, iterations).repeated(workgroups)
     }
 
     fn plain(&self, shader: Shader) -> Variant {
@@ -268,19 +263,19 @@ impl ConvReluPoolForward {
     /// The variant with blocks in workgroup memory, if these sizes have one.
     fn blocks(&self) -> Option<Variant> {
         let Conv2d { in_channels, kernel, .. } = self.0.conv;
-        let (size, blocks) = ConvReluPool::gpu_workgroup(self.0.quads());
+        let (size, workgroups) = ConvReluPool::gpu_workgroup(self.0.quads());
         // Use slices of equal length, so that little padding is needed.
         let terms = kernel * kernel * in_channels;
         let slices = terms.div_ceil(SLICE);
         let slice = terms.div_ceil(slices);
         let loads = (slice * GPU_TILE).div_ceil(size);
         let iterations = slices * (1 + loads + slice);
-        self.0.fits(Sizes::OutQuads).then(|| {
+        (self.0.has_fast_windows() && self.0.has_out_quads()).then(|| {
             let tiles = self.0.windows().div_ceil(GPU_TILE);
             Variant::tiled(FORWARD_BLOCKS, tiles, size, iterations)
-                .repeated(blocks)
+                .repeated(workgroups)
                 .constant("slice", slice)
-                .sharing(16 * slice * (GPU_TILE + 1 + size / LANES))
+                .sharing(16 * slice * (GPU_TILE + 1 + size / SHARERS))
                 .made_for(AdapterClass::WITHOUT_LANES)
         })
     }
@@ -307,13 +302,13 @@ impl Op for ConvReluPoolForward {
 
     fn variants(&self) -> Vec<Variant> {
         let grey = self.tiled(FORWARD_LANES_3X3_GREY, TILE * TILE);
-        let lanes = if self.0.fits(Sizes::OutQuads) { FORWARD_LANES } else { FORWARD_LANES_ANY };
+        let lanes = if self.0.has_out_quads() { FORWARD_LANES } else { FORWARD_LANES_ANY };
         let mut variants = self.0.fast(
             &["input", "weight"],
             [
-                (Sizes::Grey3x3, Variant { iterations: TILE as u64, ..grey }),
-                (Sizes::Quads3x3, self.tiled(FORWARD_LANES_WINOGRAD, 2 * TILE)),
-                (Sizes::Any, self.tiled(lanes, TILE)),
+                (self.0.is_3x3_grey(), Variant { iterations: TILE as u64, ..grey }),
+                (self.0.is_3x3(), self.tiled(FORWARD_LANES_WINOGRAD, 2 * TILE)),
+                (true, self.tiled(lanes, TILE)),
             ],
         );
         variants.extend(self.blocks());

@@ -156,7 +156,7 @@ impl Op for CrossEntropyBackward {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        let shader = shader!("cross_entropy_backward": "shared/linear", "shared/classes", "shared/loss_f32", "shared/logits_grad", "cross_entropy_backward");
+        let shader = shader!("cross_entropy_backward": "shared/linear", "shared/classes", "shared/grad_divisors_f32", "shared/logits_grad", "cross_entropy_backward");
         vec![Variant::linear(shader, self.0.batch * self.0.classes, 0)]
     }
 

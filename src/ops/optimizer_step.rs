@@ -226,10 +226,10 @@ impl Op for AdamStep {
         let (elements, chunks) = (self.segments.ends()[0], self.segments.most_chunks());
         let quad = shader!("adam_step.quad":
             "shared/linear", "shared/quad", "shared/segments", "shared/texels", "shared/texels_f32", "shared/schedule",
-            "shared/adam", "adam_step.quad");
+            "shared/adam", "shared/adam_step", "adam_step.quad");
         let plain = shader!("adam_step":
             "shared/linear", "shared/single", "shared/segments", "shared/partials", "shared/schedule", "shared/adam",
-            "adam_step");
+            "shared/adam_step", "adam_step");
         let quad = Variant::linear(quad, elements / 4, chunks);
         let quad = quad.reading_textures(&["grad_partial"]).made_for(AdapterClass::SOFTWARE);
         vec![quad, Variant::linear(plain, elements, chunks)]

@@ -57,7 +57,7 @@ impl Op for FmaChain {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        let shader = shader!("fma_chain": "shared/linear", "shared/chain_f32", "fma_chain");
+        let shader = shader!("fma_chain": "shared/chain_f32", "shared/linear", "fma_chain");
         vec![Variant::linear(shader, self.length, self.rounds)]
     }
 

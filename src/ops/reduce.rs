@@ -74,7 +74,7 @@ impl Op for BiasBackward {
 
     fn variants(&self) -> Vec<Variant> {
         let iterations = self.samples_per_chunk() * (1 + self.area);
-        let shader = shader!("bias_backward": "shared/linear", "shared/planes", "shared/chunks", "bias_backward");
+        let shader = shader!("bias_backward": "shared/linear", "shared/chunks", "bias_backward");
         vec![Variant::linear(shader, self.chunks() * self.channels, iterations)]
     }
 

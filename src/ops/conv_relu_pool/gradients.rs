@@ -7,7 +7,7 @@ use super::shaders::{
     BACKWARD_INPUT_LANES_WINOGRAD, BACKWARD_WEIGHT, BACKWARD_WEIGHT_BLOCKS, BACKWARD_WEIGHT_LANES,
     BACKWARD_WEIGHT_LANES_3X3, BACKWARD_WEIGHT_LANES_3X3_GREY,
 };
-use super::{ConvReluPool, GPU_TILE, LANES, SLICE, Sizes, TILE};
+use super::{ConvReluPool, GPU_TILE, SHARERS, SLICE, TILE};
 use crate::op::{AdapterClass, MAX_WORKGROUP, Op, Operand, Shader, Variant, sum_tolerance};
 use crate::ops::conv2d::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight};
 use crate::ops::layout::{to_channels_last, to_filters, to_outputs_last, to_planes};
@@ -43,9 +43,9 @@ impl ConvReluPoolBackwardWeight {
 
     /// `tiles` workgroups for each block of output channels and each chunk.
     pub(super) fn tiled(&self, shader: Shader, tiles: usize) -> Variant {
-        let (size, blocks) = ConvReluPool::workgroup(self.0.quads());
+        let (size, workgroups) = ConvReluPool::workgroup(self.0.quads());
         Variant {
-            workgroups: [tiles as u32, blocks as u32, self.0.chunks() as u32],
+            workgroups: [tiles as u32, workgroups as u32, self.0.chunks() as u32],
             ..Variant::tiled(shader, tiles, size, self.iterations())
         }
     }
@@ -67,7 +67,7 @@ impl ConvReluPoolBackwardWeight {
     fn blocks(&self) -> Option<Variant> {
         let [_, rows, columns, _] = self.0.output();
         let Conv2d { in_channels, kernel, .. } = self.0.conv;
-        if !self.0.fits(Sizes::OutQuads) {
+        if !self.0.has_fast_windows() || !self.0.has_out_quads() {
             return None;
         }
         let positions = (rows * self.0.pool + kernel - 1) * (columns * self.0.pool + kernel - 1);
@@ -126,9 +126,9 @@ impl Op for ConvReluPoolBackwardWeight {
         let mut variants = self.0.fast(
             &["input", "output_grad", "argmax"],
             [
-                (Sizes::Grey3x3, self.tiled(BACKWARD_WEIGHT_LANES_3X3_GREY, 1)),
-                (Sizes::Quads3x3, self.tiled(BACKWARD_WEIGHT_LANES_3X3, in_quads)),
-                (Sizes::Any, self.lanes(BACKWARD_WEIGHT_LANES)),
+                (self.0.is_3x3_grey(), self.tiled(BACKWARD_WEIGHT_LANES_3X3_GREY, 1)),
+                (self.0.is_3x3(), self.tiled(BACKWARD_WEIGHT_LANES_3X3, in_quads)),
+                (true, self.lanes(BACKWARD_WEIGHT_LANES)),
             ],
         );
         variants.extend(self.blocks());
@@ -198,43 +198,43 @@ impl Op for ConvReluPoolBackwardWeight {
 pub struct ConvReluPoolBackwardInput(pub ConvReluPool);
 
 impl ConvReluPoolBackwardInput {
-    /// Workgroups that have a block of 2x2 positions in 8 samples each.
+    /// Workgroups that have a square of 2x2 positions in 8 samples each.
     pub(super) fn tiled(&self, shader: Shader) -> Variant {
         let Conv2d { batch, in_channels, in_height, in_width, kernel, .. } = self.0.conv;
-        let (size, blocks) = ConvReluPool::workgroup(in_channels.div_ceil(4));
+        let (size, workgroups) = ConvReluPool::workgroup(in_channels.div_ceil(4));
         let tiles = batch.div_ceil(TILE) * in_height.div_ceil(2) * in_width.div_ceil(2);
         let iterations = kernel * (1 + kernel * (1 + self.0.quads()));
-        Variant::tiled(shader, tiles, size, iterations).repeated(blocks)
+        Variant::tiled(shader, tiles, size, iterations).repeated(workgroups)
     }
 
     /// Workgroups that have all windows in 8 samples each, one after the other.
     fn winograd(&self) -> Variant {
         let Conv2d { batch, in_channels, in_height, in_width, .. } = self.0.conv;
         let [_, pooled_height, pooled_width, _] = self.0.output();
-        let (size, blocks) = ConvReluPool::workgroup(in_channels.div_ceil(4));
+        let (size, workgroups) = ConvReluPool::workgroup(in_channels.div_ceil(4));
         // At the end of each window, two loops move the held values and reset the sums.
         let of_moves = TILE * (8 + 16);
         let of_windows = pooled_height * (1 + (pooled_width + 1) * (1 + of_moves) + pooled_width * self.0.quads());
         let of_zeros = TILE * (1 + in_height * (1 + in_width));
         Variant::tiled(BACKWARD_INPUT_LANES_WINOGRAD, batch.div_ceil(TILE), size, of_windows + of_zeros)
-            .repeated(blocks)
+            .repeated(workgroups)
     }
 
     /// The variant with blocks in workgroup memory, if these sizes have one.
     fn blocks(&self) -> Option<Variant> {
         let Conv2d { batch, in_channels, in_height, in_width, kernel, .. } = self.0.conv;
-        let (size, blocks) = ConvReluPool::gpu_workgroup(in_channels.div_ceil(4));
+        let (size, workgroups) = ConvReluPool::gpu_workgroup(in_channels.div_ceil(4));
         // Use slices of equal length, so that little padding is needed.
         let slices = self.0.quads().div_ceil(SLICE / 4);
         let slice = self.0.quads().div_ceil(slices);
         let loads = (slice * GPU_TILE).div_ceil(size);
         let iterations = kernel * (1 + kernel * (1 + slices * (1 + loads + 4 * slice)));
         let tiles = in_height.div_ceil(2) * in_width.div_ceil(2) * batch.div_ceil(GPU_TILE);
-        self.0.fits(Sizes::Quads).then(|| {
+        (self.0.has_fast_windows() && self.0.has_quads()).then(|| {
             Variant::tiled(BACKWARD_INPUT_BLOCKS, tiles, size, iterations)
-                .repeated(blocks)
+                .repeated(workgroups)
                 .constant("slice", slice)
-                .sharing(16 * 4 * slice * (GPU_TILE + 1 + size / LANES))
+                .sharing(16 * 4 * slice * (GPU_TILE + 1 + size / SHARERS))
                 .made_for(AdapterClass::WITHOUT_LANES)
         })
     }
@@ -263,7 +263,7 @@ impl Op for ConvReluPoolBackwardInput {
         let lanes = if in_channels.is_multiple_of(4) { BACKWARD_INPUT_LANES } else { BACKWARD_INPUT_LANES_ANY };
         let mut variants = self.0.fast(
             &["output_grad", "argmax", "weight"],
-            [(Sizes::Quads3x3, self.winograd()), (Sizes::Any, self.tiled(lanes))],
+            [(self.0.is_3x3(), self.winograd()), (true, self.tiled(lanes))],
         );
         variants.extend(self.blocks());
         let iterations = kernel * (1 + kernel * (1 + out_channels));

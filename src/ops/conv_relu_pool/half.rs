@@ -9,7 +9,7 @@ use super::shaders::{
     BACKWARD_INPUT_F16, BACKWARD_INPUT_LANES_F16, BACKWARD_INPUT_MATRIX_F16, BACKWARD_WEIGHT_F16,
     BACKWARD_WEIGHT_LANES_F16, BACKWARD_WEIGHT_MATRIX_F16, FORWARD_F16, FORWARD_LANES_F16, FORWARD_MATRIX_F16,
 };
-use super::{ConvReluPool, ConvReluPoolBackwardInput, ConvReluPoolBackwardWeight, ConvReluPoolForward, Sizes, TILE};
+use super::{ConvReluPool, ConvReluPoolBackwardInput, ConvReluPoolBackwardWeight, ConvReluPoolForward, TILE};
 use crate::op::{AdapterClass, Feature, Shader, Variant};
 use crate::ops::conv2d::Conv2d;
 use crate::ops::half::{InHalf, LOSS_SCALE};
@@ -25,7 +25,7 @@ impl ConvReluPool {
     ///
     /// `rows` and `columns` are those of the product, and `slabs` are summed over.
     fn on_matrix_units(&self, shaders: [Shader; 2], rows: usize, columns: usize, slabs: usize) -> Vec<Variant> {
-        if !self.fits(Sizes::Quads) {
+        if !self.has_fast_windows() || !self.has_quads() {
             return vec![];
         }
         let variant = |(shader, size): (Shader, usize)| {
@@ -49,7 +49,7 @@ impl InHalf for ConvReluPoolForward {
     fn half_variants(&self) -> Vec<Variant> {
         let block = self.0;
         let lanes = self.tiled(FORWARD_LANES_F16, TILE);
-        let mut variants = block.fast(&["input", "weight"], [(Sizes::OutQuads, lanes)]);
+        let mut variants = block.fast(&["input", "weight"], [(block.has_out_quads(), lanes)]);
         let Conv2d { in_channels, out_channels, kernel, .. } = block.conv;
         let slabs = (kernel * kernel * in_channels).div_ceil(SLAB);
         variants.extend(block.on_matrix_units(FORWARD_MATRIX_F16, 4 * block.windows(), out_channels, slabs));
@@ -70,7 +70,7 @@ impl InHalf for ConvReluPoolBackwardWeight {
     fn half_variants(&self) -> Vec<Variant> {
         let block = self.0;
         let lanes = self.lanes(BACKWARD_WEIGHT_LANES_F16);
-        let mut variants = block.fast(&["input", "output_grad", "argmax"], [(Sizes::OutQuads, lanes)]);
+        let mut variants = block.fast(&["input", "output_grad", "argmax"], [(block.has_out_quads(), lanes)]);
         let [kernel, _, in_channels, out_channels] = block.weight();
         let [_, pooled_rows, pooled_columns, _] = block.output();
         let slabs = (4 * block.samples_per_chunk() * pooled_rows * pooled_columns).div_ceil(SLAB);
@@ -92,7 +92,7 @@ impl InHalf for ConvReluPoolBackwardInput {
     fn half_variants(&self) -> Vec<Variant> {
         let block = self.0;
         let lanes = self.tiled(BACKWARD_INPUT_LANES_F16);
-        let mut variants = block.fast(&["output_grad", "argmax", "weight"], [(Sizes::Quads, lanes)]);
+        let mut variants = block.fast(&["output_grad", "argmax", "weight"], [(block.has_quads(), lanes)]);
         let Conv2d { in_channels, out_channels, kernel, .. } = block.conv;
         let positions: usize = block.input()[..3].iter().product();
         let slabs = kernel * kernel * out_channels.div_ceil(SLAB);

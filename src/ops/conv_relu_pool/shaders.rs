@@ -12,14 +12,14 @@ macro_rules! block {
 /// A shader whose lanes share what they read from textures.
 macro_rules! lanes {
     ($name:literal: $($part:literal),+) => {
-        block!($name: "shared/tiles", "shared/lanes", "shared/lane_products", "shared/texels", $($part),+)
+        block!($name: "shared/tiles", "shared/lane_products", "shared/texels", $($part),+)
     };
 }
 
 /// Such a shader of the forward op: the type of its floats, how it stores them, and the kernel.
 macro_rules! forward {
     ($name:literal: $texels:literal, $output:literal, $kernel:literal) => {
-        lanes!($name: $texels, "shared/input_texels", "shared/weight_texels", "shared/conv_input", "shared/conv_weight",
+        lanes!($name: $texels, "shared/input_texels", "shared/weight_texels", "shared/run_input", "shared/run_weight",
             "shared/maxima", $output, $kernel)
     };
 }
@@ -28,14 +28,14 @@ macro_rules! forward {
 macro_rules! backward_weight {
     ($name:literal: $texels:literal, $loss:literal, $($kernel:literal),+) => {
         lanes!($name: "shared/chunks", $texels, $loss, "shared/input_texels", "shared/output_grad_texels",
-            "shared/conv_input", "shared/window_grads", $($kernel),+)
+            "shared/run_input", "shared/window_grads", $($kernel),+)
     };
 }
 
 /// One of the input's gradient: the type of its floats, how it stores them, and the kernel.
 macro_rules! backward_input {
     ($name:literal: $texels:literal, $($kernel:literal),+) => {
-        lanes!($name: $texels, "shared/weight_texels", "shared/output_grad_texels", "shared/conv_weight",
+        lanes!($name: $texels, "shared/weight_texels", "shared/output_grad_texels", "shared/run_weight",
             "shared/window_grads", $($kernel),+)
     };
 }
@@ -74,38 +74,38 @@ pub(super) const FORWARD_MATRIX_F16: [Shader; 2] = matrix!(
     "shared/maxima", "shared/maxima_fours", "conv_relu_pool_forward.matrix");
 
 pub(super) const BACKWARD_WEIGHT: Shader = block!("conv_relu_pool_backward_weight":
-    "shared/chunks", "shared/loss_f32", "shared/linear", "shared/floats_f32", "conv_relu_pool_backward_weight");
+    "shared/chunks", "shared/grad_divisors_f32", "shared/linear", "shared/floats_f32", "conv_relu_pool_backward_weight");
 pub(super) const BACKWARD_WEIGHT_LANES: Shader = backward_weight!("conv_relu_pool_backward_weight.lanes":
-    "shared/texels_f32", "shared/loss_f32", "conv_relu_pool_backward_weight.lanes");
+    "shared/texels_f32", "shared/grad_divisors_f32", "conv_relu_pool_backward_weight.lanes");
 pub(super) const BACKWARD_WEIGHT_LANES_3X3: Shader = backward_weight!("conv_relu_pool_backward_weight.lanes_3x3":
-    "shared/texels_f32", "shared/loss_f32", "shared/maxima_met", "conv_relu_pool_backward_weight.lanes_3x3");
+    "shared/texels_f32", "shared/grad_divisors_f32", "shared/inputs_at_maxima", "conv_relu_pool_backward_weight.lanes_3x3");
 pub(super) const BACKWARD_WEIGHT_LANES_3X3_GREY: Shader = backward_weight!("conv_relu_pool_backward_weight.lanes_3x3_grey":
-        "shared/texels_f32", "shared/loss_f32", "shared/maxima_met", "conv_relu_pool_backward_weight.lanes_3x3_grey");
+        "shared/texels_f32", "shared/grad_divisors_f32", "shared/inputs_at_maxima", "conv_relu_pool_backward_weight.lanes_3x3_grey");
 pub(super) const BACKWARD_WEIGHT_BLOCKS: Shader = block!("conv_relu_pool_backward_weight.blocks":
-    "shared/chunks", "shared/tiles", "conv_relu_pool_backward_weight.blocks");
+    "shared/chunks", "shared/tiles", "shared/split_sums", "conv_relu_pool_backward_weight.blocks");
 pub(super) const BACKWARD_WEIGHT_F16: Shader = block!("conv_relu_pool_backward_weight_f16":
-    "shared/chunks", "shared/loss_f16", "shared/linear", "shared/floats_f16", "conv_relu_pool_backward_weight");
+    "shared/chunks", "shared/grad_divisors_f16", "shared/linear", "shared/floats_f16", "conv_relu_pool_backward_weight");
 pub(super) const BACKWARD_WEIGHT_LANES_F16: Shader = backward_weight!("conv_relu_pool_backward_weight_f16.lanes":
-    "shared/texels_f16", "shared/loss_f16", "conv_relu_pool_backward_weight.lanes");
+    "shared/texels_f16", "shared/grad_divisors_f16", "conv_relu_pool_backward_weight.lanes");
 pub(super) const BACKWARD_WEIGHT_MATRIX_F16: [Shader; 2] = matrix!(
     "conv_relu_pool_backward_weight_f16.matrix16", "conv_relu_pool_backward_weight_f16.matrix8":
-    "shared/chunks", "shared/loss_f16", "conv_relu_pool_backward_weight.matrix");
+    "shared/chunks", "shared/grad_divisors_f16", "conv_relu_pool_backward_weight.matrix");
 
 pub(super) const BACKWARD_INPUT: Shader =
     block!("conv_relu_pool_backward_input": "shared/linear", "shared/floats_f32", "conv_relu_pool_backward_input");
 pub(super) const BACKWARD_INPUT_LANES: Shader = backward_input!("conv_relu_pool_backward_input.lanes":
-    "shared/texels_f32", "shared/input_blocks", "shared/input_grad_fours", "conv_relu_pool_backward_input.lanes");
+    "shared/texels_f32", "shared/input_squares", "shared/input_grad_fours", "conv_relu_pool_backward_input.lanes");
 pub(super) const BACKWARD_INPUT_LANES_ANY: Shader = backward_input!("conv_relu_pool_backward_input.lanes_any":
-    "shared/texels_f32", "shared/input_blocks", "shared/input_grad_floats", "conv_relu_pool_backward_input.lanes");
+    "shared/texels_f32", "shared/input_squares", "shared/input_grad_floats", "conv_relu_pool_backward_input.lanes");
 pub(super) const BACKWARD_INPUT_LANES_WINOGRAD: Shader = backward_input!("conv_relu_pool_backward_input.lanes_winograd":
         "shared/texels_f32", "conv_relu_pool_backward_input.lanes_winograd");
 pub(super) const BACKWARD_INPUT_BLOCKS: Shader = block!("conv_relu_pool_backward_input.blocks":
-    "shared/tiles", "shared/blocks", "shared/outer", "shared/texels_f32", "shared/input_blocks",
+    "shared/tiles", "shared/blocks", "shared/outer", "shared/texels_f32", "shared/input_squares",
     "shared/input_grad_fours", "conv_relu_pool_backward_input.blocks");
 pub(super) const BACKWARD_INPUT_F16: Shader =
     block!("conv_relu_pool_backward_input_f16": "shared/linear", "shared/floats_f16", "conv_relu_pool_backward_input");
 pub(super) const BACKWARD_INPUT_LANES_F16: Shader = backward_input!("conv_relu_pool_backward_input_f16.lanes":
-    "shared/texels_f16", "shared/input_blocks", "shared/input_grad_fours", "conv_relu_pool_backward_input.lanes");
+    "shared/texels_f16", "shared/input_squares", "shared/input_grad_fours", "conv_relu_pool_backward_input.lanes");
 pub(super) const BACKWARD_INPUT_MATRIX_F16: [Shader; 2] = matrix!(
     "conv_relu_pool_backward_input_f16.matrix16", "conv_relu_pool_backward_input_f16.matrix8":
     "conv_relu_pool_backward_input.matrix");

@@ -20,8 +20,8 @@ macro_rules! lanes {
 /// Such a shader of a layer's outputs.
 macro_rules! forward_lanes {
     ($name:literal: $texels:literal, $floats:literal, $($part:literal),+) => {
-        lanes!($name: $texels, $floats, "shared/lanes", "shared/lane_products", "shared/put_tile",
-            "shared/put_lane_tiles", "shared/dense_lanes", $($part),+)
+        lanes!($name: $texels, $floats, "shared/lane_products", "shared/put_tile",
+            "shared/put_lane_tiles", "shared/dense_forward_lanes", $($part),+)
     };
 }
 
@@ -51,7 +51,7 @@ macro_rules! cross_entropy {
 /// A shader with blocks in workgroup memory, in 32 bits.
 macro_rules! blocks {
     ($name:literal: $($part:literal),+) => {
-        shader!($name: "shared/tiles", "shared/floats_f32", "shared/dense", "shared/loss_f32", $($part),+)
+        shader!($name: "shared/tiles", "shared/floats_f32", "shared/dense", "shared/grad_divisors_f32", $($part),+)
     };
 }
 
@@ -64,32 +64,31 @@ pub(super) const FORWARD_LANES: Shader = forward_lanes!("dense_relu_forward.lane
 pub(super) const FORWARD_LANES_F16: Shader = forward_lanes!("dense_relu_forward_f16.lanes":
     "shared/texels_f16", "shared/floats_f16", "dense_relu_forward.lanes");
 pub(super) const FORWARD_BLOCKS: Shader = blocks!("dense_relu_forward.blocks":
-    "shared/outer", "shared/split_sums", "dense_relu_forward.blocks");
+    "shared/outer", "shared/dense_blocks", "shared/split_sums", "dense_relu_forward.blocks");
 
 pub(super) const CROSS_ENTROPY: Shader = cross_entropy!(plain, "dense_cross_entropy_forward":
-    "shared/floats_f32"; "shared/loss_f32", "shared/tiles", "shared/dense_sum", "dense_cross_entropy_forward");
+    "shared/floats_f32"; "shared/grad_divisors_f32", "shared/tiles", "shared/dense_sum", "dense_cross_entropy_forward");
 pub(super) const CROSS_ENTROPY_F16: Shader = cross_entropy!(plain, "dense_cross_entropy_forward_f16":
-    "shared/floats_f16"; "shared/loss_f16", "shared/tiles", "shared/dense_sum", "dense_cross_entropy_forward");
+    "shared/floats_f16"; "shared/grad_divisors_f16", "shared/tiles", "shared/dense_sum", "dense_cross_entropy_forward");
 pub(super) const CROSS_ENTROPY_LANES: Shader = cross_entropy!(forward_lanes, "dense_cross_entropy_forward.lanes":
-    "shared/texels_f32", "shared/floats_f32"; "shared/loss_f32", "dense_cross_entropy_forward.lanes");
+    "shared/texels_f32", "shared/floats_f32"; "shared/grad_divisors_f32", "dense_cross_entropy_forward.lanes");
 pub(super) const CROSS_ENTROPY_LANES_F16: Shader = cross_entropy!(forward_lanes, "dense_cross_entropy_forward_f16.lanes":
-    "shared/texels_f16", "shared/floats_f16"; "shared/loss_f16", "dense_cross_entropy_forward.lanes");
+    "shared/texels_f16", "shared/floats_f16"; "shared/grad_divisors_f16", "dense_cross_entropy_forward.lanes");
 pub(super) const CROSS_ENTROPY_BLOCKS: Shader = blocks!("dense_cross_entropy_forward.blocks":
-    "shared/softmax", "shared/logits_grad", "shared/dense_cross_entropy", "dense_cross_entropy_forward.blocks");
+    "shared/softmax", "shared/logits_grad", "shared/dense_cross_entropy", "shared/split_sums",
+    "dense_cross_entropy_forward.blocks");
 
-pub(super) const BACKWARD: Shader =
-    plain!("dense_relu_backward": "shared/floats_f32", "shared/linear", "shared/loss_f32", "dense_relu_backward");
-pub(super) const BACKWARD_F16: Shader =
-    plain!("dense_relu_backward_f16": "shared/floats_f16", "shared/linear", "shared/loss_f16", "dense_relu_backward");
+pub(super) const BACKWARD: Shader = plain!("dense_relu_backward": "shared/floats_f32", "shared/linear", "shared/grad_divisors_f32", "dense_relu_backward");
+pub(super) const BACKWARD_F16: Shader = plain!("dense_relu_backward_f16": "shared/floats_f16", "shared/linear", "shared/grad_divisors_f16", "dense_relu_backward");
 pub(super) const BACKWARD_LANES: Shader = backward_lanes!("dense_relu_backward.lanes":
-    "shared/texels_f32", "shared/loss_f32", "shared/lanes", "shared/lane_products", "shared/put_tile",
+    "shared/texels_f32", "shared/grad_divisors_f32", "shared/lane_products", "shared/put_tile",
     "shared/put_lane_tiles", "dense_relu_backward.lanes");
 pub(super) const BACKWARD_NARROW: Shader =
-    narrow_lanes!("dense_relu_backward.lanes_narrow": "shared/texels_f32", "shared/loss_f32");
+    narrow_lanes!("dense_relu_backward.lanes_narrow": "shared/texels_f32", "shared/grad_divisors_f32");
 pub(super) const BACKWARD_NARROW_F16: Shader =
-    narrow_lanes!("dense_relu_backward_f16.lanes_narrow": "shared/texels_f16", "shared/loss_f16");
+    narrow_lanes!("dense_relu_backward_f16.lanes_narrow": "shared/texels_f16", "shared/grad_divisors_f16");
 pub(super) const BACKWARD_BLOCKS: Shader = blocks!("dense_relu_backward.blocks":
-    "shared/outer", "shared/split_sums", "dense_relu_backward.blocks");
+    "shared/outer", "shared/dense_blocks", "shared/split_sums", "dense_relu_backward.blocks");
 pub(super) const BACKWARD_BLOCKS_NARROW: Shader = blocks!("dense_relu_backward.blocks_narrow":
     "shared/dense_weights", "shared/outer", "shared/split_sums", "shared/dense_parameter_grads",
     "shared/dense_narrow_grads", "dense_relu_backward.blocks_narrow");

@@ -1,7 +1,7 @@
 // Reads of a convolution's input from a texture, by runs: a row of the kernel, all channels of each of its positions, is
 // one run of floats in the input as in the weights.
 
-/// Four floats of a run that begins at a position, from `k` on; 0 outside the map and behind the run. What is above and to
+/// Four floats of a run that begins at a position, from `k` on; 0 outside the map and beyond the run. What is above and to
 /// the left of the map wraps round to huge numbers.
 fn input_at(n: u32, y: u32, x: u32, k: u32) -> vec4<f32> {
     let column = x * in_channels + k;

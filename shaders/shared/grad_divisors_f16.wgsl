@@ -2,7 +2,7 @@
 
 override loss_scale: f32;
 
-/// What divides a gradient of the summed loss where it is stored with respect to the logits, and, having been multiplied by
-/// loss_scale, with respect to a parameter.
+/// Divides the summed loss's gradient with respect to the logits, before it is stored.
 override loss_divisor: f32 = 1.0 / loss_scale;
+/// Divides the gradient with respect to a parameter, which is loss_scale times that of the summed loss.
 override parameter_divisor: f32 = loss_scale * f32(batch);

@@ -1,18 +1,18 @@
-// A dense layer for 32 samples and four neighbouring outputs of each invocation, before what follows it. Four inputs at a time,
-// a tile of four samples takes one product of 4x4 matrices. A read beyond a texture gives some number in WGSL, which is not used.
+// A dense layer without activation, for 32 samples and four neighbouring outputs of each invocation. Four inputs at a time, a
+// tile of four samples takes one product of 4x4 matrices. A read beyond a texture gives some number in WGSL, which is not used.
 
 @group(0) @binding(0) var input: Texels;                    // [batch, inputs]
 @group(0) @binding(1) var weight: Texels;                   // [inputs, outputs]
 @group(0) @binding(2) var<storage, read> bias: array<f32>;  // [outputs]
 
-/// Four inputs of a sample, 0 behind the last.
+/// Four inputs of a sample, 0 beyond the last.
 fn input_at(n: u32, k: u32) -> vec4<f32> {
     let i = n * inputs + k;
     if has_in_quads { return input_texel_at(i / 4u); }
     return select(vec4(0.0), input_four_at(i), k + vec4(0u, 1u, 2u, 3u) < vec4(inputs));
 }
 
-/// The weights of four outputs for an input; those of the last where there is none, which its zero takes away.
+/// The weights of four outputs for an input. Beyond the last input: the last one's weights. They are multiplied by 0.
 fn weight_at(k: u32, o: u32) -> vec4<f32> {
     let i = min(k, inputs - 1u) * outputs + o;
     if has_out_quads { return weight_texel_at(i / 4u); }

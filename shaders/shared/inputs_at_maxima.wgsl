@@ -1,15 +1,24 @@
-// What the maxima of pooled windows meet of the input at each position of a kernel of 3x3. A window sees a patch of 4x4 positions,
-// of which each of the first 8 lanes loads two. Two rows of it are 8 lanes, out of which a shuffle fetches what the maximum of
-// each channel meets, so that there are nine products for a window, not 36. Two windows are added to a sum at a time, before it
-// goes back to the stack. A kernel says by `Seen` what of a position is loaded, by `seen_at`, and adds to its sums in `add_tap`.
+// What the maxima of pooled windows multiply: for each position of a kernel of 3x3, the inputs at the maxima's places.
+//
+// A window sees a patch of 4x4 positions, of which each of the first 8 lanes loads two. Two rows of the patch lie in 8 lanes,
+// and a shuffle fetches from them, for each channel, the input at its maximum. So a window takes nine products, not 36. The
+// sums of two windows are added before they go back to the stack.
+// Needs from the kernel: Seen, what is loaded of a position; seen_at(n, y, x, c); add_tap(ky, kx), which adds to its sums.
 
-/// The patches of two windows; of each a row in lanes 0 to 3 and another in lanes 4 to 7: rows 0 and 1, 2 and 1, 2 and 3.
+@group(0) @binding(0) var input: Texels;  // [batch, in_height, in_width, in_channels]
+@group(0) @binding(1) var output_grad: Texels;  // [batch, pooled_height, pooled_width, out_channels]
+@group(0) @binding(2) var argmax: texture_storage_2d<r32uint, read>;  // [batch, pooled_height, pooled_width, quads]
+@group(0) @binding(3) var<storage, read_write> weight_grad_partial: array<vec4<f32>>;  // [chunks, ky, kx, c, o]
+@group(0) @binding(4) var<storage, read_write> bias_grad_partial: array<vec4<f32>>;  // [chunks, out_channels]
+
+/// The patches of two windows: rows 0 and 1, rows 2 and 1, rows 2 and 3. Lanes 0 to 3 hold the first row of a pair, lanes 4 to 7
+/// the second.
 var<private> seen: array<array<Seen, 3>, 2>;
 
-/// Of both windows the lanes that have the maxima's positions in rows 0 and 1, for four output channels.
+/// For both windows and four output channels, the lanes that hold the maxima's positions in rows 0 and 1.
 var<private> places: array<vec4<u32>, 2>;
 
-/// Of both windows the gradients of the maxima.
+/// The gradients of the maxima of both windows.
 var<private> grads: array<vec4<f32>, 2>;
 
 /// The sum of these gradients.
@@ -30,10 +39,13 @@ fn load_grads(i: u32, window: u32, quad: u32, is_there: bool) {
     places[i] = (codes & vec4(2u)) * 2u + (codes & vec4(1u));  // some lane where there is no maximum
 }
 
-/// What the maxima of four output channels meet in a row of the patch. Rows 1 and 2 have changed places.
+/// For four output channels, the inputs of a row of the patch that their maxima multiply. Rows 1 and 2 have changed places.
 fn met(i: u32, ky: u32, kx: u32, row: f32) -> vec4<f32> {
     let lanes = select(places[i], places[i] ^ vec4(4u), ky == 1u) + kx;
-    return vec4(subgroupShuffle(row, lanes.x), subgroupShuffle(row, lanes.y), subgroupShuffle(row, lanes.z), subgroupShuffle(row, lanes.w));
+    return vec4(
+        subgroupShuffle(row, lanes.x), subgroupShuffle(row, lanes.y),
+        subgroupShuffle(row, lanes.z), subgroupShuffle(row, lanes.w),
+    );
 }
 
 /// Adds the windows of a chunk, for the input channels from `c` on.
