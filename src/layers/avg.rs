@@ -66,7 +66,7 @@ impl<const BACKWARD: bool> Formula for AvgPool<BACKWARD> {
         [self.0.sizes(), vec![("backward", f64::from(u8::from(BACKWARD)))]].concat()
     }
 
-    fn terms(&self) -> usize {
+    fn roundings(&self) -> usize {
         self.0.size * self.0.size
     }
 
@@ -79,6 +79,6 @@ impl<const BACKWARD: bool> Formula for AvgPool<BACKWARD> {
             let (plane, window) = (i / (rows * columns), i % (rows * columns));
             self.0.window(window).map(|place| f64::from(inputs[0][plane * height * width + place])).sum()
         };
-        (sum / self.terms() as f64) as f32
+        (sum / (self.0.size * self.0.size) as f64) as f32
     }
 }

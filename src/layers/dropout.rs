@@ -35,7 +35,7 @@ pub struct Dropout {
 
 impl Dropout {
     fn op(&self, step: &Recorder<'_>) -> DropoutApply {
-        DropoutApply { length: step.length(), rate: self.rate, layer: step.number() }
+        DropoutApply { length: step.length(), rate: self.rate, layer: step.random_key() }
     }
 }
 

@@ -74,7 +74,7 @@ impl Formula for LeakyApply {
         vec![("length", self.length as f64), ("slope", self.slope)]
     }
 
-    fn terms(&self) -> usize {
+    fn roundings(&self) -> usize {
         1
     }
 

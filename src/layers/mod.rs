@@ -25,8 +25,8 @@ pub use dropout::Dropout;
 pub use flatten::Flatten;
 pub use leaky::Leaky;
 pub use pool::Pool;
-pub(crate) use recorder::Recorded;
 pub use recorder::Recorder;
+pub(crate) use recorder::{Recorded, random_key};
 pub use relu::Relu;
 
 use crate::names::did_you_mean;
@@ -44,9 +44,10 @@ pub struct Entry {
     pub help: &'static str,
     /// The layer with these words after the first, which are as many as in one of the forms.
     pub parse: fn(&[&str]) -> Result<Arc<dyn Layer>>,
-    /// Its ops that do not stand in the table of ops.
+    /// Its ops that do not stand in the table of ops. They are verified and tested with those if the row stands in
+    /// [`LAYERS`]; the ops of your own layers are checked by [`verify::check`](crate::verify::check).
     pub ops: &'static [ops::Entry],
-    /// Its output, computed by hand, if it has such ops.
+    /// Its output, computed by hand, if it has such ops; a test checks that of each row of [`LAYERS`].
     pub example: Option<Example>,
 }
 

@@ -59,6 +59,12 @@ impl Recorder<'_> {
         self.number
     }
 
+    /// A key for random numbers, such as those of [`DropoutApply`](crate::ops::dropout::DropoutApply), that no other layer of
+    /// the model has.
+    pub fn random_key(&self) -> usize {
+        random_key(self.layer, self.number)
+    }
+
     /// Whether the step trains; otherwise it evaluates.
     pub fn trains(&self) -> bool {
         self.trains
@@ -114,6 +120,17 @@ impl Recorder<'_> {
     }
 }
 
+/// The key of a layer's random numbers: for `dropout3` the number, for other words a hash of the name, which is larger than
+/// any number of a layer.
+pub(crate) fn random_key(layer: &str, number: usize) -> usize {
+    if layer == format!("dropout{number}") {
+        return number;
+    }
+    // 32-bit FNV-1a.
+    let hash = layer.bytes().fold(0x811C_9DC5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    (hash | 1 << 31) as usize
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,5 +172,13 @@ mod tests {
         let calls = recorded(&Conv { channels: 4, kernel: 3, same: false }, false);
         assert_eq!(calls.len(), 4);
         assert!(calls.iter().all(|call| !call.contains("before.output.grad")), "{calls:?}");
+    }
+
+    #[test]
+    fn layers_of_different_words_have_random_numbers_of_their_own() {
+        assert_eq!(random_key("dropout3", 3), 3, "as in files and results of older versions");
+        let keys = ["noise1", "noise2", "dropouts1"].map(|name| random_key(name, 1));
+        assert!(keys.iter().all(|&key| key > 1_000 && u32::try_from(key).is_ok()), "{keys:?}");
+        assert!(keys[0] != keys[1] && keys[0] != keys[2] && keys[1] != keys[2], "{keys:?}");
     }
 }

@@ -38,7 +38,8 @@ pub struct DropoutApply {
     pub length: usize,
     /// The fraction that is dropped, in [0, 1).
     pub rate: f64,
-    /// The number of this dropout in the model; each has its own random numbers.
+    /// The key of its random numbers, which the layer before and after must not share: see
+    /// [`Recorder::random_key`](crate::layers::Recorder::random_key).
     pub layer: usize,
 }
 

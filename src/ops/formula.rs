@@ -1,6 +1,58 @@
 //! Ops that are a formula for each element of their one output, such as element-wise ones.
 //!
-//! An op says its formula twice, in `shaders/<op>.wgsl` and as [`Formula::value`]; the rest is the same for all.
+//! An op says its formula twice, in its shader and as [`Formula::value`]; the rest is the same for all.
+//!
+//! ```
+//! use gpu_digits::op::{Op, Operand, Shader};
+//! use gpu_digits::ops::formula::{Formula, elementwise_operands};
+//! use gpu_digits::tensor::HostTensor;
+//!
+//! #[derive(Debug)]
+//! struct Square {
+//!     length: usize,
+//! }
+//!
+//! const SQUARE: Shader = Shader::from_text(
+//!     "square",
+//!     "
+//!         override length: u32;
+//!         override workgroup_size: u32;
+//!         @group(0) @binding(0) var<storage, read> input: array<f32>;
+//!         @group(0) @binding(1) var<storage, read_write> output: array<f32>;
+//!
+//!         @compute @workgroup_size(workgroup_size)
+//!         fn square(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+//!             let i = id.x + id.y * groups.x * workgroup_size;
+//!             if i < length { output[i] = input[i] * input[i]; }
+//!         }
+//!     ",
+//! );
+//!
+//! impl Formula for Square {
+//!     const NAME: &'static str = "square";
+//!     const KERNELS: &'static [Shader] = &[SQUARE];
+//!
+//!     fn operands(&self) -> Vec<Operand> {
+//!         elementwise_operands(&["input", "output"], self.length)
+//!     }
+//!
+//!     fn sizes(&self) -> Vec<(&'static str, f64)> {
+//!         vec![("length", self.length as f64)]
+//!     }
+//!
+//!     fn roundings(&self) -> usize {
+//!         1
+//!     }
+//!
+//!     fn value(&self, i: usize, inputs: &[&[f32]]) -> f32 {
+//!         inputs[0][i] * inputs[0][i]
+//!     }
+//! }
+//!
+//! let mut tensors = [[3.0, -2.0], [0.0; 2]].map(|values| HostTensor::from_f32([2], &values));
+//! Square { length: 2 }.reference(&mut tensors);
+//! assert_eq!(tensors[1].f32(), [9.0, 4.0]);
+//! ```
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -15,10 +67,10 @@ use crate::tensor::DType::F32;
 use crate::tensor::HostTensor;
 
 /// An [`Op`] by a formula for each element.
-pub(crate) trait Formula: Debug + Send + Sync {
+pub trait Formula: Debug + Send + Sync {
     /// See [`Op::name`].
     const NAME: &'static str;
-    /// The plain kernel and, if there is one, the `quad` variant: see [`elementwise_kernels`].
+    /// The plain kernel and, if there is one, the `quad` variant, which computes four elements an invocation.
     const KERNELS: &'static [Shader];
 
     /// See [`Op::operands`]; floats, the output last.
@@ -27,8 +79,11 @@ pub(crate) trait Formula: Debug + Send + Sync {
     /// See [`Op::sizes`].
     fn sizes(&self) -> Vec<(&'static str, f64)>;
 
-    /// The numbers that an element is the sum of, each the result of a loop's iteration; 0 if the formula does not round.
-    fn terms(&self) -> usize {
+    /// How often an element is rounded: once for a product, once a term for a sum, never (0) for a choice between numbers.
+    ///
+    /// It decides the tolerance. Each rounding counts as a FLOP, and as an iteration of the kernel's loops, which may make
+    /// no more.
+    fn roundings(&self) -> usize {
         0
     }
 
@@ -49,7 +104,7 @@ macro_rules! elementwise_kernels {
 pub(crate) use elementwise_kernels;
 
 /// Operands of one length, the output last.
-pub(crate) fn elementwise_operands(names: &[&'static str], length: usize) -> Vec<Operand> {
+pub fn elementwise_operands(names: &[&'static str], length: usize) -> Vec<Operand> {
     let mut operands: Vec<Operand> = names.iter().map(|name| Operand::read(name, F32, [length])).collect();
     if let Some(output) = operands.last_mut() {
         *output = Operand::write(output.name, F32, [length]);
@@ -59,7 +114,7 @@ pub(crate) fn elementwise_operands(names: &[&'static str], length: usize) -> Vec
 
 /// An element-wise op at awkward lengths: 1, workgroups plus and minus 1, a prime, and grids that fold, with and without
 /// `quad`.
-pub(crate) fn at_awkward_lengths<F: Formula + 'static>(op: fn(usize) -> F) -> Vec<Case> {
+pub fn at_awkward_lengths<F: Formula + 'static>(op: fn(usize) -> F) -> Vec<Case> {
     [1, 63, 64, 65, 1009, 64 * 64 + 1, 4 * 64 * 130 + 4].map(|length| Arc::new(op(length)) as Case).to_vec()
 }
 
@@ -79,9 +134,9 @@ impl<F: Formula> Op for F {
     /// Four elements an invocation if the length is a multiple of four and there is such a kernel, otherwise one.
     fn variants(&self) -> Vec<Variant> {
         let length = outputs(self);
-        let mut variants = vec![Variant::linear(F::KERNELS[0], length, self.terms())];
+        let mut variants = vec![Variant::linear(F::KERNELS[0], length, self.roundings())];
         if let Some(&quad) = F::KERNELS.get(1).filter(|_| length.is_multiple_of(4)) {
-            variants.insert(0, Variant::linear(quad, length / 4, self.terms()));
+            variants.insert(0, Variant::linear(quad, length / 4, self.roundings()));
         }
         variants
     }
@@ -94,11 +149,11 @@ impl<F: Formula> Op for F {
     }
 
     fn flops(&self) -> u64 {
-        (outputs(self) * self.terms().max(1)) as u64
+        (outputs(self) * self.roundings().max(1)) as u64
     }
 
     fn tolerance(&self) -> f64 {
-        if self.terms() == 0 { 0.0 } else { sum_tolerance(self.terms()) }
+        if self.roundings() == 0 { 0.0 } else { sum_tolerance(self.roundings()) }
     }
 
     /// Random values in [-1, 1); one in four is 0, where many formulas have a kink.

@@ -7,7 +7,7 @@ pub mod cross_entropy;
 pub mod dense;
 pub mod dense_relu;
 pub mod dropout;
-pub(crate) mod formula;
+pub mod formula;
 pub mod half;
 #[doc(hidden)]
 pub mod layout;

@@ -122,7 +122,7 @@ impl Op for FmaChainF16 {
     }
 }
 
-/// Tiles of a workgroup of the cooperative variants of [`MatrixChain`].
+/// Tiles of a workgroup of the matrix variants of [`MatrixChain`].
 const TILES_PER_GROUP: usize = 16;
 
 /// `left`, `right` to `output`: each square tile of `left` times `right`, added up `rounds` times.
@@ -139,7 +139,7 @@ pub struct MatrixChain {
 }
 
 impl MatrixChain {
-    /// The tile sizes of the cooperative variants.
+    /// The tile sizes of the matrix variants.
     pub const SIZES: [usize; 2] = [8, 16];
 
     /// Sizes at which kernels often fail.

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 
 use super::builder::Builder;
 use super::{Call, Optimizer, Parameter, Plan, Precision, TensorId, TensorSpec};
-use crate::layers::{Conv, Dropout, Pattern, Pool};
+use crate::layers::{Conv, Dropout, Pattern, Pool, random_key};
 use crate::model::{Model, PlacedLayer};
 use crate::op::Operand;
 use crate::ops::batch::{MetricsAppend, StepFinish};
@@ -89,7 +89,8 @@ impl Builder<'_> {
                 }
                 Pattern::Dropout(Dropout { rate }) => {
                     let length = batch * first.input.iter().product::<usize>();
-                    (Kind::Dropout(DropoutApply { length, rate, layer: first.number }), 1)
+                    let layer = random_key(&first.name, first.number);
+                    (Kind::Dropout(DropoutApply { length, rate, layer }), 1)
                 }
                 Pattern::Relu | Pattern::Pool(_) => {
                     return Err(ended(layers, place, "it is fused only right after a layer with weights"));

@@ -9,7 +9,11 @@ use crate::program::{Home, Run, check};
 pub(crate) fn unfused(home: &Home) -> Result<(), Failed> {
     let model = "conv 4x3, relu, dropout 0.1, pool 2, flatten, dense 10";
     let run = home.run_without_drivers(&["plan", "--model", model]);
-    run.exits_with(0)?.says(&["note: layer 3 (`dropout 0.1`, dropout1) ends fusing"])?;
+    run.exits_with(0)?.says(&[
+        "note: layer 3 (`dropout 0.1`, dropout1) ends fusing",
+        "calls and",
+        "MB of memory traffic",
+    ])?;
     let notes = |run: &Run| run.stderr.matches("ends fusing").count();
     check(notes(&run) == 1, "the layer is named once")?;
     let run = home.train(&["--model", model, "--fuse", "on", "--epochs", "1"]);

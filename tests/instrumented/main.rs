@@ -9,6 +9,8 @@
 mod common;
 mod watch;
 
+use std::cmp::Reverse;
+
 use common::{gpus, without_adapter};
 use gpu_digits::gpu::{Gpu, run_variant};
 use gpu_digits::layers::every_op;
@@ -20,8 +22,12 @@ use gpu_digits::verify::cases;
 use libtest_mimic::{Arguments, Failed, Trial};
 use watch::{Found, REPORT_WORDS};
 
-/// Cases of a shader without workgroup memory: its arrays have one length for all, and loops show in small cases.
-const SMALLEST_CASES: usize = 6;
+/// Of a shader without workgroup memory, whose arrays have one length for all, this many of the smallest cases run, and as
+/// many of those with the most rounds.
+const CASES: usize = 3;
+
+/// Larger cases take too long in software.
+const MOST_FLOPS: u64 = 20_000_000;
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -54,9 +60,8 @@ fn main() {
                 .flat_map(|case| case.variants().into_iter().map(move |variant| (case.clone(), variant)))
                 .filter(|(_, variant)| variant.shader.name == file)
                 .collect();
-            runs.sort_by_key(|(case, _)| case.flops());
             if runs.iter().all(|(_, variant)| variant.workgroup_bytes == 0) {
-                runs.truncate(SMALLEST_CASES);
+                runs = smallest_and_longest(runs);
             }
             let why_not = runs.iter().map(|(case, variant)| gpu.why_not(case.as_ref(), variant));
             let reasons: Vec<String> = why_not.clone().flatten().collect();
@@ -76,6 +81,16 @@ fn main() {
         }
     }
     libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// The smallest cases, and of the others those in which an invocation makes the most rounds.
+fn smallest_and_longest(mut runs: Vec<(Case, Variant)>) -> Vec<(Case, Variant)> {
+    runs.sort_by_key(|(case, _)| case.flops());
+    let mut others = runs.split_off(CASES.min(runs.len()));
+    others.retain(|(case, _)| case.flops() <= MOST_FLOPS);
+    others.sort_by_key(|(_, variant)| Reverse(variant.iterations));
+    runs.extend(others.into_iter().take(CASES));
+    runs
 }
 
 /// An op whose shaders have one more buffer, for their reports.

@@ -62,10 +62,10 @@ pub enum Command {
     /// List the adapters of this machine
     #[command(after_help = examples::DEVICES)]
     Devices(DevicesArgs),
-    /// Print the ops of a model's training step with shapes, FLOPs, bytes and kernels; needs no GPU without --kernels
+    /// Print the ops of a model's training step with shapes, FLOPs, bytes and kernels; a GPU is needed only for --kernels
     #[command(after_help = examples::PLAN)]
     Plan(PlanArgs),
-    /// Write the text of every shader into a folder: its parts joined, valid WGSL for any compiler
+    /// Write every shader into a folder as one WGSL file, its parts joined
     #[command(after_help = examples::SHADERS)]
     Shaders(ShadersArgs),
     /// Redraw the reports of runs, and compare several on one page

@@ -47,7 +47,8 @@ impl Work {
             let is_known = |op: &str| subject.is_none_or(|subject| !subject.cases(op).is_empty());
             let ops = every_op().map(|entry| entry.name).filter(|op| is_known(op));
             let known: Vec<&str> = ops.chain(["lockstep", "large_weights"]).collect();
-            let meant = did_you_mean(word.split(':').next().unwrap_or(word), known.iter().copied());
+            let meant = beginning_with(word, &known)
+                .unwrap_or_else(|| did_you_mean(word.split(':').next().unwrap_or(word), known.iter().copied()));
             let of = if subject.is_some() { " of this model" } else { "" };
             bail!(
                 "there is no op or case `{word}`{of}{meant}\nops are\n{}\n`*` stands for any letters",
@@ -73,6 +74,12 @@ impl Work {
     pub(super) fn len(&self) -> usize {
         self.ops.iter().map(|(_, cases)| cases.len()).sum::<usize>() + self.locksteps.len()
     }
+}
+
+/// The ops that begin with a word, such as `relu`, and the pattern that selects them.
+fn beginning_with(word: &str, known: &[&str]) -> Option<String> {
+    let found: Vec<&str> = known.iter().filter(|op| op.starts_with(&format!("{word}_"))).copied().collect();
+    (!found.is_empty()).then(|| format!("; use '{word}*' for `{}`", found.join("`, `")))
 }
 
 fn without_variant(word: &str) -> String {
@@ -111,6 +118,8 @@ mod tests {
     fn a_misspelt_op_is_answered_with_the_nearest() {
         let error = error("conv2d_foward");
         assert!(error.starts_with("there is no op or case `conv2d_foward`; did you mean `conv2d_forward`?"), "{error}");
+        let error = self::error("relu");
+        assert!(error.contains("no op or case `relu`; use 'relu*' for `relu_forward`, `relu_backward`\n"), "{error}");
         assert!(self::error("zzz*").contains("ops are\n  batch_gather, "));
     }
 

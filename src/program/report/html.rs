@@ -283,7 +283,7 @@ mod tests {
     #[test]
     fn no_text_runs_over_the_edge_of_its_picture() {
         let mut report = full();
-        let long = "conv2d_relu_max_pool_backward_weight.winograd_3x3 conv1-with-a-long-name";
+        let long = "conv_relu_pool_backward_weight_f16.lanes_3x3_grey conv1-with-a-long-name";
         report.kernels =
             vec![crate::program::report::data::KernelShare { kernel: long.to_owned(), seconds: 1e-9, share: 1.0 }];
         let page = page(&report).unwrap();

@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn names_of_any_length_stay_within_the_picture_and_beside_the_rates() {
-        let name = "conv2d_relu_max_pool_backward_weight.winograd_3x3:256x64x28x28,128x3x3,pool2 ".repeat(4);
+        let name = "conv_relu_pool_backward_weight_f16.lanes_3x3_grey:256x64x28x28,128x3x3,pool2 ".repeat(4);
         let points: Vec<Point> = (1..=41)
             .map(|number| Point {
                 number,
