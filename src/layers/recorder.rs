@@ -54,7 +54,7 @@ impl Recorder<'_> {
         self.batch * self.shape.iter().product::<usize>()
     }
 
-    /// The layer's number among those of its kind, from 1.
+    /// The layer's number among those of its word, from 1.
     pub fn number(&self) -> usize {
         self.number
     }

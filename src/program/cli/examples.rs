@@ -116,10 +116,10 @@ Examples:
 pub(super) const SHADERS: &str = "\
 Examples:
   gpu-digits shaders wgsl
-  naga wgsl/relu_forward.wgsl                        check one with wgpu's compiler (`cargo install naga-cli`)
+  naga wgsl/relu_forward.wgsl                        validate one (`cargo install naga-cli`)
 
-For a browser, put the line `enable subgroups;` before shaders with subgroup operations. Shaders named `matrix8` and
-`matrix16` are for wgpu only, since WGSL has no matrices of a whole subgroup.";
+A browser also needs the line `enable subgroups;` at the beginning of shaders with subgroup operations.
+Shaders named `matrix8` and `matrix16` are for wgpu only: WGSL has no matrices of a whole subgroup.";
 
 pub(super) const REPORT: &str = "\
 Examples:
