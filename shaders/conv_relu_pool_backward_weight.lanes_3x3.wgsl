@@ -26,7 +26,7 @@ fn seen_at(n: u32, y: u32, x: u32, c: u32) -> Seen {
 
 /// `sum` and the products of channel `c`. `fma` is one instruction where the processor has it.
 fn add(ky: u32, kx: u32, c: u32, sum: vec4<f32>) -> vec4<f32> {
-    return fma(grads[1], met(1u, ky, kx, seen[1][ky][c]), fma(grads[0], met(0u, ky, kx, seen[0][ky][c]), sum));
+    return fma(grads[1], at_maxima(1u, ky, kx, seen[1][ky][c]), fma(grads[0], at_maxima(0u, ky, kx, seen[0][ky][c]), sum));
 }
 
 /// Adds to the sums of a position of the kernel.

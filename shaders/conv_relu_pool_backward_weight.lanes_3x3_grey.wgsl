@@ -29,7 +29,7 @@ fn seen_at(n: u32, y: u32, x: u32, c: u32) -> Seen {
 /// Adds to the sums of a position of the kernel. `fma` is one instruction where the processor has it.
 fn add_tap(ky: u32, kx: u32) {
     let tap = ky * 3u + kx;
-    sums[tap] = fma(grads[1], met(1u, ky, kx, seen[1][ky]), fma(grads[0], met(0u, ky, kx, seen[0][ky]), sums[tap]));
+    sums[tap] = fma(grads[1], at_maxima(1u, ky, kx, seen[1][ky]), fma(grads[0], at_maxima(0u, ky, kx, seen[0][ky]), sums[tap]));
 }
 
 @compute @workgroup_size(workgroup_size)

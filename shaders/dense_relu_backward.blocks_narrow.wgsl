@@ -1,5 +1,5 @@
-// All gradients of a dense (fully connected) layer whose input came out of a ReLU, for GPUs and for software without subgroups;
-// that with respect to the input is the gradient before that ReLU. For at most 12 outputs, such as a classifier's.
+// All gradients of a dense (fully connected) layer whose input came out of a ReLU, for GPUs and for software without subgroups.
+// The gradient with respect to the input is that before the ReLU. For at most 12 outputs, such as a classifier's.
 //
 //   weight_grad[k,o] = sum over n of input[n,k] * output_grad[n,o]
 //   bias_grad[o]     = sum over n of output_grad[n,o]

@@ -1,5 +1,5 @@
-// All gradients of a dense (fully connected) layer whose input came out of a ReLU; that with respect to the input is the
-// gradient before that ReLU.
+// All gradients of a dense (fully connected) layer whose input came out of a ReLU. The gradient with respect to the input is
+// that before the ReLU.
 //
 //   weight_grad[k,o] = sum over n of input[n,k] * output_grad[n,o]
 //   bias_grad[o]     = sum over n of output_grad[n,o]

@@ -40,7 +40,7 @@ fn load_grads(i: u32, window: u32, quad: u32, is_there: bool) {
 }
 
 /// For four output channels, the inputs of a row of the patch that their maxima multiply. Rows 1 and 2 have changed places.
-fn met(i: u32, ky: u32, kx: u32, row: f32) -> vec4<f32> {
+fn at_maxima(i: u32, ky: u32, kx: u32, row: f32) -> vec4<f32> {
     let lanes = select(places[i], places[i] ^ vec4(4u), ky == 1u) + kx;
     return vec4(
         subgroupShuffle(row, lanes.x), subgroupShuffle(row, lanes.y),

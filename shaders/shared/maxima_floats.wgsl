@@ -3,7 +3,7 @@
 @group(0) @binding(3) var<storage, read_write> output: array<f32>;  // [batch, pooled_height, pooled_width, out_channels]
 @group(0) @binding(4) var<storage, read_write> argmax: array<u32>;  // [batch, pooled_height, pooled_width, quads]
 
-/// Stores the maxima of a window, if there are this window and these channels. Channels beyond the last have the byte 255.
+/// Stores the maxima of a window, and nothing beyond the last window. Channels beyond the last have the byte 255.
 fn store(window: u32, quad: u32, map: mat4x4<f32>) {
     if window >= windows || quad >= quads { return; }
     let inside = quad * 4u + vec4(0u, 1u, 2u, 3u) < vec4(out_channels);
