@@ -118,8 +118,8 @@ Examples:
   gpu-digits shaders wgsl
   naga wgsl/relu_forward.wgsl                        validate one (`cargo install naga-cli`)
 
-A browser also needs the line `enable subgroups;` at the beginning of shaders with subgroup operations.
-Shaders named `matrix8` and `matrix16` are for wgpu only: WGSL has no matrices of a whole subgroup.";
+Shaders with subgroup operations must begin with the line `enable subgroups;` in a browser.
+Those named `matrix8` and `matrix16` are for wgpu only: WGSL has no matrices of a whole subgroup.";
 
 pub(super) const REPORT: &str = "\
 Examples:
