@@ -40,13 +40,15 @@ fn conv2d_backward_weight(
     let kx = i % tiles_per_row * 4u;
     ky = i / tiles_per_row % kernel;
     c = i / (tiles_per_row * kernel);
-    chunk = group.x / groups_per_chunk;
+    // Compilers see that a local constant is the same for the whole workgroup, as broadcasts need, but not that a variable is.
+    let own_chunk = group.x / groups_per_chunk;
+    chunk = own_chunk;
     let o = group.z * 16u;
 
     // The sums of channels beyond the last one are not stored.
     let low_channel = o + lane % 8u;
     let high_channel = low_channel + 8u;
-    for (var n = chunk * samples_per_chunk; n < end_of_chunk(chunk); n++) {
+    for (var n = own_chunk * samples_per_chunk; n < end_of_chunk(own_chunk); n++) {
         let plane = n * in_channels + c;
         for (var y = 0u; y < out_height; y++) {
             let in_y = y + ky - before;

@@ -71,12 +71,14 @@ fn dense_relu_backward(
 ) {
     // No invocation may leave early: those beyond the last output or input help to load, and store nothing.
     let tile = tile_index(group, groups);
-    is_weight = tile < weight_tiles;
-    let blocks = select(input_blocks, output_blocks, is_weight);
-    let own = tile - select(weight_tiles, 0u, is_weight);
+    // Compilers see that a local constant is the same for the whole workgroup, as shuffles need, but not that a variable is.
+    let is_tile_of_weights = tile < weight_tiles;
+    is_weight = is_tile_of_weights;
+    let blocks = select(input_blocks, output_blocks, is_tile_of_weights);
+    let own = tile - select(weight_tiles, 0u, is_tile_of_weights);
     let column = (own % blocks * workgroup_size + local) * 4u;
     let first = own / blocks * 32u;
-    if is_weight {
+    if is_tile_of_weights {
         backward_weight(first, column, lane % 8u);
     } else {
         backward_input(first, column, lane % 8u);
