@@ -262,7 +262,7 @@ fn lines_of_shaders_are_short() {
 /// The functions of a text without their names, comments and white space.
 fn functions(text: &str) -> Vec<String> {
     let code = without_comments(text);
-    let starts = code.match_indices("fn ").filter(|(start, _)| code[..*start].chars().next_back() != Some('_'));
+    let starts = code.match_indices("fn ").filter(|(start, _)| !code[..*start].ends_with('_'));
     let body = |(start, _): (usize, &str)| {
         let parameters = start + code[start..].find('(').expect("parameters");
         let mut depth = 0;
