@@ -118,6 +118,7 @@ const EQUIVALENT: &[(&str, &str, &str)] = &[
     ("conv_relu_pool_backward_input.blocks", "array<vec4<f32>, 5u * slice", MORE_ROOM),
     ("shared/blocks", "TILE + 2u", OTHER_BANKS),
     ("shared/run_weight", "select(vec4(1.0), weight_four_at(i)", MEETS_ZEROS),
+    ("shared/run_weight", "vec4(0u, 1u, 2u, 4u)", NO_FOURS),
     ("shared/input_squares", "position + 3u", ONLY_ZEROS),
     ("shared/input_grad_floats", "vec4(0u, 1u, 2u, 4u)", NO_FOURS),
     ("shared/maxima_floats", "vec4(0u, 1u, 2u, 4u)", NO_FOURS),
