@@ -48,12 +48,13 @@ fn map_at(rows: mat4x4<f32>, y: u32, x: u32, start: vec4<f32>) -> vec4<f32> {
     return add_row(2u, rows[y + 2u], x, add_row(1u, rows[y + 1u], x, add_row(0u, rows[y], x, start)));
 }
 
-/// The map of the window whose positions lane `l` has loaded.
-fn map_of(l: u32, start: vec4<f32>) -> mat4x4<f32> {
+/// Computes and stores the window whose positions lane `l` has loaded. Nothing is computed for windows that are not stored.
+fn put_window(window: u32, l: u32, quad: u32, start: vec4<f32>) {
     let rows = of_lane(seen, l);
-    return mat4x4(
+    if window >= windows || quad >= quads { return; }
+    store(window, quad, mat4x4(
         map_at(rows, 0u, 0u, start), map_at(rows, 0u, 1u, start), map_at(rows, 1u, 0u, start), map_at(rows, 1u, 1u, start),
-    );
+    ));
 }
 
 @compute @workgroup_size(workgroup_size)
@@ -76,9 +77,9 @@ fn conv_relu_pool_forward(
     for (var eight = 0u; eight < 64u; eight += 8u) {
         let window = first + eight;
         load_window(window + lane % 8u);
-        store(window, quad, map_of(0u, start)); store(window + 1u, quad, map_of(1u, start));
-        store(window + 2u, quad, map_of(2u, start)); store(window + 3u, quad, map_of(3u, start));
-        store(window + 4u, quad, map_of(4u, start)); store(window + 5u, quad, map_of(5u, start));
-        store(window + 6u, quad, map_of(6u, start)); store(window + 7u, quad, map_of(7u, start));
+        put_window(window, 0u, quad, start); put_window(window + 1u, 1u, quad, start);
+        put_window(window + 2u, 2u, quad, start); put_window(window + 3u, 3u, quad, start);
+        put_window(window + 4u, 4u, quad, start); put_window(window + 5u, 5u, quad, start);
+        put_window(window + 6u, 6u, quad, start); put_window(window + 7u, 7u, quad, start);
     }
 }

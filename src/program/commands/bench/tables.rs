@@ -7,6 +7,7 @@ use super::super::{duration, percent, thousands};
 use super::noise;
 use crate::bench::report::{AdapterReport, KernelRow, Report, told_apart};
 use crate::bench::{Kind, Peaks, StepTiming};
+use crate::model::NAMED_MODELS;
 use crate::plan::Precision;
 use crate::program::numbers::{NONE, fixed};
 
@@ -204,9 +205,16 @@ pub(super) fn model_name(step: &StepTiming) -> String {
     format!("{}{precision}", step.model)
 }
 
+/// The model's name if it has one, otherwise its layers.
+fn short_model_name(step: &StepTiming) -> String {
+    let named = NAMED_MODELS.iter().find(|(_, layers)| *layers == step.model);
+    let name = named.map_or(step.model.as_str(), |(name, _)| name);
+    model_name(&StepTiming { model: name.to_owned(), ..step.clone() })
+}
+
 /// A line for each training step of each adapter of each report, beside the adapter's peaks.
 pub(super) fn summary(reports: &[Report]) -> Grouped {
-    let header = ["f32 GFLOP/s", "f16", "matrices", "GB/s", "batch", "step", "images/s", "date", "commit"];
+    let header = ["f32 GFLOP/s", "f16", "matrices", "GB/s", "model", "batch", "step", "images/s", "date", "commit"];
     let mut table = Grouped::new("adapter", header, 0);
     for report in reports {
         for measured in &report.adapters {
@@ -228,6 +236,7 @@ pub(super) fn summary(reports: &[Report]) -> Grouped {
                         peak(|peaks| peaks.f16_flops_per_second),
                         peak(|peaks| peaks.matrix_flops_per_second),
                         peak(|peaks| Some(peaks.bytes_per_second)),
+                        of_step(short_model_name),
                         of_step(|step| step.batch_size.to_string()),
                         of_step(|step| duration(step.step_seconds)),
                         of_step(images_per_second),
@@ -282,8 +291,10 @@ pub(super) mod tests {
         let mut report = Report::new();
         report.adapters.push(adapter(&[], &[step("train", 1), step("train", 32), step("infer", 32)]));
         let summary = summary(&[report]);
-        let batches: Vec<&str> = summary.rows().iter().map(|(_, cells)| cells[4].as_str()).collect();
+        let batches: Vec<&str> = summary.rows().iter().map(|(_, cells)| cells[5].as_str()).collect();
         assert_eq!(batches, ["1", "32"]);
+        let models: Vec<&str> = summary.rows().iter().map(|(_, cells)| cells[4].as_str()).collect();
+        assert_eq!(models, ["flatten, dense 10"; 2]);
     }
 
     #[test]
