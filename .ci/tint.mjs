@@ -1,5 +1,5 @@
 // Compiles shaders with Tint, the WGSL compiler of Chrome: node tint.mjs FOLDER, with npm's `webgpu` beside this file or in
-// $NODE_PATH. FOLDER is what `gpu-digits shaders FOLDER` writes. Dawn's null backend needs neither a GPU nor a driver.
+// $NODE_PATH. FOLDER is what `gpu-digits shaders FOLDER` writes. The null backend of Dawn needs neither a GPU nor a driver.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
