@@ -28,9 +28,12 @@ fn logit_at(row: u32, o: u32) -> f32 {
 }
 
 fn put(row: u32, o: u32, sums: vec4<f32>) {
-    for (var j = 0u; j < 4u; j++) {
-        if o + j < outputs { logits[row * outputs + o + j] = sums[j]; }
-    }
+    let i = row * outputs + o;
+    let inside = o + vec4(0u, 1u, 2u, 3u) < vec4(outputs);
+    if inside.x { logits[i] = sums.x; }
+    if inside.y { logits[i + 1u] = sums.y; }
+    if inside.z { logits[i + 2u] = sums.z; }
+    if inside.w { logits[i + 3u] = sums.w; }
 }
 
 @compute @workgroup_size(workgroup_size)
