@@ -86,13 +86,14 @@ fn add_window(l: u32) {
     add_terms(0u, l); add_terms(1u, l); add_terms(2u, l); add_terms(3u, l);
 }
 
-/// The map at the positions of window `l`.
-fn map_of(l: u32, bias_of_quad: vec4<f32>) -> mat4x4<f32> {
+/// Stores window `l` of the sums. Nothing is computed for windows that are not stored.
+fn put_window(l: u32, window: u32, quad: u32, bias_of_quad: vec4<f32>) {
+    if window >= windows || quad >= quads { return; }
     let i = l * 8u;
-    return mat4x4(
+    store(window, quad, mat4x4(
         bias_of_quad + sums[i] + sums[i + 1u] + sums[i + 2u], bias_of_quad + sums[i + 1u] - sums[i + 2u] - sums[i + 3u],
         bias_of_quad + sums[i + 4u] + sums[i + 5u] + sums[i + 6u], bias_of_quad + sums[i + 5u] - sums[i + 6u] - sums[i + 7u],
-    );
+    ));
 }
 
 @compute @workgroup_size(workgroup_size)
@@ -116,12 +117,12 @@ fn conv_relu_pool_forward(
         add_window(12u); add_window(13u); add_window(14u); add_window(15u);
     }
     let four = bias[quad];
-    store(first, quad, map_of(0u, four)); store(first + 1u, quad, map_of(1u, four));
-    store(first + 2u, quad, map_of(2u, four)); store(first + 3u, quad, map_of(3u, four));
-    store(first + 4u, quad, map_of(4u, four)); store(first + 5u, quad, map_of(5u, four));
-    store(first + 6u, quad, map_of(6u, four)); store(first + 7u, quad, map_of(7u, four));
-    store(first + 8u, quad, map_of(8u, four)); store(first + 9u, quad, map_of(9u, four));
-    store(first + 10u, quad, map_of(10u, four)); store(first + 11u, quad, map_of(11u, four));
-    store(first + 12u, quad, map_of(12u, four)); store(first + 13u, quad, map_of(13u, four));
-    store(first + 14u, quad, map_of(14u, four)); store(first + 15u, quad, map_of(15u, four));
+    put_window(0u, first, quad, four); put_window(1u, first + 1u, quad, four);
+    put_window(2u, first + 2u, quad, four); put_window(3u, first + 3u, quad, four);
+    put_window(4u, first + 4u, quad, four); put_window(5u, first + 5u, quad, four);
+    put_window(6u, first + 6u, quad, four); put_window(7u, first + 7u, quad, four);
+    put_window(8u, first + 8u, quad, four); put_window(9u, first + 9u, quad, four);
+    put_window(10u, first + 10u, quad, four); put_window(11u, first + 11u, quad, four);
+    put_window(12u, first + 12u, quad, four); put_window(13u, first + 13u, quad, four);
+    put_window(14u, first + 14u, quad, four); put_window(15u, first + 15u, quad, four);
 }
