@@ -270,7 +270,7 @@ pub(super) mod tests {
             .iter()
             .map(|case| {
                 json!({
-                    "op": "relu", "case": case, "variant": case.split(['.', ':']).nth(1), "layers": [], "is_chosen": true,
+                    "op": case.split(['.', ':']).next(), "case": case, "variant": case.split(['.', ':']).nth(1), "layers": [], "is_chosen": true,
                     "flops": 1, "bytes": 1, "bound_share": 0.5, "binding": "memory",
                     "timing": {
                         "clock": "gpu", "median_seconds": 1e-3, "min_seconds": 1e-3, "spread": 0.0, "uncertainty": 0.0,
