@@ -3,7 +3,9 @@
 //! Everything else in this crate is a loop over ops: a training step is a list of them ([`crate::plan`]), `verify`
 //! compares each one's shaders with its reference, and the tests are named after them.
 
+use std::any::Any;
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use crate::random::Random;
 pub use crate::shader::Shader;
@@ -264,7 +266,7 @@ pub struct Cost {
 }
 
 /// A mathematical operation at fixed sizes.
-pub trait Op: Debug + Send + Sync {
+pub trait Op: Any + Debug + Send + Sync {
     /// Its name: `<thing>_<direction>[_<with respect to>]`, also the name of its plain shader.
     fn name(&self) -> &'static str;
 
@@ -319,6 +321,22 @@ pub trait Op: Debug + Send + Sync {
                 DType::U32 | DType::F16 => HostTensor::zeros(operand.dtype, operand.shape),
             })
             .collect()
+    }
+
+    /// The op that also rectifies its output, if it can: it multiplies what is not above 0 by `negative_slope` before it writes
+    /// it. The output must be its only one besides integers.
+    fn rectifying(&self, _negative_slope: f64) -> Option<Arc<dyn Op>> {
+        None
+    }
+
+    /// If its `input` came out of a rectifier: the op that writes as `input_grad` the gradient before that rectifier, if it can.
+    fn before_rectifier(&self, _negative_slope: f64) -> Option<Arc<dyn Op>> {
+        None
+    }
+
+    /// The op in half precision, if there is one; see [`half`](crate::ops::half).
+    fn in_half(&self) -> Option<Arc<dyn Op>> {
+        None
     }
 
     /// Floating-point operations and bytes of one call.

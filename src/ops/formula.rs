@@ -118,7 +118,7 @@ pub fn at_awkward_lengths<F: Formula + 'static>(op: fn(usize) -> F) -> Vec<Case>
     [1, 63, 64, 65, 1009, 64 * 64 + 1, 4 * 64 * 130 + 4].map(|length| Arc::new(op(length)) as Case).to_vec()
 }
 
-impl<F: Formula> Op for F {
+impl<F: Formula + 'static> Op for F {
     fn name(&self) -> &'static str {
         F::NAME
     }

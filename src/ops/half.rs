@@ -45,7 +45,7 @@ pub trait InHalf: Op + Copy {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Half<O>(pub O);
 
-impl<O: InHalf> Op for Half<O> {
+impl<O: InHalf + 'static> Op for Half<O> {
     fn name(&self) -> &'static str {
         O::NAME
     }
