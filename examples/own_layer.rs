@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
-use gpu_digits::data::{self, DataChoice, Folders, IMAGE_BYTES, Request};
+use gpu_digits::data::{self, DataChoice, Folders, IMAGE_BYTES, Request, Task};
 use gpu_digits::device::DeviceChoice;
 use gpu_digits::executor::Unobserved;
 use gpu_digits::layers::{Entry, Initial, Layer, ParameterSpec, Recorder};
@@ -243,14 +243,14 @@ async fn read_back(device: Device, model: &Model, trained: &[HostTensor], seed: 
     ensure!(saved.parameters == trained, "the saved weights should be those that were trained");
     let mut predictor = Predictor::open_with(device, &path, &[GAIN])?;
     std::fs::remove_file(&path)?;
-    let [blank] = predictor.probabilities(&[0; IMAGE_BYTES]).await?[..] else { unreachable!("one image") };
+    let [blank] = &predictor.probabilities(&[0; IMAGE_BYTES]).await?[..] else { unreachable!("one image") };
     println!("read back `{}`: a blank image is a 1 with {:.1} %", saved.model, 100.0 * blank[1]);
     Ok(())
 }
 
 fn main() -> Result<()> {
     pollster::block_on(async {
-        let model = Model::parse("conv 8x5, gain, relu, pool 4, flatten, dense 10, gain", &[GAIN])?;
+        let model = Model::parse(Task::MNIST, "conv 8x5, gain, relu, pool 4, flatten, dense 10, gain", &[GAIN])?;
         let device = Device::open(&DeviceChoice::Auto).await?;
         verify_all(&device, &model).await?;
 

@@ -1,20 +1,28 @@
 //! Trains on arrays of your own: `cargo run --release --example train_arrays`
 //!
-//! The images here are bars whose position gives the class. Yours are 28x28 bytes an image, with a label each.
+//! The images here are coloured bars: the class is the colour and the direction. Yours are bytes `[n, y, x, c]` of any height,
+//! width and number of channels, with a label each.
 
-use gpu_digits::data::{IMAGE_SIDE, Samples};
+use gpu_digits::data::{ImageShape, Samples, Task};
 use gpu_digits::device::DeviceChoice;
 use gpu_digits::executor::Unobserved;
 use gpu_digits::{Dataset, Device, Model, TrainConfig, Trainer};
 
-/// Bars of every class in turn, each two pixels wide and of some length.
+/// The shape of an image.
+const SHAPE: ImageShape = ImageShape { height: 24, width: 20, channels: 3 };
+
+/// Red, green and blue, upright and level.
+const CLASSES: usize = 6;
+
+/// Bars of every class in turn, each two pixels wide, in every place.
 fn bars(count: usize) -> Samples {
     let mut samples = Samples { images: vec![], labels: vec![] };
     for image in 0..count {
-        let class = image % 10;
-        let is_ink = |x: usize, y: usize| x / 2 == class + 2 && y > image % 20;
-        for (y, x) in (0..IMAGE_SIDE).flat_map(|y| (0..IMAGE_SIDE).map(move |x| (y, x))) {
-            samples.images.push(if is_ink(x, y) { 255 } else { 0 });
+        let (class, place) = (image % CLASSES, image / CLASSES % 18);
+        for (y, x, c) in (0..SHAPE.bytes()).map(|i| (i / 3 / SHAPE.width, i / 3 % SHAPE.width, i % 3)) {
+            let across = if class < 3 { x } else { y };
+            let is_inked = (place..place + 2).contains(&across) && c == class % 3;
+            samples.images.push(if is_inked { 255 } else { 0 });
         }
         samples.labels.push(class as u8);
     }
@@ -23,8 +31,9 @@ fn bars(count: usize) -> Samples {
 
 fn main() -> anyhow::Result<()> {
     pollster::block_on(async {
-        let dataset = Dataset::from_arrays(bars(400), bars(50))?;
-        let model: Model = "conv 4x3, relu, pool 2, flatten, dense 10".parse()?;
+        let task = Task::new(SHAPE, CLASSES)?;
+        let dataset = Dataset::from_arrays(task, bars(600), bars(60))?;
+        let model = Model::parse(task, "conv 8x3, relu, pool 2, flatten, dense 6", &[])?;
         let config = TrainConfig { epochs: 3, ..TrainConfig::for_images(dataset.train.len()) };
         let parameters = model.initial_parameters(config.seed);
 

@@ -8,7 +8,6 @@
 use anyhow::{Result, bail, ensure};
 
 use crate::cpu::CpuExecutor;
-use crate::data::image_count;
 use crate::executor::{Executor, Unobserved};
 use crate::model::Model;
 use crate::plan::{Phase, Plan, PlanConfig, PlanForm, Precision};
@@ -21,9 +20,6 @@ pub(crate) const LARGEST: f64 = 1e30;
 
 /// The largest 16-bit float.
 const LARGEST_F16: f64 = 65_504.0;
-
-/// The largest magnitude of a normalised pixel.
-const LARGEST_PIXEL: f64 = (1.0 - crate::plan::PIXEL_MEAN) / crate::plan::PIXEL_DEVIATION;
 
 /// Images that are evaluated at a time.
 const BATCH: usize = 64;
@@ -56,7 +52,8 @@ pub(crate) async fn ensure_finite(
 
 /// An upper bound of all activations, for any image; infinite if a layer knows none.
 pub(crate) fn bound(model: &Model, parameters: &[HostTensor]) -> f64 {
-    let (mut bound, mut largest, mut rest) = (LARGEST_PIXEL, LARGEST_PIXEL, parameters);
+    let pixel = model.task().largest_pixel();
+    let (mut bound, mut largest, mut rest) = (pixel, pixel, parameters);
     for placed in model.layers() {
         let (own, others) = rest.split_at(placed.parameters.len().min(rest.len()));
         bound = placed.layer.bound(bound, own);
@@ -68,7 +65,7 @@ pub(crate) fn bound(model: &Model, parameters: &[HostTensor]) -> f64 {
 
 /// Evaluates images on the CPU, layer by layer, and refuses activations that are too large.
 async fn ensure_activations(model: &Model, parameters: &[HostTensor], images: &[u8], largest: f64) -> Result<()> {
-    let count = image_count(images)?;
+    let count = model.task().image().count(images)?;
     let batch = count.clamp(1, BATCH);
     let batches = count.div_ceil(batch);
     let config = PlanConfig {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::data::{CLASSES, IMAGE_BYTES, Samples, image_count};
+use crate::data::Samples;
 use crate::device::Device;
 use crate::executor::{Executor, Unobserved};
 use crate::finite::ensure_finite;
@@ -20,8 +20,8 @@ use crate::weights::{self, SavedModel};
 /// A model's results for labelled images, in order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scored {
-    /// The ten probabilities of each image.
-    pub probabilities: Vec<[f32; CLASSES]>,
+    /// The probabilities of each image, one for each class.
+    pub probabilities: Vec<Vec<f32>>,
     /// The cross-entropy of each image, in nats. It is computed from the logits, because the probability of a label may
     /// be too small for a float.
     pub losses: Vec<f32>,
@@ -69,24 +69,27 @@ impl Predictor {
         &self.saved.model
     }
 
-    /// The ten probabilities of each image, in order; an image is 28x28 bytes, white ink on black.
+    /// The probabilities of each image, in order. An image is the bytes `[y, x, c]` of the model's
+    /// [task](Model::task): for digits, 28x28 bytes of white ink on black.
     ///
     /// # Errors
     /// The same as for [`probabilities`].
-    pub async fn probabilities(&mut self, images: &[u8]) -> Result<Vec<[f32; CLASSES]>> {
-        let mut rows = Vec::with_capacity(image_count(images)?);
+    pub async fn probabilities(&mut self, images: &[u8]) -> Result<Vec<Vec<f32>>> {
+        let image = self.saved.model.task().image();
+        let mut rows = Vec::with_capacity(image.count(images)?);
         ensure_finite(&self.saved.model, &self.saved.parameters, images, Precision::F32).await.context(DIVERGED)?;
-        for images in images.chunks(MOST_AT_ONCE * IMAGE_BYTES) {
+        for images in images.chunks(MOST_AT_ONCE * image.bytes()) {
             rows.extend(self.batch(images).await?);
         }
         Ok(rows)
     }
 
-    async fn batch(&mut self, images: &[u8]) -> Result<Vec<[f32; CLASSES]>> {
-        let count = images.len() / IMAGE_BYTES;
+    async fn batch(&mut self, images: &[u8]) -> Result<Vec<Vec<f32>>> {
+        let image = self.saved.model.task().image();
+        let count = images.len() / image.bytes();
         let room = count.next_power_of_two();
         let mut samples = Samples { images: images.to_vec(), labels: vec![0; room] };
-        samples.images.resize(room * IMAGE_BYTES, 0);
+        samples.images.resize(room * image.bytes(), 0);
         let executor = match self.executors.entry(room) {
             Entry::Occupied(entry) => {
                 let executor = entry.into_mut();
@@ -102,7 +105,7 @@ impl Predictor {
     }
 }
 
-/// The ten probabilities of each image, in order, by a model with these parameters.
+/// The probabilities of each image, in order, by a model with these parameters.
 ///
 /// # Errors
 /// If the images are incomplete, the model overflows, or the device cannot run the plan or fails.
@@ -111,8 +114,8 @@ pub async fn probabilities(
     model: &Model,
     parameters: &[HostTensor],
     images: &[u8],
-) -> Result<Vec<[f32; CLASSES]>> {
-    let samples = Samples { images: images.to_vec(), labels: vec![0; image_count(images)?] };
+) -> Result<Vec<Vec<f32>>> {
+    let samples = Samples { images: images.to_vec(), labels: vec![0; model.task().image().count(images)?] };
     Ok(score(device, model, parameters, &samples).await?.probabilities)
 }
 
@@ -122,7 +125,7 @@ pub async fn probabilities(
 /// If an image has no label, the model overflows (the error names the first tensor), or the device cannot run the plan
 /// or fails.
 pub async fn score(device: &Device, model: &Model, parameters: &[HostTensor], samples: &Samples) -> Result<Scored> {
-    samples.check("scored")?;
+    samples.check(model.task(), "scored")?;
     let count = samples.len();
     if count == 0 {
         return Ok(Scored { probabilities: vec![], losses: vec![] });
@@ -140,13 +143,12 @@ async fn evaluate(executor: &mut dyn Executor, count: usize, batches: usize, dev
     write_order(executor, &(0..count as u32).collect::<Vec<_>>(), 0, 0);
     let collected = [executor.plan().host.probability, executor.plan().host.loss];
     let words = executor.run_collecting(Phase::Evaluate, batches, &collected).await?;
-    let probabilities = bytemuck::cast_slice(&words[0]).as_chunks().0[..count].to_vec();
+    let values: &[f32] = bytemuck::cast_slice(&words[0]);
+    let classes = executor.plan().tensor(collected[0]).shape.extents()[1];
+    let probabilities: Vec<Vec<f32>> = values.chunks_exact(classes).take(count).map(<[f32]>::to_vec).collect();
     let losses: Vec<f32> = bytemuck::cast_slice(&words[1])[..count].to_vec();
-    let rows = probabilities.iter().zip(&losses);
-    if let Some(image) = rows
-        .clone()
-        .position(|(row, loss): (&[f32; CLASSES], _)| !loss.is_finite() || !row.iter().all(|share| share.is_finite()))
-    {
+    let mut rows = probabilities.iter().zip(&losses);
+    if let Some(image) = rows.position(|(row, loss)| !loss.is_finite() || !row.iter().all(|share| share.is_finite())) {
         bail!(
             "`probability` or `loss` of image {image} is not finite on {device}, although no activation overflows; check \
              the device with `gpu-digits verify`"
@@ -165,7 +167,7 @@ pub async fn activations(
     parameters: &[HostTensor],
     images: &[u8],
 ) -> Result<Vec<(String, HostTensor)>> {
-    let count = image_count(images)?;
+    let count = model.task().image().count(images)?;
     ensure!(count > 0, "cannot compute activations without images; give at least one");
     // Fused ops do not store the outputs of the layers between.
     let samples = Samples { images: images.to_vec(), labels: vec![0; count] };
@@ -210,7 +212,7 @@ async fn evaluator(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::digits;
+    use crate::data::{IMAGE_BYTES, digits};
 
     #[test]
     fn a_predictor_keeps_its_kernels_and_answers_for_each_call() {

@@ -2,12 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::CLASSES;
-
 /// Scores of one class.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClassScore {
-    /// The digit.
+    /// The class.
     pub class: usize,
     /// Precision; none if the class was never predicted, or has no images.
     pub precision: Option<f64>,
@@ -38,7 +36,7 @@ pub struct Evaluation {
     /// Scores class by class.
     pub classes: Vec<ClassScore>,
     /// `confusion[label][prediction]` images.
-    pub confusion: [[u64; CLASSES]; CLASSES],
+    pub confusion: Vec<Vec<u64>>,
 }
 
 /// Bins of a calibration.
@@ -68,8 +66,9 @@ pub fn wilson_interval(right: u64, count: u64) -> [f64; 2] {
 }
 
 /// The argmax; the first one among equals.
-pub fn prediction(probabilities: &[f32; CLASSES]) -> usize {
-    (1..CLASSES).fold(0, |best, class| if probabilities[class] > probabilities[best] { class } else { best })
+pub fn prediction(probabilities: &[f32]) -> usize {
+    (1..probabilities.len())
+        .fold(0, |best, class| if probabilities[class] > probabilities[best] { class } else { best })
 }
 
 /// Whether `right` of `images` are at least a percentage, exactly: 422 of 500 are 84.4 %.
@@ -89,11 +88,11 @@ pub fn reaches(right: u64, images: u64, percent: f64) -> bool {
 }
 
 impl Evaluation {
-    /// Scores probabilities, and the cross-entropy of each image, against labels.
+    /// Scores probabilities, one for each class, and the cross-entropy of each image against labels.
     ///
     /// The losses are not computed from the probabilities, because those below 1e-45 are 0.
-    pub fn new(probabilities: &[[f32; CLASSES]], losses: &[f32], labels: &[u8]) -> Self {
-        let mut confusion = [[0; CLASSES]; CLASSES];
+    pub fn new(classes: usize, probabilities: &[Vec<f32>], losses: &[f32], labels: &[u8]) -> Self {
+        let mut confusion = vec![vec![0; classes]; classes];
         for (probabilities, &label) in probabilities.iter().zip(labels) {
             confusion[usize::from(label)][prediction(probabilities)] += 1;
         }
@@ -109,7 +108,7 @@ impl Evaluation {
             loss: loss / count,
             calibration_error: calibration.iter().filter_map(distance).sum::<f64>() / count,
             calibration,
-            classes: (0..CLASSES).map(|class| class_score(&confusion, class)).collect(),
+            classes: (0..classes).map(|class| class_score(&confusion, class)).collect(),
             confusion,
         }
     }
@@ -120,11 +119,11 @@ impl Evaluation {
     }
 }
 
-fn right(confusion: &[[u64; CLASSES]; CLASSES]) -> u64 {
-    (0..CLASSES).map(|class| confusion[class][class]).sum()
+fn right(confusion: &[Vec<u64>]) -> u64 {
+    confusion.iter().enumerate().map(|(class, row)| row[class]).sum()
 }
 
-fn calibration(probabilities: &[[f32; CLASSES]], labels: &[u8]) -> Vec<CalibrationBin> {
+fn calibration(probabilities: &[Vec<f32>], labels: &[u8]) -> Vec<CalibrationBin> {
     // For each bin: the images, the sum of their probabilities, and the right ones.
     let mut sums = [(0usize, 0.0, 0usize); BINS];
     for (probabilities, &label) in probabilities.iter().zip(labels) {
@@ -142,7 +141,7 @@ fn calibration(probabilities: &[[f32; CLASSES]], labels: &[u8]) -> Vec<Calibrati
     sums.map(bin).to_vec()
 }
 
-fn class_score(confusion: &[[u64; CLASSES]; CLASSES], class: usize) -> ClassScore {
+fn class_score(confusion: &[Vec<u64>], class: usize) -> ClassScore {
     let right = confusion[class][class];
     let support: u64 = confusion[class].iter().sum();
     let predicted: u64 = confusion.iter().map(|row| row[class]).sum();
@@ -157,8 +156,10 @@ fn class_score(confusion: &[[u64; CLASSES]; CLASSES], class: usize) -> ClassScor
 mod tests {
     use super::*;
 
-    fn sure_of(class: usize) -> [f32; CLASSES] {
-        let mut probabilities = [0.0; CLASSES];
+    const CLASSES: usize = 10;
+
+    fn sure_of(class: usize) -> Vec<f32> {
+        let mut probabilities = vec![0.0; CLASSES];
         probabilities[class] = 1.0;
         probabilities
     }
@@ -167,7 +168,7 @@ mod tests {
     fn scores_of_five_images_worked_out_by_hand() {
         // Labels 0 0 1 1 2, predictions 0 1 1 1 0.
         let probabilities = [0, 1, 1, 1, 0].map(sure_of);
-        let evaluation = Evaluation::new(&probabilities, &[0.0; 5], &[0, 0, 1, 1, 2]);
+        let evaluation = Evaluation::new(CLASSES, &probabilities, &[0.0; 5], &[0, 0, 1, 1, 2]);
         assert_eq!(evaluation.accuracy, 0.6);
         assert_eq!(evaluation.confusion[0][..3], [1, 1, 0]);
         let [zero, one, two] = [0, 1, 2].map(|class| evaluation.classes[class]);
@@ -181,7 +182,7 @@ mod tests {
     #[test]
     fn a_class_without_images_has_no_scores() {
         // No five; one three is taken for one.
-        let evaluation = Evaluation::new(&[sure_of(3), sure_of(5)], &[0.0; 2], &[3, 3]);
+        let evaluation = Evaluation::new(CLASSES, &[sure_of(3), sure_of(5)], &[0.0; 2], &[3, 3]);
         let ClassScore { precision, recall, f1, support, .. } = evaluation.classes[5];
         assert_eq!((precision, recall, f1, support), (None, None, None, 0));
         let json = serde_json::to_value(&evaluation).unwrap();
@@ -192,7 +193,7 @@ mod tests {
 
     #[test]
     fn the_loss_is_the_mean_of_the_images_and_is_not_cut() {
-        let evaluation = Evaluation::new(&[sure_of(3); 2], &[0.25, 5e13], &[3, 4]);
+        let evaluation = Evaluation::new(CLASSES, &[sure_of(3), sure_of(3)], &[0.25, 5e13], &[3, 4]);
         assert_eq!(evaluation.loss, (0.25 + f64::from(5e13f32)) / 2.0);
     }
 
@@ -221,13 +222,13 @@ mod tests {
     #[test]
     fn the_calibration_error_is_the_weighted_distance_of_confidence_and_accuracy() {
         let sure = |class: usize, confidence: f32| {
-            let mut probabilities = [(1.0 - confidence) / 9.0; CLASSES];
+            let mut probabilities = vec![(1.0 - confidence) / 9.0; CLASSES];
             probabilities[class] = confidence;
             probabilities
         };
         // Three at 0.9, of which two are right, and one right at 0.5.
         let probabilities = [sure(1, 0.9), sure(1, 0.9), sure(2, 0.9), sure(3, 0.5)];
-        let evaluation = Evaluation::new(&probabilities, &[0.0; 4], &[1, 1, 1, 3]);
+        let evaluation = Evaluation::new(CLASSES, &probabilities, &[0.0; 4], &[1, 1, 1, 3]);
         let wanted = (3.0 * (0.9f64 - 2.0 / 3.0) + (1.0 - 0.5)) / 4.0;
         assert!((evaluation.calibration_error - wanted).abs() < 1e-6, "{}", evaluation.calibration_error);
         assert_eq!(evaluation.calibration[13].images, 3);
@@ -252,12 +253,12 @@ mod tests {
                 weights[label] += 300.0;
             }
             let sum: f64 = weights.iter().sum();
-            probabilities.push(weights.map(|weight| (weight / sum) as f32));
+            probabilities.push(weights.map(|weight| (weight / sum) as f32).to_vec());
             labels.push(label as u8);
         }
         let rows = probabilities.iter().zip(&labels);
         let losses: Vec<f32> = rows.map(|(row, &label)| -row[usize::from(label)].ln()).collect();
-        let evaluation = Evaluation::new(&probabilities, &losses, &labels);
+        let evaluation = Evaluation::new(CLASSES, &probabilities, &losses, &labels);
         let close =
             |value: f64, wanted: f64| assert!((value - wanted).abs() < 1e-8, "{value}, scikit-learn has {wanted}");
         close(evaluation.accuracy, 0.794);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::data::{CLASSES, IMAGE_SIDE};
+use crate::data::Task;
 use crate::layers::{self, Entry, Initial, Layer, ParameterSpec};
 use crate::names::did_you_mean;
 use crate::random::Random;
@@ -18,7 +18,7 @@ const MOST_WEIGHTS: usize = 1 << 30;
 /// The most layers of a model: more than digits need, and few enough that every model is read at once.
 const MOST_LAYERS: usize = 1_000;
 
-/// The named models with their text form.
+/// The named models with their text form. For other classes than MNIST's ten, the last layer has another size.
 pub const NAMED_MODELS: &[(&str, &str)] = &[
     ("convnet", "conv 32x3, relu, pool 2, conv 64x3, relu, pool 2, flatten, dense 10"),
     (
@@ -46,20 +46,22 @@ pub struct PlacedLayer {
     pub parameters: Vec<ParameterSpec>,
 }
 
-/// A model that can be trained: its layers fit together and end in ten logits.
+/// A model that can be trained: its layers fit together, take the images of a task and end in a logit for each class.
 #[derive(Clone, Debug)]
 pub struct Model {
+    task: Task,
     layers: Vec<PlacedLayer>,
 }
 
 impl Model {
-    /// The model of these layers, those of [`LAYERS`](crate::layers::LAYERS) and your own.
+    /// The model of these layers, those of [`LAYERS`](crate::layers::LAYERS) and your own, for a task.
     ///
     /// # Errors
     /// If a layer cannot take the output of the one before (the error names the layer and both shapes), or if the last
-    /// layer does not give ten logits.
-    pub fn new(layers: impl IntoIterator<Item = Arc<dyn Layer>>) -> Result<Self> {
-        let mut input = vec![1, IMAGE_SIDE, IMAGE_SIDE];
+    /// layer does not give a logit for each class.
+    pub fn new(task: Task, layers: impl IntoIterator<Item = Arc<dyn Layer>>) -> Result<Self> {
+        let image = task.image();
+        let mut input = vec![image.channels, image.height, image.width];
         let mut placed: Vec<PlacedLayer> = Vec::new();
         for layer in layers {
             let word = layer.word();
@@ -72,8 +74,8 @@ impl Model {
             placed.push(PlacedLayer { name, number, layer, input, output: output.clone(), parameters });
             input = output;
         }
-        ensure_logits(&placed)?;
-        let model = Self { layers: placed };
+        ensure_logits(&placed, task.classes())?;
+        let model = Self { task, layers: placed };
         for (name, shape) in model.parameters() {
             let count = shape.extents().iter().try_fold(1usize, |count, &extent| count.checked_mul(extent));
             ensure!(
@@ -84,16 +86,17 @@ impl Model {
         Ok(model)
     }
 
-    /// Parses a model as [`FromStr`] does, with layers of your own in addition to those of
+    /// Parses a model for a task: a name of [`NAMED_MODELS`], or layers such as `conv 32x3, relu, pool 2, flatten, dense 10`.
+    /// Case does not matter, and a trailing comma is allowed. There may be layers of your own in addition to those of
     /// [`LAYERS`](crate::layers::LAYERS).
     ///
     /// # Errors
     /// If a layer is unknown, or the layers do not fit together.
-    pub fn parse(text: &str, own: &[Entry]) -> Result<Self> {
+    pub fn parse(task: Task, text: &str, own: &[Entry]) -> Result<Self> {
         let text = text.trim();
         let text = text.strip_suffix(',').unwrap_or(text).trim_end();
         let named = NAMED_MODELS.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
-        let text = named.map_or(text, |(_, form)| form);
+        let text = &named.map_or_else(|| text.to_owned(), |(_, form)| with_classes(form, task.classes()));
         if !text.contains([' ', ',']) {
             let names = NAMED_MODELS.iter().map(|(name, _)| *name);
             let meant = did_you_mean(text, names.clone());
@@ -110,7 +113,12 @@ impl Model {
         let layer =
             |text: &str| layers::parse(text, own).with_context(|| format!("cannot read layer `{}`", text.trim()));
         let layers = text.split(',').map(layer).collect::<Result<Vec<_>>>()?;
-        Self::new(layers).with_context(|| format!("the model `{text}` cannot be built"))
+        Self::new(task, layers).with_context(|| format!("the model `{text}` cannot be built"))
+    }
+
+    /// The images that it takes, and the number of classes.
+    pub fn task(&self) -> &Task {
+        &self.task
     }
 
     /// The layers in order.
@@ -155,18 +163,23 @@ impl Model {
     }
 }
 
-/// Refuses layers that do not end in ten logits.
-fn ensure_logits(layers: &[PlacedLayer]) -> Result<()> {
+/// The text of a named model, all of which end in `dense 10`, for so many classes.
+fn with_classes(text: &str, classes: usize) -> String {
+    format!("{}{classes}", text.trim_end_matches(|letter: char| letter.is_ascii_digit()))
+}
+
+/// Refuses layers that do not end in a logit for each class.
+fn ensure_logits(layers: &[PlacedLayer], classes: usize) -> Result<()> {
     let last = layers.last().context("the model has no layers")?;
     ensure!(
         last.layer.may_be_last(),
-        "`{}` cannot be the last layer: the loss needs the logits themselves; end the model with `dense {CLASSES}`",
+        "`{}` cannot be the last layer: the loss needs the logits themselves; end the model with `dense {classes}`",
         last.layer
     );
     ensure!(
-        last.output == [CLASSES],
-        "the last layer is layer {} (`{}`, {}) and gives an output of shape {:?}, but ten \
-         logits of shape [{CLASSES}] are needed; end the model with `dense {CLASSES}`",
+        last.output == [classes],
+        "the last layer is layer {} (`{}`, {}) and gives an output of shape {:?}, but logits \
+         of shape [{classes}] are needed, one for each class; end the model with `dense {classes}`",
         layers.len(),
         last.layer,
         last.name,
@@ -185,16 +198,16 @@ impl fmt::Display for Model {
 impl FromStr for Model {
     type Err = anyhow::Error;
 
-    /// Parses a name of [`NAMED_MODELS`] or a text form such as `conv 32x3, relu, pool 2, flatten, dense 10`. Case does
-    /// not matter, and a trailing comma is allowed.
+    /// Parses a model for digits as in MNIST; [`Model::parse`] takes other tasks.
     fn from_str(text: &str) -> Result<Self> {
-        Self::parse(text, &[])
+        Self::parse(Task::MNIST, text, &[])
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::ImageShape;
 
     fn error(text: &str) -> String {
         format!("{:#}", text.parse::<Model>().unwrap_err())
@@ -267,6 +280,21 @@ mod tests {
     fn a_last_layer_that_is_not_ten_wide_is_refused() {
         let error = error("flatten, dense 11");
         assert!(error.contains("layer 2 (`dense 11`, dense1)") && error.contains("[11]") && error.contains("[10]"));
+    }
+
+    #[test]
+    fn a_model_takes_the_images_and_the_classes_of_its_task() {
+        let coloured = Task::new(ImageShape { height: 32, width: 24, channels: 3 }, 100).unwrap();
+        let model = Model::parse(coloured, "conv 8x3, relu, pool 2, flatten, dense 100", &[]).unwrap();
+        assert_eq!(model.layers()[0].input, [3, 32, 24]);
+        assert_eq!(model.parameters()[2], ("dense1.weight".to_owned(), [100, 8 * 15 * 11].into()));
+        let error = format!("{:#}", Model::parse(coloured, "flatten, dense 10", &[]).unwrap_err());
+        let wanted = "logits of shape [100] are needed, one for each class; end the model with `dense 100`";
+        assert!(error.contains("[10]") && error.ends_with(wanted), "{error}");
+        for (name, _) in NAMED_MODELS {
+            let model = Model::parse(coloured, name, &[]).unwrap();
+            assert_eq!(model.layers().last().unwrap().layer.to_string(), "dense 100", "{name}");
+        }
     }
 
     #[test]

@@ -19,7 +19,6 @@ use crate::op::{MAX_ITERATIONS, Op};
 use crate::ops::Case;
 use crate::tensor::{DType, HostTensor, Shape};
 use builder::Builder;
-pub(crate) use builder::{PIXEL_DEVIATION, PIXEL_MEAN};
 
 /// An optimizer with its parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail, ensure};
 
-use crate::data::{Dataset, IMAGE_BYTES, Splits};
+use crate::data::{Dataset, Splits};
 use crate::device::Device;
 use crate::executor::{Counters, Executor, Observer, Unobserved};
 use crate::finite::ensure_finite;
@@ -151,7 +151,7 @@ impl Trainer {
     /// Prepares training: makes the plan, allocates memory, compiles kernels, and uploads the data and the parameters.
     ///
     /// # Errors
-    /// If the sizes do not match, or the device cannot run the plan.
+    /// If the sizes do not match, the model is made for other images or classes than those of the data set, or the device cannot run the plan.
     pub async fn new(
         device: &Device,
         model: &Model,
@@ -160,6 +160,7 @@ impl Trainer {
         config: TrainConfig,
     ) -> Result<Self> {
         dataset.check()?;
+        model.task().ensure_takes(&dataset.task)?;
         let (train, test) = (&dataset.train, &dataset.test);
         ensure!(
             config.validation < train.len(),
@@ -195,7 +196,7 @@ impl Trainer {
         executor.write(tensor, schedule.words());
         write_parameters(executor.as_mut(), parameters);
         let rates = schedule.f32().iter().copied().step_by(SCHEDULE_COLUMNS).collect();
-        let sample = train.images[..train.len().min(SAMPLE) * IMAGE_BYTES].to_vec();
+        let sample = train.images[..train.len().min(SAMPLE) * dataset.task.image().bytes()].to_vec();
         Ok(Self { executor, config, splits, rates, epochs_done: 0, steps_done: 0, model: model.clone(), sample })
     }
 

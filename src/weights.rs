@@ -9,11 +9,10 @@ use anyhow::{Context, Result, bail, ensure};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use sha2::{Digest, Sha256};
 
-use crate::data::{CLASSES, DataRecord};
+use crate::data::{DataRecord, ImageShape, Task};
 use crate::files::{hex, write_atomically};
 use crate::layers::Entry;
 use crate::model::Model;
-use crate::plan::{PIXEL_DEVIATION, PIXEL_MEAN};
 use crate::tensor::HostTensor;
 
 /// The name of a saved model in its run folder.
@@ -40,14 +39,52 @@ pub struct Origin<'a> {
     pub data: Option<&'a DataRecord>,
 }
 
-/// What the numbers that go into a model and come out of it mean. It is the same for all models of this program.
-fn meaning() -> [(&'static str, String); 3] {
-    let classes: Vec<String> = (0..CLASSES).map(|class| class.to_string()).collect();
+/// What the numbers that go into a model and come out of it mean.
+fn meaning(task: &Task) -> [(&'static str, String); 3] {
+    let ImageShape { height, width, channels } = task.image();
+    let [black, white] = if task.image() == ImageShape::MNIST { [" (background)", " (ink)"] } else { [""; 2] };
+    let [mean, deviation] = task.pixels();
+    let classes: Vec<String> = (0..task.classes()).map(|class| class.to_string()).collect();
     [
-        ("input", "[n, 1, 28, 28], bytes x from 0 (background) to 255 (ink)".to_owned()),
-        ("normalization", format!("(x / 255 - {PIXEL_MEAN}) / {PIXEL_DEVIATION}")),
+        ("input", format!("[n, {channels}, {height}, {width}], bytes x from 0{black} to 255{white}")),
+        ("normalization", format!("(x / 255 - {mean}) / {deviation}")),
         ("classes", classes.join(",")),
     ]
+}
+
+/// The task of a model, from the metadata of its file: from what [`meaning`] writes. Files of older versions do not have
+/// all of these keys, and are for digits.
+///
+/// # Errors
+/// If the metadata say something else.
+fn task_of(name: &str, metadata: &HashMap<String, String>) -> Result<Task> {
+    let digits: HashMap<_, _> = meaning(&Task::MNIST).into();
+    let said = |key: &str| metadata.get(key).unwrap_or(&digits[key]);
+    let (mut image, mut pixels) = (ImageShape::MNIST, Task::MNIST.pixels());
+    if let [channels, height, width, ..] = numbers_in(said("input"))[..] {
+        image = ImageShape { height: height as usize, width: width as usize, channels: channels as usize };
+    }
+    if let [_, mean, deviation] = numbers_in(said("normalization"))[..] {
+        pixels = [mean, deviation];
+    }
+    let classes = said("classes").split(',').count();
+    let task = Task::new(image, classes).and_then(|task| task.normalized(pixels[0], pixels[1]));
+    let task = task.with_context(|| format!("{name} is of no model that this program can compute"))?;
+    for (key, ours) in meaning(&task) {
+        let theirs = said(key);
+        ensure!(
+            *theirs == ours,
+            "{name} says that its {key} is `{theirs}`, and this program computes with `{ours}`: its classes would be \
+             wrong; give a model of this program"
+        );
+    }
+    Ok(task)
+}
+
+/// The numbers of a text, in order.
+fn numbers_in(text: &str) -> Vec<f64> {
+    let is_of_number = |letter: char| letter.is_ascii_digit() || letter == '.';
+    text.split(|letter| !is_of_number(letter)).filter_map(|word| word.parse().ok()).collect()
 }
 
 /// Saves a model. The metadata explain the file to other programs: `model` (the text form), `input`, `normalization`,
@@ -56,7 +93,7 @@ fn meaning() -> [(&'static str, String); 3] {
 /// # Errors
 /// If the file cannot be written; an older file then stays unchanged.
 pub fn save(path: &Path, model: &Model, parameters: &[HostTensor], origin: Origin) -> Result<()> {
-    let mut metadata = HashMap::from(meaning());
+    let mut metadata = HashMap::from(meaning(model.task()));
     metadata.extend([
         ("model", model.to_string()),
         ("seed", origin.seed.to_string()),
@@ -147,16 +184,8 @@ fn saved_model(name: &str, bytes: &[u8], own: &[Entry]) -> Result<SavedModel> {
             "{name} does not name its model in the metadata, unlike files of gpu-digits; for `train --init`, give --model"
         )
     })?;
-    for (key, ours) in meaning() {
-        // Files of older versions do not have all of these.
-        if let Some(theirs) = metadata.get(key).filter(|theirs| **theirs != ours) {
-            bail!(
-                "{name} says that its {key} is `{theirs}`, and this program computes with `{ours}`: its digits would be \
-                 wrong; give a model of this program"
-            );
-        }
-    }
-    let model = Model::parse(text, own).with_context(|| format!("{name} holds an invalid model"))?;
+    let task = task_of(name, &metadata)?;
+    let model = Model::parse(task, text, own).with_context(|| format!("{name} holds an invalid model"))?;
     let parameters = parameters_of(name, bytes, &model)?;
     let (seed, data) = origin_in(&metadata);
     Ok(SavedModel { model, parameters, seed, data })
@@ -276,6 +305,8 @@ mod tests {
             name: "MNIST".to_owned(),
             origin: "here".to_owned(),
             sha256: "00".to_owned(),
+            image: ImageShape::MNIST,
+            classes: 10,
             train_images: 3,
             test_images: 2,
             folder: None,
@@ -322,15 +353,15 @@ mod tests {
     }
 
     #[test]
-    fn a_file_with_another_normalization_or_other_classes_is_refused() {
+    fn a_file_whose_input_or_classes_are_not_known_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(MODEL_FILE);
         save(&path, &model(), &model().initial_parameters(0), Origin { seed: 0, data: None }).unwrap();
         let saved = fs::read(&path).unwrap();
         for (key, ours, theirs) in [
-            ("normalization", "(x / 255 - 0.1307)", "(x / 255 - 0.5000)"),
+            ("normalization", "(x / 255 - 0.1307)", "(x * 255 - 0.1307)"),
             ("classes", "0,1,2,3,4,5,6,7,8,9", "9,8,7,6,5,4,3,2,1,0"),
-            ("input", "[n, 1, 28, 28]", "[n, 1, 32, 32]"),
+            ("input", "0 (background)", "0 (foreground)"),
         ] {
             // As long as before, so that the header's length still holds.
             let at = saved.windows(ours.len()).position(|window| window == ours.as_bytes()).unwrap();
@@ -340,6 +371,40 @@ mod tests {
             let error = format!("{:#}", load(&path).err().unwrap());
             assert!(error.contains(&format!("its {key} is `")) && error.contains(theirs), "{error}");
         }
+    }
+
+    #[test]
+    fn a_model_of_another_task_is_loaded_with_its_task() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(MODEL_FILE);
+        let image = ImageShape { height: 32, width: 24, channels: 3 };
+        for task in [Task::new(image, 100).unwrap(), Task::new(ImageShape::MNIST, 2).unwrap()] {
+            for task in [task, task.normalized(0.25, 0.125).unwrap()] {
+                let model = Model::parse(task, &format!("flatten, dense {}", task.classes()), &[]).unwrap();
+                save(&path, &model, &model.initial_parameters(1), Origin { seed: 1, data: None }).unwrap();
+                let loaded = load(&path).unwrap();
+                assert_eq!(loaded.model.task(), &task);
+                assert_eq!(loaded.parameters, model.initial_parameters(1));
+            }
+        }
+        // The metadata alone make another model of the same weights.
+        let saved = fs::read(&path).unwrap();
+        let at = saved.windows(14).position(|window| window == b"[n, 1, 28, 28]").unwrap();
+        let mut changed = saved.clone();
+        changed[at..at + 14].copy_from_slice(b"[n, 1, 28, 29]");
+        let error = format!("{:#}", read(&changed[..]).err().unwrap());
+        assert!(error.contains("its input is `[n, 1, 28, 29]"), "{error}");
+        changed[at..at + 14].copy_from_slice(b"[n, 0, 28, 28]");
+        let error = format!("{:#}", read(&changed[..]).err().unwrap());
+        assert!(error.contains("an image cannot be 28x28x0"), "{error}");
+    }
+
+    #[test]
+    fn files_of_older_versions_that_say_less_are_of_digits() {
+        let none = HashMap::new();
+        assert_eq!(task_of("old", &none).unwrap(), Task::MNIST);
+        let some: HashMap<_, _> = meaning(&Task::MNIST).map(|(key, value)| (key.to_owned(), value)).into();
+        assert_eq!(task_of("old", &some).unwrap(), Task::MNIST);
     }
 
     #[test]

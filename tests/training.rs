@@ -211,7 +211,7 @@ fn same_loss(device: &Device) -> Result<(), Failed> {
     let test = trainer.splits().test.clone();
     let validation = block_on(trainer.evaluate(test))?;
     let scored = block_on(score(device, &model, &parameters, &dataset.test))?;
-    let test = Evaluation::new(&scored.probabilities, &scored.losses, &dataset.test.labels);
+    let test = Evaluation::new(10, &scored.probabilities, &scored.losses, &dataset.test.labels);
     check(test.loss > 1000.0, format!("a loss of {} is not steep", test.loss))?;
     let difference = (validation.loss / test.loss - 1.0).abs();
     check(difference < 1e-5, format!("validation has a loss of {}, test of {}", validation.loss, test.loss))?;
@@ -259,7 +259,7 @@ fn collects(device: &Device) -> Result<(), Failed> {
     check(collected.len() == 3 * 3 * 10 && collected == one_by_one, "the values differ from those of single steps")?;
     let rows = block_on(probabilities(device, &model, &parameters, &images))?;
     let difference = |(a, b): (&f32, &u32)| (a - f32::from_bits(*b)).abs();
-    let worst = rows.as_flattened().iter().zip(&collected).map(difference).fold(0.0, f32::max);
+    let worst = rows.iter().flatten().zip(&collected).map(difference).fold(0.0, f32::max);
     check(rows.len() == 7 && worst < 1e-5, format!("{} rows in one batch, off by {worst}", rows.len()))
 }
 

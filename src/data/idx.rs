@@ -16,7 +16,7 @@ use super::{CLASSES, IMAGE_SIDE};
 use crate::files::hex;
 
 /// Shape of an item of an image file; a label has the empty shape.
-pub(super) const IMAGE_SHAPE: [u32; 2] = [IMAGE_SIDE as u32; 2];
+const IMAGE_SHAPE: [u32; 2] = [IMAGE_SIDE as u32; 2];
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// The most unpacked bytes, so that a few megabytes of gzip cannot fill the memory.

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::download::Downloader;
 use super::idx::IdxFile;
-use super::{Dataset, IMAGE_BYTES, MNIST, Request, Samples};
+use super::{Dataset, IMAGE_BYTES, MNIST, Request, Samples, Task};
 
 /// The four files, in the order used everywhere.
 pub(super) const NAMES: [&str; 4] =
@@ -115,7 +115,7 @@ fn dataset(files: [IdxFile; 4], name: String, folder: &Path) -> Result<Dataset> 
     let [train_images, train_labels, test_images, test_labels] = files;
     let train = samples(train_images, train_labels)?;
     let test = samples(test_images, test_labels)?;
-    Ok(Dataset::new(train, test, name, folder.display().to_string()))
+    Ok(Dataset::new(Task::MNIST, train, test, name, folder.display().to_string()))
 }
 
 fn samples(images: IdxFile, labels: IdxFile) -> Result<Samples> {

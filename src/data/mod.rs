@@ -1,4 +1,5 @@
-//! The digits: MNIST or another set of IDX files from a folder, MNIST from the network, or generated ones.
+//! Data sets: MNIST or another set of IDX files from a folder, MNIST from the network, generated digits, or arrays of any
+//! images.
 
 #[cfg(feature = "download")]
 mod download;
@@ -11,6 +12,7 @@ mod mnist;
 mod record;
 mod remarks;
 mod splits;
+mod task;
 
 use std::env;
 use std::ffi::OsString;
@@ -26,12 +28,13 @@ pub use generated::digits;
 pub use mnist::Source;
 pub use record::DataRecord;
 pub use splits::Splits;
+pub use task::{ImageShape, Task};
 
-/// Height and width of an image, in pixels.
+/// Height and width of a digit of MNIST, in pixels.
 pub const IMAGE_SIDE: usize = 28;
-/// Pixels of an image, and its bytes.
+/// Pixels of a digit of MNIST, and its bytes.
 pub const IMAGE_BYTES: usize = IMAGE_SIDE * IMAGE_SIDE;
-/// The number of classes; labels are below it.
+/// The classes of MNIST.
 pub const CLASSES: usize = 10;
 
 /// The name of the data set MNIST.
@@ -39,12 +42,12 @@ pub const MNIST: &str = "MNIST";
 /// The name of generated digits.
 pub const GENERATED: &str = "generated digits";
 
-/// Grey images with a label each.
+/// Images with a label each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Samples {
-    /// `[n, 28, 28]`, one byte a pixel: 0 is the black background, 255 the white ink.
+    /// `[n, y, x, c]`, a byte each. In digits, 0 is the black background and 255 the white ink.
     pub images: Vec<u8>,
-    /// `[n]`, each 0..=9.
+    /// `[n]`, each below the number of classes.
     pub labels: Vec<u8>,
 }
 
@@ -59,52 +62,44 @@ impl Samples {
         self.labels.is_empty()
     }
 
-    /// Checks that the images are complete, that there are as many labels, and that labels are 0 to 9. `what` names the
-    /// set in the error.
+    /// Checks that the images are complete, that there are as many labels, and that labels are below the number of
+    /// classes. `what` names the set in the error.
     ///
     /// # Errors
     /// If a check fails.
-    pub fn check(&self, what: &str) -> Result<()> {
-        let images = image_count(&self.images).with_context(|| format!("the images of the {what} set"))?;
+    pub fn check(&self, task: &Task, what: &str) -> Result<()> {
+        let images = task.image().count(&self.images).with_context(|| format!("the images of the {what} set"))?;
         let labels = self.labels.len();
         ensure!(images == labels, "the {what} set has {images} images and {labels} labels; give equal numbers");
-        if let Some((image, label)) = self.labels.iter().enumerate().find(|(_, label)| usize::from(**label) >= CLASSES)
-        {
-            bail!("image {image} of the {what} set has the label {label}; labels are 0 to {}", CLASSES - 1);
+        let most = task.classes() - 1;
+        if let Some((image, label)) = self.labels.iter().enumerate().find(|(_, label)| usize::from(**label) > most) {
+            bail!("image {image} of the {what} set has the label {label}; labels are 0 to {most}");
         }
         Ok(())
     }
 
     /// The samples as the content of an unpacked IDX image file, followed by the content of a label file.
-    fn hash_into(&self, hash: &mut Sha256) {
-        hash.update(idx::header(self.len(), &idx::IMAGE_SHAPE));
+    fn hash_into(&self, image: ImageShape, hash: &mut Sha256) {
+        let sizes = [image.height, image.width, image.channels].map(|size| size as u32);
+        // Grey images have no axis of channels.
+        let axes = if image.channels == 1 { &sizes[..2] } else { &sizes[..] };
+        hash.update(idx::header(self.len(), axes));
         hash.update(&self.images);
         hash.update(idx::header(self.len(), &[]));
         hash.update(&self.labels);
     }
 }
 
-/// The number of images in some bytes.
-///
-/// # Errors
-/// If the bytes are not a whole number of images.
-pub fn image_count(images: &[u8]) -> Result<usize> {
-    ensure!(
-        images.len().is_multiple_of(IMAGE_BYTES),
-        "{} bytes are not a whole number of {IMAGE_SIDE}x{IMAGE_SIDE} images; give {IMAGE_BYTES} bytes for each",
-        images.len()
-    );
-    Ok(images.len() / IMAGE_BYTES)
-}
-
 /// A training and a test set, and their origin.
 #[derive(Clone, Debug)]
 pub struct Dataset {
+    /// The shape of the images, and the classes.
+    pub task: Task,
     /// The images to train on.
     pub train: Samples,
     /// The images to score, never used in training.
     pub test: Samples,
-    /// `MNIST`, `IDX files in DIR` or `generated digits`.
+    /// `MNIST`, `IDX files in DIR`, `generated digits` or `arrays`.
     pub name: String,
     /// The folder of the files, or the seed of the generator.
     pub origin: String,
@@ -116,12 +111,13 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// A data set from your own arrays: images of 28x28 bytes, white ink on black, with labels from 0 to 9.
+    /// A data set from your own arrays: images of the task's shape, with labels below its number of classes. Digits as in
+    /// MNIST, of [`Task::MNIST`], are white ink on black.
     ///
     /// # Errors
     /// If a set holds no image, or [`Samples::check`] fails.
-    pub fn from_arrays(train: Samples, test: Samples) -> Result<Self> {
-        let dataset = Self::new(train, test, "arrays".to_owned(), "memory".to_owned());
+    pub fn from_arrays(task: Task, train: Samples, test: Samples) -> Result<Self> {
+        let dataset = Self::new(task, train, test, "arrays".to_owned(), "memory".to_owned());
         dataset.check()?;
         Ok(dataset)
     }
@@ -132,17 +128,17 @@ impl Dataset {
     /// The same as for [`Self::from_arrays`].
     pub fn check(&self) -> Result<()> {
         for (samples, what) in [(&self.train, "training"), (&self.test, "test")] {
-            samples.check(what)?;
+            samples.check(&self.task, what)?;
             ensure!(!samples.is_empty(), "the {what} set holds no image; give at least one");
         }
         Ok(())
     }
 
-    fn new(train: Samples, test: Samples, name: String, origin: String) -> Self {
+    fn new(task: Task, train: Samples, test: Samples, name: String, origin: String) -> Self {
         let mut hash = Sha256::new();
-        train.hash_into(&mut hash);
-        test.hash_into(&mut hash);
-        Self { train, test, name, origin, folder: None, sha256: hex(&hash.finalize()) }
+        train.hash_into(task.image(), &mut hash);
+        test.hash_into(task.image(), &mut hash);
+        Self { task, train, test, name, origin, folder: None, sha256: hex(&hash.finalize()) }
     }
 }
 
@@ -271,7 +267,7 @@ fn generate(request: &Request) -> Result<Dataset> {
     let test_seed = request.seed ^ u64::from_be_bytes(*b"test set");
     let train = digits(request.generated_train, request.seed);
     let test = digits(request.generated_test, test_seed);
-    Ok(Dataset::new(train, test, GENERATED.to_owned(), format!("seed {}", request.seed)))
+    Ok(Dataset::new(Task::MNIST, train, test, GENERATED.to_owned(), format!("seed {}", request.seed)))
 }
 
 #[cfg(test)]
@@ -284,12 +280,12 @@ mod tests {
 
     /// The error for a training set.
     fn refusal(train: Samples) -> String {
-        format!("{:#}", Dataset::from_arrays(train, samples(&[0])).unwrap_err())
+        format!("{:#}", Dataset::from_arrays(Task::MNIST, train, samples(&[0])).unwrap_err())
     }
 
     #[test]
     fn arrays_of_your_own_make_a_data_set() {
-        let dataset = Dataset::from_arrays(samples(&[0, 9, 5]), samples(&[1])).unwrap();
+        let dataset = Dataset::from_arrays(Task::MNIST, samples(&[0, 9, 5]), samples(&[1])).unwrap();
         assert_eq!((dataset.train.len(), dataset.test.len(), dataset.sha256.len()), (3, 1, 64));
     }
 
@@ -314,7 +310,7 @@ mod tests {
     #[test]
     fn an_empty_set_is_refused() {
         assert!(refusal(samples(&[])).contains("the training set holds no image"));
-        let error = Dataset::from_arrays(samples(&[0]), samples(&[])).unwrap_err().to_string();
+        let error = Dataset::from_arrays(Task::MNIST, samples(&[0]), samples(&[])).unwrap_err().to_string();
         assert!(error.contains("the test set holds no image"), "{error}");
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::{DataChoice, Dataset, Folders, GENERATED, MNIST, Request, load};
+use super::{DataChoice, Dataset, Folders, GENERATED, ImageShape, MNIST, Request, Task, load};
 use crate::words::Word;
 
 /// The data of a run.
@@ -17,6 +17,12 @@ pub struct DataRecord {
     pub origin: String,
     /// SHA-256 of the four unpacked files one after the other.
     pub sha256: String,
+    /// The shape of an image; that of MNIST in records of older versions.
+    #[serde(default = "mnist_image")]
+    pub image: ImageShape,
+    /// The number of classes; those of MNIST in records of older versions.
+    #[serde(default = "mnist_classes")]
+    pub classes: usize,
     /// Training images, including those held out.
     pub train_images: usize,
     /// Test images.
@@ -26,12 +32,22 @@ pub struct DataRecord {
     pub folder: Option<Word>,
 }
 
+fn mnist_image() -> ImageShape {
+    ImageShape::MNIST
+}
+
+fn mnist_classes() -> usize {
+    Task::MNIST.classes()
+}
+
 impl From<&Dataset> for DataRecord {
     fn from(dataset: &Dataset) -> Self {
         Self {
             name: dataset.name.clone(),
             origin: dataset.origin.clone(),
             sha256: dataset.sha256.clone(),
+            image: dataset.task.image(),
+            classes: dataset.task.classes(),
             train_images: dataset.train.len(),
             test_images: dataset.test.len(),
             folder: dataset.folder.clone().map(Word::from),

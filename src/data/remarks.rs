@@ -2,23 +2,24 @@
 
 use std::collections::HashSet;
 
-use super::{CLASSES, Dataset, IMAGE_BYTES, IMAGE_SIDE, Samples};
+use super::{Dataset, IMAGE_BYTES, IMAGE_SIDE, Samples, Task};
 
 impl Dataset {
-    /// Sentences about classes without images and about blank or identical pictures.
+    /// Sentences about classes without images, blank or identical pictures, and digits that are dark on light.
     pub fn remarks(&self) -> Vec<String> {
-        let train = remarks(&self.train, "training", "a model cannot learn what it never sees");
-        let test = remarks(&self.test, "test", "such classes get no scores");
+        let train = remarks(&self.task, &self.train, "training", "a model cannot learn what it never sees");
+        let test = remarks(&self.task, &self.test, "test", "such classes get no scores");
         train.into_iter().chain(test).chain(self.seen_before()).collect()
     }
 
     /// A sentence on test images that are training images too.
     fn seen_before(&self) -> Option<String> {
-        let trained_on: HashSet<&[u8]> = self.train.images.chunks_exact(IMAGE_BYTES).collect();
+        let bytes = self.task.image().bytes();
+        let trained_on: HashSet<&[u8]> = self.train.images.chunks_exact(bytes).collect();
         let seen = self
             .test
             .images
-            .chunks_exact(IMAGE_BYTES)
+            .chunks_exact(bytes)
             .filter(|picture| !is_blank(picture) && trained_on.contains(picture))
             .count();
         let count = self.test.len();
@@ -31,15 +32,17 @@ impl Dataset {
     }
 }
 
-fn remarks(samples: &Samples, set: &str, so: &str) -> Vec<String> {
+fn remarks(task: &Task, samples: &Samples, set: &str, so: &str) -> Vec<String> {
     let mut remarks = Vec::new();
-    let missing: Vec<String> =
-        (0..CLASSES).filter(|&class| !samples.labels.contains(&(class as u8))).map(|class| class.to_string()).collect();
+    let is_digits = *task == Task::MNIST;
+    let is_missing = |class: &usize| !samples.labels.contains(&(*class as u8));
+    let missing: Vec<String> = (0..task.classes()).filter(is_missing).map(|class| class.to_string()).collect();
     if !missing.is_empty() {
-        let digits = if missing.len() == 1 { "digit" } else { "digits" };
-        remarks.push(format!("the {set} set has no image of the {digits} {}: {so}", missing.join(", ")));
+        let words = if is_digits { ["digit", "digits"] } else { ["class", "classes"] };
+        let word = words[usize::from(missing.len() > 1)];
+        remarks.push(format!("the {set} set has no image of the {word} {}: {so}", missing.join(", ")));
     }
-    let mut pictures = samples.images.chunks_exact(IMAGE_BYTES);
+    let mut pictures = samples.images.chunks_exact(task.image().bytes());
     let blank = pictures.clone().filter(|picture| is_blank(picture)).count();
     let count = samples.len();
     if blank > 0 {
@@ -47,7 +50,9 @@ fn remarks(samples: &Samples, set: &str, so: &str) -> Vec<String> {
     } else if count > 1 && pictures.next().is_some_and(|first| pictures.all(|picture| picture == first)) {
         remarks.push(format!("all {count} images of the {set} set are identical"));
     }
-    let dark = samples.images.chunks_exact(IMAGE_BYTES).filter(|picture| border_is_inked(picture)).count();
+    // Only digits are ink on a background.
+    let of_digits = if is_digits { &samples.images[..] } else { &[] };
+    let dark = of_digits.chunks_exact(IMAGE_BYTES).filter(|picture| border_is_inked(picture)).count();
     if 2 * dark > count {
         remarks.push(format!(
             "{dark} of the {count} pictures of the {set} set seem to be dark on light, and models here learn digits of 255 on a \
@@ -95,7 +100,8 @@ mod tests {
     fn missing_classes_are_named() {
         let all: Vec<u8> = (0..10).collect();
         let without_five: Vec<u8> = all.iter().copied().filter(|&label| label != 5).collect();
-        let dataset = Dataset::from_arrays(samples(&[3, 3], false), others(samples(&without_five, false))).unwrap();
+        let dataset =
+            Dataset::from_arrays(Task::MNIST, samples(&[3, 3], false), others(samples(&without_five, false))).unwrap();
         let remarks = dataset.remarks();
         assert!(
             remarks[0].starts_with("the training set has no image of the digits 0, 1, 2, 4, 5, 6, 7, 8, 9:"),
@@ -103,7 +109,7 @@ mod tests {
         );
         assert!(remarks[1].starts_with("the test set has no image of the digit 5:"), "{remarks:?}");
         assert_eq!(remarks.len(), 2);
-        let dataset = Dataset::from_arrays(samples(&all, false), others(samples(&all, false))).unwrap();
+        let dataset = Dataset::from_arrays(Task::MNIST, samples(&all, false), others(samples(&all, false))).unwrap();
         assert!(dataset.remarks().is_empty());
     }
 
@@ -112,7 +118,7 @@ mod tests {
         let all: Vec<u8> = (0..10).collect();
         let mut train = samples(&all, false);
         train.images[..2 * IMAGE_BYTES].fill(9);
-        let dataset = Dataset::from_arrays(train, samples(&all, true)).unwrap();
+        let dataset = Dataset::from_arrays(Task::MNIST, train, samples(&all, true)).unwrap();
         assert_eq!(
             dataset.remarks(),
             ["2 of the 10 images of the training set are blank", "all 10 images of the test set are identical"]
@@ -131,7 +137,7 @@ mod tests {
                 (0..10).flat_map(|index| (0..IMAGE_BYTES).map(move |position| pixel(index, position))).collect();
             Samples { images, labels: all.clone() }
         };
-        let dataset = Dataset::from_arrays(stroke(255, 0), stroke(40, 230)).unwrap();
+        let dataset = Dataset::from_arrays(Task::MNIST, stroke(255, 0), stroke(40, 230)).unwrap();
         let remarks = dataset.remarks();
         assert_eq!(remarks.len(), 1, "{remarks:?}");
         assert!(
@@ -148,7 +154,7 @@ mod tests {
         for pixel in &mut test.images[3 * IMAGE_BYTES..] {
             *pixel += 1;
         }
-        let dataset = Dataset::from_arrays(train, test).unwrap();
+        let dataset = Dataset::from_arrays(Task::MNIST, train, test).unwrap();
         let remarks = dataset.remarks();
         assert_eq!(remarks.len(), 1, "{remarks:?}");
         assert!(

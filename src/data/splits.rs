@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{CLASSES, Dataset, Samples};
+use super::{Dataset, Samples};
 use crate::random::Random;
 
 /// The first of the random streams that choose the validation images, one for each class.
@@ -25,9 +25,10 @@ impl Splits {
     /// So a set sorted by class keeps all classes, and the same seed chooses the same images. At most all images are
     /// held out.
     pub fn stratified(dataset: &Dataset, held_out: usize, seed: u64) -> Self {
-        let Dataset { train, test, .. } = dataset;
-        let classes = by_class(train);
-        let counts = shares(classes.each_ref().map(Vec::len), held_out.min(train.len()));
+        let Dataset { task, train, test, .. } = dataset;
+        let classes = by_class(train, task.classes());
+        let sizes: Vec<usize> = classes.iter().map(Vec::len).collect();
+        let counts = shares(&sizes, held_out.min(train.len()));
         let mut is_held_out = vec![false; train.len()];
         for (class, (mut images, count)) in classes.into_iter().zip(counts).enumerate() {
             Random::new(seed, STREAM + class as u64).shuffle(&mut images);
@@ -40,8 +41,8 @@ impl Splits {
 }
 
 /// The images of each class.
-fn by_class(samples: &Samples) -> [Vec<u32>; CLASSES] {
-    let mut classes: [Vec<u32>; CLASSES] = Default::default();
+fn by_class(samples: &Samples, classes: usize) -> Vec<Vec<u32>> {
+    let mut classes = vec![vec![]; classes];
     for (image, &label) in (0..).zip(&samples.labels) {
         classes[usize::from(label)].push(image);
     }
@@ -49,10 +50,10 @@ fn by_class(samples: &Samples) -> [Vec<u32>; CLASSES] {
 }
 
 /// Divides `wanted` in proportion to `sizes` by the largest-remainder method; no part exceeds its size.
-fn shares(sizes: [usize; CLASSES], wanted: usize) -> [usize; CLASSES] {
+fn shares(sizes: &[usize], wanted: usize) -> Vec<usize> {
     let total = sizes.iter().sum::<usize>().max(1);
-    let mut counts = sizes.map(|size| size * wanted / total);
-    let mut classes: Vec<usize> = (0..CLASSES).collect();
+    let mut counts: Vec<usize> = sizes.iter().map(|size| size * wanted / total).collect();
+    let mut classes: Vec<usize> = (0..sizes.len()).collect();
     // The sort is stable: among equal remainders the lower class comes first.
     classes.sort_by_key(|&class| std::cmp::Reverse(sizes[class] * wanted % total));
     let missing = wanted - counts.iter().sum::<usize>();
@@ -62,14 +63,14 @@ fn shares(sizes: [usize; CLASSES], wanted: usize) -> [usize; CLASSES] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::IMAGE_BYTES;
+    use super::super::{CLASSES, IMAGE_BYTES, Task};
     use super::*;
 
     /// A set whose training images are sorted by class.
     fn sorted(sizes: [usize; CLASSES]) -> Dataset {
         let labels: Vec<u8> = (0..).zip(sizes).flat_map(|(class, size)| vec![class; size]).collect();
         let samples = |labels: Vec<u8>| Samples { images: vec![0; labels.len() * IMAGE_BYTES], labels };
-        Dataset::from_arrays(samples(labels), samples(vec![0; 5])).unwrap()
+        Dataset::from_arrays(Task::MNIST, samples(labels), samples(vec![0; 5])).unwrap()
     }
 
     fn held_out_by_class(dataset: &Dataset, splits: &Splits) -> [usize; CLASSES] {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 
 use super::{Call, HostTensors, Optimizer, Parameter, Phase, Plan, PlanConfig, Precision, TensorId, TensorSpec};
-use crate::data::{CLASSES, IMAGE_BYTES};
 use crate::layers::{Recorded, Recorder};
 use crate::model::{Model, PlacedLayer};
 use crate::op::{Op, Operand};
@@ -15,11 +14,6 @@ use crate::ops::cross_entropy::{CrossEntropy, CrossEntropyBackward, CrossEntropy
 use crate::ops::half::{Half, InHalf};
 use crate::ops::optimizer::{AdamUpdate, SCHEDULE_COLUMNS, SgdUpdate};
 use crate::tensor::DType::F32;
-
-/// Mean of MNIST's training pixels, from 0 to 1.
-pub(crate) const PIXEL_MEAN: f64 = 0.1307;
-/// Standard deviation of MNIST's training pixels.
-pub(crate) const PIXEL_DEVIATION: f64 = 0.3081;
 
 /// Builds a plan, tensor by tensor and call by call.
 pub(super) struct Builder<'a> {
@@ -132,7 +126,7 @@ impl<'a> Builder<'a> {
     }
 
     fn cross_entropy(&self) -> CrossEntropy {
-        CrossEntropy { batch: self.config.batch, classes: CLASSES }
+        CrossEntropy { batch: self.config.batch, classes: self.model.task().classes() }
     }
 
     /// The calls since the last call of this function.
@@ -143,14 +137,9 @@ impl<'a> Builder<'a> {
     pub(super) fn gather(&mut self) {
         let PlanConfig { batch, images, batches, .. } = self.config;
         self.layer = "data".to_owned();
-        let gather = BatchGather {
-            batch,
-            pixels: IMAGE_BYTES,
-            count: images,
-            order_length: batches * batch,
-            scale: 1.0 / 255.0 / PIXEL_DEVIATION,
-            shift: -PIXEL_MEAN / PIXEL_DEVIATION,
-        };
+        let task = self.model.task();
+        let (pixels, [scale, shift]) = (task.image().bytes(), task.scale_and_shift());
+        let gather = BatchGather { batch, pixels, count: images, order_length: batches * batch, scale, shift };
         self.call_in_precision(gather, &["images", "labels", "order", "clock", "batch", "label"]);
     }
 
@@ -281,6 +270,7 @@ impl<'a> Builder<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Task;
     use crate::layers::{Dense, Flatten, Initial, Layer, ParameterSpec};
     use crate::ops::relu::{ReluBackward, ReluForward};
 
@@ -348,7 +338,7 @@ mod tests {
         ] {
             let layers: [Arc<dyn Layer>; 4] =
                 [Arc::new(Flatten), Arc::new(Dense { outputs: 8 }), Arc::new(wrong), Arc::new(Dense { outputs: 10 })];
-            let model = Model::new(layers).unwrap();
+            let model = Model::new(Task::MNIST, layers).unwrap();
             let config = PlanConfig::for_mnist(4, Some(Optimizer::adam(0.0, false)));
             let error = format!("{:#}", Plan::new(&model, config).unwrap_err());
             assert!(error.contains(wanted), "{wrong:?}: {error}");

@@ -2,7 +2,7 @@
 //!
 //! `run.json` is written when the run starts and again, with its result, when it ends. Each line of `metrics.jsonl` is
 //! a JSON object with a `kind`: a [`MetricsRow`]. `epochs.csv` repeats the epochs for spreadsheets, and
-//! `predictions.csv` has the ten probabilities of each test image.
+//! `predictions.csv` has the probabilities of each test image.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::data::{CLASSES, DataRecord};
+use crate::data::DataRecord;
 use crate::date::now;
 use crate::files::write_atomically;
 use crate::gpu::AdapterInfo;
@@ -285,14 +285,14 @@ impl RunFolder {
         write_atomically(&self.path.join("epochs.csv"), &table.into_inner()?)
     }
 
-    /// Writes `predictions.csv`: index in the test set, label, prediction and the probability of each digit.
+    /// Writes `predictions.csv`: index in the test set, label, prediction and the probability of each class.
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn write_predictions(&self, labels: &[u8], probabilities: &[[f32; CLASSES]]) -> Result<()> {
+    pub fn write_predictions(&self, labels: &[u8], probabilities: &[Vec<f32>]) -> Result<()> {
         let mut table = csv::Writer::from_writer(Vec::new());
-        let digits = (0..CLASSES).map(|digit| format!("p{digit}"));
-        table.write_record(["image", "label", "prediction"].map(str::to_owned).into_iter().chain(digits))?;
+        let classes = (0..probabilities.first().map_or(0, Vec::len)).map(|class| format!("p{class}"));
+        table.write_record(["image", "label", "prediction"].map(str::to_owned).into_iter().chain(classes))?;
         for (image, (label, row)) in labels.iter().zip(probabilities).enumerate() {
             let known = [image.to_string(), label.to_string(), prediction(row).to_string()];
             table.write_record(known.into_iter().chain(row.iter().map(f32::to_string)))?;
@@ -338,6 +338,7 @@ fn beside(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::ImageShape;
     use crate::json::tests::{HARD, HARD_SINGLE, comes_back};
 
     #[test]
@@ -407,6 +408,8 @@ mod tests {
                 name: "digits".to_owned(),
                 origin: "here".to_owned(),
                 sha256: "00".to_owned(),
+                image: ImageShape::MNIST,
+                classes: 10,
                 train_images: 1,
                 test_images: 1,
                 folder: None,

@@ -7,7 +7,6 @@ use super::compare::{compare, compare_choices, worse};
 use super::subject::{IMAGES, LARGE_WEIGHTS, Lockstep};
 use super::{Check, Outcome};
 use crate::cpu::CpuExecutor;
-use crate::data::IMAGE_BYTES;
 use crate::executor::Executor;
 use crate::finite::{LARGEST, bound, ensure_finite};
 use crate::gpu::{Gpu, GpuExecutor};
@@ -36,7 +35,7 @@ pub async fn check_lockstep(gpu: &Gpu, lockstep: &Lockstep) -> Check {
 async fn large_weights(gpu: &Gpu, lockstep: &Lockstep) -> Result<Outcome> {
     let model = &lockstep.model;
     let parameters = large_parameters(model);
-    let images = vec![255; IMAGE_BYTES];
+    let images = vec![255; model.task().image().bytes()];
     ensure_finite(model, &parameters, &images, Precision::F32).await?;
     let refused = ensure_finite(model, &scaled(&parameters, 1e20), &images, Precision::F32).await;
     ensure!(refused.is_err(), "weights with which the model overflows are not refused");
@@ -99,14 +98,14 @@ async fn run(gpu: &Gpu, lockstep: &Lockstep, parameters: &[HostTensor], phase: P
 
 /// Seeded images, labels, weights and a schedule.
 fn inputs(lockstep: &Lockstep, parameters: &[HostTensor]) -> Vec<(TensorId, Vec<u32>)> {
-    let Lockstep { plan, optimizer, .. } = lockstep;
+    let Lockstep { model, plan, optimizer, .. } = lockstep;
     let mut random = Random::new(0, 1);
     let host = &plan.host;
     let mut bytes = |tensor: TensorId, bound: u32| {
         let bytes: Vec<u8> = (0..4 * plan.tensor(tensor).shape.len()).map(|_| random.below(bound) as u8).collect();
         (tensor, pack_bytes(&bytes))
     };
-    let mut inputs = vec![bytes(host.images, 256), bytes(host.labels, 10)];
+    let mut inputs = vec![bytes(host.images, 256), bytes(host.labels, model.task().classes() as u32)];
     let order_length = plan.tensor(host.order).shape.len();
     inputs.push((host.order, (0..order_length as u32).map(|i| i % IMAGES as u32).collect()));
     inputs.push((host.clock, vec![0, 0, 12_345]));

@@ -147,6 +147,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::data::Task;
     use crate::layers::{Dense, Flatten, Layer, ParameterSpec, Recorder};
 
     #[test]
@@ -190,7 +191,7 @@ mod tests {
 
         let dense = Dense { outputs: 10 };
         let ops = |layer: Arc<dyn Layer>| {
-            let subject = Subject::of("mine", Model::new([Arc::new(Flatten), layer]).unwrap()).unwrap();
+            let subject = Subject::of("mine", Model::new(Task::MNIST, [Arc::new(Flatten), layer]).unwrap()).unwrap();
             subject.locksteps().unwrap().iter().map(|lockstep| lockstep.op).collect::<Vec<_>>()
         };
         assert_eq!(ops(Arc::new(dense)), [LOCKSTEP, LARGE_WEIGHTS]);

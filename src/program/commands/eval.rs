@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::open::{load_data, open_device, say, say_data};
 use super::{Verdict, percent, print_table, scoring, table, thousands};
-use crate::data::{CLASSES, DataChoice, DataRecord, Dataset, Folders, Request};
+use crate::data::{DataChoice, DataRecord, Dataset, Folders, Request};
 use crate::inference::score;
 use crate::metrics::Evaluation;
 use crate::program::cli::{DataArgs, EvalArgs};
@@ -39,11 +39,13 @@ pub(super) async fn run(args: EvalArgs) -> Result<Verdict> {
     let saved = weights::load(&args.model)?;
     let trained_on = trained_on(&args.model, &saved)?;
     let dataset = data(&args.data, trained_on.as_ref())?;
+    saved.model.task().ensure_takes(&dataset.task)?;
     let device = open_device(&args.device.device).await?;
     let spinner = scoring(dataset.test.len());
     let scored = score(&device, &saved.model, &saved.parameters, &dataset.test).await?;
     drop(spinner);
-    let evaluation = Evaluation::new(&scored.probabilities, &scored.losses, &dataset.test.labels);
+    let classes = dataset.task.classes();
+    let evaluation = Evaluation::new(classes, &scored.probabilities, &scored.losses, &dataset.test.labels);
     if let Some(output) = &args.results.json {
         let data = ScoredData {
             name: dataset.name.clone(),
@@ -118,7 +120,7 @@ fn print(evaluation: &Evaluation, data: &str) {
     print_table(&scores);
 
     out!("\nconfusion: rows are labels, columns predictions");
-    let digits: Vec<String> = (0..CLASSES).map(|digit| digit.to_string()).collect();
+    let digits: Vec<String> = (0..evaluation.classes.len()).map(|digit| digit.to_string()).collect();
     let header: Vec<&str> = std::iter::once("").chain(digits.iter().map(String::as_str)).collect();
     let mut confusion = table(&header, 0);
     for (digit, row) in digits.iter().zip(&evaluation.confusion) {

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::open::open_device;
 use super::{Verdict, percent, print_table, table};
-use crate::data::{CLASSES, IMAGE_BYTES, IMAGE_SIDE};
+use crate::data::{CLASSES, IMAGE_BYTES, IMAGE_SIDE, Task};
 use crate::digit_image::{self, Prepared};
 use crate::inference::probabilities;
 use crate::metrics::prediction;
@@ -32,7 +32,7 @@ const SURE: f32 = 0.5;
 struct Prediction {
     image: String,
     digit: usize,
-    probabilities: [f32; CLASSES],
+    probabilities: Vec<f32>,
     /// Why the prediction is doubtful, if it is.
     remark: Option<String>,
     #[serde(skip)]
@@ -40,7 +40,7 @@ struct Prediction {
 }
 
 impl Prediction {
-    fn new(image: String, prepared: &Prepared, probabilities: [f32; CLASSES]) -> Self {
+    fn new(image: String, prepared: &Prepared, probabilities: Vec<f32>) -> Self {
         let digit = prediction(&probabilities);
         let remark = if prepared.digits > 1 {
             Some(format!("it seems to show {} digits; give a picture of each", prepared.digits))
@@ -56,6 +56,14 @@ impl Prediction {
 pub(super) async fn run(args: PredictArgs) -> Result<Verdict> {
     ensure_no_picture(args.results.json.as_ref())?;
     let saved = weights::load(&args.model)?;
+    let task = saved.model.task();
+    ensure!(
+        Task::MNIST.ensure_takes(task).is_ok(),
+        "{} is a model for {task}, but `predict` makes each picture a digit, for models for {}; for other images use the \
+         library's `Predictor`",
+        args.model.display(),
+        Task::MNIST
+    );
     let names = pictures(&args.images)?;
     let mut usable = Vec::new();
     let bar = terminal::bar(names.len(), "{wide_bar} {pos}/{len} pictures  {left}");

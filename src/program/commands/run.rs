@@ -9,7 +9,6 @@ use super::epoch_bar::{EpochBar, Pace};
 use super::session::Session;
 use super::train::TRACED_STEPS;
 use super::{COMPILING, Verdict, percent, scoring, thousands};
-use crate::data::CLASSES;
 use crate::inference::score;
 use crate::metrics::{Evaluation, reaches};
 use crate::model::Model;
@@ -212,7 +211,8 @@ impl Run<'_> {
         drop(spinner);
         self.folder.write_predictions(&dataset.test.labels, &scored.probabilities)?;
         report.add_test(device, &self.model, parameters, &dataset.test, &scored).await?;
-        let evaluation = Evaluation::new(&scored.probabilities, &scored.losses, &dataset.test.labels);
+        let classes = self.model.task().classes();
+        let evaluation = Evaluation::new(classes, &scored.probabilities, &scored.losses, &dataset.test.labels);
         let Evaluation { accuracy, loss, images, .. } = evaluation;
         self.append(&MetricsRow::Test(TestRow { loss, accuracy, images }));
         let (share, images) = (percent(accuracy), thousands(images));
@@ -226,7 +226,7 @@ impl Run<'_> {
 
     /// Warns if the model is worse than one that gives each class the same probability.
     fn warn_of_divergence(&self, evaluation: &Evaluation, training_loss: Option<f64>) {
-        let guessing = (CLASSES as f64).ln();
+        let guessing = (self.model.task().classes() as f64).ln();
         if evaluation.loss <= guessing {
             return;
         }

@@ -9,7 +9,7 @@ use super::run::Run;
 use super::session::Session;
 use super::tune::{refuse_without_gpu, tuned};
 use super::{Verdict, compiling, note_unfused, thousands};
-use crate::data::{DataRecord, Dataset};
+use crate::data::{DataRecord, Dataset, Task};
 use crate::date::now;
 use crate::device::Device;
 use crate::model::Model;
@@ -68,20 +68,20 @@ fn config(args: &TrainArgs, images: usize) -> Result<TrainConfig> {
     })
 }
 
-/// The model and its initial parameters, which come from `--init` if it is given.
-fn initial(args: &TrainArgs) -> Result<(Model, Vec<HostTensor>)> {
+/// The model for a task and its initial parameters, which come from `--init` if it is given.
+fn initial(args: &TrainArgs, task: Task) -> Result<(Model, Vec<HostTensor>)> {
     match (&args.model, &args.init) {
         (None, Some(init)) => {
             let saved = weights::load(init)?;
             Ok((saved.model, saved.parameters))
         }
         (Some(text), Some(init)) => {
-            let model: Model = text.parse()?;
+            let model = Model::parse(task, text, &[])?;
             let parameters = weights::load_parameters(init, &model)?;
             Ok((model, parameters))
         }
         (text, None) => {
-            let model: Model = text.as_deref().unwrap_or("convnet").parse()?;
+            let model = Model::parse(task, text.as_deref().unwrap_or("convnet"), &[])?;
             let parameters = model.initial_parameters(args.seed);
             Ok((model, parameters))
         }
@@ -107,8 +107,8 @@ fn warn_of_seen_images(args: &TrainArgs, dataset: &Dataset, config: &TrainConfig
 }
 
 pub(super) async fn run(args: TrainArgs) -> Result<Verdict> {
-    // Report wrong arguments before any work.
-    let (model, _) = initial(&args)?;
+    // Report wrong arguments before any work. All sets that can be read are of digits.
+    let (model, _) = initial(&args, Task::MNIST)?;
     let TrainConfig { batch, optimizer, fuse, precision, .. } = config(&args, TrainConfig::MNIST_IMAGES)?;
     if precision == Precision::F16 {
         let mnist = PlanConfig::for_mnist(batch, Some(optimizer));
@@ -125,7 +125,8 @@ pub(super) async fn run(args: TrainArgs) -> Result<Verdict> {
 /// Trains as the arguments say, writes the run folder, and returns the data of its report.
 pub(super) async fn train(session: &Session, args: &TrainArgs) -> Result<(Verdict, RunReport)> {
     let Session { dataset, .. } = session;
-    let (model, parameters) = initial(args)?;
+    let (model, parameters) = initial(args, dataset.task)?;
+    model.task().ensure_takes(&dataset.task)?;
     let config = config(args, dataset.train.len())?;
     let device = &tuned_device(&session.device, args, &model, &config).await?;
     note!("model: {model} ({} parameters)", thousands(model.parameter_count()));
@@ -181,7 +182,7 @@ pub(super) async fn train(session: &Session, args: &TrainArgs) -> Result<(Verdic
 /// The record of a run that would train as the arguments say, without its kernels.
 pub(super) fn record_of(session: &Session, args: &TrainArgs) -> Result<RunRecord> {
     let Session { device, dataset, .. } = session;
-    let (model, parameters) = initial(args)?;
+    let (model, parameters) = initial(args, dataset.task)?;
     Ok(record(args, device, &model, &parameters, dataset, &config(args, dataset.train.len())?))
 }
 

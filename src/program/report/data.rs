@@ -169,7 +169,7 @@ impl RunReport {
         digits.sort_by(|a, b| a.label_probability.total_cmp(&b.label_probability));
         let is_wrong = |digit: &&Digit| digit.prediction != usize::from(digit.label);
         self.mistakes = digits.iter().filter(is_wrong).take(GALLERY).cloned().collect();
-        self.evaluation = Some(Evaluation::new(probabilities, &scored.losses, &test.labels));
+        self.evaluation = Some(Evaluation::new(model.task().classes(), probabilities, &scored.losses, &test.labels));
 
         let shown: Vec<Digit> = (0..WAYS.min(test.len())).map(digit).collect();
         let pixels: Vec<u8> = shown.iter().flat_map(|digit| digit.pixels.clone()).collect();
