@@ -1,40 +1,52 @@
-// Gradient of a convolution with respect to its input.
+// Gradient of a convolution with respect to its input, before the rectifier that the input came out of, if any; one invocation
+// for each of its words.
 //
-//   input_grad[n,c,y,x] = sum over o, ky, kx of output_grad[n, o, y + before - ky, x + before - kx] * weight[o,c,ky,kx]
+//   input_grad[n,y,x,c] = grad_before(
+//       sum over ky, kx, o of output_grad[n, (y + before - ky) / stride, (x + before - kx) / stride, o] * weight[ky,kx,c,o],
+//       input[n,y,x,c])
 //
-// where that position lies inside the output. One invocation computes one element of the input's gradient, in memory
-// order.
-// Parts: linear, conv2d.
-// CPU twin: Conv2dBackwardInput in src/ops/conv2d.rs.
+// where that position is whole and lies inside the output.
+//
+// Parts: stride, conv2d, rectifier_grad, linear, floats_f16 or floats_f32.
+// CPU twin: Conv2dBackwardInput in src/ops/conv2d/gradients.rs.
 
-@group(0) @binding(0) var<storage, read> output_grad: array<f32>;       // [batch, out_channels, out_height, out_width]
-@group(0) @binding(1) var<storage, read> weight: array<f32>;            // [out_channels, in_channels, kernel, kernel]
-@group(0) @binding(2) var<storage, read_write> input_grad: array<f32>;  // [batch, in_channels, in_height, in_width]
+@group(0) @binding(0) var<storage, read> output_grad: array<Word>;       // [batch, out_height, out_width, out_channels]
+@group(0) @binding(1) var<storage, read> weight: array<Word>;            // [kernel, kernel, in_channels, out_channels]
+@group(0) @binding(2) var<storage, read> input: array<Word>;             // [batch, in_height, in_width, in_channels]
+@group(0) @binding(3) var<storage, read_write> input_grad: array<Word>;  // [batch, in_height, in_width, in_channels]
 
-@compute @workgroup_size(workgroup_size)
-fn conv2d_backward_input(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-    let i = linear_index(id, groups);
-    if i >= batch * in_channels * in_height * in_width { return; }
-    let x = i % in_width;
-    let y = i / in_width % in_height;
-    let c = i / (in_width * in_height) % in_channels;
-    let n = i / (in_width * in_height * in_channels);
-
+fn input_grad_at(n: u32, y: u32, x: u32, c: u32) -> f32 {
     var sum = 0.0;
-    for (var o = 0u; o < out_channels; o++) {
-        let plane = (n * out_channels + o) * out_height;
-        let filter_start = (o * in_channels + c) * kernel;
-        for (var ky = 0u; ky < kernel; ky++) {
-            // Above the output the subtraction wraps round to a huge number, so one comparison finds both edges.
-            let out_y = y + before - ky;
-            if out_y >= out_height { continue; }
-            for (var kx = 0u; kx < kernel; kx++) {
-                let out_x = x + before - kx;
-                if out_x < out_width {
-                    sum += output_grad[(plane + out_y) * out_width + out_x] * weight[(filter_start + ky) * kernel + kx];
-                }
+    for (var ky = 0u; ky < kernel; ky++) {
+        // Above the output the subtraction wraps round to a huge number, so one comparison finds both edges.
+        let up = y + before - ky;
+        if up >= out_height * stride || up % stride != 0u { continue; }
+        for (var kx = 0u; kx < kernel; kx++) {
+            let left = x + before - kx;
+            if left >= out_width * stride || left % stride != 0u { continue; }
+            let met = ((n * out_height + up / stride) * out_width + left / stride) * out_channels;
+            let row = ((ky * kernel + kx) * in_channels + c) * out_channels;
+            for (var o = 0u; o < out_channels; o++) {
+                let i = met + o;
+                let k = row + o;
+                sum += float_of(output_grad[i / FLOATS_PER_WORD], i) * float_of(weight[k / FLOATS_PER_WORD], k);
             }
         }
     }
-    input_grad[i] = sum;
+    return sum;
+}
+
+@compute @workgroup_size(workgroup_size)
+fn conv2d_backward_input(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let word = linear_index(id, groups);
+    if word >= batch * in_height * in_width * in_channels / FLOATS_PER_WORD { return; }
+    var grads = vec4(0.0);
+    var values = vec4(0.0);
+    for (var j = 0u; j < FLOATS_PER_WORD; j++) {
+        let i = word * FLOATS_PER_WORD + j;
+        let position = i / in_channels;
+        grads[j] = input_grad_at(position / (in_width * in_height), position / in_width % in_height, position % in_width, i % in_channels);
+        if is_rectified { values[j] = float_of(input[word], j); }
+    }
+    input_grad[word] = word_of(grad_before(grads, values), 0u);
 }

@@ -1,42 +1,58 @@
-// Gradient of a convolution with respect to its weights, one partial sum for each chunk of samples.
+// Gradients of a convolution with respect to its weights and bias, one partial sum for each chunk of samples; one invocation for
+// each.
 //
-//   weight_grad_partial[chunk,o,c,ky,kx] =
-//       sum over the chunk's n and all y, x of output_grad[n,o,y,x] * input[n, c, y + ky - before, x + kx - before]
+//   weight_grad_partial[chunk,ky,kx,c,o] = sum over the chunk's n and all y, x of
+//       output_grad[n,y,x,o] * input[n, y * stride + ky - before, x * stride + kx - before, c]
+//   bias_grad_partial[chunk,o]           = sum over the same of output_grad[n,y,x,o]
 //
-// with zeros outside the input; `chunk_sum` adds the chunks in order. One invocation computes one partial sum, in
-// memory order.
-// Parts: linear, conv2d, chunks.
-// CPU twin: Conv2dBackwardWeight in src/ops/conv2d.rs.
+// with zeros outside the input; the chunks are added in order later.
+//
+// Parts: stride, conv2d, chunks, grad_divisors_f16 or grad_divisors_f32, linear, floats_f16 or floats_f32.
+// CPU twin: Conv2dBackwardWeight in src/ops/conv2d/gradients.rs.
 
-@group(0) @binding(0) var<storage, read> input: array<f32>;                      // [batch, in_channels, in_height, in_width]
-@group(0) @binding(1) var<storage, read> output_grad: array<f32>;                // [batch, out_channels, out_height, out_width]
-@group(0) @binding(2) var<storage, read_write> weight_grad_partial: array<f32>;  // [chunks, o, c, ky, kx]
+@group(0) @binding(0) var<storage, read> input: array<Word>;        // [batch, in_height, in_width, in_channels]
+@group(0) @binding(1) var<storage, read> output_grad: array<Word>;  // [batch, out_height, out_width, out_channels]
+@group(0) @binding(2) var<storage, read_write> weight_grad_partial: array<f32>;  // [chunks, ky, kx, c, o]
+@group(0) @binding(3) var<storage, read_write> bias_grad_partial: array<f32>;    // [chunks, out_channels]
+
+override weights: u32 = kernel * kernel * in_channels * out_channels;
 
 @compute @workgroup_size(workgroup_size)
 fn conv2d_backward_weight(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    // First the weights of all chunks, then the biases.
     let i = linear_index(id, groups);
-    if i >= chunks * out_channels * in_channels * kernel * kernel { return; }
-    let kx = i % kernel;
-    let ky = i / kernel % kernel;
-    let c = i / (kernel * kernel) % in_channels;
-    let o = i / (kernel * kernel * in_channels) % out_channels;
-    let chunk = i / (kernel * kernel * in_channels * out_channels);
-
+    if i >= chunks * (weights + out_channels) { return; }
+    let is_bias = i >= chunks * weights;
+    let element = select(i, i - chunks * weights, is_bias);
+    let chunk = element / select(weights, out_channels, is_bias);
+    let o = element % out_channels;
+    let c = element / out_channels % in_channels;
+    let kx = element / (out_channels * in_channels) % kernel;
+    let ky = element / (out_channels * in_channels * kernel) % kernel;
     var sum = 0.0;
     for (var n = chunk * samples_per_chunk; n < end_of_chunk(chunk); n++) {
         for (var y = 0u; y < out_height; y++) {
-            // Above the input the subtraction wraps round to a huge number, so one comparison finds both edges.
-            let in_y = y + ky - before;
-            if in_y >= in_height { continue; }
-            let in_row = ((n * in_channels + c) * in_height + in_y) * in_width;
-            let out_row = ((n * out_channels + o) * out_height + y) * out_width;
             for (var x = 0u; x < out_width; x++) {
-                let in_x = x + kx - before;
-                if in_x < in_width {
-                    sum += output_grad[out_row + x] * input[in_row + in_x];
+                let at = ((n * out_height + y) * out_width + x) * out_channels + o;
+                let grad = float_of(output_grad[at / FLOATS_PER_WORD], at);
+                if is_bias {
+                    sum += grad;
+                    continue;
+                }
+                // Positions above and to the left wrap round to huge numbers.
+                let in_y = y * stride + ky - before;
+                let in_x = x * stride + kx - before;
+                if in_y < in_height && in_x < in_width {
+                    let met = ((n * in_height + in_y) * in_width + in_x) * in_channels + c;
+                    sum += grad * float_of(input[met / FLOATS_PER_WORD], met);
                 }
             }
         }
     }
-    weight_grad_partial[i] = sum;
+    sum /= parameter_divisor;
+    if is_bias {
+        bias_grad_partial[element] = sum;
+    } else {
+        weight_grad_partial[element] = sum;
+    }
 }

@@ -142,60 +142,82 @@ fn examples() -> Vec<Example> {
 }
 
 const CONV: Conv2d =
-    Conv2d { batch: 1, in_channels: 1, in_height: 2, in_width: 3, out_channels: 1, kernel: 2, padding: 0 };
+    Conv2d { batch: 1, in_channels: 1, in_height: 2, in_width: 3, out_channels: 1, kernel: 2, stride: 1, padding: 0 };
 
 fn convolutions() -> Vec<Example> {
     let two_channels = Conv2d { in_channels: 2, in_height: 1, in_width: 1, out_channels: 2, kernel: 1, ..CONV };
     let same = Conv2d { in_height: 2, in_width: 2, kernel: 3, padding: 2, ..CONV };
+    let stepping = Conv2d { in_height: 1, in_width: 5, stride: 2, padding: 1, ..CONV };
     let even = Conv2d { in_height: 1, in_width: 2, padding: 1, ..CONV };
     let two_samples = Conv2d { batch: 2, in_height: 1, in_width: 2, kernel: 1, ..CONV };
     vec![
         // [1 2 3; 4 5 6] with [1 10; 100 1000]: 1 + 20 + 400 + 5000, 2 + 30 + 500 + 6000; the bias is 0.5.
         example(
             "the kernel is not flipped",
-            Conv2dForward(CONV),
+            Conv2dForward::new(CONV),
             vec![f([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), f([1.0, 10.0, 100.0, 1000.0]), f([0.5]), f([])],
             vec![f([5421.5, 6532.5])],
         ),
         example(
-            "channels are summed with the weights [out, in]",
-            Conv2dForward(two_channels),
+            "channels are summed with the weights [in, out]",
+            Conv2dForward::new(two_channels),
             vec![f([2.0, 3.0]), f([1.0, 10.0, 100.0, 1000.0]), f([0.0, -1.0]), f([])],
-            vec![f([32.0, 3199.0])],
+            vec![f([302.0, 3019.0])],
+        ),
+        // 1 - 2, of which a quarter remains, 5 - 4 and 9 - 0.
+        example(
+            "a stride leaves positions out, and a rectifier takes part of what is negative",
+            Conv2dForward { conv: stepping, negative_slope: 0.25 },
+            vec![f([1.0, 2.0, 5.0, 4.0, 9.0]), f([1.0, -1.0, 7.0, 7.0]), f([0.0]), f([])],
+            vec![f([-0.25, 1.0, 9.0])],
+        ),
+        // The gradients reach two pixels each, the last one pixel; the rectifier has cut the third pixel off.
+        example(
+            "gradients go back by strides, and through the rectifier before",
+            Conv2dBackwardInput { conv: stepping, negative_slope: 0.0 },
+            vec![f([10.0, 20.0, 30.0]), f([1.0, -1.0, 7.0, 7.0]), f([1.0, 2.0, 0.0, 4.0, 9.0]), f([])],
+            vec![f([10.0, -10.0, 0.0, -20.0, 30.0])],
+        ),
+        // 1·10 + 5·20 + 9·30 and 2·10 + 4·20.
+        example(
+            "weights gather by strides",
+            Conv2dBackwardWeight(stepping),
+            vec![f([1.0, 2.0, 5.0, 4.0, 9.0]), f([10.0, 20.0, 30.0]), f([]), f([])],
+            vec![f([380.0, 100.0, 0.0, 0.0]), f([60.0])],
         ),
         // Each output sees the whole map, shifted within the kernel 1..9.
         example(
             "padding `same` adds one row of zeros on each side",
-            Conv2dForward(same),
+            Conv2dForward::new(same),
             vec![f([1.0, 2.0, 3.0, 4.0]), f([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]), f([0.0]), f([])],
             vec![f([77.0, 67.0, 47.0, 37.0])],
         ),
         // An even kernel pads at the end: [1 2 0; 0 0 0] with [1 10; 100 1000].
         example(
             "padding `same` of an even kernel goes to the end",
-            Conv2dForward(even),
+            Conv2dForward::new(even),
             vec![f([1.0, 2.0]), f([1.0, 10.0, 100.0, 1000.0]), f([0.0]), f([])],
             vec![f([21.0, 2.0])],
         ),
         // Each gradient spreads over the window it came from: (1, 10, 100, 1000) and twice that one column on.
         example(
             "each gradient goes back to its window",
-            Conv2dBackwardInput(CONV),
-            vec![f([1.0, 2.0]), f([1.0, 10.0, 100.0, 1000.0]), f([])],
+            Conv2dBackwardInput::new(CONV),
+            vec![f([1.0, 2.0]), f([1.0, 10.0, 100.0, 1000.0]), f([0.0; 6]), f([])],
             vec![f([1.0, 12.0, 20.0, 100.0, 1200.0, 2000.0])],
         ),
         // 1·1 + 2·10, 2·1 + 3·10, 4·1 + 5·10, 5·1 + 6·10.
         example(
             "each weight gathers what it has met",
             Conv2dBackwardWeight(CONV),
-            vec![f([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), f([1.0, 10.0]), f([])],
-            vec![f([21.0, 32.0, 54.0, 65.0])],
+            vec![f([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), f([1.0, 10.0]), f([]), f([])],
+            vec![f([21.0, 32.0, 54.0, 65.0]), f([11.0])],
         ),
         example(
             "each chunk of samples has a sum of its own",
             Conv2dBackwardWeight(two_samples),
-            vec![f([1.0, 2.0, 3.0, 4.0]), f([1.0, 10.0, 1.0, 10.0]), f([])],
-            vec![f([21.0, 43.0])],
+            vec![f([1.0, 2.0, 3.0, 4.0]), f([1.0, 10.0, 1.0, 10.0]), f([]), f([])],
+            vec![f([21.0, 43.0]), f([11.0, 11.0])],
         ),
     ]
 }
@@ -534,6 +556,7 @@ fn halves() -> Vec<Example> {
     let codes = || u([0xffff_ff03]);
     let gather = BatchGather { batch: 2, pixels: 2, count: 3, order_length: 4, scale: 2.0, shift: -1.0 };
     let tie = 1.0 / 2048.0;
+    let dots = Conv2d { in_channels: 2, in_height: 1, in_width: 1, out_channels: 2, kernel: 1, ..CONV };
     // The weights of the first output channel count from 1 to 8, those of the second are 0.
     let counting: Vec<f32> = (0..16).map(|i| if i % 2 == 0 { 1.0 + i as f32 / 2.0 } else { 0.0 }).collect();
     vec![
@@ -581,6 +604,25 @@ fn halves() -> Vec<Example> {
             Half(DropoutApply { length: 2, rate: 0.0, layer: 1 }),
             vec![h([1.0, -2.0]), u([0, 0, 0]), f([])],
             vec![h([1.0, -2.0])],
+        ),
+        // 1 + 4, and half of -1 - 4 + 1; what the first bias adds is too little for 16 bits.
+        example(
+            "a convolution rounds what it has rectified",
+            Half(Conv2dForward { conv: dots, negative_slope: 0.5 }),
+            vec![h([1.0, 2.0]), h([1.0, -1.0, 2.0, -2.0]), f([tie / 4.0, 1.0]), f([])],
+            vec![h([5.0, -2.0])],
+        ),
+        example(
+            "the gradient of a convolution's input keeps its scale",
+            Half(Conv2dBackwardInput { conv: dots, negative_slope: 0.5 }),
+            vec![h([256.0, 512.0]), h([1.0, -1.0, 2.0, -2.0]), h([1.0, -1.0]), f([])],
+            vec![h([-256.0, -256.0])],
+        ),
+        example(
+            "the gradients of a convolution's weights and bias are those of the mean loss",
+            Half(Conv2dBackwardWeight(dots)),
+            vec![h([1.0, 2.0]), h([256.0, 512.0]), f([]), f([])],
+            vec![f([1.0, 2.0, 2.0, 4.0]), f([1.0, 2.0])],
         ),
         // The gradient is that of the sum, whatever the batch.
         example(

@@ -99,19 +99,20 @@ fn derivatives() -> Vec<Derivative> {
         list.push(Derivative { forward: Arc::clone(forward), backward, of, step });
     };
     let convolutions = [
-        (1, 1, 3, 3, 1, 3, 0),
-        (2, 3, 5, 4, 2, 3, 0),
-        (3, 2, 4, 6, 3, 3, 2),
-        (2, 2, 5, 5, 2, 4, 3),
-        (2, 1, 6, 5, 2, 5, 4),
+        (1, 1, 3, 3, 1, 3, 1, 0),
+        (2, 3, 5, 4, 2, 3, 1, 0),
+        (3, 2, 4, 6, 3, 3, 1, 2),
+        (2, 2, 5, 5, 2, 4, 1, 3),
+        (2, 1, 6, 5, 2, 5, 1, 4),
+        (2, 2, 6, 7, 3, 3, 2, 2),
+        (1, 3, 8, 5, 2, 2, 3, 0),
     ];
-    for (batch, in_channels, in_height, in_width, out_channels, kernel, padding) in convolutions {
-        let conv = Conv2d { batch, in_channels, in_height, in_width, out_channels, kernel, padding };
-        let area = conv.out_height() * conv.out_width();
-        let forward: Case = Arc::new(Conv2dForward(conv));
-        add(&forward, Arc::new(Conv2dBackwardInput(conv)), "input", 1.0);
+    for (batch, in_channels, in_height, in_width, out_channels, kernel, stride, padding) in convolutions {
+        let conv = Conv2d { batch, in_channels, in_height, in_width, out_channels, kernel, stride, padding };
+        let forward: Case = Arc::new(Conv2dForward::new(conv));
+        add(&forward, Arc::new(Conv2dBackwardInput::new(conv)), "input", 1.0);
         add(&forward, Arc::new(Conv2dBackwardWeight(conv)), "weight", 1.0);
-        add(&forward, Arc::new(BiasBackward { batch, channels: out_channels, area }), "bias", 1.0);
+        add(&forward, Arc::new(Conv2dBackwardWeight(conv)), "bias", 1.0);
     }
     for (batch, inputs, outputs) in [(1, 1, 1), (3, 7, 5), (40, 5, 10)] {
         let dense = Dense { batch, inputs, outputs };
@@ -216,7 +217,10 @@ impl Derivative {
             })
             .collect();
         self.backward.reference(&mut operands);
-        let result = operands.last().expect("an op has operands");
+        let names: Vec<_> = self.backward.operands().iter().map(|operand| operand.name).collect();
+        let is_gradient = |name: &&str| name.strip_suffix("_partial").unwrap_or(name) == format!("{}_grad", self.of);
+        let place = names.iter().position(is_gradient).unwrap_or(names.len() - 1);
+        let result = &operands[place];
         let length = tensors[self.of].shape.len();
         let mut gradient = vec![0.0; length];
         for (i, &value) in result.f32().iter().enumerate() {

@@ -1,4 +1,5 @@
-// The sizes of a convolution with stride 1.
+// The sizes of a convolution.
+// Needs from another part: stride.
 
 override batch: u32;
 override in_channels: u32;
@@ -9,5 +10,6 @@ override kernel: u32;
 override padding: u32;
 
 override before: u32 = padding / 2u;
-override out_height: u32 = in_height + padding - kernel + 1u;
-override out_width: u32 = in_width + padding - kernel + 1u;
+override out_height: u32 = (in_height + padding - kernel) / stride + 1u;
+override out_width: u32 = (in_width + padding - kernel) / stride + 1u;
+override positions: u32 = batch * out_height * out_width;

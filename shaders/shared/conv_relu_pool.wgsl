@@ -1,5 +1,6 @@
-// The sizes of a convolution, then ReLU, then max-pooling over windows that touch. Builds on `conv2d`.
+// The sizes of a convolution with stride 1, then ReLU, then max-pooling over windows that touch. Builds on `conv2d`.
 
+const stride = 1u;
 override pool: u32;
 
 override pooled_height: u32 = out_height / pool;

@@ -1,27 +1,31 @@
-//! `conv 32x3 [same]`: convolution with bias, stride 1.
+//! `conv 32x3 [same] [stride 2]`: convolution with bias.
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::{Entry, Layer, ParameterSpec, Pattern, Recorder, bound_of_sums, map_of, size, weight_and_bias};
 use crate::ops::conv2d::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, Conv2dForward};
-use crate::ops::reduce::BiasBackward;
 use crate::tensor::HostTensor;
 
 pub(super) const ENTRY: Entry = Entry {
     word: "conv",
-    forms: &["conv 32x3", "conv 32x3 same"],
-    help: "convolution to 32 channels with a 3x3 kernel; `same` pads with zeros to keep the size",
+    forms: &["conv 32x3", "conv 32x3 same", "conv 32x3 stride 2", "conv 32x3 same stride 2"],
+    help: "convolution to 32 channels with a 3x3 kernel; `same` pads with kernel - 1 zeros; `stride` is its step",
     parse: |words| {
         let size_word = words[0];
         let (channels, kernel) =
             size_word.split_once('x').with_context(|| format!("`{size_word}` is not CHANNELSxKERNEL, such as 32x3"))?;
-        let extra = words.get(1);
-        if let Some(word) = extra {
-            ensure!(*word == "same", "`{word}` is not `same`, the only word that may follow the size");
-        }
-        Ok(Arc::new(Conv { channels: size(channels)?, kernel: size(kernel)?, same: extra.is_some() }))
+        let (same, rest) = match &words[1..] {
+            ["same", rest @ ..] => (true, rest),
+            rest => (false, rest),
+        };
+        let stride = match rest {
+            [] => 1,
+            ["stride", stride] => size(stride)?,
+            [word, ..] => bail!("`{word}` is neither `same` nor `stride N`, which alone may follow the size"),
+        };
+        Ok(Arc::new(Conv { channels: size(channels)?, kernel: size(kernel)?, stride, same }))
     },
     ops: &[],
     example: None,
@@ -34,7 +38,9 @@ pub struct Conv {
     pub channels: usize,
     /// Rows and columns of the kernel.
     pub kernel: usize,
-    /// Whether zeros are added around the map so that it keeps its size.
+    /// The distance in the input of neighbouring positions of the output.
+    pub stride: usize,
+    /// Whether zeros are added around the map, so that it keeps its size where the stride is 1.
     pub same: bool,
 }
 
@@ -48,6 +54,7 @@ impl Conv {
             in_width: input[2],
             out_channels: self.channels,
             kernel: self.kernel,
+            stride: self.stride,
             padding: if self.same { self.kernel - 1 } else { 0 },
         }
     }
@@ -55,18 +62,21 @@ impl Conv {
 
 impl Layer for Conv {
     fn text(&self) -> String {
-        format!("conv {}x{}{}", self.channels, self.kernel, if self.same { " same" } else { "" })
+        let Self { channels, kernel, stride, same } = *self;
+        let same = if same { " same" } else { "" };
+        let stride = if stride == 1 { String::new() } else { format!(" stride {stride}") };
+        format!("conv {channels}x{kernel}{same}{stride}")
     }
 
     fn output(&self, input: &[usize]) -> Result<Vec<usize>> {
-        let Self { channels, kernel, same } = *self;
+        let kernel = self.kernel;
         let [_, height, width] = map_of(input)?;
-        let smaller = if same { 0 } else { kernel - 1 };
         ensure!(
-            height > smaller && width > smaller,
+            self.same || (height >= kernel && width >= kernel),
             "its {kernel}x{kernel} kernel does not fit into that map; use a smaller kernel or add `same`"
         );
-        Ok(vec![channels, height - smaller, width - smaller])
+        let conv = self.sizes(1, input);
+        Ok(vec![self.channels, conv.out_height(), conv.out_width()])
     }
 
     fn parameters(&self, input: &[usize]) -> Vec<ParameterSpec> {
@@ -74,15 +84,13 @@ impl Layer for Conv {
     }
 
     fn forward(&self, step: &mut Recorder<'_>) {
-        step.call(Conv2dForward(self.sizes(step.batch(), step.input())));
+        step.call(Conv2dForward::new(self.sizes(step.batch(), step.input())));
     }
 
     fn backward(&self, step: &mut Recorder<'_>) {
         let conv = self.sizes(step.batch(), step.input());
         step.call(Conv2dBackwardWeight(conv));
-        let area = conv.out_height() * conv.out_width();
-        step.call(BiasBackward { batch: conv.batch, channels: conv.out_channels, area });
-        step.call(Conv2dBackwardInput(conv));
+        step.call(Conv2dBackwardInput::new(conv));
     }
 
     fn bound(&self, input: f64, parameters: &[HostTensor]) -> f64 {

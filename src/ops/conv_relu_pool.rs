@@ -1,9 +1,8 @@
 //! A convolution with its bias, ReLU and max-pooling as one op, and its gradients from the pooled maxima alone.
 //!
 //! The forward op writes only the pooled maxima, not the maps before them, and the backward ops read only gradients
-//! that are not zero. Maps are `[n, y, x, c]` and weights `[ky, kx, c, o]`, see [`layout`](super::layout); the maths
-//! are those of [`conv2d`](super::conv2d), [`relu`](super::relu) and [`max_pool`](super::max_pool), of which the
-//! references are made.
+//! that are not zero. The maths are those of [`conv2d`](super::conv2d), of which the references are made,
+//! [`relu`](super::relu) and [`max_pool`](super::max_pool).
 //!
 //! The argmax of a window is a code of one byte: its index in the window, row by row, or [`NO_MAXIMUM`] if ReLU has
 //! clipped it. The codes of four neighbouring channels share a word.
@@ -22,14 +21,10 @@ mod shaders;
 
 pub use gradients::{ConvReluPoolBackwardInput, ConvReluPoolBackwardWeight};
 
-use rayon::prelude::*;
-
 use self::shaders::{
     FORWARD, FORWARD_BLOCKS, FORWARD_LANES, FORWARD_LANES_3X3_GREY, FORWARD_LANES_ANY, FORWARD_LANES_WINOGRAD,
 };
 use super::conv2d::{Conv2d, Conv2dForward};
-use super::layout::{to_channels_last, to_filters, to_planes};
-use super::max_pool::{MaxPool, MaxPoolBackward, MaxPoolForward};
 use crate::op::{AdapterClass, MAX_ITERATIONS, MAX_WORKGROUP, Op, Operand, SUBGROUP_LANES, Shader, Variant};
 use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
@@ -67,19 +62,17 @@ pub struct ConvReluPool {
 
 impl ConvReluPool {
     fn sizes(&self) -> Vec<(&'static str, f64)> {
-        let mut sizes = self.conv.sizes();
+        let mut sizes = self.conv.sizes_without_stride();
         sizes.push(("pool", self.pool as f64));
         sizes
     }
 
     fn input(&self) -> [usize; 4] {
-        let Conv2d { batch, in_channels, in_height, in_width, .. } = self.conv;
-        [batch, in_height, in_width, in_channels]
+        self.conv.input()
     }
 
     fn weight(&self) -> [usize; 4] {
-        let Conv2d { in_channels, out_channels, kernel, .. } = self.conv;
-        [kernel, kernel, in_channels, out_channels]
+        self.conv.weight()
     }
 
     fn output(&self) -> [usize; 4] {
@@ -125,16 +118,6 @@ impl ConvReluPool {
         2 * (self.windows() * self.weight().iter().product::<usize>()) as u64
     }
 
-    fn max_pool(&self) -> MaxPool {
-        let Conv2d { batch, out_channels, .. } = self.conv;
-        MaxPool {
-            planes: batch * out_channels,
-            height: self.conv.out_height(),
-            width: self.conv.out_width(),
-            size: self.pool,
-        }
-    }
-
     /// Whether windows have the size that all fast variants are made for.
     fn has_fast_windows(&self) -> bool {
         self.pool == FAST_POOL
@@ -177,10 +160,22 @@ impl ConvReluPool {
         (quads.div_ceil(workgroups) * SHARERS, workgroups)
     }
 
-    /// The index of a code in the plane of its channel, as in [`MaxPoolForward`], for the window `(row, column)`.
-    fn place(&self, code: u8, row: usize, column: usize) -> usize {
+    /// For each element of the output: its windows' first position in the convolution's output, of the same channel.
+    fn windows_in_map(&self) -> impl Iterator<Item = usize> {
+        let [_, rows, columns, channels] = self.output();
+        let [_, height, width, _] = self.conv.output();
+        let pool = self.pool;
+        (0..self.output().iter().product()).map(move |i| {
+            let (o, column, row) = (i % channels, i / channels % columns, i / (channels * columns) % rows);
+            let n = i / (channels * columns * rows);
+            ((n * height + row * pool) * width + column * pool) * channels + o
+        })
+    }
+
+    /// The distance in the convolution's output of the place that a code says from the first of its window.
+    fn place(&self, code: u8) -> usize {
         let (dy, dx) = (code as usize / self.pool, code as usize % self.pool);
-        (row * self.pool + dy) * self.conv.out_width() + column * self.pool + dx
+        (dy * self.conv.out_width() + dx) * self.conv.out_channels
     }
 
     /// The codes of packed words, `[n, y, x, o]`.
@@ -201,30 +196,16 @@ impl ConvReluPool {
         codes.chunks_exact(self.conv.out_channels).flat_map(pack_window).collect()
     }
 
-    /// The gradient of the convolution's output, as planes, from that of the pooled maxima.
+    /// The gradient of the convolution's output from that of the pooled maxima.
     fn unpooled(&self, output_grad: &[f32], argmax: &[u32]) -> HostTensor {
-        let codes = self.unpack(argmax);
-        let [_, rows, columns, channels] = self.output();
-        let passed: Vec<f32> =
-            output_grad.iter().zip(&codes).map(|(&grad, &code)| if code == NO_MAXIMUM { 0.0 } else { grad }).collect();
-        let places: Vec<u32> = codes
-            .iter()
-            .enumerate()
-            .map(|(i, &code)| {
-                let window = i / channels % (rows * columns);
-                let code = if code == NO_MAXIMUM { 0 } else { code };
-                self.place(code, window / columns, window % columns) as u32
-            })
-            .collect();
-        let pool = self.max_pool();
-        let mut tensors = [
-            HostTensor::from_f32([passed.len()], &to_planes(&passed, self.output())),
-            HostTensor::from_u32([places.len()], &to_planes(&places, self.output())),
-            HostTensor::zeros(F32, [pool.planes * pool.height * pool.width].into()),
-        ];
-        MaxPoolBackward(pool).reference(&mut tensors);
-        let [_, _, grad] = tensors;
-        grad
+        let mut map_grad = HostTensor::zeros(F32, self.conv.output().into());
+        let map = map_grad.f32_mut();
+        for ((first, code), &grad) in self.windows_in_map().zip(self.unpack(argmax)).zip(output_grad) {
+            if code != NO_MAXIMUM {
+                map[first + self.place(code)] = grad;
+            }
+        }
+        map_grad
     }
 
     /// Random codes, equally many of each kind.
@@ -319,33 +300,23 @@ impl Op for ConvReluPoolForward {
     fn reference(&self, tensors: &mut [HostTensor]) {
         let block = self.0;
         let [input, weight, bias, output, argmax] = tensors else { unreachable!("five operands") };
-        let pool = block.max_pool();
-        let maps = || HostTensor::zeros(F32, [pool.planes * pool.height * pool.width].into());
-        let mut convolution = [
-            HostTensor::from_f32(block.input(), &to_planes(input.f32(), block.input())),
-            HostTensor::from_f32(block.weight(), &to_filters(weight.f32(), block.weight())),
-            bias.clone(),
-            maps(),
-        ];
-        Conv2dForward(block.conv).reference(&mut convolution);
-        let [_, _, _, mut map] = convolution;
-        map.f32_mut().par_iter_mut().for_each(|value| *value = value.max(0.0));
-        let [batch, rows, columns, channels] = block.output();
-        let pooled = batch * rows * columns * channels;
-        let mut pooling = [map, HostTensor::zeros(F32, [pooled].into()), HostTensor::zeros(U32, [pooled].into())];
-        MaxPoolForward(pool).reference(&mut pooling);
-        let [_, maxima, places] = pooling;
-        let maxima = to_channels_last(maxima.f32(), [batch, channels, rows, columns]);
-        let places = to_channels_last(places.u32(), [batch, channels, rows, columns]);
-        let code = |(i, (&maximum, &place)): (usize, (&f32, &u32))| {
-            let column = i / channels % columns;
-            let row = i / (channels * columns) % rows;
-            let (y, x) = (place as usize / pool.width, place as usize % pool.width);
-            let code = (y - row * pool.size) * pool.size + x - column * pool.size;
-            if maximum > 0.0 { code as u8 } else { NO_MAXIMUM }
-        };
-        let codes: Vec<u8> = maxima.iter().zip(&places).enumerate().map(code).collect();
-        output.f32_mut().copy_from_slice(&maxima);
+        let map_of_zeros = HostTensor::zeros(F32, block.conv.output().into());
+        let mut convolution = [input.clone(), weight.clone(), bias.clone(), map_of_zeros];
+        Conv2dForward { conv: block.conv, negative_slope: 0.0 }.reference(&mut convolution);
+        let map = convolution[3].f32();
+        let places = 0..(block.pool * block.pool) as u8;
+        let codes = block.windows_in_map().zip(output.f32_mut()).map(|(first, output)| {
+            *output = 0.0;
+            let mut code = NO_MAXIMUM;
+            for place in places.clone() {
+                let value = map[first + block.place(place)];
+                if value > *output {
+                    (*output, code) = (value, place);
+                }
+            }
+            code
+        });
+        let codes: Vec<u8> = codes.collect();
         argmax.u32_mut().copy_from_slice(&block.pack(&codes));
     }
 
@@ -354,7 +325,7 @@ impl Op for ConvReluPoolForward {
     }
 
     fn tolerance(&self) -> f64 {
-        Conv2dForward(self.0.conv).tolerance()
+        Conv2dForward::new(self.0.conv).tolerance()
     }
 
     /// Small multiples of 1/8: all sums are exact, so that every device finds the same maxima, and there are many ties.

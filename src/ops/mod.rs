@@ -53,7 +53,9 @@ pub struct Entry {
 /// The table of ops in the order of a training step, followed by those that measure an adapter.
 pub const TABLE: &[Entry] = &[
     row("batch_gather", || cases(BatchGather::awkward())),
-    row("conv2d_forward", || each(Conv2d::awkward(), Conv2dForward)),
+    row("conv2d_forward", || {
+        cases(Conv2d::with_slopes(Conv2d::awkward(), |conv, negative_slope| Conv2dForward { conv, negative_slope }))
+    }),
     row("relu_forward", || at_awkward_lengths(|length| ReluForward { length })),
     row("max_pool_forward", || each(MaxPool::awkward(), MaxPoolForward)),
     row("conv_relu_pool_forward", || each(ConvReluPool::awkward(), ConvReluPoolForward)),
@@ -70,7 +72,10 @@ pub const TABLE: &[Entry] = &[
     row("relu_backward", || at_awkward_lengths(|length| ReluBackward { length })),
     row("conv_relu_pool_backward_input", || each(ConvReluPool::awkward(), ConvReluPoolBackwardInput)),
     row("conv_relu_pool_backward_weight", || each(ConvReluPool::awkward(), ConvReluPoolBackwardWeight)),
-    row("conv2d_backward_input", || each(Conv2d::awkward(), Conv2dBackwardInput)),
+    row("conv2d_backward_input", || {
+        let of = |conv, negative_slope| Conv2dBackwardInput { conv, negative_slope };
+        cases(Conv2d::with_slopes(Conv2d::awkward(), of))
+    }),
     row("conv2d_backward_weight", || each(Conv2d::awkward(), Conv2dBackwardWeight)),
     row("bias_backward", || cases(BiasBackward::awkward())),
     row("chunk_sum", || cases(ChunkSum::awkward())),
@@ -83,6 +88,10 @@ pub const TABLE: &[Entry] = &[
     row("step_finish", || each(MetricsAppend::awkward(), StepFinish)),
     row("parameter_copy_f16", || cases(ParameterCopyF16::awkward())),
     row("batch_gather_f16", || each(BatchGather::awkward_f16(), Half)),
+    row("conv2d_forward_f16", || {
+        let of = |conv, negative_slope| Half(Conv2dForward { conv, negative_slope });
+        cases(Conv2d::with_slopes(Conv2d::awkward_f16(), of))
+    }),
     row("conv_relu_pool_forward_f16", || each_half(ConvReluPool::awkward_f16(), ConvReluPoolForward)),
     row("dense_relu_forward_f16", || each_half(Dense::awkward_f16(|dense| dense.outputs), DenseReluForward)),
     row("dropout_apply_f16", || each(DropoutApply::awkward_f16(), Half)),
@@ -94,6 +103,11 @@ pub const TABLE: &[Entry] = &[
         each_half(ConvReluPool::awkward_f16_input(), ConvReluPoolBackwardInput)
     }),
     row("conv_relu_pool_backward_weight_f16", || each_half(ConvReluPool::awkward_f16(), ConvReluPoolBackwardWeight)),
+    row("conv2d_backward_input_f16", || {
+        let of = |conv, negative_slope| Half(Conv2dBackwardInput { conv, negative_slope });
+        cases(Conv2d::with_slopes(Conv2d::awkward_f16(), of))
+    }),
+    row("conv2d_backward_weight_f16", || each_half(Conv2d::awkward_f16(), Conv2dBackwardWeight)),
     row("fma_chain", || cases(FmaChain::awkward())),
     row("fma_chain_f16", || each(FmaChain::awkward(), FmaChainF16)),
     row("matrix_chain", || cases(MatrixChain::awkward())),

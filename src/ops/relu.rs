@@ -11,6 +11,31 @@ use super::formula::{Formula, elementwise_kernels, elementwise_operands};
 use crate::op::Operand;
 use crate::shader::Shader;
 
+/// Slopes of cases: ReLU, none, and one between.
+pub(crate) const SLOPES: [f64; 3] = [0.0, 1.0, 0.1];
+
+/// A value behind a rectifier. The slope is 1 for none, 0 for ReLU.
+pub(crate) fn rectified(value: f32, slope: f64) -> f32 {
+    if value > 0.0 || slope == 1.0 {
+        value
+    } else if slope == 0.0 {
+        0.0
+    } else {
+        slope as f32 * value
+    }
+}
+
+/// The gradient before a rectifier, given that behind it and the value that came out of it.
+pub(crate) fn grad_before(grad: f32, value: f32, slope: f64) -> f32 {
+    if value > 0.0 || slope == 1.0 {
+        grad
+    } else if slope == 0.0 {
+        0.0
+    } else {
+        slope as f32 * grad
+    }
+}
+
 /// `input` to `output`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ReluForward {

@@ -191,9 +191,9 @@ mod tests {
     fn a_right_gradient_passes_and_wrong_and_missing_ones_do_not() {
         let error = |layer: &dyn Layer| format!("{:#}", check_gradients(layer, &[2, 3]).unwrap_err());
         check_gradients(&Relu, &[2, 3]).unwrap();
-        check_gradients(&Conv { channels: 2, kernel: 2, same: true }, &[2, 3, 4]).unwrap();
+        check_gradients(&Conv { channels: 2, kernel: 2, stride: 1, same: true }, &[2, 3, 4]).unwrap();
         assert!(error(&Wrong { has_gradient: true }).contains("of the gradient of `input` is"));
         assert!(error(&Wrong { has_gradient: false }).contains("no gradient of `input`"));
-        assert!(error(&Conv { channels: 2, kernel: 2, same: true }).contains("it needs a map"));
+        assert!(error(&Conv { channels: 2, kernel: 2, stride: 1, same: true }).contains("it needs a map"));
     }
 }

@@ -65,6 +65,7 @@ impl ConvReluPool {
 
     fn of(sizes: (usize, usize, usize, usize, usize, usize, usize, usize)) -> Self {
         let (batch, in_channels, in_height, in_width, out_channels, kernel, padding, pool) = sizes;
-        Self { conv: Conv2d { batch, in_channels, in_height, in_width, out_channels, kernel, padding }, pool }
+        let conv = Conv2d { batch, in_channels, in_height, in_width, out_channels, kernel, stride: 1, padding };
+        Self { conv, pool }
     }
 }

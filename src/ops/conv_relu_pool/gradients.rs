@@ -1,7 +1,5 @@
 //! The gradients of a convolution, ReLU and max-pooling, from the pooled maxima alone.
 
-use rayon::prelude::*;
-
 use super::shaders::{
     BACKWARD_INPUT, BACKWARD_INPUT_BLOCKS, BACKWARD_INPUT_LANES, BACKWARD_INPUT_LANES_ANY,
     BACKWARD_INPUT_LANES_WINOGRAD, BACKWARD_WEIGHT, BACKWARD_WEIGHT_BLOCKS, BACKWARD_WEIGHT_LANES,
@@ -9,8 +7,7 @@ use super::shaders::{
 };
 use super::{ConvReluPool, GPU_TILE, SHARERS, SLICE, TILE};
 use crate::op::{AdapterClass, MAX_WORKGROUP, Op, Operand, Shader, Variant, sum_tolerance};
-use crate::ops::conv2d::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight};
-use crate::ops::layout::{to_channels_last, to_filters, to_outputs_last, to_planes};
+use crate::ops::conv2d::{Conv2d, Conv2dBackwardInput, weight_grads};
 use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::HostTensor;
@@ -141,36 +138,9 @@ impl Op for ConvReluPoolBackwardWeight {
         let [input, output_grad, argmax, weight_grad_partial, bias_grad_partial] = tensors else {
             unreachable!("five operands")
         };
-        let planes = to_planes(input.f32(), block.input());
-        let grads = block.unpooled(output_grad.f32(), argmax.u32());
-        let samples = block.samples_per_chunk();
-        let Conv2d { out_channels: channels, kernel, .. } = block.conv;
-        let area = block.conv.out_height() * block.conv.out_width();
-        let input_size: usize = block.input()[1..].iter().product();
-        let chunks = planes.par_chunks(samples * input_size).zip(grads.f32().par_chunks(samples * channels * area));
-        let weights = weight_grad_partial.f32_mut().par_chunks_exact_mut(block.weight().iter().product());
-        let biases = bias_grad_partial.f32_mut().par_chunks_exact_mut(channels);
-        weights.zip(biases).zip(chunks).for_each(|((weight_grad, bias_grad), (planes, grads))| {
-            let conv = Conv2d { batch: planes.len() / input_size, ..block.conv };
-            let filters = weight_grad.len();
-            let mut operands = [
-                HostTensor::from_f32([planes.len()], planes),
-                HostTensor::from_f32([grads.len()], grads),
-                HostTensor::zeros(F32, [conv.chunks() * filters].into()),
-            ];
-            Conv2dBackwardWeight(conv).reference(&mut operands);
-            let mut sums = vec![0.0; filters];
-            for partial in operands[2].f32().chunks_exact(filters) {
-                sums.iter_mut().zip(partial).for_each(|(sum, &value)| *sum += f64::from(value));
-            }
-            let sums = to_outputs_last(&sums, [channels, conv.in_channels, kernel, kernel]);
-            weight_grad.iter_mut().zip(sums).for_each(|(grad, sum)| *grad = sum as f32);
-            let mut sums = vec![0.0; channels];
-            for (i, plane) in grads.chunks_exact(area).enumerate() {
-                sums[i % channels] += plane.iter().map(|&value| f64::from(value)).sum::<f64>();
-            }
-            bias_grad.iter_mut().zip(sums).for_each(|(grad, sum)| *grad = sum as f32);
-        });
+        let map_grad = block.unpooled(output_grad.f32(), argmax.u32());
+        let partials = [weight_grad_partial.f32_mut(), bias_grad_partial.f32_mut()];
+        weight_grads(&block.conv, block.samples_per_chunk(), input.f32(), map_grad.f32(), partials);
     }
 
     fn flops(&self) -> u64 {
@@ -274,15 +244,12 @@ impl Op for ConvReluPoolBackwardInput {
     fn reference(&self, tensors: &mut [HostTensor]) {
         let block = self.0;
         let [output_grad, argmax, weight, input_grad] = tensors else { unreachable!("four operands") };
-        let mut operands = [
-            block.unpooled(output_grad.f32(), argmax.u32()),
-            HostTensor::from_f32(block.weight(), &to_filters(weight.f32(), block.weight())),
-            HostTensor::zeros(F32, block.input().into()),
-        ];
-        Conv2dBackwardInput(block.conv).reference(&mut operands);
-        let [batch, height, width, channels] = block.input();
-        let grads = to_channels_last(operands[2].f32(), [batch, channels, height, width]);
-        input_grad.f32_mut().copy_from_slice(&grads);
+        let map_grad = block.unpooled(output_grad.f32(), argmax.u32());
+        let input = HostTensor::zeros(F32, block.input().into());
+        let mut operands = [map_grad, weight.clone(), input, input_grad.clone()];
+        Conv2dBackwardInput::new(block.conv).reference(&mut operands);
+        let [_, _, _, grad] = operands;
+        *input_grad = grad;
     }
 
     fn flops(&self) -> u64 {
@@ -290,7 +257,7 @@ impl Op for ConvReluPoolBackwardInput {
     }
 
     fn tolerance(&self) -> f64 {
-        Conv2dBackwardInput(self.0.conv).tolerance()
+        Conv2dBackwardInput::new(self.0.conv).tolerance()
     }
 
     fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {

@@ -1,0 +1,156 @@
+//! The gradients of a convolution.
+
+use std::sync::Arc;
+
+use super::{Conv2d, reference};
+use crate::op::{Cost, Op, Operand, Shader, Variant, shader, sum_tolerance};
+use crate::ops::half::Half;
+use crate::tensor::DType::F32;
+use crate::tensor::HostTensor;
+
+pub(in crate::ops) use reference::weight_grads;
+
+/// Gradient with respect to the input, before the rectifier that the input came out of, if any: `output_grad`, `weight`,
+/// `input` to `input_grad`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Conv2dBackwardInput {
+    /// The sizes of the convolution.
+    pub conv: Conv2d,
+    /// The slope of that rectifier: 1 for none, where `input` is not read.
+    pub negative_slope: f64,
+}
+
+impl Conv2dBackwardInput {
+    /// Where the input came out of no rectifier.
+    pub fn new(conv: Conv2d) -> Self {
+        Self { conv, negative_slope: 1.0 }
+    }
+
+    /// The plain variant, in words of some floats.
+    pub(super) fn plain(&self, shader: Shader, floats: usize) -> Variant {
+        let Conv2d { out_channels, kernel, .. } = self.conv;
+        let iterations = floats * (1 + kernel * (1 + kernel * (1 + out_channels)));
+        Variant::linear(shader, self.conv.input().iter().product::<usize>() / floats, iterations)
+    }
+}
+
+impl Op for Conv2dBackwardInput {
+    fn name(&self) -> &'static str {
+        "conv2d_backward_input"
+    }
+
+    fn sizes(&self) -> Vec<(&'static str, f64)> {
+        let mut sizes = self.conv.sizes();
+        sizes.push(("negative_slope", self.negative_slope));
+        sizes
+    }
+
+    fn operands(&self) -> Vec<Operand> {
+        vec![
+            Operand::read("output_grad", F32, self.conv.output()),
+            Operand::read("weight", F32, self.conv.weight()),
+            Operand::read("input", F32, self.conv.input()),
+            Operand::write("input_grad", F32, self.conv.input()),
+        ]
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        let plain = shader!("conv2d_backward_input":
+            "shared/stride", "shared/conv2d", "shared/rectifier_grad", "shared/linear", "shared/floats_f32",
+            "conv2d_backward_input");
+        vec![self.plain(plain, 1)]
+    }
+
+    fn reference(&self, tensors: &mut [HostTensor]) {
+        let [output_grad, weight, input, input_grad] = tensors else { unreachable!("four operands") };
+        reference::input_grads(self, output_grad.f32(), weight.f32(), input.f32(), input_grad.f32_mut());
+    }
+
+    fn flops(&self) -> u64 {
+        self.conv.flops()
+    }
+
+    fn cost(&self) -> Cost {
+        let is_read = |operand: &Operand| operand.name != "input" || self.negative_slope != 1.0;
+        Cost {
+            flops: self.flops(),
+            bytes: self.operands().iter().filter(|operand| is_read(operand)).map(Operand::traffic_bytes).sum(),
+        }
+    }
+
+    fn tolerance(&self) -> f64 {
+        sum_tolerance(self.conv.out_channels * self.conv.kernel * self.conv.kernel)
+    }
+
+    fn before_rectifier(&self, negative_slope: f64) -> Option<Arc<dyn Op>> {
+        (self.negative_slope == 1.0).then(|| Arc::new(Self { negative_slope, ..*self }) as Arc<dyn Op>)
+    }
+
+    fn in_half(&self) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Half(*self)))
+    }
+}
+
+/// Gradients with respect to weights and bias, in partial sums over the samples of a chunk each: `input`, `output_grad` to
+/// `weight_grad_partial` `[chunks, kernel, kernel, in_channels, out_channels]` and `bias_grad_partial`
+/// `[chunks, out_channels]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Conv2dBackwardWeight(pub Conv2d);
+
+impl Conv2dBackwardWeight {
+    pub(super) fn plain(&self, shader: Shader) -> Variant {
+        let gradients = self.0.weight().iter().product::<usize>() + self.0.out_channels;
+        let iterations = self.0.samples_per_chunk() * self.0.iterations_per_sample();
+        Variant::linear(shader, self.0.chunks() * gradients, iterations)
+    }
+}
+
+impl Op for Conv2dBackwardWeight {
+    fn name(&self) -> &'static str {
+        "conv2d_backward_weight"
+    }
+
+    fn sizes(&self) -> Vec<(&'static str, f64)> {
+        let mut sizes = self.0.sizes();
+        sizes.push(("samples_per_chunk", self.0.samples_per_chunk() as f64));
+        sizes
+    }
+
+    fn operands(&self) -> Vec<Operand> {
+        let [kernel, _, in_channels, out_channels] = self.0.weight();
+        let chunks = self.0.chunks();
+        vec![
+            Operand::read("input", F32, self.0.input()),
+            Operand::read("output_grad", F32, self.0.output()),
+            Operand::write("weight_grad_partial", F32, [chunks, kernel, kernel, in_channels, out_channels]),
+            Operand::write("bias_grad_partial", F32, [chunks, out_channels]),
+        ]
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        let plain = shader!("conv2d_backward_weight":
+            "shared/stride", "shared/conv2d", "shared/chunks", "shared/grad_divisors_f32", "shared/linear",
+            "shared/floats_f32", "conv2d_backward_weight");
+        vec![self.plain(plain)]
+    }
+
+    fn reference(&self, tensors: &mut [HostTensor]) {
+        let [input, output_grad, weight_grad_partial, bias_grad_partial] = tensors else {
+            unreachable!("four operands")
+        };
+        let partials = [weight_grad_partial.f32_mut(), bias_grad_partial.f32_mut()];
+        weight_grads(&self.0, self.0.samples_per_chunk(), input.f32(), output_grad.f32(), partials);
+    }
+
+    fn flops(&self) -> u64 {
+        self.0.flops()
+    }
+
+    fn tolerance(&self) -> f64 {
+        sum_tolerance(self.0.samples_per_chunk() * self.0.area())
+    }
+
+    fn in_half(&self) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Half(*self)))
+    }
+}
