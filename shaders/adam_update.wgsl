@@ -1,7 +1,7 @@
 // One step of Adam or AdamW: the formula is in shared/adam.wgsl.
 //
 // One invocation updates one element.
-// Parts: linear, single, schedule, adam.
+// Parts: linear, floats_f32, single, schedule, adam.
 // CPU twin: AdamUpdate in src/ops/optimizer.rs.
 
 override length: u32;

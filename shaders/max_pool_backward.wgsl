@@ -1,36 +1,45 @@
-// Gradient of max-pooling.
+// Gradient of max-pooling, and of the rectifier before it.
 //
-//   input_grad[p,i] = output_grad of the window that holds position i where i is that window's argmax, else 0
+//   input_grad[n,y,x,c] = output_grad of the window that holds (y, x) where that is its argmax, else 0
 //
-// Positions left over at the end belong to no window. One invocation computes a block of size x size elements of the
-// input's gradient: those of one window, or what is left over at the end of a row or column.
+// The gradient before the rectifier depends on the sign of the maximum. One invocation computes a block of one word of channels:
+// that of one window, or what is left over at the end of rows and columns.
+// `quad` computes four channels, where their number is a multiple of 4.
 //
-// Parts: linear, max_pool.
+// Parts: linear, floats_f16 or floats_f32 or texels_f16 or texels_f32, quad or single, windows, blocks_of_map, rectifier_grad.
 // CPU twin: MaxPoolBackward in src/ops/max_pool.rs.
 
-override blocks_down: u32 = (height + size - 1u) / size;
-override blocks_across: u32 = (width + size - 1u) / size;
-
-@group(0) @binding(0) var<storage, read> output_grad: array<f32>;       // [planes, out_height, out_width]
-@group(0) @binding(1) var<storage, read> argmax: array<u32>;            // [planes, out_height, out_width]
-@group(0) @binding(2) var<storage, read_write> input_grad: array<f32>;  // [planes, height, width]
+@group(0) @binding(0) var<storage, read> output: array<Numbers>;            // [batch, out_height, out_width, channels]
+@group(0) @binding(1) var<storage, read> output_grad: array<Numbers>;       // [batch, out_height, out_width, channels]
+@group(0) @binding(2) var<storage, read> argmax: array<u32>;                // [batch, out_height, out_width, channels]
+@group(0) @binding(3) var<storage, read_write> input_grad: array<Numbers>;  // [batch, height, width, channels]
 
 @compute @workgroup_size(workgroup_size)
 fn max_pool_backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = linear_index(id, groups);
-    if i >= planes * blocks_down * blocks_across { return; }
-    let x = i % blocks_across;
-    let y = i / blocks_across % blocks_down;
-    let plane = i / (blocks_across * blocks_down);
+    let group = i % channel_groups;
+    let x = i / channel_groups % blocks_across;
+    let y = i / (channel_groups * blocks_across) % blocks_down;
+    let n = i / (channel_groups * blocks_across * blocks_down);
+    if n >= batch { return; }
 
-    // A block that is left over looks at the last window before it, whose maximum does not lie in the block.
-    let window = (plane * out_height + min(y, out_height - 1u)) * out_width + min(x, out_width - 1u);
-    let grad = output_grad[window];
-    let maximum = argmax[window];
-    for (var in_y = y * size; in_y < min((y + 1u) * size, height); in_y++) {
-        for (var in_x = x * size; in_x < min((x + 1u) * size, width); in_x++) {
-            let position = in_y * width + in_x;
-            input_grad[plane * height * width + position] = select(0.0, grad, position == maximum);
+    var grads = vec4(0.0);
+    var places = vec4(0u);
+    if y < out_height && x < out_width {
+        let window = ((n * out_height + y) * out_width + x) * channel_groups + group;
+        grads = values_of(output_grad[window]);
+        if is_rectified { grads = grad_before(grads, values_of(output[window])); }
+        places.x = argmax[window * NUMBERS];
+        if NUMBERS > 1u { places.y = argmax[window * NUMBERS + 1u]; }
+        if NUMBERS > 2u {
+            places.z = argmax[window * NUMBERS + 2u];
+            places.w = argmax[window * NUMBERS + 3u];
+        }
+    }
+    for (var ky = 0u; ky < min(window_height, height - y * window_height); ky++) {
+        for (var kx = 0u; kx < min(window_width, width - x * window_width); kx++) {
+            let place = group_at(n, y * window_height + ky, x * window_width + kx, group);
+            input_grad[place] = numbers_of(select(vec4(0.0), grads, places == vec4(ky * window_width + kx)));
         }
     }
 }

@@ -1,37 +1,43 @@
-// Max-pooling over square windows that touch but do not overlap.
+// Max-pooling over windows that touch but do not overlap, with a rectifier behind it.
 //
-//   output[p,y,x] = max over ky, kx of input[p, size * y + ky, size * x + kx]
-//   argmax[p,y,x] = y * width + x of that maximum in the input, the first one of equals
+//   output[n,y,x,c] = rectified(max over ky, kx of input[n, window_height * y + ky, window_width * x + kx, c])
+//   argmax[n,y,x,c] = ky * window_width + kx of that maximum, the first one of equals
 //
-// Rows and columns left over at the end are dropped. One invocation computes one element of both outputs, in memory
-// order.
-// Parts: linear, max_pool.
+// Rows and columns left over at the end are dropped. One invocation computes one word of the output, in memory order.
+// `quad` computes four channels, where their number is a multiple of 4.
+//
+// Parts: linear, floats_f16 or floats_f32 or texels_f16 or texels_f32, quad or single, windows, rectifier.
 // CPU twin: MaxPoolForward in src/ops/max_pool.rs.
 
-@group(0) @binding(0) var<storage, read> input: array<f32>;         // [planes, height, width]
-@group(0) @binding(1) var<storage, read_write> output: array<f32>;  // [planes, out_height, out_width]
-@group(0) @binding(2) var<storage, read_write> argmax: array<u32>;  // [planes, out_height, out_width]
+@group(0) @binding(0) var<storage, read> input: array<Numbers>;         // [batch, height, width, channels]
+@group(0) @binding(1) var<storage, read_write> output: array<Numbers>;  // [batch, out_height, out_width, channels]
+@group(0) @binding(2) var<storage, read_write> argmax: array<u32>;      // [batch, out_height, out_width, channels]
 
 @compute @workgroup_size(workgroup_size)
 fn max_pool_forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = linear_index(id, groups);
-    if i >= planes * out_height * out_width { return; }
-    let x = i % out_width;
-    let y = i / out_width % out_height;
-    let plane = i / (out_width * out_height) * height * width;
+    let group = i % channel_groups;
+    let x = i / channel_groups % out_width;
+    let y = i / (channel_groups * out_width) % out_height;
+    let n = i / (channel_groups * out_width * out_height);
+    if n >= batch { return; }
 
-    var best_position = y * size * width + x * size;
-    var best = input[plane + best_position];
-    for (var ky = 0u; ky < size; ky++) {
-        for (var kx = 0u; kx < size; kx++) {
-            let position = (y * size + ky) * width + x * size + kx;
-            let value = input[plane + position];
-            if value > best {
-                best = value;
-                best_position = position;
-            }
+    let corner = group_at(n, y * window_height, x * window_width, group);
+    var best = values_of(input[corner]);
+    var places = vec4(0u);
+    for (var ky = 0u; ky < window_height; ky++) {
+        for (var kx = 0u; kx < window_width; kx++) {
+            let values = values_of(input[corner + (ky * width + kx) * channel_groups]);
+            let is_larger = values > best;
+            best = select(best, values, is_larger);
+            places = select(places, vec4(ky * window_width + kx), is_larger);
         }
     }
-    output[i] = best;
-    argmax[i] = best_position;
+    output[i] = numbers_of(rectified(best));
+    argmax[i * NUMBERS] = places.x;
+    if NUMBERS > 1u { argmax[i * NUMBERS + 1u] = places.y; }
+    if NUMBERS > 2u {
+        argmax[i * NUMBERS + 2u] = places.z;
+        argmax[i * NUMBERS + 3u] = places.w;
+    }
 }

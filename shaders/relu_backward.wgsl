@@ -1,14 +1,14 @@
-// Gradient of the rectified linear unit.
+// Gradient of a rectifier.
 //
-//   input_grad[i] = output_grad[i] where output[i] > 0, else 0
+//   input_grad[i] = output_grad[i] where output[i] > 0, else negative_slope * output_grad[i]
 //
-// One invocation computes one element.
-// `quad` computes four, where the length is a multiple of 4.
+// One invocation computes one word.
+// `quad` computes four elements, where the length is a multiple of 4.
 //
-// Parts: linear, quad or single.
+// Parts: linear, floats_f16 or floats_f32 or texels_f16 or texels_f32, quad or single, rectifier_grad.
 // CPU twin: ReluBackward in src/ops/relu.rs.
 
-override length: u32;
+override length: u32;  // a multiple of NUMBERS
 
 @group(0) @binding(0) var<storage, read> output: array<Numbers>;            // [length]
 @group(0) @binding(1) var<storage, read> output_grad: array<Numbers>;       // [length]
@@ -18,5 +18,5 @@ override length: u32;
 fn relu_backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = linear_index(id, groups);
     if i >= length / NUMBERS { return; }
-    input_grad[i] = select(Numbers(), output_grad[i], output[i] > Numbers());
+    input_grad[i] = numbers_of(grad_before(values_of(output_grad[i]), values_of(output[i])));
 }

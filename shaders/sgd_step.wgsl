@@ -2,7 +2,7 @@
 // the sum over the chunks of grad_partial, in order.
 //
 // One invocation updates one element.
-// Parts: linear, single, segments, partials, schedule, sgd.
+// Parts: linear, floats_f32, single, segments, partials, schedule, sgd.
 // CPU twin: SgdStep in src/ops/optimizer_step.rs.
 
 @group(0) @binding(1) var<storage, read> grad_partial: array<f32>;  // [gradients]

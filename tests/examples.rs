@@ -6,6 +6,7 @@ use std::sync::Arc;
 use gpu_digits::layers::{self, LAYERS, every_op};
 use gpu_digits::op::Op;
 use gpu_digits::ops::Case;
+use gpu_digits::ops::avg_pool::{AvgPoolBackward, AvgPoolForward, Windows};
 use gpu_digits::ops::batch::{BatchGather, ClockAdvance, MetricsAppend, NO_SAMPLE, StepFinish};
 use gpu_digits::ops::conv_relu_pool::{
     ConvReluPool, ConvReluPoolBackwardInput, ConvReluPoolBackwardWeight, ConvReluPoolForward,
@@ -131,6 +132,8 @@ fn example(what: &'static str, op: impl Op + 'static, before: Vec<Values>, after
 
 fn examples() -> Vec<Example> {
     let mut all = convolutions();
+    all.extend(rectifiers());
+    all.extend(poolings());
     all.extend(layers());
     all.extend(losses());
     all.extend(updates());
@@ -222,39 +225,105 @@ fn convolutions() -> Vec<Example> {
     ]
 }
 
-fn layers() -> Vec<Example> {
-    let dense = Dense { batch: 2, inputs: 3, outputs: 2 };
-    let pool = MaxPool { planes: 1, height: 3, width: 5, size: 2 };
+fn rectifiers() -> Vec<Example> {
+    let forward = |negative_slope| ReluForward { length: 4, negative_slope };
+    let backward = |negative_slope| ReluBackward { length: 3, negative_slope };
     vec![
         example(
             "negative values become 0",
-            ReluForward { length: 4 },
+            forward(0.0),
             vec![f([-2.0, 0.0, 3.0, -0.5]), f([])],
             vec![f([0.0, 0.0, 3.0, 0.0])],
         ),
         example(
+            "a slope lets a part of the negative values through",
+            forward(0.1),
+            vec![f([-2.0, 0.0, 3.0, -0.5]), f([])],
+            vec![f([-0.2, 0.0, 3.0, -0.05])],
+        ),
+        example(
             "the gradient passes where the output is above 0",
-            ReluBackward { length: 3 },
+            backward(0.0),
             vec![f([0.0, 2.0, 0.1]), f([5.0, 6.0, -7.0]), f([])],
             vec![f([0.0, 6.0, -7.0])],
         ),
-        // The last row and the last column are left over; the first of the two nines wins.
+        example(
+            "a slope lets a part of the other gradients through",
+            backward(0.5),
+            vec![f([0.0, 2.0, -0.1]), f([5.0, 6.0, -7.0]), f([])],
+            vec![f([2.5, 6.0, -3.5])],
+        ),
+    ]
+}
+
+fn poolings() -> Vec<Example> {
+    let pool = MaxPool { batch: 1, height: 3, width: 5, channels: 1, size: 2 };
+    let two_channels = MaxPool { batch: 2, height: 1, width: 2, channels: 2, size: 1 };
+    let windows = Windows { batch: 1, height: 3, width: 2, channels: 2, window_height: 2, window_width: 1 };
+    // The last row and the last column are left over; the first of the two nines wins.
+    let map = [1.0, 9.0, -4.0, -3.0, 50.0, 9.0, 2.0, -1.0, -2.0, 50.0, 60.0, 60.0, 60.0, 60.0, 60.0];
+    let means_of = [1.0, -2.0, 3.0, -4.0, 5.0, -6.0, 7.0, -8.0, 90.0, 90.0, 90.0, 90.0];
+    vec![
         example(
             "the first of equals wins, odd rows and columns are dropped",
-            MaxPoolForward(pool),
-            vec![
-                f([1.0, 9.0, -4.0, -3.0, 50.0, 9.0, 2.0, -1.0, -2.0, 50.0, 60.0, 60.0, 60.0, 60.0, 60.0]),
-                f([]),
-                u([]),
-            ],
-            vec![f([9.0, -1.0]), u([1, 7])],
+            MaxPoolForward { pool, negative_slope: 1.0 },
+            vec![f(map), f([]), u([])],
+            vec![f([9.0, -1.0]), u([1, 2])],
+        ),
+        example(
+            "a maximum that is not above 0 is multiplied by the slope",
+            MaxPoolForward { pool, negative_slope: 0.1 },
+            vec![f(map), f([]), u([])],
+            vec![f([9.0, -0.1]), u([1, 2])],
+        ),
+        example(
+            "channels are neighbours",
+            MaxPoolForward { pool: two_channels, negative_slope: 0.0 },
+            vec![f([1.0, -2.0, 3.0, -4.0, -5.0, 6.0, 7.0, -8.0]), f([]), u([])],
+            vec![f([1.0, 0.0, 3.0, 0.0, 0.0, 6.0, 7.0, 0.0]), u([0; 8])],
         ),
         example(
             "the gradient goes to the maximum alone",
-            MaxPoolBackward(pool),
-            vec![f([5.0, 6.0]), u([1, 7]), f([])],
+            MaxPoolBackward { pool, negative_slope: 1.0 },
+            vec![f([9.0, -1.0]), f([5.0, 6.0]), u([1, 2]), f([])],
             vec![f([0.0, 5.0, 0.0, 0.0, 0.0, 0.0, 0.0, 6.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])],
         ),
+        example(
+            "the gradient before a rectifier depends on the maximum's sign",
+            MaxPoolBackward { pool, negative_slope: 0.5 },
+            vec![f([9.0, -1.0]), f([5.0, 6.0]), u([1, 2]), f([])],
+            vec![f([0.0, 5.0, 0.0, 0.0, 0.0, 0.0, 0.0, 3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])],
+        ),
+        example(
+            "the mean of a window, for each channel",
+            AvgPoolForward { windows, negative_slope: 1.0 },
+            vec![f(means_of), f([])],
+            vec![f([3.0, -4.0, 5.0, -6.0])],
+        ),
+        example(
+            "a mean that is not above 0 is multiplied by the slope",
+            AvgPoolForward { windows, negative_slope: 0.5 },
+            vec![f(means_of), f([])],
+            vec![f([3.0, -2.0, 5.0, -3.0])],
+        ),
+        example(
+            "a gradient is shared by the window",
+            AvgPoolBackward { windows, negative_slope: 1.0 },
+            vec![f(means_of), f([2.0, 4.0, 6.0, 8.0]), f([])],
+            vec![f([1.0, 2.0, 3.0, 4.0, 1.0, 2.0, 3.0, 4.0, 0.0, 0.0, 0.0, 0.0])],
+        ),
+        example(
+            "a share before a rectifier depends on the input's sign",
+            AvgPoolBackward { windows, negative_slope: 0.5 },
+            vec![f(means_of), f([2.0, 4.0, 6.0, 8.0]), f([])],
+            vec![f([1.0, 1.0, 3.0, 2.0, 1.0, 1.0, 3.0, 2.0, 0.0, 0.0, 0.0, 0.0])],
+        ),
+    ]
+}
+
+fn layers() -> Vec<Example> {
+    let dense = Dense { batch: 2, inputs: 3, outputs: 2 };
+    vec![
         example(
             "a row of weights for each output",
             DenseForward(dense),
@@ -557,6 +626,8 @@ fn halves() -> Vec<Example> {
     let gather = BatchGather { batch: 2, pixels: 2, count: 3, order_length: 4, scale: 2.0, shift: -1.0 };
     let tie = 1.0 / 2048.0;
     let dots = Conv2d { in_channels: 2, in_height: 1, in_width: 1, out_channels: 2, kernel: 1, ..CONV };
+    let windows = Windows { batch: 1, height: 1, width: 2, channels: 2, window_height: 1, window_width: 2 };
+    let pool = MaxPool { batch: 1, height: 2, width: 2, channels: 2, size: 2 };
     // The weights of the first output channel count from 1 to 8, those of the second are 0.
     let counting: Vec<f32> = (0..16).map(|i| if i % 2 == 0 { 1.0 + i as f32 / 2.0 } else { 0.0 }).collect();
     vec![
@@ -598,6 +669,42 @@ fn halves() -> Vec<Example> {
             Half(DenseReluForward(Dense { batch: 1, inputs: 2, outputs: 2 })),
             vec![h([1.0, 2.0]), h([1.0, 2.0, 3.0, -10.0]), f([0.5, 1.0]), f([])],
             vec![h([7.5, 0.0])],
+        ),
+        example(
+            "what is negative becomes 0",
+            Half(ReluForward { length: 2, negative_slope: 0.0 }),
+            vec![h([-1.0, 2.0]), f([])],
+            vec![h([0.0, 2.0])],
+        ),
+        example(
+            "half a gradient passes where the output is not above 0",
+            Half(ReluBackward { length: 2, negative_slope: 0.5 }),
+            vec![h([-1.0, 2.0]), h([3.0, 4.0]), f([])],
+            vec![h([1.5, 4.0])],
+        ),
+        example(
+            "the first of the largest of a window, and its place",
+            Half(MaxPoolForward { pool, negative_slope: 1.0 }),
+            vec![h([1.0, -4.0, 2.0, -3.0, 2.0, -3.0, 0.0, -5.0]), f([]), u([])],
+            vec![h([2.0, -3.0]), u([1, 1])],
+        ),
+        example(
+            "the gradient goes to the place of the largest",
+            Half(MaxPoolBackward { pool, negative_slope: 0.0 }),
+            vec![h([2.0, -3.0]), h([5.0, 6.0]), u([1, 1]), f([])],
+            vec![h([0.0, 0.0, 5.0, 0.0, 0.0, 0.0, 0.0, 0.0])],
+        ),
+        example(
+            "the mean of two columns",
+            Half(AvgPoolForward { windows, negative_slope: 1.0 }),
+            vec![h([1.0, -4.0, 2.0, -3.0]), f([])],
+            vec![h([1.5, -3.5])],
+        ),
+        example(
+            "half a gradient for each of two columns",
+            Half(AvgPoolBackward { windows, negative_slope: 0.0 }),
+            vec![h([1.0, -4.0, 2.0, -3.0]), h([5.0, 6.0]), f([])],
+            vec![h([2.5, 0.0, 2.5, 0.0])],
         ),
         example(
             "a rate of 0 keeps everything",

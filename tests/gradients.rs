@@ -13,6 +13,7 @@ use gpu_digits::layers::{self, LAYERS};
 use gpu_digits::model::{Model, NAMED_MODELS};
 use gpu_digits::op::Op;
 use gpu_digits::ops::Case;
+use gpu_digits::ops::avg_pool::{AvgPoolBackward, AvgPoolForward, Windows};
 use gpu_digits::ops::conv2d::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, Conv2dForward};
 use gpu_digits::ops::cross_entropy::{CrossEntropy, CrossEntropyBackward, CrossEntropyForward, NO_LABEL};
 use gpu_digits::ops::dense::{Dense, DenseBackwardInput, DenseBackwardWeight, DenseForward};
@@ -121,11 +122,23 @@ fn derivatives() -> Vec<Derivative> {
         add(&forward, Arc::new(DenseBackwardWeight(dense)), "weight", 1.0);
         add(&forward, Arc::new(BiasBackward { batch, channels: outputs, area: 1 }), "bias", 1.0);
     }
-    let length = 200;
-    add(&(Arc::new(ReluForward { length }) as Case), Arc::new(ReluBackward { length }), "input", 1e-3);
-    for (planes, height, width, size) in [(2, 4, 4, 2), (3, 5, 7, 2), (2, 8, 9, 3)] {
-        let pool = MaxPool { planes, height, width, size };
-        add(&(Arc::new(MaxPoolForward(pool)) as Case), Arc::new(MaxPoolBackward(pool)), "input", 1e-3);
+    for negative_slope in [0.0, 0.1] {
+        let (forward, backward) =
+            (ReluForward { length: 200, negative_slope }, ReluBackward { length: 200, negative_slope });
+        add(&(Arc::new(forward) as Case), Arc::new(backward), "input", 1e-3);
+    }
+    for [batch, height, width, channels, window_height, window_width] in
+        [[2, 4, 4, 1, 2, 2], [3, 5, 7, 2, 2, 2], [2, 8, 9, 3, 3, 3], [2, 5, 7, 3, 2, 5]]
+    {
+        let windows = Windows { batch, height, width, channels, window_height, window_width };
+        let negative_slope = 1.0;
+        let forward: Case = Arc::new(AvgPoolForward { windows, negative_slope });
+        add(&forward, Arc::new(AvgPoolBackward { windows, negative_slope }), "input", 1.0);
+        if window_height == window_width {
+            let pool = MaxPool { batch, height, width, channels, size: window_height };
+            let forward: Case = Arc::new(MaxPoolForward { pool, negative_slope });
+            add(&forward, Arc::new(MaxPoolBackward { pool, negative_slope }), "input", 1e-3);
+        }
     }
     for (batch, classes) in [(1, 2), (7, 10)] {
         let sizes = CrossEntropy { batch, classes };

@@ -12,3 +12,8 @@ fn floats_of(texel: vec4<u32>) -> vec4<f32> {
 fn packed(values: vec4<f32>) -> Four {
     return vec2(pack2x16float(values.xy), pack2x16float(values.zw));
 }
+
+/// The same, back again.
+fn unpacked(four: Four) -> vec4<f32> {
+    return floats_of(vec4(four, 0u, 0u));
+}

@@ -12,3 +12,8 @@ fn floats_of(texel: vec4<f32>) -> vec4<f32> {
 fn packed(values: vec4<f32>) -> Four {
     return values;
 }
+
+/// The same, back again.
+fn unpacked(four: Four) -> vec4<f32> {
+    return four;
+}

@@ -23,13 +23,14 @@ pub struct Pool {
     pub size: usize,
 }
 
-/// The sizes of the ops of pooling.
-pub(super) fn sizes(step: &Recorder<'_>, size: usize) -> MaxPool {
-    let input = step.input();
-    MaxPool { planes: step.batch() * input[0], height: input[1], width: input[2], size }
+impl Pool {
+    fn sizes(&self, step: &Recorder<'_>) -> MaxPool {
+        let [channels, height, width] = step.input() else { unreachable!("`output` takes maps only") };
+        MaxPool { batch: step.batch(), height: *height, width: *width, channels: *channels, size: self.size }
+    }
 }
 
-/// The map that pooling makes of a map.
+/// The map that pooling over square windows makes of a map.
 ///
 /// # Errors
 /// If no window fits.
@@ -53,11 +54,11 @@ impl Layer for Pool {
     }
 
     fn forward(&self, step: &mut Recorder<'_>) {
-        step.call(MaxPoolForward(sizes(step, self.size)));
+        step.call(MaxPoolForward { pool: self.sizes(step), negative_slope: 1.0 });
     }
 
     fn backward(&self, step: &mut Recorder<'_>) {
-        step.call(MaxPoolBackward(sizes(step, self.size)));
+        step.call(MaxPoolBackward { pool: self.sizes(step), negative_slope: 1.0 });
     }
 
     fn pattern(&self) -> Pattern {

@@ -24,11 +24,11 @@ impl Layer for Relu {
     }
 
     fn forward(&self, step: &mut Recorder<'_>) {
-        step.call(ReluForward { length: step.length() });
+        step.call(ReluForward { length: step.length(), negative_slope: 0.0 });
     }
 
     fn backward(&self, step: &mut Recorder<'_>) {
-        step.call(ReluBackward { length: step.length() });
+        step.call(ReluBackward { length: step.length(), negative_slope: 0.0 });
     }
 
     fn negative_slope(&self) -> Option<f64> {

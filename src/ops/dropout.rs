@@ -8,9 +8,12 @@
 //! Threefry-2x32-20 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011). So no mask is stored: the
 //! gradient of dropout is dropout of the gradient, and the backward pass runs the same op.
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
 
 use super::batch::CLOCK_LENGTH;
+use super::half::Half;
 use crate::op::{Op, Operand, Variant, shader};
 use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
@@ -111,6 +114,10 @@ impl Op for DropoutApply {
 
     fn tolerance(&self) -> f64 {
         f64::from(f32::EPSILON)
+    }
+
+    fn in_half(&self) -> Option<Arc<dyn Op>> {
+        Half::of(*self)
     }
 
     fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {

@@ -59,7 +59,6 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::Case;
 use crate::op::{Op, Operand, Variant, sum_tolerance};
 use crate::random::Random;
 use crate::shader::Shader;
@@ -89,15 +88,20 @@ pub trait Formula: Debug + Send + Sync {
 
     /// The formula: element `i` of the output.
     fn value(&self, i: usize, inputs: &[&[f32]]) -> f32;
+
+    /// See [`Op::in_half`].
+    fn in_half(&self) -> Option<Arc<dyn Op>> {
+        None
+    }
 }
 
 /// The two kernels that the file of an element-wise op is: its `Numbers` are one float in the plain kernel and four in
-/// `quad`. `elementwise_kernels!("relu_forward", "relu_forward.quad")`.
+/// `quad`. Their names are followed by the parts that they share.
 macro_rules! elementwise_kernels {
-    ($name:literal, $quad:literal) => {
+    ($name:literal, $quad:literal $(, $part:literal)*) => {
         &[
-            $crate::shader::shader!($name: "shared/linear", "shared/single", $name),
-            $crate::shader::shader!($quad: "shared/linear", "shared/quad", $name),
+            $crate::shader::shader!($name: "shared/linear", "shared/floats_f32", "shared/single", $($part,)* $name),
+            $crate::shader::shader!($quad: "shared/linear", "shared/texels_f32", "shared/quad", $($part,)* $name),
         ]
     };
 }
@@ -112,10 +116,10 @@ pub fn elementwise_operands(names: &[&'static str], length: usize) -> Vec<Operan
     operands
 }
 
-/// An element-wise op at awkward lengths: 1, workgroups plus and minus 1, a prime, and grids that fold, with and without
-/// `quad`.
-pub fn at_awkward_lengths<F: Formula + 'static>(op: fn(usize) -> F) -> Vec<Case> {
-    [1, 63, 64, 65, 1009, 64 * 64 + 1, 4 * 64 * 130 + 4].map(|length| Arc::new(op(length)) as Case).to_vec()
+/// Lengths at which element-wise kernels often fail: 1, workgroups plus and minus 1, a prime, and grids that fold, with and
+/// without `quad`.
+pub fn awkward_lengths() -> Vec<usize> {
+    vec![1, 63, 64, 65, 1009, 64 * 64 + 1, 4 * 64 * 130 + 4]
 }
 
 impl<F: Formula + 'static> Op for F {
@@ -146,6 +150,10 @@ impl<F: Formula + 'static> Op for F {
         let inputs: Vec<&[f32]> = inputs.iter().map(HostTensor::f32).collect();
         let elements = output.f32_mut().par_iter_mut().enumerate().with_min_len(1 << 14);
         elements.for_each(|(i, output)| *output = self.value(i, &inputs));
+    }
+
+    fn in_half(&self) -> Option<Arc<dyn Op>> {
+        Formula::in_half(self)
     }
 
     fn flops(&self) -> u64 {

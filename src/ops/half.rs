@@ -9,6 +9,8 @@
 //! those of the batch's summed loss times [`LOSS_SCALE`]. The ops that write the gradients of parameters, in 32 bits,
 //! divide by the scale and by the batch size.
 
+use std::sync::Arc;
+
 use super::batch::BatchGather;
 use super::dropout::{DropoutApply, THREEFRY_ROUNDS};
 use crate::op::{Cost, Op, Operand, Variant, shader};
@@ -44,6 +46,15 @@ pub trait InHalf: Op + Copy {
 /// words.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Half<O>(pub O);
+
+impl<O: InHalf + 'static> Half<O> {
+    /// The op in half precision, as [`Op::in_half`] says it: none where it would write half a word.
+    pub(super) fn of(op: O) -> Option<Arc<dyn Op>> {
+        let is_even = |operand: &Operand| operand.shape.extents().last().is_some_and(|last| last.is_multiple_of(2));
+        let halves = |operand: &Operand| O::HALVES.contains(&operand.name) && operand.is_written();
+        op.operands().iter().filter(|operand| halves(operand)).all(is_even).then(|| Arc::new(Self(op)) as _)
+    }
+}
 
 impl<O: InHalf + 'static> Op for Half<O> {
     fn name(&self) -> &'static str {

@@ -1,16 +1,23 @@
 //! Max-pooling over square windows that touch but do not overlap; rows and columns left over at the end are dropped.
 //!
 //! ```text
-//! output[p,y,x]   = max over ky, kx of input[p, size·y+ky, size·x+kx]
-//! argmax[p,y,x]   = index of that maximum in the plane p (y·width + x), the first one of equals
-//! input_grad[p,i] = output_grad of the window that holds i if i is its argmax, else 0
+//! output[n,y,x,c]     = max over ky, kx of input[n, size·y+ky, size·x+kx, c]
+//! argmax[n,y,x,c]     = index of that maximum in its window (ky·size + kx), the first one of equals
+//! input_grad[n,y,x,c] = output_grad of the window that holds (y, x) if that is its argmax, else 0
 //! ```
 //!
-//! Ties, odd sizes and the meaning of `argmax` are PyTorch's.
+//! Ties and odd sizes are PyTorch's. The forward op can rectify what it writes, see [`relu`](super::relu). Where the input came
+//! out of a rectifier, the backward op writes the gradient before it: the maximum tells the sign of the only element that has
+//! one.
+
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use crate::op::{Op, Operand, Variant, shader};
+use super::half::{Half, InHalf};
+use super::relu::{grad_before, rectified};
+use super::windows::Windows;
+use crate::op::{Op, Operand, Shader, Variant, shader};
 use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::HostTensor;
@@ -18,57 +25,59 @@ use crate::tensor::HostTensor;
 /// Sizes of a max-pooling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MaxPool {
-    /// Samples times channels.
-    pub planes: usize,
+    /// Samples.
+    pub batch: usize,
     /// Rows of the input.
     pub height: usize,
     /// Columns of the input.
     pub width: usize,
+    /// Channels.
+    pub channels: usize,
     /// Rows and columns of a window.
     pub size: usize,
 }
 
 impl MaxPool {
-    pub(crate) fn sizes(&self) -> Vec<(&'static str, f64)> {
-        vec![
-            ("planes", self.planes as f64),
-            ("height", self.height as f64),
-            ("width", self.width as f64),
-            ("size", self.size as f64),
-        ]
+    fn windows(&self) -> Windows {
+        let Self { batch, height, width, channels, size } = *self;
+        Windows { batch, height, width, channels, window_height: size, window_width: size }
     }
 
-    pub(crate) fn input(&self) -> [usize; 3] {
-        [self.planes, self.height, self.width]
+    fn sizes(&self, negative_slope: f64) -> Vec<(&'static str, f64)> {
+        [self.windows().sizes(), vec![("negative_slope", negative_slope)]].concat()
     }
 
-    pub(crate) fn output(&self) -> [usize; 3] {
-        [self.planes, self.height / self.size, self.width / self.size]
-    }
-
-    fn output_area(&self) -> usize {
-        self.output()[1..].iter().product()
-    }
-
-    /// The positions in the plane of the window with this number, row by row.
-    pub(crate) fn window(&self, window: usize) -> impl Iterator<Item = usize> {
-        let [_, _, windows_per_row] = self.output();
-        let (size, width) = (self.size, self.width);
-        let corner = window / windows_per_row * size * width + window % windows_per_row * size;
-        (0..size * size).map(move |i| corner + i / size * width + i % size)
+    fn of(Windows { batch, height, width, channels, window_height: size, .. }: Windows) -> Self {
+        Self { batch, height, width, channels, size }
     }
 
     /// Sizes at which kernels often fail.
-    pub(crate) fn awkward() -> Vec<Self> {
-        [(1, 1, 1, 1), (1, 2, 2, 2), (3, 5, 7, 2), (2, 9, 9, 3), (5, 11, 13, 3), (7, 8, 6, 4), (67, 11, 11, 2)]
-            .map(|(planes, height, width, size)| Self { planes, height, width, size })
-            .into()
+    pub(super) fn awkward() -> Vec<Self> {
+        Windows::awkward().into_iter().map(Self::of).collect()
+    }
+
+    /// Those with an even number of channels, which half precision needs.
+    pub(super) fn awkward_f16() -> Vec<Self> {
+        Windows::awkward_f16().into_iter().map(Self::of).collect()
     }
 }
 
 /// `input` to `output` and `argmax`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct MaxPoolForward(pub MaxPool);
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MaxPoolForward {
+    /// Sizes.
+    pub pool: MaxPool,
+    /// The factor of a maximum that is not above 0: 1 for no rectifier.
+    pub negative_slope: f64,
+}
+
+impl MaxPoolForward {
+    fn linear(&self, shader: Shader, channels: usize) -> Variant {
+        let windows = self.pool.windows();
+        let invocations = windows.output().iter().product::<usize>() / channels;
+        Variant::linear(shader, invocations, self.pool.size * (1 + self.pool.size))
+    }
+}
 
 impl Op for MaxPoolForward {
     fn name(&self) -> &'static str {
@@ -76,64 +85,111 @@ impl Op for MaxPoolForward {
     }
 
     fn sizes(&self) -> Vec<(&'static str, f64)> {
-        self.0.sizes()
+        self.pool.sizes(self.negative_slope)
     }
 
     fn operands(&self) -> Vec<Operand> {
+        let windows = self.pool.windows();
         vec![
-            Operand::read("input", F32, self.0.input()),
-            Operand::write("output", F32, self.0.output()),
-            Operand::write("argmax", U32, self.0.output()),
+            Operand::read("input", F32, windows.input()),
+            Operand::write("output", F32, windows.output()),
+            Operand::write("argmax", U32, windows.output()),
         ]
     }
 
     fn variants(&self) -> Vec<Variant> {
-        let outputs = self.0.output().iter().product();
-        let shader = shader!("max_pool_forward": "shared/linear", "shared/max_pool", "max_pool_forward");
-        vec![Variant::linear(shader, outputs, self.0.size * (1 + self.0.size))]
+        let plain = shader!("max_pool_forward": "shared/linear", "shared/floats_f32", "shared/single",
+            "shared/windows", "shared/rectifier", "max_pool_forward");
+        let quad = shader!("max_pool_forward.quad": "shared/linear", "shared/texels_f32", "shared/quad",
+            "shared/windows", "shared/rectifier", "max_pool_forward");
+        let quad = self.pool.channels.is_multiple_of(4).then(|| self.linear(quad, 4));
+        quad.into_iter().chain([self.linear(plain, 1)]).collect()
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
-        let pool = self.0;
+        let windows = self.pool.windows();
         let [input, output, argmax] = tensors else { unreachable!("three operands") };
-        let outputs = output.f32_mut().par_chunks_exact_mut(pool.output_area());
-        let planes = outputs.zip(argmax.u32_mut().par_chunks_exact_mut(pool.output_area()));
-        planes.zip(input.f32().par_chunks_exact(pool.height * pool.width)).for_each(|((output, argmax), plane)| {
-            for (i, (output, argmax)) in output.iter_mut().zip(argmax).enumerate() {
-                let mut best = None;
-                for position in pool.window(i) {
-                    if best.is_none_or(|best: usize| plane[position] > plane[best]) {
-                        best = Some(position);
+        let channels = windows.channels;
+        let row = windows.output()[2] * channels;
+        let outputs = output.f32_mut().par_chunks_exact_mut(row).zip(argmax.u32_mut().par_chunks_exact_mut(row));
+        outputs.zip(windows.rows(input.f32())).for_each(|((output, argmax), rows)| {
+            let outputs = output.chunks_exact_mut(channels).zip(argmax.chunks_exact_mut(channels));
+            for (x, (output, argmax)) in outputs.enumerate() {
+                for (place, start) in windows.starts(x).enumerate() {
+                    let values = &rows[start..start + channels];
+                    if place == 0 {
+                        output.copy_from_slice(values);
+                        argmax.fill(0);
+                    }
+                    for ((best, argmax), &value) in output.iter_mut().zip(&mut *argmax).zip(values) {
+                        let is_larger = value > *best;
+                        *best = if is_larger { value } else { *best };
+                        *argmax = if is_larger { place as u32 } else { *argmax };
                     }
                 }
-                let best = best.unwrap_or_default();
-                (*output, *argmax) = (plane[best], best as u32);
+                output.iter_mut().for_each(|value| *value = rectified(*value, self.negative_slope));
             }
         });
     }
 
     fn flops(&self) -> u64 {
-        (self.0.output().iter().product::<usize>() * self.0.size * self.0.size) as u64
+        let windows = self.pool.windows();
+        (windows.output().iter().product::<usize>() * windows.area()) as u64
     }
 
     fn tolerance(&self) -> f64 {
-        0.0
+        f64::from(f32::EPSILON)
     }
 
     /// Few distinct values, so that most windows hold ties.
     fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {
-        let values: Vec<f32> = (0..self.0.input().iter().product()).map(|_| random.below(5) as f32 - 3.0).collect();
+        let windows = self.pool.windows();
+        let values: Vec<f32> = (0..windows.input().iter().product()).map(|_| random.below(5) as f32 - 3.0).collect();
         vec![
-            HostTensor::from_f32(self.0.input(), &values),
-            HostTensor::zeros(F32, self.0.output().into()),
-            HostTensor::zeros(U32, self.0.output().into()),
+            HostTensor::from_f32(windows.input(), &values),
+            HostTensor::zeros(F32, windows.output().into()),
+            HostTensor::zeros(U32, windows.output().into()),
         ]
+    }
+
+    fn rectifying(&self, negative_slope: f64) -> Option<Arc<dyn Op>> {
+        (self.negative_slope == 1.0).then(|| Arc::new(Self { negative_slope, ..*self }) as _)
+    }
+
+    fn in_half(&self) -> Option<Arc<dyn Op>> {
+        Half::of(*self)
     }
 }
 
-/// `output_grad`, `argmax` to `input_grad`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct MaxPoolBackward(pub MaxPool);
+impl InHalf for MaxPoolForward {
+    const NAME: &'static str = "max_pool_forward_f16";
+    const HALVES: &'static [&'static str] = &["input", "output"];
+
+    fn half_variants(&self) -> Vec<Variant> {
+        let plain = shader!("max_pool_forward_f16": "shared/linear", "shared/floats_f16", "shared/single",
+            "shared/windows", "shared/rectifier", "max_pool_forward");
+        let quad = shader!("max_pool_forward_f16.quad": "shared/linear", "shared/texels_f16", "shared/quad",
+            "shared/windows", "shared/rectifier", "max_pool_forward");
+        let quad = self.pool.channels.is_multiple_of(4).then(|| self.linear(quad, 4));
+        quad.into_iter().chain([self.linear(plain, 2)]).collect()
+    }
+}
+
+/// `output`, `output_grad`, `argmax` to `input_grad`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MaxPoolBackward {
+    /// Sizes.
+    pub pool: MaxPool,
+    /// The slope of the rectifier that made the input: 1 for none, so that `output` is not read.
+    pub negative_slope: f64,
+}
+
+impl MaxPoolBackward {
+    fn linear(&self, shader: Shader, channels: usize) -> Variant {
+        let MaxPool { channels: all, size, .. } = self.pool;
+        Variant::linear(shader, self.pool.windows().blocks() * all / channels, size * (1 + size))
+    }
+}
 
 impl Op for MaxPoolBackward {
     fn name(&self) -> &'static str {
@@ -141,37 +197,53 @@ impl Op for MaxPoolBackward {
     }
 
     fn sizes(&self) -> Vec<(&'static str, f64)> {
-        self.0.sizes()
+        self.pool.sizes(self.negative_slope)
     }
 
     fn operands(&self) -> Vec<Operand> {
+        let windows = self.pool.windows();
         vec![
-            Operand::read("output_grad", F32, self.0.output()),
-            Operand::read("argmax", U32, self.0.output()),
-            Operand::write("input_grad", F32, self.0.input()),
+            Operand::read("output", F32, windows.output()),
+            Operand::read("output_grad", F32, windows.output()),
+            Operand::read("argmax", U32, windows.output()),
+            Operand::write("input_grad", F32, windows.input()),
         ]
     }
 
     fn variants(&self) -> Vec<Variant> {
-        let MaxPool { planes, height, width, size } = self.0;
-        let blocks = planes * height.div_ceil(size) * width.div_ceil(size);
-        let shader = shader!("max_pool_backward": "shared/linear", "shared/max_pool", "max_pool_backward");
-        vec![Variant::linear(shader, blocks, size * (1 + size))]
+        let plain = shader!("max_pool_backward": "shared/linear", "shared/floats_f32", "shared/single",
+            "shared/windows", "shared/blocks_of_map", "shared/rectifier_grad", "max_pool_backward");
+        let quad = shader!("max_pool_backward.quad": "shared/linear", "shared/texels_f32", "shared/quad",
+            "shared/windows", "shared/blocks_of_map", "shared/rectifier_grad", "max_pool_backward");
+        let quad = self.pool.channels.is_multiple_of(4).then(|| self.linear(quad, 4));
+        quad.into_iter().chain([self.linear(plain, 1)]).collect()
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
-        let pool = self.0;
-        let [output_grad, argmax, input_grad] = tensors else { unreachable!("three operands") };
-        let grads = output_grad.f32().par_chunks_exact(pool.output_area());
-        let planes = grads.zip(argmax.u32().par_chunks_exact(pool.output_area()));
-        input_grad.f32_mut().par_chunks_exact_mut(pool.height * pool.width).zip(planes).for_each(
-            |(input_grad, (output_grad, argmax))| {
-                input_grad.fill(0.0);
-                for (&grad, &position) in output_grad.iter().zip(argmax) {
-                    input_grad[position as usize] = grad;
+        let windows = self.pool.windows();
+        let [output, output_grad, argmax, input_grad] = tensors else { unreachable!("four operands") };
+        let (channels, row) = (windows.channels, windows.width * windows.channels);
+        let [_, rows, columns, _] = windows.output();
+        let (output, output_grad, argmax) = (output.f32(), output_grad.f32(), argmax.u32());
+        input_grad.f32_mut().par_chunks_exact_mut(row).enumerate().for_each(|(index, input_grad)| {
+            let (n, y) = (index / windows.height, index % windows.height);
+            let (window_y, ky) = (y / windows.window_height, y % windows.window_height);
+            input_grad.fill(0.0);
+            if window_y >= rows {
+                return;
+            }
+            let covered = &mut input_grad[..columns * windows.window_width * channels];
+            for (x, grads) in covered.chunks_exact_mut(channels).enumerate() {
+                let place = (ky * windows.window_width + x % windows.window_width) as u32;
+                let window = ((n * rows + window_y) * columns + x / windows.window_width) * channels;
+                let of_window = window..window + channels;
+                let behind = output_grad[of_window.clone()].iter().zip(&output[of_window.clone()]);
+                for ((grad, (&behind, &value)), &argmax) in grads.iter_mut().zip(behind).zip(&argmax[of_window]) {
+                    let before = grad_before(behind, value, self.negative_slope);
+                    *grad = if argmax == place { before } else { 0.0 };
                 }
-            },
-        );
+            }
+        });
     }
 
     fn flops(&self) -> u64 {
@@ -179,24 +251,43 @@ impl Op for MaxPoolBackward {
     }
 
     fn tolerance(&self) -> f64 {
-        0.0
+        f64::from(f32::EPSILON)
     }
 
     /// An argmax within its window, as the forward pass writes it.
     fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {
-        let pool = self.0;
-        let outputs: usize = pool.output().iter().product();
-        let grads: Vec<f32> = (0..outputs).map(|_| random.uniform(-1.0, 1.0)).collect();
-        let argmax: Vec<u32> = (0..outputs)
-            .map(|i| {
-                let choice = random.below((pool.size * pool.size) as u32) as usize;
-                pool.window(i % pool.output_area()).nth(choice).unwrap_or_default() as u32
-            })
-            .collect();
+        let windows = self.pool.windows();
+        let elements: usize = windows.output().iter().product();
+        let mut floats = || (0..elements).map(|_| random.uniform(-1.0, 1.0)).collect::<Vec<_>>();
+        let [values, grads] = [floats(), floats()];
+        let argmax: Vec<u32> = (0..elements).map(|_| random.below(windows.area() as u32)).collect();
         vec![
-            HostTensor::from_f32(pool.output(), &grads),
-            HostTensor::from_u32(pool.output(), &argmax),
-            HostTensor::zeros(F32, pool.input().into()),
+            HostTensor::from_f32(windows.output(), &values),
+            HostTensor::from_f32(windows.output(), &grads),
+            HostTensor::from_u32(windows.output(), &argmax),
+            HostTensor::zeros(F32, windows.input().into()),
         ]
+    }
+
+    fn before_rectifier(&self, negative_slope: f64) -> Option<Arc<dyn Op>> {
+        (self.negative_slope == 1.0).then(|| Arc::new(Self { negative_slope, ..*self }) as _)
+    }
+
+    fn in_half(&self) -> Option<Arc<dyn Op>> {
+        Half::of(*self)
+    }
+}
+
+impl InHalf for MaxPoolBackward {
+    const NAME: &'static str = "max_pool_backward_f16";
+    const HALVES: &'static [&'static str] = &["output", "output_grad", "input_grad"];
+
+    fn half_variants(&self) -> Vec<Variant> {
+        let plain = shader!("max_pool_backward_f16": "shared/linear", "shared/floats_f16", "shared/single",
+            "shared/windows", "shared/blocks_of_map", "shared/rectifier_grad", "max_pool_backward");
+        let quad = shader!("max_pool_backward_f16.quad": "shared/linear", "shared/texels_f16", "shared/quad",
+            "shared/windows", "shared/blocks_of_map", "shared/rectifier_grad", "max_pool_backward");
+        let quad = self.pool.channels.is_multiple_of(4).then(|| self.linear(quad, 4));
+        quad.into_iter().chain([self.linear(plain, 2)]).collect()
     }
 }

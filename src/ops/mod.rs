@@ -1,5 +1,6 @@
 //! The ops and THE TABLE of them. Every op of the table is verified, tested and benchmarked; training uses no others.
 
+pub mod avg_pool;
 pub mod batch;
 pub mod conv2d;
 pub mod conv_relu_pool;
@@ -17,10 +18,12 @@ pub mod optimizer_step;
 pub mod peak;
 pub mod reduce;
 pub mod relu;
+mod windows;
 
 use std::sync::Arc;
 
 use crate::op::Op;
+use avg_pool::{AvgPoolBackward, AvgPoolForward};
 use batch::{BatchGather, ClockAdvance, MetricsAppend, StepFinish};
 use conv_relu_pool::{ConvReluPool, ConvReluPoolBackwardInput, ConvReluPoolBackwardWeight, ConvReluPoolForward};
 use conv2d::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, Conv2dForward};
@@ -28,14 +31,14 @@ use cross_entropy::{CrossEntropy, CrossEntropyBackward, CrossEntropyForward};
 use dense::{Dense, DenseBackwardInput, DenseBackwardWeight, DenseForward};
 use dense_relu::{DenseCrossEntropyForward, DenseReluBackward, DenseReluForward};
 use dropout::DropoutApply;
-use formula::at_awkward_lengths;
+use formula::awkward_lengths;
 use half::{Half, InHalf, ParameterCopyF16};
 use max_pool::{MaxPool, MaxPoolBackward, MaxPoolForward};
 use optimizer::{AdamUpdate, SgdUpdate};
 use optimizer_step::{AdamStep, SgdStep};
 use peak::{BufferCopy, FmaChain, FmaChainF16, MatrixChain};
 use reduce::{BiasBackward, ChunkSum};
-use relu::{ReluBackward, ReluForward};
+use relu::{ReluBackward, ReluForward, SLOPES};
 
 /// An op at some sizes.
 pub type Case = Arc<dyn Op>;
@@ -56,8 +59,15 @@ pub const TABLE: &[Entry] = &[
     row("conv2d_forward", || {
         cases(Conv2d::with_slopes(Conv2d::awkward(), |conv, negative_slope| Conv2dForward { conv, negative_slope }))
     }),
-    row("relu_forward", || at_awkward_lengths(|length| ReluForward { length })),
-    row("max_pool_forward", || each(MaxPool::awkward(), MaxPoolForward)),
+    row("relu_forward", || {
+        with_slopes(awkward_lengths(), |length, negative_slope| ReluForward { length, negative_slope })
+    }),
+    row("max_pool_forward", || {
+        with_slopes(MaxPool::awkward(), |pool, negative_slope| MaxPoolForward { pool, negative_slope })
+    }),
+    row("avg_pool_forward", || {
+        with_slopes(avg_pool::awkward(), |windows, negative_slope| AvgPoolForward { windows, negative_slope })
+    }),
     row("conv_relu_pool_forward", || each(ConvReluPool::awkward(), ConvReluPoolForward)),
     row("dense_forward", || each(Dense::awkward(), DenseForward)),
     row("dense_relu_forward", || each(Dense::awkward(), DenseReluForward)),
@@ -68,8 +78,15 @@ pub const TABLE: &[Entry] = &[
     row("dense_relu_backward", || each(Dense::awkward(), DenseReluBackward)),
     row("dense_backward_input", || each(Dense::awkward(), DenseBackwardInput)),
     row("dense_backward_weight", || each(Dense::awkward(), DenseBackwardWeight)),
-    row("max_pool_backward", || each(MaxPool::awkward(), MaxPoolBackward)),
-    row("relu_backward", || at_awkward_lengths(|length| ReluBackward { length })),
+    row("max_pool_backward", || {
+        with_slopes(MaxPool::awkward(), |pool, negative_slope| MaxPoolBackward { pool, negative_slope })
+    }),
+    row("avg_pool_backward", || {
+        with_slopes(avg_pool::awkward(), |windows, negative_slope| AvgPoolBackward { windows, negative_slope })
+    }),
+    row("relu_backward", || {
+        with_slopes(awkward_lengths(), |length, negative_slope| ReluBackward { length, negative_slope })
+    }),
     row("conv_relu_pool_backward_input", || each(ConvReluPool::awkward(), ConvReluPoolBackwardInput)),
     row("conv_relu_pool_backward_weight", || each(ConvReluPool::awkward(), ConvReluPoolBackwardWeight)),
     row("conv2d_backward_input", || {
@@ -94,6 +111,24 @@ pub const TABLE: &[Entry] = &[
     }),
     row("conv_relu_pool_forward_f16", || each_half(ConvReluPool::awkward_f16(), ConvReluPoolForward)),
     row("dense_relu_forward_f16", || each_half(Dense::awkward_f16(|dense| dense.outputs), DenseReluForward)),
+    row("relu_forward_f16", || {
+        with_slopes_half(relu::awkward_f16(), |length, negative_slope| ReluForward { length, negative_slope })
+    }),
+    row("relu_backward_f16", || {
+        with_slopes_half(relu::awkward_f16(), |length, negative_slope| ReluBackward { length, negative_slope })
+    }),
+    row("max_pool_forward_f16", || {
+        with_slopes_half(MaxPool::awkward_f16(), |pool, negative_slope| MaxPoolForward { pool, negative_slope })
+    }),
+    row("max_pool_backward_f16", || {
+        with_slopes_half(MaxPool::awkward_f16(), |pool, negative_slope| MaxPoolBackward { pool, negative_slope })
+    }),
+    row("avg_pool_forward_f16", || {
+        with_slopes_half(avg_pool::awkward_f16(), |windows, negative_slope| AvgPoolForward { windows, negative_slope })
+    }),
+    row("avg_pool_backward_f16", || {
+        with_slopes_half(avg_pool::awkward_f16(), |windows, negative_slope| AvgPoolBackward { windows, negative_slope })
+    }),
     row("dropout_apply_f16", || each(DropoutApply::awkward_f16(), Half)),
     row("dense_cross_entropy_forward_f16", || {
         each_half(Dense::awkward_f16(|dense| dense.outputs), DenseCrossEntropyForward)
@@ -124,6 +159,17 @@ pub(crate) fn cases<O: Op + 'static>(ops: Vec<O>) -> Vec<Case> {
 
 pub(crate) fn each<S, O: Op + 'static>(sizes: Vec<S>, op: fn(S) -> O) -> Vec<Case> {
     cases(sizes.into_iter().map(op).collect())
+}
+
+/// An op that ends or begins with a rectifier, at these sizes and with the slopes of ReLU, of no rectifier, and one between.
+pub(crate) fn with_slopes<S: Copy, O: Op + 'static>(sizes: Vec<S>, op: fn(S, f64) -> O) -> Vec<Case> {
+    let with_slope = |slope| sizes.iter().map(move |&sizes| op(sizes, slope));
+    cases(SLOPES.into_iter().flat_map(with_slope).collect())
+}
+
+fn with_slopes_half<S: Copy, O: InHalf + 'static>(sizes: Vec<S>, op: fn(S, f64) -> O) -> Vec<Case> {
+    let with_slope = |slope| sizes.iter().map(move |&sizes| Half(op(sizes, slope)));
+    cases(SLOPES.into_iter().flat_map(with_slope).collect())
 }
 
 fn each_half<S, O: InHalf + 'static>(sizes: Vec<S>, op: fn(S) -> O) -> Vec<Case> {

@@ -208,8 +208,7 @@ impl Op for AdamUpdate {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        let shader =
-            shader!("adam_update": "shared/linear", "shared/single", "shared/schedule", "shared/adam", "adam_update");
+        let shader = shader!("adam_update": "shared/linear", "shared/floats_f32", "shared/single", "shared/schedule", "shared/adam", "adam_update");
         vec![Variant::linear(shader, self.length, 0)]
     }
 

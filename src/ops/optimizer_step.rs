@@ -165,7 +165,7 @@ impl Op for SgdStep {
 
     fn variants(&self) -> Vec<Variant> {
         let shader = shader!("sgd_step":
-            "shared/linear", "shared/single", "shared/segments", "shared/partials", "shared/schedule", "shared/sgd", "sgd_step");
+            "shared/linear", "shared/floats_f32", "shared/single", "shared/segments", "shared/partials", "shared/schedule", "shared/sgd", "sgd_step");
         vec![Variant::linear(shader, self.segments.ends()[0], self.segments.most_chunks())]
     }
 
@@ -228,7 +228,7 @@ impl Op for AdamStep {
             "shared/linear", "shared/quad", "shared/segments", "shared/texels", "shared/texels_f32", "shared/schedule",
             "shared/adam", "shared/adam_step", "adam_step.quad");
         let plain = shader!("adam_step":
-            "shared/linear", "shared/single", "shared/segments", "shared/partials", "shared/schedule", "shared/adam",
+            "shared/linear", "shared/floats_f32", "shared/single", "shared/segments", "shared/partials", "shared/schedule", "shared/adam",
             "shared/adam_step", "adam_step");
         let quad = Variant::linear(quad, elements / 4, chunks);
         let quad = quad.reading_textures(&["grad_partial"]).made_for(AdapterClass::SOFTWARE);

@@ -1,15 +1,19 @@
-//! The rectified linear unit.
+//! Rectifiers: the rectified linear unit and its leaky form (Maas et al. 2013), which lets a part of the negative values through.
 //!
 //! ```text
-//! output[i]     = max(input[i], 0)
-//! input_grad[i] = output_grad[i] if output[i] > 0, else 0
+//! output[i]     = input[i]       where input[i] > 0, else negative_slope · input[i]
+//! input_grad[i] = output_grad[i] where output[i] > 0, else negative_slope · output_grad[i]
 //! ```
 //!
-//! The gradient at 0 is 0, as in PyTorch.
+//! A slope of 0 is ReLU, whose gradient at 0 is 0, as in PyTorch. A slope of 1 is no rectifier. Ops that end with a rectifier, or
+//! whose input came out of one, have its slope as a field and use [`rectified`] and [`grad_before`] in their references.
+
+use std::sync::Arc;
 
 use super::formula::{Formula, elementwise_kernels, elementwise_operands};
-use crate::op::Operand;
-use crate::shader::Shader;
+use super::half::{Half, InHalf};
+use crate::op::{Op, Operand, Variant};
+use crate::shader::{Shader, shader};
 
 /// Slopes of cases: ReLU, none, and one between.
 pub(crate) const SLOPES: [f64; 3] = [0.0, 1.0, 0.1];
@@ -36,51 +40,119 @@ pub(crate) fn grad_before(grad: f32, value: f32, slope: f64) -> f32 {
     }
 }
 
+/// Whether a slope needs a multiplication, which rounds.
+fn roundings(slope: f64) -> usize {
+    usize::from(slope != 0.0 && slope != 1.0)
+}
+
 /// `input` to `output`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ReluForward {
     /// Elements.
     pub length: usize,
+    /// The factor of what is not above 0.
+    pub negative_slope: f64,
 }
 
 impl Formula for ReluForward {
     const NAME: &'static str = "relu_forward";
-    const KERNELS: &'static [Shader] = elementwise_kernels!("relu_forward", "relu_forward.quad");
+    const KERNELS: &'static [Shader] = elementwise_kernels!("relu_forward", "relu_forward.quad", "shared/rectifier");
 
     fn operands(&self) -> Vec<Operand> {
         elementwise_operands(&["input", "output"], self.length)
     }
 
     fn sizes(&self) -> Vec<(&'static str, f64)> {
-        vec![("length", self.length as f64)]
+        vec![("length", self.length as f64), ("negative_slope", self.negative_slope)]
+    }
+
+    fn roundings(&self) -> usize {
+        roundings(self.negative_slope)
     }
 
     fn value(&self, i: usize, inputs: &[&[f32]]) -> f32 {
-        inputs[0][i].max(0.0)
+        rectified(inputs[0][i], self.negative_slope)
+    }
+
+    fn in_half(&self) -> Option<Arc<dyn Op>> {
+        Half::of(*self)
     }
 }
 
 /// `output`, `output_grad` to `input_grad`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ReluBackward {
     /// Elements.
     pub length: usize,
+    /// The factor of what is not above 0.
+    pub negative_slope: f64,
 }
 
 impl Formula for ReluBackward {
     const NAME: &'static str = "relu_backward";
-    const KERNELS: &'static [Shader] = elementwise_kernels!("relu_backward", "relu_backward.quad");
+    const KERNELS: &'static [Shader] =
+        elementwise_kernels!("relu_backward", "relu_backward.quad", "shared/rectifier_grad");
 
     fn operands(&self) -> Vec<Operand> {
         elementwise_operands(&["output", "output_grad", "input_grad"], self.length)
     }
 
     fn sizes(&self) -> Vec<(&'static str, f64)> {
-        vec![("length", self.length as f64)]
+        vec![("length", self.length as f64), ("negative_slope", self.negative_slope)]
+    }
+
+    fn roundings(&self) -> usize {
+        roundings(self.negative_slope)
     }
 
     fn value(&self, i: usize, inputs: &[&[f32]]) -> f32 {
         let [output, output_grad] = [inputs[0][i], inputs[1][i]];
-        if output > 0.0 { output_grad } else { 0.0 }
+        grad_before(output_grad, output, self.negative_slope)
+    }
+
+    fn in_half(&self) -> Option<Arc<dyn Op>> {
+        Half::of(*self)
+    }
+}
+
+/// The awkward lengths that are even, which half precision needs.
+pub(super) fn awkward_f16() -> Vec<usize> {
+    vec![2, 126, 130, 1010, 64 * 64 * 2 + 2, 4 * 64 * 130 + 4]
+}
+
+/// The two kernels of an element-wise op in half precision.
+macro_rules! half_kernels {
+    ($name:literal, $quad:literal, $rectifier:literal, $kernel:literal) => {
+        [
+            shader!($name: "shared/linear", "shared/floats_f16", "shared/single", $rectifier, $kernel),
+            shader!($quad: "shared/linear", "shared/texels_f16", "shared/quad", $rectifier, $kernel),
+        ]
+    };
+}
+
+/// Four elements an invocation where the length is a multiple of four, otherwise a word.
+fn half_variants([plain, quad]: [Shader; 2], length: usize) -> Vec<Variant> {
+    let quad = length.is_multiple_of(4).then(|| Variant::linear(quad, length / 4, 0));
+    quad.into_iter().chain([Variant::linear(plain, length / 2, 0)]).collect()
+}
+
+impl InHalf for ReluForward {
+    const NAME: &'static str = "relu_forward_f16";
+    const HALVES: &'static [&'static str] = &["input", "output"];
+
+    fn half_variants(&self) -> Vec<Variant> {
+        let kernels = half_kernels!("relu_forward_f16", "relu_forward_f16.quad", "shared/rectifier", "relu_forward");
+        half_variants(kernels, self.length)
+    }
+}
+
+impl InHalf for ReluBackward {
+    const NAME: &'static str = "relu_backward_f16";
+    const HALVES: &'static [&'static str] = &["output", "output_grad", "input_grad"];
+
+    fn half_variants(&self) -> Vec<Variant> {
+        let kernels =
+            half_kernels!("relu_backward_f16", "relu_backward_f16.quad", "shared/rectifier_grad", "relu_backward");
+        half_variants(kernels, self.length)
     }
 }

@@ -302,17 +302,19 @@ mod tests {
         fn forward(&self, step: &mut Recorder<'_>) {
             let length = step.length();
             match self {
-                Self::Length => step.call_with(ReluForward { length: length - 1 }, &[("input", "own")]),
-                Self::Operand => step.call(ReluForward { length: length + 1 }),
-                Self::InPlace => step.call_with(ReluForward { length }, &[("input", "output")]),
-                Self::Unread | Self::NoGradient => step.call(ReluForward { length }),
+                Self::Length => {
+                    step.call_with(ReluForward { length: length - 1, negative_slope: 0.0 }, &[("input", "own")])
+                }
+                Self::Operand => step.call(ReluForward { length: length + 1, negative_slope: 0.0 }),
+                Self::InPlace => step.call_with(ReluForward { length, negative_slope: 0.0 }, &[("input", "output")]),
+                Self::Unread | Self::NoGradient => step.call(ReluForward { length, negative_slope: 0.0 }),
                 Self::Nothing => {}
             }
         }
 
         fn backward(&self, step: &mut Recorder<'_>) {
             if *self != Self::NoGradient {
-                step.call(ReluBackward { length: step.length() });
+                step.call(ReluBackward { length: step.length(), negative_slope: 0.0 });
             }
         }
     }

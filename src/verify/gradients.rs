@@ -176,13 +176,16 @@ mod tests {
         }
 
         fn forward(&self, step: &mut Recorder<'_>) {
-            step.call(ReluForward { length: step.length() });
+            step.call(ReluForward { length: step.length(), negative_slope: 0.0 });
         }
 
         fn backward(&self, step: &mut Recorder<'_>) {
             if self.has_gradient {
                 // The gradient goes where the output's gradient, not the output, is above 0.
-                step.call_with(ReluBackward { length: step.length() }, &[("output", "output_grad")]);
+                step.call_with(
+                    ReluBackward { length: step.length(), negative_slope: 0.0 },
+                    &[("output", "output_grad")],
+                );
             }
         }
     }
