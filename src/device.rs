@@ -56,6 +56,7 @@ impl fmt::Display for DeviceChoice {
 }
 
 /// An opened device.
+#[derive(Clone)]
 pub enum Device {
     /// The CPU and its threads.
     Cpu,

@@ -39,6 +39,17 @@ pub struct Evaluation {
     pub confusion: Vec<Vec<u64>>,
 }
 
+/// Images of a class that are taken for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// The class.
+    pub label: usize,
+    /// The other.
+    pub prediction: usize,
+    /// Images, at least one.
+    pub images: u64,
+}
+
 /// Bins of a calibration.
 pub const BINS: usize = 15;
 
@@ -113,6 +124,17 @@ impl Evaluation {
         }
     }
 
+    /// What is taken for what, the most frequent first.
+    pub fn mistakes(&self) -> Vec<Mistake> {
+        let mut mistakes = Vec::new();
+        for (label, row) in self.confusion.iter().enumerate() {
+            let others = row.iter().enumerate().filter(|&(prediction, &images)| prediction != label && images > 0);
+            mistakes.extend(others.map(|(prediction, &images)| Mistake { label, prediction, images }));
+        }
+        mistakes.sort_by_key(|mistake| std::cmp::Reverse(mistake.images));
+        mistakes
+    }
+
     /// Images predicted right.
     pub fn right(&self) -> u64 {
         right(&self.confusion)
@@ -177,6 +199,9 @@ mod tests {
         // Never predicted, so that no precision is known.
         assert_eq!((two.precision, two.recall, two.f1, two.support), (None, Some(0.0), Some(0.0), 1));
         assert_eq!(evaluation.right(), 3);
+        let mistakes =
+            evaluation.mistakes().into_iter().map(|mistake| (mistake.label, mistake.prediction, mistake.images));
+        assert_eq!(mistakes.collect::<Vec<_>>(), [(0, 1, 1), (2, 0, 1)]);
     }
 
     #[test]

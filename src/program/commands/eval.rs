@@ -9,12 +9,16 @@ use super::open::{load_data, open_device, say, say_data};
 use super::{Verdict, percent, print_table, scoring, table, thousands};
 use crate::data::{DataChoice, DataRecord, Dataset, Folders, Request};
 use crate::inference::score;
-use crate::metrics::Evaluation;
+use crate::metrics::{Evaluation, Mistake};
 use crate::program::cli::{DataArgs, EvalArgs};
 use crate::program::files::Destination;
 use crate::program::numbers;
 use crate::program::run_folder::RunRecord;
 use crate::weights::{self, MODEL_FILE, SavedModel};
+
+/// The most classes whose confusion matrix is printed, and the mistakes that are printed of more.
+const WIDEST_MATRIX: usize = 20;
+const MISTAKES: usize = 20;
 
 /// The JSON output.
 #[derive(Serialize)]
@@ -107,7 +111,7 @@ fn print(evaluation: &Evaluation, data: &str) {
     let Evaluation { images, accuracy, loss, .. } = evaluation;
     let (share, images, loss) = (percent(*accuracy), thousands(*images), numbers::loss(*loss));
     out!("accuracy {share} % of {images} images ({data}), loss {loss}\n");
-    let mut scores = table(&["digit", "precision %", "recall %", "F1 %", "images"], 0);
+    let mut scores = table(&["class", "precision %", "recall %", "F1 %", "images"], 0);
     for score in &evaluation.classes {
         scores.add_row([
             score.class.to_string(),
@@ -119,12 +123,21 @@ fn print(evaluation: &Evaluation, data: &str) {
     }
     print_table(&scores);
 
+    if evaluation.classes.len() > WIDEST_MATRIX {
+        out!("\nmost frequent mistakes");
+        let mut mistakes = table(&["label", "taken for", "images"], 0);
+        for Mistake { label, prediction, images } in evaluation.mistakes().into_iter().take(MISTAKES) {
+            mistakes.add_row([label.to_string(), prediction.to_string(), images.to_string()]);
+        }
+        print_table(&mistakes);
+        return;
+    }
     out!("\nconfusion: rows are labels, columns predictions");
-    let digits: Vec<String> = (0..evaluation.classes.len()).map(|digit| digit.to_string()).collect();
-    let header: Vec<&str> = std::iter::once("").chain(digits.iter().map(String::as_str)).collect();
+    let classes: Vec<String> = (0..evaluation.classes.len()).map(|class| class.to_string()).collect();
+    let header: Vec<&str> = std::iter::once("").chain(classes.iter().map(String::as_str)).collect();
     let mut confusion = table(&header, 0);
-    for (digit, row) in digits.iter().zip(&evaluation.confusion) {
-        confusion.add_row(std::iter::once(digit.clone()).chain(row.iter().map(u64::to_string)));
+    for (class, row) in classes.iter().zip(&evaluation.confusion) {
+        confusion.add_row(std::iter::once(class.clone()).chain(row.iter().map(u64::to_string)));
     }
     print_table(&confusion);
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::sheet::{Sheet, base64_bytes};
-use crate::data::{CLASSES, IMAGE_BYTES, IMAGE_SIDE, Samples};
+use crate::data::{ImageShape, Samples, Task};
 use crate::device::Device;
 use crate::files::write_atomically;
 use crate::inference::{Scored, activations};
@@ -47,9 +47,9 @@ pub struct RunReport {
     /// The scores of the test images; none if the run was interrupted.
     pub evaluation: Option<Evaluation>,
     /// The test images with the lowest probability of the label, the worst first.
-    pub mistakes: Vec<Digit>,
+    pub mistakes: Vec<TestImage>,
     /// The test images with the lowest probability of the prediction.
-    pub uncertain: Vec<Digit>,
+    pub uncertain: Vec<TestImage>,
     /// The weights of the first layer that has any, if they can be shown as images.
     pub filters: Option<Sheet>,
     /// The outputs of the layers for some test images.
@@ -71,35 +71,35 @@ pub struct CurvePoint {
 
 /// A test image and its prediction.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Digit {
+pub struct TestImage {
     /// Its index in the test set.
     pub image: usize,
     /// The label.
     pub label: u8,
-    /// The predicted digit.
+    /// The predicted class.
     pub prediction: usize,
     /// The probability of the prediction.
     pub probability: f32,
     /// The probability of the label.
     pub label_probability: f32,
-    /// Its 28x28 bytes.
+    /// Its bytes, `[y, x, c]`.
     #[serde(with = "base64_bytes")]
     pub pixels: Vec<u8>,
 }
 
-impl Digit {
+impl TestImage {
     /// The image as a sheet of one tile.
-    pub(super) fn sheet(&self) -> Sheet {
-        let tile = [IMAGE_SIDE, IMAGE_SIDE];
-        Sheet { name: String::new(), tile, tiles: 1, range: [0.0, 255.0], pixels: self.pixels.clone() }
+    pub(super) fn sheet(&self, shape: ImageShape) -> Sheet {
+        Sheet::of_image(shape, &self.pixels)
     }
 }
 
 /// The outputs of the layers for an image.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Activations {
-    /// The image.
-    pub digit: Digit,
+    /// The image. Its name in the file is older than images of other things.
+    #[serde(rename = "digit")]
+    pub shown: TestImage,
     /// The outputs of the layers, in order.
     pub layers: Vec<Sheet>,
 }
@@ -150,33 +150,33 @@ impl RunReport {
         test: &Samples,
         scored: &Scored,
     ) -> Result<()> {
-        let probabilities = &scored.probabilities;
-        let digit = |image: usize| {
+        let (probabilities, bytes) = (&scored.probabilities, model.task().image().bytes());
+        let shown = |image: usize| {
             let (row, label) = (&probabilities[image], test.labels[image]);
             let prediction = prediction(row);
-            Digit {
+            TestImage {
                 image,
                 label,
                 prediction,
                 probability: row[prediction],
                 label_probability: row[usize::from(label)],
-                pixels: test.images[image * IMAGE_BYTES..][..IMAGE_BYTES].to_vec(),
+                pixels: test.images[image * bytes..][..bytes].to_vec(),
             }
         };
-        let mut digits: Vec<Digit> = (0..test.len()).map(digit).collect();
-        digits.sort_by(|a, b| a.probability.total_cmp(&b.probability));
-        self.uncertain = digits.iter().take(GALLERY).cloned().collect();
-        digits.sort_by(|a, b| a.label_probability.total_cmp(&b.label_probability));
-        let is_wrong = |digit: &&Digit| digit.prediction != usize::from(digit.label);
-        self.mistakes = digits.iter().filter(is_wrong).take(GALLERY).cloned().collect();
+        let mut images: Vec<TestImage> = (0..test.len()).map(shown).collect();
+        images.sort_by(|a, b| a.probability.total_cmp(&b.probability));
+        self.uncertain = images.iter().take(GALLERY).cloned().collect();
+        images.sort_by(|a, b| a.label_probability.total_cmp(&b.label_probability));
+        let is_wrong = |image: &&TestImage| image.prediction != usize::from(image.label);
+        self.mistakes = images.iter().filter(is_wrong).take(GALLERY).cloned().collect();
         self.evaluation = Some(Evaluation::new(model.task().classes(), probabilities, &scored.losses, &test.labels));
 
-        let shown: Vec<Digit> = (0..WAYS.min(test.len())).map(digit).collect();
-        let pixels: Vec<u8> = shown.iter().flat_map(|digit| digit.pixels.clone()).collect();
+        let ways: Vec<TestImage> = (0..WAYS.min(test.len())).map(shown).collect();
+        let pixels: Vec<u8> = ways.iter().flat_map(|image| image.pixels.clone()).collect();
         let outputs = activations(device, model, parameters, &pixels).await?;
-        for (number, digit) in shown.into_iter().enumerate() {
+        for (number, shown) in ways.into_iter().enumerate() {
             let layers = outputs.iter().map(|(layer, output)| Sheet::of_activations(layer, output, number)).collect();
-            self.activations.push(Activations { digit, layers });
+            self.activations.push(Activations { shown, layers });
         }
         Ok(())
     }
@@ -210,13 +210,15 @@ impl RunReport {
 
     /// Refuses values that no run writes and that cannot be drawn.
     fn ensure_drawable(&self) -> Result<()> {
-        let shown = self.activations.iter().map(|activations| &activations.digit);
-        for digit in self.mistakes.iter().chain(&self.uncertain).chain(shown) {
-            let is_class = usize::from(digit.label) < CLASSES && digit.prediction < CLASSES;
+        let task = Task::new(self.record.data.image, self.record.data.classes)?;
+        let (bytes, classes) = (task.image().bytes(), task.classes());
+        let shown = self.activations.iter().map(|activations| &activations.shown);
+        for image in self.mistakes.iter().chain(&self.uncertain).chain(shown) {
+            let is_class = usize::from(image.label) < classes && image.prediction < classes;
             ensure!(
-                is_class && digit.pixels.len() == IMAGE_BYTES,
-                "image {} does not have {IMAGE_BYTES} bytes and a digit",
-                digit.image
+                is_class && image.pixels.len() == bytes,
+                "image {} does not have {bytes} bytes and a class below {classes}",
+                image.image
             );
         }
         let sheets = self.activations.iter().flat_map(|activations| &activations.layers).chain(&self.filters);
@@ -230,8 +232,13 @@ impl RunReport {
         if let Some(evaluation) = &self.evaluation {
             let scores = evaluation.classes.iter().flat_map(|score| [score.precision, score.recall, score.f1]);
             ensure!(
-                evaluation.classes.len() == CLASSES && scores.flatten().chain([evaluation.accuracy]).all(is_share),
-                "it lacks scores of {CLASSES} classes from 0 to 1"
+                evaluation.classes.len() == classes && scores.flatten().chain([evaluation.accuracy]).all(is_share),
+                "it lacks scores of {classes} classes from 0 to 1"
+            );
+            let confusion = &evaluation.confusion;
+            ensure!(
+                confusion.len() == classes && confusion.iter().all(|row| row.len() == classes),
+                "it lacks a confusion matrix of {classes} classes"
             );
             let bins = evaluation.calibration.iter().flat_map(|bin| [bin.confidence, bin.accuracy]);
             ensure!(
@@ -287,14 +294,16 @@ pub fn kernel_shares(spans: &[Span], steps: usize) -> Vec<KernelShare> {
 
 fn filters(model: &Model, parameters: &[HostTensor]) -> Option<Sheet> {
     let (name, shape) = model.parameters().into_iter().next()?;
-    Sheet::of_weights(&name, shape.extents(), parameters.first()?)
+    Sheet::of_weights(&name, shape.extents(), parameters.first()?, model.task().image())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inference::score;
     use crate::json::tests::{HARD, HARD_SINGLE};
     use crate::program::report::sample;
+    use crate::random::Random;
 
     fn saved_and_loaded(report: &RunReport) -> RunReport {
         let folder = tempfile::tempdir().unwrap();
@@ -321,6 +330,57 @@ mod tests {
             crate::program::report::page(&saved_and_loaded(&report)).unwrap(),
             crate::program::report::page(&report).unwrap()
         );
+    }
+
+    /// Noise in some colours, and every class in turn.
+    fn noise(task: &Task, count: usize) -> Samples {
+        let mut random = Random::new(0, 0);
+        let images = (0..count * task.image().bytes()).map(|_| random.below(256) as u8).collect();
+        Samples { images, labels: (0..count).map(|image| (image % task.classes()) as u8).collect() }
+    }
+
+    #[test]
+    fn images_of_any_shape_and_any_number_of_classes_are_reported() {
+        for (height, width, channels, classes) in [(32, 32, 3, 100), (16, 16, 1, 2), (5, 9, 2, 256)] {
+            let task = Task::new(ImageShape { height, width, channels }, classes).unwrap();
+            let text = format!("conv 3x3, relu, flatten, dense {classes}");
+            let model = Model::parse(task, &text, &[]).unwrap();
+            let (parameters, test) = (model.initial_parameters(0), noise(&task, 300));
+            let sample = sample::report(2, |_| 1.0);
+            let mut record = RunRecord { model: text, ..sample.record };
+            (record.data.image, record.data.classes) = (task.image(), classes);
+            let mut report = RunReport::new(record, sample.epochs, sample.curve, &model, &parameters);
+            let device = Device::Cpu;
+            pollster::block_on(async {
+                let scored = score(&device, &model, &parameters, &test).await.unwrap();
+                report.add_test(&device, &model, &parameters, &test, &scored).await.unwrap();
+            });
+            assert_eq!(report.evaluation.as_ref().unwrap().images, 300);
+            assert_eq!((report.mistakes.len(), report.activations[2].layers[0].tile), (24, [height - 2, width - 2]));
+            assert_eq!(report.filters.is_some(), channels != 2);
+
+            let page = crate::program::report::page(&saved_and_loaded(&report)).unwrap();
+            assert_eq!(page, crate::program::report::page(&report).unwrap());
+            for figure in ["confusion", "classes", "calibration", "mistakes", "uncertain", "layers-3"] {
+                assert!(page.contains(&format!("<figure id=\"{figure}\">")), "{figure} of {task}");
+            }
+            let fact = format!("<td>{height}x{width}x{channels} (height, width, channels) of {classes} classes</td>");
+            assert!(page.contains(&fact), "{task}");
+
+            // A file that was cut or changed is not drawn.
+            let refused = |change: fn(&mut RunReport)| {
+                let mut changed = report.clone();
+                change(&mut changed);
+                let folder = tempfile::tempdir().unwrap();
+                changed.save(folder.path()).unwrap();
+                format!("{:#}", RunReport::load(folder.path()).unwrap_err())
+            };
+            assert!(refused(|report| report.mistakes[0].pixels.truncate(3)).contains("does not have"));
+            assert!(refused(|report| report.uncertain[0].prediction = 256).contains("a class below"));
+            let matrix = |report: &mut RunReport| report.evaluation.as_mut().unwrap().confusion[1].truncate(1);
+            assert!(refused(matrix).contains("lacks a confusion matrix"));
+            assert!(refused(|report| report.record.data.classes = 0).contains("there cannot be 0 classes"));
+        }
     }
 
     #[test]

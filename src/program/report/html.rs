@@ -178,6 +178,7 @@ fn facts(report: &RunReport) -> Table {
     fact("seed", record.seed.to_string());
     let (train, test) = (thousands(data.train_images), thousands(data.test_images));
     fact("data", format!("{}, {train} training and {test} test images", data.name));
+    fact("images", format!("{} (height, width, channels) of {} classes", data.image, data.classes));
     fact("validation", format!("{} of the training images", thousands(settings.validation)));
     fact("SHA-256 of the data", data.sha256.clone());
     if let Some(result) = &record.result {
@@ -231,14 +232,18 @@ mod tests {
     use super::*;
     use crate::program::report::{RunReport, sample};
 
-    /// A report with all parts that a page can show.
+    /// A report with all scores that a page can show, of ten classes.
     fn full() -> RunReport {
+        full_of(10)
+    }
+
+    fn full_of(classes: usize) -> RunReport {
         let mut report = sample::report(5, |step| 3.0 / step as f64);
         let class = |class: usize| serde_json::json!({"class": class, "precision": 0.99, "recall": 0.98, "f1": 0.985, "support": 1_000});
         let bin = serde_json::json!({"images": 100, "confidence": 0.9, "accuracy": 0.91});
         let evaluation = serde_json::json!({"images": 10_000, "accuracy": 0.991, "accuracy_interval": [0.989, 0.993],
             "loss": 0.00012, "calibration_error": 0.002, "calibration": vec![bin; 15],
-            "classes": (0..10).map(class).collect::<Vec<_>>(), "confusion": vec![vec![1_000; 10]; 10]});
+            "classes": (0..classes).map(class).collect::<Vec<_>>(), "confusion": vec![vec![10_000 / classes / classes; classes]; classes]});
         report.evaluation = serde_json::from_value(evaluation).unwrap();
         report
     }
@@ -282,11 +287,14 @@ mod tests {
 
     #[test]
     fn no_text_runs_over_the_edge_of_its_picture() {
-        let mut report = full();
         let long = "conv_relu_pool_backward_weight_f16.lanes_3x3_grey conv1-with-a-long-name";
-        report.kernels =
-            vec![crate::program::report::data::KernelShare { kernel: long.to_owned(), seconds: 1e-9, share: 1.0 }];
-        let page = page(&report).unwrap();
+        let kernel = crate::program::report::data::KernelShare { kernel: long.to_owned(), seconds: 1e-9, share: 1.0 };
+        let pages = [2, 10, 17, 100, 256].map(|classes| {
+            let mut report = full_of(classes);
+            report.kernels = vec![kernel.clone()];
+            page(&report).unwrap()
+        });
+        let page = pages.concat();
         for element in page.split("<text ").skip(1) {
             let attribute =
                 |name: &str| element.split(&format!("{name}=\"")).nth(1).unwrap().split('"').next().unwrap();

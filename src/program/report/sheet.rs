@@ -3,7 +3,7 @@
 use image::{Rgb, RgbImage};
 use serde::{Deserialize, Serialize};
 
-use crate::data::{IMAGE_BYTES, IMAGE_SIDE};
+use crate::data::ImageShape;
 use crate::tensor::HostTensor;
 
 /// The most tiles of a sheet.
@@ -22,6 +22,9 @@ pub struct Sheet {
     pub name: String,
     /// Height and width of a tile.
     pub tile: [usize; 2],
+    /// Bytes of a pixel: 3 for red, green and blue, otherwise 1.
+    #[serde(default = "grey")]
+    pub channels: usize,
     /// All tiles, of which some may not be shown.
     pub tiles: usize,
     /// The values that the bytes 0 and 255 represent.
@@ -31,7 +34,20 @@ pub struct Sheet {
     pub pixels: Vec<u8>,
 }
 
+/// The channels in reports of older versions.
+fn grey() -> usize {
+    1
+}
+
 impl Sheet {
+    /// An image as a sheet of one tile. Of two channels the first is shown, of more than three the first three.
+    pub(super) fn of_image(shape: ImageShape, bytes: &[u8]) -> Self {
+        let channels = if shape.channels < 3 { 1 } else { 3 };
+        let pixels = bytes.chunks_exact(shape.channels).flat_map(|pixel| &pixel[..channels]).copied().collect();
+        let tile = [shape.height, shape.width];
+        Self { name: String::new(), tile, channels, tiles: 1, range: [0.0, 255.0], pixels }
+    }
+
     /// A layer's output for one of several images: a tile for each channel, or a tile of one pixel for each number.
     pub(super) fn of_activations(layer: &str, output: &HostTensor, image: usize) -> Self {
         let tile = match output.shape.extents() {
@@ -41,24 +57,31 @@ impl Sheet {
         let images = output.shape.extents()[0];
         let values = output.f32();
         let length = values.len() / images;
-        Self::new(layer, tile, &values[image * length..][..length], false)
+        Self::new(layer, tile, 1, &values[image * length..][..length], false)
     }
 
-    /// The filters of a parameter that reads images: of a convolution of one channel, or of a dense layer of 784 inputs.
-    pub(super) fn of_weights(name: &str, extents: &[usize], weights: &HostTensor) -> Option<Self> {
+    /// The filters of a parameter that reads grey or coloured images: of a convolution, or of a dense layer.
+    pub(super) fn of_weights(name: &str, extents: &[usize], weights: &HostTensor, image: ImageShape) -> Option<Self> {
         let tile = match extents {
-            [_, 1, height, width] => [*height, *width],
-            [_, IMAGE_BYTES] => [IMAGE_SIDE, IMAGE_SIDE],
+            [_, _, height, width] => [*height, *width],
+            [_, inputs] if *inputs == image.bytes() => [image.height, image.width],
             _ => return None,
         };
-        Some(Self::new(name, tile, weights.f32(), true))
+        let (channels, area) = (image.channels, tile[0] * tile[1]);
+        let reads_image = matches!(channels, 1 | 3) && weights.shape.len() == extents[0] * channels * area;
+        // Weights lie channel by channel, and tiles pixel by pixel.
+        let values: Vec<f32> = (0..weights.shape.len())
+            .map(|i| (i / (channels * area), i / channels % area, i % channels))
+            .map(|(filter, pixel, channel)| weights.f32()[(filter * channels + channel) * area + pixel])
+            .collect();
+        reads_image.then(|| Self::new(name, tile, channels, &values, true))
     }
 
     /// If `is_centred`, the middle of the range is 0.
-    fn new(name: &str, tile: [usize; 2], values: &[f32], is_centred: bool) -> Self {
-        let area = tile[0] * tile[1];
-        let tiles = values.len() / area;
-        let shown = &values[..tiles.min(MOST_TILES) * area];
+    fn new(name: &str, tile: [usize; 2], channels: usize, values: &[f32], is_centred: bool) -> Self {
+        let length = tile[0] * tile[1] * channels;
+        let tiles = values.len() / length;
+        let shown = &values[..tiles.min(MOST_TILES) * length];
         let [mut least, mut most] =
             shown.iter().fold([f32::INFINITY, f32::NEG_INFINITY], |[a, b], &value| [a.min(value), b.max(value)]);
         if is_centred {
@@ -67,7 +90,7 @@ impl Sheet {
         }
         let scale = 255.0 / (most - least).max(f32::MIN_POSITIVE);
         let pixels = shown.iter().map(|value| ((value - least) * scale).round() as u8).collect();
-        Self { name: name.to_owned(), tile, tiles, range: [least, most], pixels }
+        Self { name: name.to_owned(), tile, channels, tiles, range: [least, most], pixels }
     }
 
     /// The largest image that fits into a width and a height, and the size of its pixels.
@@ -84,13 +107,19 @@ impl Sheet {
 
     /// Whether it has tiles, and all pixels of the shown ones.
     pub(super) fn is_whole(&self) -> bool {
-        let area = self.tile[0].checked_mul(self.tile[1]).unwrap_or(0);
-        area > 0 && !self.pixels.is_empty() && self.pixels.len().is_multiple_of(area)
+        let length = self.tile[0].checked_mul(self.tile[1]).and_then(|area| area.checked_mul(self.channels));
+        let length = length.filter(|_| matches!(self.channels, 1 | 3)).unwrap_or(0);
+        length > 0 && !self.pixels.is_empty() && self.pixels.len().is_multiple_of(length)
+    }
+
+    /// Bytes of a tile.
+    pub(super) fn tile_length(&self) -> usize {
+        self.tile[0] * self.tile[1] * self.channels
     }
 
     /// Tiles that are shown.
-    fn shown(&self) -> usize {
-        self.pixels.len() / (self.tile[0] * self.tile[1])
+    pub(super) fn shown(&self) -> usize {
+        self.pixels.len() / self.tile_length()
     }
 
     /// Pixels between tiles; tiles of one pixel need none.
@@ -106,18 +135,22 @@ impl Sheet {
         [0, 1].map(|axis| (tiles[axis] * (sides[axis] + self.gap()) - self.gap()) as u32)
     }
 
-    /// The tiles in rows of `columns`: from black to white, or from blue through white to orange if the middle of the
-    /// range is 0.
+    /// The tiles in rows of `columns`: in their colours; otherwise from black to white, or from blue through white to orange
+    /// if the middle of the range is 0.
     pub(super) fn image(&self, columns: usize, is_centred: bool) -> RgbImage {
         let [width, height] = self.size(columns);
         let mut image = RgbImage::from_pixel(width, height, Rgb([150, 150, 150]));
         let columns = columns.min(self.shown());
         let area = self.tile[0] * self.tile[1];
-        for (index, &byte) in self.pixels.iter().enumerate() {
+        for (index, bytes) in self.pixels.chunks_exact(self.channels).enumerate() {
             let (tile, pixel) = (index / area, index % area);
             let x = tile % columns * (self.tile[1] + self.gap()) + pixel % self.tile[1];
             let y = tile / columns * (self.tile[0] + self.gap()) + pixel / self.tile[1];
-            let color = if is_centred { diverging(byte) } else { [byte; 3] };
+            let color = match bytes {
+                [red, green, blue] => [*red, *green, *blue],
+                _ if is_centred => diverging(bytes[0]),
+                _ => [bytes[0]; 3],
+            };
             image.put_pixel(x as u32, y as u32, Rgb(color));
         }
         image
@@ -157,11 +190,35 @@ mod tests {
     fn sheets_of_any_size_fit_their_place() {
         let within = [388.0, 240.0];
         for (side, tiles) in [(1, 10), (1, 512), (3, 32), (5, 64), (26, 32), (28, 10), (28, 64), (28, 1)] {
-            let sheet = Sheet::new("layer", [side, side], &vec![0.5; side * side * tiles], false);
+            let sheet = Sheet::new("layer", [side, side], 1, &vec![0.5; side * side * tiles], false);
             let (image, scale) = sheet.fit(within, false);
             let shown = [image.width(), image.height()].map(|length| f64::from(length) * scale);
             assert!(shown[0] <= within[0] + 1e-9 && shown[1] <= within[1] + 1e-9, "{tiles} of {side}: {shown:?}");
             assert!(shown[0] >= 100.0 || shown[1] >= 100.0, "{tiles} of {side} are small: {shown:?}");
         }
+    }
+
+    #[test]
+    fn coloured_images_and_filters_keep_their_colours() {
+        // Two filters of 1x2 pixels, channel by channel: the first is red at the left and blue at the right.
+        let weights = [[1.0, 0.0], [0.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, 0.0], [0.0, 0.0]];
+        let weights = HostTensor::from_f32([2, 3, 1, 2], weights.as_flattened());
+        let image = ImageShape { height: 8, width: 8, channels: 3 };
+        let sheet = Sheet::of_weights("conv1.weight", &[2, 3, 1, 2], &weights, image).unwrap();
+        assert_eq!(
+            (sheet.tiles, sheet.range, &sheet.pixels[..6]),
+            (2, [-1.0, 1.0], &[255, 128, 128, 128, 128, 255][..])
+        );
+        assert_eq!(sheet.image(2, true).get_pixel(3, 0), &Rgb([0, 128, 128]), "the second filter");
+        let dense = HostTensor::from_f32([1, 192], &[0.5; 192]);
+        assert_eq!(Sheet::of_weights("dense1.weight", &[1, 192], &dense, image).unwrap().tile, [8, 8]);
+        assert!(
+            Sheet::of_weights("dense1.weight", &[1, 96], &HostTensor::from_f32([1, 96], &[0.5; 96]), image).is_none()
+        );
+
+        let shape = |channels| ImageShape { height: 1, width: 2, channels };
+        assert_eq!(Sheet::of_image(shape(3), &[1, 2, 3, 4, 5, 6]).image(1, false).as_raw(), &[1, 2, 3, 4, 5, 6]);
+        assert_eq!(Sheet::of_image(shape(2), &[1, 2, 3, 4]).image(1, false).as_raw(), &[1, 1, 1, 3, 3, 3]);
+        assert_eq!(Sheet::of_image(shape(4), &[1, 2, 3, 0, 4, 5, 6, 0]).image(1, false).as_raw(), &[1, 2, 3, 4, 5, 6]);
     }
 }

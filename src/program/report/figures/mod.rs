@@ -1,5 +1,6 @@
 //! The figures of a run. Each has a picture, a description in words, and a table of its numbers.
 
+mod confusion;
 mod images;
 mod learning;
 mod scores;
@@ -8,9 +9,10 @@ use anyhow::Result;
 
 use super::data::RunReport;
 use crate::program::picture::Picture;
+use confusion::confusion;
 use images::{filter_sheet, gallery, layers};
 use learning::{accuracy, kernels, learning_rate, loss, norms};
-use scores::{calibration, classes, confusion};
+use scores::{calibration, classes};
 
 /// A picture with its description and numbers.
 #[derive(Clone, Debug)]
@@ -54,18 +56,18 @@ pub fn figures(report: &RunReport) -> Result<Vec<Figure>> {
 
 /// The figures under their headings: results, training, layers and time.
 pub(super) fn sections(report: &RunReport) -> Result<Vec<(&'static str, Vec<Figure>)>> {
-    let mut results = Vec::new();
+    let (shape, mut results) = (report.record.data.image, Vec::new());
     if let Some(evaluation) = &report.evaluation {
-        results.push(confusion(evaluation));
+        results.push(confusion(evaluation)?);
         results.extend([classes(evaluation), calibration(evaluation)].into_iter().flatten());
     }
     if !report.mistakes.is_empty() {
         let caption = "worst mistakes: label → prediction and its probability";
-        results.push(gallery("mistakes", caption, &report.mistakes)?);
+        results.push(gallery("mistakes", caption, &report.mistakes, shape)?);
     }
     if !report.uncertain.is_empty() {
         let caption = "least certain predictions: label → prediction and its probability";
-        results.push(gallery("uncertain", caption, &report.uncertain)?);
+        results.push(gallery("uncertain", caption, &report.uncertain, shape)?);
     }
     let mut learning: Vec<Figure> =
         [loss(report), accuracy(report), learning_rate(report)].into_iter().flatten().collect();
@@ -75,7 +77,7 @@ pub(super) fn sections(report: &RunReport) -> Result<Vec<(&'static str, Vec<Figu
         seen.push(filter_sheet(filters)?);
     }
     for (number, activations) in report.activations.iter().enumerate() {
-        seen.push(layers(number, &activations.digit, &activations.layers)?);
+        seen.push(layers(number, &activations.shown, shape, &activations.layers)?);
     }
     let time = if report.kernels.is_empty() { vec![] } else { vec![kernels(report)] };
     let sections =

@@ -2,71 +2,16 @@
 
 use super::super::chart::{Across, Axes, EDGE, Line, Look, Scale, TEXT, WIDTH, caption, lines};
 use super::{Figure, Table};
-use crate::data::CLASSES;
 use crate::metrics::{BINS, ClassScore, Evaluation, wilson_interval};
 use crate::program::numbers::{NONE, percent, thousands};
 use crate::program::picture::axis::Axis;
-use crate::program::picture::color::{COLORS, Color, GREY, GRID};
+use crate::program::picture::color::GREY;
 use crate::program::picture::frame::Frame;
 use crate::program::picture::text::Style;
 use crate::program::picture::{Mark, Picture, Stroke};
 
-pub(super) fn confusion(evaluation: &Evaluation) -> Figure {
-    const CELL: f64 = 36.0;
-    const LEFT: f64 = 34.0;
-    // Not the page's black and white, which dark mode swaps: these texts stand on fixed colours.
-    let (dark, light) = (Color(1, 1, 1), Color(254, 254, 254));
-    let support = |label: usize| evaluation.confusion[label].iter().sum::<u64>().max(1) as f64;
-    let mut picture = Picture::new(WIDTH);
-    let top = caption(&mut picture, "confusion: images by label and prediction") + 20.0;
-    let axis = Style::new(TEXT).centered();
-    picture.text((LEFT + CELL * 5.0, top - 26.0), axis, "prediction");
-    picture.text((EDGE, top - 10.0), Style::new(TEXT), "label");
-    for digit in 0..CLASSES {
-        let middle = CELL * (digit as f64 + 0.5);
-        picture.text((LEFT + middle, top - 10.0), axis, &digit.to_string());
-        picture.text((LEFT - 14.0, top + middle), axis, &digit.to_string());
-    }
-    for (label, row) in evaluation.confusion.iter().enumerate() {
-        for (prediction, &count) in row.iter().enumerate() {
-            let (x, y) = (LEFT + CELL * prediction as f64, top + CELL * label as f64);
-            if count == 0 {
-                picture.frame((x, y), CELL - 2.0, CELL - 2.0, Stroke::new(GRID, 1.0));
-                continue;
-            }
-            let share = count as f64 / support(label);
-            // The scale is logarithmic down to a thousandth, because mistakes are rare and must be visible.
-            let strength = (1.0 + share.log10() / 3.0).clamp(0.0, 1.0) * 0.85 + 0.15;
-            let fill = light.mixed(if label == prediction { COLORS[0] } else { COLORS[1] }, strength);
-            picture.rectangle((x, y), CELL - 2.0, CELL - 2.0, fill);
-            let letters = Style::new(TEXT).centered().colored(if strength > 0.6 { light } else { dark });
-            picture.text((x + CELL / 2.0 - 1.0, y + CELL / 2.0 - 1.0), letters, &short_count(count));
-        }
-    }
-    picture.reach(top + CELL * CLASSES as f64 + 4.0);
-    let digits: Vec<String> = (0..CLASSES).map(|digit| format!("as {digit}")).collect();
-    let mut table = Table::new(&[&["label"], &digits.iter().map(String::as_str).collect::<Vec<_>>()[..]].concat());
-    for (label, row) in evaluation.confusion.iter().enumerate() {
-        let cell = |&count: &u64| format!("{count} ({} %)", percent(count as f64 / support(label)));
-        table.row(std::iter::once(label.to_string()).chain(row.iter().map(cell)));
-    }
-    let right: u64 = (0..CLASSES).map(|digit| evaluation.confusion[digit][digit]).sum();
-    let wrong = evaluation.images as u64 - right;
-    let alt = format!(
-        "Confusion matrix of {} test images: {right} lie on the diagonal, {wrong} beside it.",
-        evaluation.images
-    );
-    Figure { name: "confusion".to_owned(), alt, picture, table }
-}
-
-/// A count that fits a cell: counts of five digits or more as `12k`.
-fn short_count(count: u64) -> String {
-    match count {
-        0..10_000 => count.to_string(),
-        10_000..1_000_000 => format!("{}k", count / 1_000),
-        _ => format!("{}M", count / 1_000_000),
-    }
-}
+/// The most numbers below the classes.
+const MOST_TICKS: usize = 10;
 
 /// Precision, recall or F1 in per cent of each class that has the value.
 fn scores(evaluation: &Evaluation, of: fn(&ClassScore) -> Option<f64>) -> Vec<(f64, f64)> {
@@ -80,7 +25,7 @@ pub(super) fn classes(evaluation: &Evaluation) -> Option<Figure> {
         ("recall", scores(evaluation, |score| score.recall)),
         ("F1", scores(evaluation, |score| score.f1)),
     ];
-    let mut table = Table::new(&["digit", "precision, %", "recall, %", "F1, %", "images"]);
+    let mut table = Table::new(&["class", "precision, %", "recall, %", "F1, %", "images"]);
     for score in &evaluation.classes {
         let shares: [Option<f64>; 3] = [score.precision, score.recall, score.f1];
         let shares = shares.map(|share| share.map_or_else(|| NONE.to_owned(), percent));
@@ -89,22 +34,22 @@ pub(super) fn classes(evaluation: &Evaluation) -> Option<Figure> {
     let worst = drawn[2].1.iter().min_by(|a, b| a.1.total_cmp(&b.1));
     let alt = worst.map_or_else(String::new, |&(class, f1)| {
         format!(
-            "Precision, recall and F1 of each digit; the weakest is {class} with an F1 of {} %.",
+            "Precision, recall and F1 of each class; the weakest is {class} with an F1 of {} %.",
             percent(f1 / 100.0)
         )
     });
-    Some(Figure { name: "classes".to_owned(), alt, picture: dots(&drawn)?, table })
+    Some(Figure { name: "classes".to_owned(), alt, picture: dots(&drawn, evaluation.classes.len())?, table })
 }
 
-/// Marks above the digits, side by side; none if no class has a score.
-fn dots(drawn: &[(&str, Vec<(f64, f64)>)]) -> Option<Picture> {
+/// Marks above the classes, side by side; none if no class has a score.
+fn dots(drawn: &[(&str, Vec<(f64, f64)>)], classes: usize) -> Option<Picture> {
     let points = || drawn.iter().flat_map(|(_, points)| points);
     let free = Axis::over(points().map(|point| point.1).chain([100.0]), 6)?;
     points().next()?;
-    let (vertical, horizontal) =
-        (Axis::between(free.start().max(0.0), 100.0, 6), Axis::between(-0.5, CLASSES as f64 - 0.5, CLASSES));
+    let vertical = Axis::between(free.start().max(0.0), 100.0, 6);
+    let horizontal = Axis::over_counts([-0.5, classes as f64 - 0.5].into_iter(), classes.min(MOST_TICKS))?;
     let mut picture = Picture::new(WIDTH);
-    let y = caption(&mut picture, "precision, recall and F1 of each digit");
+    let y = caption(&mut picture, "precision, recall and F1 of each class");
     picture.text((EDGE, y), Style::new(TEXT), "%");
     for (number, (name, _)) in drawn.iter().enumerate() {
         let x = EDGE + 50.0 + 110.0 * number as f64;
@@ -114,8 +59,10 @@ fn dots(drawn: &[(&str, Vec<(f64, f64)>)]) -> Option<Picture> {
     }
     let frame = Frame { left: 52.0, right: WIDTH - EDGE, top: y + 22.0, bottom: y + 232.0, letters: TEXT };
     let axes = [&horizontal, &vertical];
-    frame.draw_grid(&mut picture, &horizontal, &vertical, "digit");
-    for class in 0..CLASSES {
+    let quarter = (frame.right - frame.left) / classes as f64 / 4.0;
+    let (apart, radius) = (quarter.min(8.0), quarter.clamp(1.5, 3.5));
+    frame.draw_grid(&mut picture, &horizontal, &vertical, "class");
+    for class in 0..classes {
         let class = class as f64;
         let values: Vec<f64> = points().filter(|point| point.0 == class).map(|point| point.1).collect();
         let ends = [f64::min, f64::max].map(|end| values.iter().copied().reduce(end));
@@ -127,8 +74,8 @@ fn dots(drawn: &[(&str, Vec<(f64, f64)>)]) -> Option<Picture> {
             let look = Look::of(number);
             for &point in points.iter().filter(|point| point.0 == class) {
                 let Some((x, y)) = frame.place(axes, point) else { continue };
-                let beside = 8.0 * (number as f64 - 1.0);
-                picture.mark(look.mark.unwrap_or(Mark::Circle), (x + beside, y), 3.5, look.color);
+                let beside = apart * (number as f64 - 1.0);
+                picture.mark(look.mark.unwrap_or(Mark::Circle), (x + beside, y), radius, look.color);
             }
         }
     }
@@ -167,15 +114,4 @@ pub(super) fn calibration(evaluation: &Evaluation) -> Option<Figure> {
         picture: lines(&axes, &drawn)?,
         table,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn counts_fit_their_cells() {
-        let width = |count| crate::program::picture::text::width(&short_count(count), TEXT);
-        assert!([0, 9, 1_135, 9_999, 60_000, 999_999, 5_000_000].into_iter().all(|count| width(count) <= 34.0));
-    }
 }

@@ -1,0 +1,179 @@
+//! The confusion matrix of any number of classes.
+
+use anyhow::Result;
+use image::{Rgb, RgbImage};
+
+use super::super::chart::{EDGE, TEXT, WIDTH, caption};
+use super::{Figure, Table};
+use crate::metrics::Evaluation;
+use crate::program::numbers::percent;
+use crate::program::picture::color::{COLORS, Color, GREY, GRID};
+use crate::program::picture::text::{self, Style};
+use crate::program::picture::{Picture, Stroke};
+
+/// Where the matrix begins, and its largest side.
+const LEFT: f64 = 34.0;
+const SIDE: f64 = 360.0;
+
+/// The largest cell, which two classes have.
+const MOST_CELL: f64 = 72.0;
+
+/// The smallest cell with a frame; smaller ones are pixels of an image.
+const LEAST_CELL: f64 = 12.0;
+
+/// The distance of the numbers of classes at least.
+const APART: f64 = 26.0;
+
+/// Rows of the table of mistakes, which matrices with too many classes for a table have instead.
+const MISTAKES: usize = 100;
+
+pub(super) fn confusion(evaluation: &Evaluation) -> Result<Figure> {
+    let classes = evaluation.confusion.len();
+    let cell = (SIDE / classes as f64).min(MOST_CELL);
+    let mut picture = Picture::new(WIDTH);
+    let top = caption(&mut picture, "confusion: images by label and prediction") + 20.0;
+    let axis = Style::new(TEXT).centered();
+    picture.text((LEFT + cell * classes as f64 / 2.0, top - 26.0), axis, "prediction");
+    picture.text((EDGE, top - 10.0), Style::new(TEXT), "label");
+    for class in (0..classes).step_by(step(cell)) {
+        let middle = cell * (class as f64 + 0.5);
+        picture.text((LEFT + middle, top - 10.0), axis, &class.to_string());
+        picture.text((LEFT - 14.0, top + middle), axis, &class.to_string());
+    }
+    if cell >= LEAST_CELL {
+        draw_cells(&mut picture, evaluation, top, cell);
+    } else {
+        let image = RgbImage::from_fn(classes as u32, classes as u32, |x, y| {
+            let Color(red, green, blue) = fill(evaluation, y as usize, x as usize).map_or(LIGHT, |(fill, _)| fill);
+            Rgb([red, green, blue])
+        });
+        picture.embed(&image, (LEFT, top), cell)?;
+        picture.frame((LEFT, top), SIDE, SIDE, Stroke::new(GREY, 1.0));
+    }
+    picture.reach(top + cell * classes as f64 + 4.0);
+    let right = evaluation.right();
+    let wrong = evaluation.images as u64 - right;
+    let alt = format!(
+        "Confusion matrix of {} test images: {right} lie on the diagonal, {wrong} beside it.",
+        evaluation.images
+    );
+    let table = if cell >= LEAST_CELL { matrix(evaluation) } else { mistakes(evaluation) };
+    Ok(Figure { name: "confusion".to_owned(), alt, picture, table })
+}
+
+// Not the page's black and white, which dark mode swaps: texts stand on fixed colours.
+const DARK: Color = Color(1, 1, 1);
+const LIGHT: Color = Color(254, 254, 254);
+
+/// From one numbered class to the next, if a cell has this size: 1, 2, 5, 10, 20, ...
+fn step(cell: f64) -> usize {
+    let mut steps = (0..).flat_map(|exponent| [1, 2, 5].map(|mantissa| mantissa * 10usize.pow(exponent)));
+    steps.find(|&step| step as f64 * cell >= APART).unwrap_or(1)
+}
+
+/// The colour of a cell and its strength, from 0 to 1; none without images.
+fn fill(evaluation: &Evaluation, label: usize, prediction: usize) -> Option<(Color, f64)> {
+    let row = &evaluation.confusion[label];
+    let share = row[prediction] as f64 / row.iter().sum::<u64>().max(1) as f64;
+    // The scale is logarithmic down to a thousandth, because mistakes are rare and must be visible.
+    let strength = (1.0 + share.log10() / 3.0).clamp(0.0, 1.0) * 0.85 + 0.15;
+    let color = if label == prediction { COLORS[0] } else { COLORS[1] };
+    (row[prediction] > 0).then(|| (LIGHT.mixed(color, strength), strength))
+}
+
+/// A framed square for each cell, with its count if all counts fit.
+fn draw_cells(picture: &mut Picture, evaluation: &Evaluation, top: f64, cell: f64) {
+    let side = cell - 2.0;
+    let counts = evaluation.confusion.iter().flatten().map(|&count| text::width(&short_count(count), TEXT));
+    let are_counted = cell >= 1.4 * TEXT && counts.fold(0.0, f64::max) <= side;
+    for (label, row) in evaluation.confusion.iter().enumerate() {
+        for (prediction, &count) in row.iter().enumerate() {
+            let (x, y) = (LEFT + cell * prediction as f64, top + cell * label as f64);
+            let Some((fill, strength)) = fill(evaluation, label, prediction) else {
+                picture.frame((x, y), side, side, Stroke::new(GRID, 1.0));
+                continue;
+            };
+            picture.rectangle((x, y), side, side, fill);
+            if are_counted {
+                let letters = Style::new(TEXT).centered().colored(if strength > 0.6 { LIGHT } else { DARK });
+                picture.text((x + side / 2.0, y + side / 2.0), letters, &short_count(count));
+            }
+        }
+    }
+}
+
+/// A count that fits a cell: counts of five digits or more as `12k`.
+fn short_count(count: u64) -> String {
+    match count {
+        0..10_000 => count.to_string(),
+        10_000..1_000_000 => format!("{}k", count / 1_000),
+        _ => format!("{}M", count / 1_000_000),
+    }
+}
+
+/// All counts, and their shares of the label's images.
+fn matrix(evaluation: &Evaluation) -> Table {
+    let classes: Vec<String> = (0..evaluation.confusion.len()).map(|class| format!("as {class}")).collect();
+    let mut table = Table::new(&[&["label"], &classes.iter().map(String::as_str).collect::<Vec<_>>()[..]].concat());
+    for (label, row) in evaluation.confusion.iter().enumerate() {
+        let support = row.iter().sum::<u64>().max(1) as f64;
+        let cell = |&count: &u64| format!("{count} ({} %)", percent(count as f64 / support));
+        table.row(std::iter::once(label.to_string()).chain(row.iter().map(cell)));
+    }
+    table
+}
+
+/// The most frequent mistakes.
+fn mistakes(evaluation: &Evaluation) -> Table {
+    let mut table = Table::new(&["label", "taken for", "images", "of the label's, %"]);
+    for mistake in evaluation.mistakes().into_iter().take(MISTAKES) {
+        let share = percent(mistake.images as f64 / evaluation.classes[mistake.label].support as f64);
+        let counts = [mistake.label as u64, mistake.prediction as u64, mistake.images];
+        table.row(counts.map(|count| count.to_string()).into_iter().chain([share]));
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_fit_their_cells() {
+        let width = |count| text::width(&short_count(count), TEXT);
+        assert!([0, 9, 1_135, 9_999, 60_000, 999_999, 5_000_000].into_iter().all(|count| width(count) <= 34.0));
+    }
+
+    /// Nine of ten images of each class are right, and one is taken for the next.
+    fn evaluation(classes: usize) -> Evaluation {
+        let labels: Vec<u8> = (0..10 * classes).map(|image| (image / 10) as u8).collect();
+        let probabilities: Vec<Vec<f32>> = (0..10 * classes)
+            .map(|image| (image / 10 + usize::from(image % 10 == 3)) % classes)
+            .map(|prediction| (0..classes).map(|class| f32::from(class == prediction)).collect())
+            .collect();
+        Evaluation::new(classes, &probabilities, &vec![0.1; labels.len()], &labels)
+    }
+
+    #[test]
+    fn a_matrix_of_any_number_of_classes_fits_the_page() {
+        for (classes, step, rows) in [(2, 1, 2), (10, 1, 10), (26, 2, 26), (100, 10, 100), (256, 20, 100)] {
+            let figure = confusion(&evaluation(classes)).unwrap();
+            let svg = figure.picture.svg();
+            for class in (0..classes).step_by(step) {
+                assert!(
+                    svg.matches(&format!(">{class}</text>")).count() >= 2,
+                    "{class} of {classes} is not at both axes"
+                );
+            }
+            assert_eq!(figure.table.rows.len(), rows, "{classes}");
+            assert!(figure.picture.height() <= 440.0, "{classes}: {}", figure.picture.height());
+            assert!(svg.len() < 150_000, "{classes}: {} bytes", svg.len());
+            assert!(figure.alt.contains(&format!("{} lie on the diagonal", 9 * classes)), "{}", figure.alt);
+        }
+    }
+
+    #[test]
+    fn numbers_of_classes_keep_their_distance() {
+        assert_eq!([72.0, 36.0, 20.0, 13.8, 3.6, 1.4].map(step), [1, 1, 2, 2, 10, 20]);
+    }
+}
