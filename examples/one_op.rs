@@ -13,10 +13,10 @@ fn main() -> anyhow::Result<()> {
         };
         let gpu = Gpu::open(&adapter).await?;
 
-        let op = DenseForward(Dense { batch: 1, inputs: 3, outputs: 2 });
+        let op = DenseForward { dense: Dense { batch: 1, inputs: 3, outputs: 2 }, negative_slope: 1.0 };
         let tensors = [
             HostTensor::from_f32([1, 3], &[1.0, 2.0, 3.0]),                 // input
-            HostTensor::from_f32([2, 3], &[1.0, 0.0, -1.0, 0.5, 0.5, 0.5]), // weight
+            HostTensor::from_f32([3, 2], &[1.0, 0.5, 0.0, 0.5, -1.0, 0.5]), // weight
             HostTensor::from_f32([2], &[10.0, 20.0]),                       // bias
             HostTensor::zeros(DType::F32, [1, 2].into()),                   // output
         ];

@@ -3,9 +3,10 @@
 //
 //   logits[n,o]      = bias[o] + sum over k of input[n,k] * weight[k,o]
 //   probability[n,o] = exp(logits[n,o] - m) / sum    where m is the largest logit, sum = sum over o of exp(logits[n,o] - m)
-//   loss[n]          = m - logits[n,label] + log(sum)
+//   target[n,o]      = (1 - label_smoothing) * [o = label] + label_smoothing / outputs
+//   loss[n]          = sum over o of target[n,o] * (m - logits[n,o] + log(sum))
 //   hit[n]           = 1 where label is the first largest logit, else 0
-//   logits_grad[n,o] = (probability[n,o] - [o = label]) / batch
+//   logits_grad[n,o] = (probability[n,o] - target[n,o]) / batch
 //
 // A label that is not a class means "no sample": loss, hit and gradient are 0.
 //
@@ -13,7 +14,7 @@
 // their sums, so that the workgroup reads the weights in the order in which they lie, and these parts are added in pairs. Then
 // an invocation for each output of each sample.
 // Parts: tiles, floats_f32, dense, grad_divisors_f32, softmax, logits_grad, dense_cross_entropy, split_sums.
-// CPU twin: DenseCrossEntropyForward in src/ops/dense_relu.rs.
+// CPU twin: DenseCrossEntropyForward in src/ops/dense/cross_entropy.rs.
 
 /// Samples of a workgroup.
 const samples = 4u;

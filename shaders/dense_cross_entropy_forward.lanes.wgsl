@@ -3,9 +3,10 @@
 //
 //   logits[n,o]      = bias[o] + sum over k of input[n,k] * weight[k,o]
 //   probability[n,o] = exp(logits[n,o] - m) / sum    where m is the largest logit, sum = sum over o of exp(logits[n,o] - m)
-//   loss[n]          = m - logits[n,label] + log(sum)
+//   target[n,o]      = (1 - label_smoothing) * [o = label] + label_smoothing / outputs
+//   loss[n]          = sum over o of target[n,o] * (m - logits[n,o] + log(sum))
 //   hit[n]           = 1 where label is the first largest logit, else 0
-//   logits_grad[n,o] = (probability[n,o] - [o = label]) / batch, or * loss_scale in half precision
+//   logits_grad[n,o] = (probability[n,o] - target[n,o]) / batch, or * loss_scale in half precision
 //
 // A label that is not a class means "no sample": loss, hit and gradient are 0.
 //
@@ -14,7 +15,7 @@
 // Parts: tiles, dense, dense_weights, texels, texels_f16 or texels_f32, input_texels, weight_texels, floats_f16 or floats_f32,
 // lane_products, put_tile, put_lane_tiles, dense_forward_lanes, grad_divisors_f16 or grad_divisors_f32, softmax, logits_grad,
 // dense_cross_entropy, finish_sample.
-// CPU twin: DenseCrossEntropyForward in src/ops/dense_relu.rs.
+// CPU twin: DenseCrossEntropyForward in src/ops/dense/cross_entropy.rs.
 
 /// Samples of a workgroup.
 const samples = 32u;

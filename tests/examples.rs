@@ -12,16 +12,15 @@ use gpu_digits::ops::conv_relu_pool::{
     ConvReluPool, ConvReluPoolBackwardInput, ConvReluPoolBackwardWeight, ConvReluPoolForward,
 };
 use gpu_digits::ops::conv2d::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, Conv2dForward};
-use gpu_digits::ops::cross_entropy::{CrossEntropy, CrossEntropyBackward, CrossEntropyForward, NO_LABEL};
-use gpu_digits::ops::dense::{Dense, DenseBackwardInput, DenseBackwardWeight, DenseForward};
-use gpu_digits::ops::dense_relu::{DenseCrossEntropyForward, DenseReluBackward, DenseReluForward};
+use gpu_digits::ops::cross_entropy::{CrossEntropy, NO_LABEL};
+use gpu_digits::ops::dense::{Dense, DenseBackward, DenseBackwardWeight, DenseCrossEntropyForward, DenseForward};
 use gpu_digits::ops::dropout::DropoutApply;
 use gpu_digits::ops::half::{Half, ParameterCopyF16};
 use gpu_digits::ops::max_pool::{MaxPool, MaxPoolBackward, MaxPoolForward};
 use gpu_digits::ops::optimizer::{AdamUpdate, SgdUpdate};
 use gpu_digits::ops::optimizer_step::{AdamStep, Segment, Segments, SgdStep};
 use gpu_digits::ops::peak::{BufferCopy, FmaChain, FmaChainF16, MatrixChain};
-use gpu_digits::ops::reduce::{BiasBackward, ChunkSum};
+use gpu_digits::ops::reduce::ChunkSum;
 use gpu_digits::ops::relu::{ReluBackward, ReluForward};
 use gpu_digits::tensor::HostTensor;
 use gpu_digits::verify::layer_output;
@@ -325,23 +324,31 @@ fn layers() -> Vec<Example> {
     let dense = Dense { batch: 2, inputs: 3, outputs: 2 };
     vec![
         example(
-            "a row of weights for each output",
-            DenseForward(dense),
-            vec![f([1.0, 2.0, 3.0, 0.0, 1.0, 0.0]), f([1.0, 10.0, 100.0, 2.0, 20.0, 200.0]), f([0.5, -0.5]), f([])],
+            "weights are [inputs, outputs]",
+            DenseForward { dense, negative_slope: 1.0 },
+            vec![f([1.0, 2.0, 3.0, 0.0, 1.0, 0.0]), f([1.0, 2.0, 10.0, 20.0, 100.0, 200.0]), f([0.5, -0.5]), f([])],
             vec![f([321.5, 641.5, 10.5, 19.5])],
         ),
+        // 0.5 + 1 + 6 and 1 + 2 - 20.
         example(
-            "each input gathers from the outputs",
-            DenseBackwardInput(dense),
-            vec![f([1.0, 1.0, 3.0, 0.0]), f([1.0, 10.0, 100.0, 2.0, 20.0, 200.0]), f([])],
-            vec![f([3.0, 30.0, 300.0, 3.0, 30.0, 300.0])],
+            "a rectifier follows",
+            DenseForward { dense: Dense { batch: 1, inputs: 2, outputs: 2 }, negative_slope: 0.25 },
+            vec![f([1.0, 2.0]), f([1.0, 2.0, 3.0, -10.0]), f([0.5, 1.0]), f([])],
+            vec![f([7.5, -4.25])],
         ),
         // Samples (1, 2, 3) and (4, 5, 6) with the gradients (1, 0) and (10, 2).
         example(
             "each weight gathers over the batch",
             DenseBackwardWeight(dense),
-            vec![f([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), f([1.0, 0.0, 10.0, 2.0]), f([])],
-            vec![f([41.0, 52.0, 63.0, 8.0, 10.0, 12.0])],
+            vec![f([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), f([1.0, 0.0, 10.0, 2.0]), f([]), f([])],
+            vec![f([41.0, 8.0, 52.0, 10.0, 63.0, 12.0]), f([11.0, 2.0])],
+        ),
+        // 1·10 + 2·100 and 0·10 + 3·100; the second input of the first sample was cut off, half of it.
+        example(
+            "an input that is 0 passes the slope's part of the gradient",
+            DenseBackward { dense: Dense { batch: 2, inputs: 2, outputs: 1 }, negative_slope: 0.5 },
+            vec![f([1.0, 0.0, 2.0, 3.0]), f([10.0, 100.0]), f([5.0, 7.0]), f([]), f([]), f([])],
+            vec![f([210.0, 300.0]), f([110.0]), f([50.0, 35.0, 500.0, 700.0])],
         ),
         example(
             "a rate of 0 keeps everything",
@@ -364,12 +371,6 @@ fn layers() -> Vec<Example> {
             vec![f([0.0])],
         ),
         example(
-            "a bias gathers over positions, one sum for each chunk of samples",
-            BiasBackward { batch: 2, channels: 2, area: 2 },
-            vec![f([1.0, 2.0, 10.0, 20.0, 3.0, 4.0, 30.0, 40.0]), f([])],
-            vec![f([3.0, 30.0, 7.0, 70.0])],
-        ),
-        example(
             "chunks are added element by element",
             ChunkSum { chunks: 3, length: 2 },
             vec![f([1.0, 2.0, 10.0, 20.0, 100.0, 200.0]), f([])],
@@ -379,27 +380,33 @@ fn layers() -> Vec<Example> {
 }
 
 fn losses() -> Vec<Example> {
-    let two = CrossEntropy { batch: 3, classes: 2 };
+    let two = CrossEntropy { batch: 3, classes: 2, label_smoothing: 0.0 };
     let ln_2 = std::f32::consts::LN_2;
     vec![
         // Equal logits: a half each, a loss of ln 2, and the first of them is the guess.
         example(
             "equal logits share the probability, and the first one is the guess",
-            CrossEntropyForward(two),
-            vec![f([7.0, 7.0, 7.0, 7.0, 1000.0, 0.0]), u([0, 1, 0]), f([]), f([]), u([])],
-            vec![f([0.5, 0.5, 0.5, 0.5, 1.0, 0.0]), f([ln_2, ln_2, 0.0]), u([1, 0, 1])],
+            two,
+            vec![f([7.0, 7.0, 7.0, 7.0, 1000.0, 0.0]), u([0, 1, 0]), f([]), f([]), f([]), u([])],
+            vec![
+                f([0.5, 0.5, 0.5, 0.5, 1.0, 0.0]),
+                f([-0.5 / 3.0, 0.5 / 3.0, 0.5 / 3.0, -0.5 / 3.0, 0.0, 0.0]),
+                f([ln_2, ln_2, 0.0]),
+                u([1, 0, 1]),
+            ],
         ),
         example(
-            "a place without a sample has neither loss nor hit",
-            CrossEntropyForward(CrossEntropy { batch: 1, classes: 2 }),
-            vec![f([3.0, 3.0]), u([NO_LABEL]), f([]), f([]), u([])],
-            vec![f([0.5, 0.5]), f([0.0]), u([0])],
+            "a place without a sample has neither loss nor hit nor gradient",
+            CrossEntropy { batch: 1, ..two },
+            vec![f([3.0, 3.0]), u([NO_LABEL]), f([]), f([]), f([]), u([])],
+            vec![f([0.5, 0.5]), f([0.0, 0.0]), f([0.0]), u([0])],
         ),
+        // The target is 0.75 and 0.25: with all probability at the label, a quarter of the distance of 100 is lost.
         example(
-            "probability minus truth, divided by the batch",
-            CrossEntropyBackward(two),
-            vec![f([0.25, 0.75, 0.4, 0.6, 0.5, 0.5]), u([1, 0, NO_LABEL]), f([])],
-            vec![f([0.25 / 3.0, -0.25 / 3.0, -0.2, 0.2, 0.0, 0.0])],
+            "smoothed labels want some of each class",
+            CrossEntropy { batch: 1, classes: 2, label_smoothing: 0.5 },
+            vec![f([100.0, 0.0]), u([0]), f([]), f([]), f([]), u([])],
+            vec![f([1.0, 0.0]), f([0.25, -0.25]), f([25.0]), u([1])],
         ),
     ]
 }
@@ -521,7 +528,6 @@ fn fused() -> Vec<Example> {
     let image = || f([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]);
     // The first channel has its maximum at the fourth place of the window, the second has none; there are no others.
     let codes = || u([0xffff_ff03]);
-    let dense = Dense { batch: 2, inputs: 2, outputs: 1 };
     vec![
         // The first channel takes the upper left pixel, 5 at most, the second is negative everywhere.
         example(
@@ -543,26 +549,12 @@ fn fused() -> Vec<Example> {
             vec![f([10.0, 20.0]), codes(), f([1.0, 5.0, 2.0, 6.0, 3.0, 7.0, 4.0, 8.0]), f([])],
             vec![f([0.0, 0.0, 0.0, 0.0, 10.0, 20.0, 0.0, 30.0, 40.0])],
         ),
-        // 0.5 + 1 + 6 and 1 + 2 - 20.
-        example(
-            "weights are [in, out], and what is negative is cut off",
-            DenseReluForward(Dense { batch: 1, inputs: 2, outputs: 2 }),
-            vec![f([1.0, 2.0]), f([1.0, 2.0, 3.0, -10.0]), f([0.5, 1.0]), f([])],
-            vec![f([7.5, 0.0])],
-        ),
         // Two equal logits; the gradient is that of the mean of two, and the second place holds no sample.
         example(
             "even odds",
-            DenseCrossEntropyForward(Dense { batch: 2, inputs: 1, outputs: 2 }),
+            DenseCrossEntropyForward { dense: Dense { batch: 2, inputs: 1, outputs: 2 }, label_smoothing: 0.0 },
             vec![f([0.0, 3.0]), f([1.0, 1.0]), f([2.0, 2.0]), u([1, NO_LABEL]), f([]), f([]), f([]), u([])],
             vec![f([0.5, 0.5, 0.5, 0.5]), f([0.25, -0.25, 0.0, 0.0]), f([std::f32::consts::LN_2, 0.0]), u([0, 0])],
-        ),
-        // 1·10 + 2·100 and 0·10 + 3·100; the second input of the first sample was cut off.
-        example(
-            "an input that is 0 passes no gradient",
-            DenseReluBackward(dense),
-            vec![f([1.0, 0.0, 2.0, 3.0]), f([10.0, 100.0]), f([5.0, 7.0]), f([]), f([]), f([])],
-            vec![f([210.0, 300.0]), f([110.0]), f([50.0, 0.0, 500.0, 700.0])],
         ),
     ]
 }
@@ -665,8 +657,8 @@ fn halves() -> Vec<Example> {
             vec![h([&[0.0; 8][..], &[10.0, 20.0, 30.0, 40.0, 0.0, 0.0, 50.0, 60.0, 70.0, 80.0]].concat())],
         ),
         example(
-            "weights are [in, out], and what is negative is cut off",
-            Half(DenseReluForward(Dense { batch: 1, inputs: 2, outputs: 2 })),
+            "weights are [inputs, outputs], and what is negative is cut off",
+            Half(DenseForward { dense: Dense { batch: 1, inputs: 2, outputs: 2 }, negative_slope: 0.0 }),
             vec![h([1.0, 2.0]), h([1.0, 2.0, 3.0, -10.0]), f([0.5, 1.0]), f([])],
             vec![h([7.5, 0.0])],
         ),
@@ -734,16 +726,28 @@ fn halves() -> Vec<Example> {
         // The gradient is that of the sum, whatever the batch.
         example(
             "even odds",
-            Half(DenseCrossEntropyForward(Dense { batch: 2, inputs: 1, outputs: 2 })),
+            Half(DenseCrossEntropyForward { dense: Dense { batch: 2, inputs: 1, outputs: 2 }, label_smoothing: 0.0 }),
             vec![h([0.0, 3.0]), h([1.0, 1.0]), f([2.0, 2.0]), u([1, NO_LABEL]), f([]), f([]), f([]), u([])],
             vec![f([0.5; 4]), h([128.0, -128.0, 0.0, 0.0]), f([std::f32::consts::LN_2, 0.0]), u([0, 0])],
         ),
         // 1·10 + 2·100 and 0·10 + 3·100, and all of it by the 256 · 2 less of the mean of two.
         example(
             "gradients of parameters are those of the mean, that of the input keeps its scale",
-            Half(DenseReluBackward(Dense { batch: 2, inputs: 2, outputs: 1 })),
+            Half(DenseBackward { dense: Dense { batch: 2, inputs: 2, outputs: 1 }, negative_slope: 0.0 }),
             vec![h([1.0, 0.0, 2.0, 3.0]), h([5120.0, 51200.0]), h([0.5, 0.25]), f([]), f([]), f([])],
             vec![f([210.0, 300.0]), f([110.0]), h([2560.0, 0.0, 25600.0, 12800.0])],
+        ),
+        example(
+            "gradients of parameters are those of the mean",
+            Half(DenseBackwardWeight(Dense { batch: 2, inputs: 2, outputs: 1 })),
+            vec![h([1.0, 0.0, 2.0, 3.0]), h([5120.0, 51200.0]), f([]), f([])],
+            vec![f([210.0, 300.0]), f([110.0])],
+        ),
+        example(
+            "the gradient of logits is that of the sum",
+            Half(CrossEntropy { batch: 2, classes: 2, label_smoothing: 0.0 }),
+            vec![h([2.0, 2.0, 5.0, 5.0]), u([1, NO_LABEL]), f([]), f([]), f([]), u([])],
+            vec![f([0.5; 4]), h([128.0, -128.0, 0.0, 0.0]), f([std::f32::consts::LN_2, 0.0]), u([0, 0])],
         ),
     ]
 }

@@ -15,11 +15,10 @@ use gpu_digits::op::Op;
 use gpu_digits::ops::Case;
 use gpu_digits::ops::avg_pool::{AvgPoolBackward, AvgPoolForward, Windows};
 use gpu_digits::ops::conv2d::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, Conv2dForward};
-use gpu_digits::ops::cross_entropy::{CrossEntropy, CrossEntropyBackward, CrossEntropyForward, NO_LABEL};
-use gpu_digits::ops::dense::{Dense, DenseBackwardInput, DenseBackwardWeight, DenseForward};
+use gpu_digits::ops::cross_entropy::{CrossEntropy, NO_LABEL};
+use gpu_digits::ops::dense::{Dense, DenseBackward, DenseBackwardWeight, DenseForward};
 use gpu_digits::ops::dropout::DropoutApply;
 use gpu_digits::ops::max_pool::{MaxPool, MaxPoolBackward, MaxPoolForward};
-use gpu_digits::ops::reduce::BiasBackward;
 use gpu_digits::ops::relu::{ReluBackward, ReluForward};
 use gpu_digits::plan::{Optimizer, Parameter, Phase, Plan, PlanConfig, PlanForm, TensorId};
 use gpu_digits::random::Random;
@@ -117,10 +116,13 @@ fn derivatives() -> Vec<Derivative> {
     }
     for (batch, inputs, outputs) in [(1, 1, 1), (3, 7, 5), (40, 5, 10)] {
         let dense = Dense { batch, inputs, outputs };
-        let forward: Case = Arc::new(DenseForward(dense));
-        add(&forward, Arc::new(DenseBackwardInput(dense)), "input", 1.0);
+        let forward: Case = Arc::new(DenseForward { dense, negative_slope: 1.0 });
+        let all: Case = Arc::new(DenseBackward { dense, negative_slope: 1.0 });
+        for of in ["input", "weight", "bias"] {
+            add(&forward, Arc::clone(&all), of, 1.0);
+        }
         add(&forward, Arc::new(DenseBackwardWeight(dense)), "weight", 1.0);
-        add(&forward, Arc::new(BiasBackward { batch, channels: outputs, area: 1 }), "bias", 1.0);
+        add(&forward, Arc::new(DenseBackwardWeight(dense)), "bias", 1.0);
     }
     for negative_slope in [0.0, 0.1] {
         let (forward, backward) =
@@ -140,9 +142,9 @@ fn derivatives() -> Vec<Derivative> {
             add(&forward, Arc::new(MaxPoolBackward { pool, negative_slope }), "input", 1e-3);
         }
     }
-    for (batch, classes) in [(1, 2), (7, 10)] {
-        let sizes = CrossEntropy { batch, classes };
-        add(&(Arc::new(CrossEntropyForward(sizes)) as Case), Arc::new(CrossEntropyBackward(sizes)), "logits", 1e-2);
+    for (batch, classes, label_smoothing) in [(1, 2, 0.0), (7, 10, 0.0), (7, 10, 0.2)] {
+        let op: Case = Arc::new(CrossEntropy { batch, classes, label_smoothing });
+        add(&op, Arc::clone(&op), "logits", 1e-2);
     }
     let dropout = DropoutApply { length: 100, rate: 0.4, layer: 1 };
     add(&(Arc::new(dropout) as Case), Arc::new(dropout), "input", 1.0);

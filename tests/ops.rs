@@ -61,9 +61,7 @@ fn main() {
 async fn model_is_verified(gpu: &Gpu) -> Result<(), Failed> {
     let model: Model = "conv 6x3, relu, pool 2, flatten, dense 10".parse()?;
     let checks = check_model(gpu, &model).await?;
-    for wanted in
-        ["conv2d_backward_weight", "conv_relu_pool_forward", "dense_relu_backward_f16", "sgd_step", "adam_step"]
-    {
+    for wanted in ["conv2d_backward_weight", "conv_relu_pool_forward", "dense_backward_f16", "sgd_step", "adam_step"] {
         if !checks.iter().any(|check| check.op == wanted) {
             return Err(format!("{wanted} is not checked").into());
         }

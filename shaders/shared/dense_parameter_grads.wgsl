@@ -1,8 +1,5 @@
 // Stores the gradients of a dense layer's parameters, four neighbouring outputs at a time.
 
-@group(0) @binding(3) var<storage, read_write> weight_grad: array<f32>;  // [inputs, outputs]
-@group(0) @binding(4) var<storage, read_write> bias_grad: array<f32>;    // [outputs]
-
 fn store_weight_grads(k: u32, o: u32, sums: vec4<f32>) {
     if k >= inputs { return; }
     let grads = sums / parameter_divisor;

@@ -2,5 +2,6 @@
 
 /// The gradient for class `o`, from its probability `share` and the sample's label `own`; 0 where the label is no class.
 fn logit_grad(share: f32, o: u32, own: u32) -> f32 {
-    return select(0.0, (share - select(0.0, 1.0, o == own)) / loss_divisor, own < classes);
+    let wanted = label_smoothing / f32(classes) + select(0.0, 1.0 - label_smoothing, o == own);
+    return select(0.0, (share - wanted) / loss_divisor, own < classes);
 }

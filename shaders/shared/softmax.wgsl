@@ -1,6 +1,9 @@
 // Softmax and cross-entropy of a sample, by the log-sum-exp of its logits less their maximum.
 // Needs from the kernel: logit_at(row, o).
 
+/// The share of the target that all classes have alike.
+override label_smoothing: f32;
+
 struct Softmax {
     /// The first of the largest logits.
     best: u32,
@@ -8,6 +11,8 @@ struct Softmax {
     most: f32,
     /// The sum of exp(logit - most) over all logits.
     sum: f32,
+    /// The sum of most - logit over all logits.
+    below: f32,
 }
 
 fn softmax_of(row: u32) -> Softmax {
@@ -17,10 +22,13 @@ fn softmax_of(row: u32) -> Softmax {
     }
     let most = logit_at(row, best);
     var sum = 0.0;
+    var below = 0.0;
     for (var o = 0u; o < classes; o++) {
-        sum += exp(logit_at(row, o) - most);
+        let logit = logit_at(row, o) - most;
+        sum += exp(logit);
+        below -= logit;
     }
-    return Softmax(best, most, sum);
+    return Softmax(best, most, sum, below);
 }
 
 /// The probability of a class.
@@ -31,7 +39,9 @@ fn share_of(softmax: Softmax, row: u32, o: u32) -> f32 {
 /// Stores loss and hit of sample `n`, both 0 where its label is not a class.
 fn store_loss(softmax: Softmax, row: u32, n: u32) {
     let own = label[n];
-    let lost = softmax.most - logit_at(row, min(own, classes - 1u)) + log(softmax.sum);
+    let own_below = softmax.most - logit_at(row, min(own, classes - 1u));
+    let smoothed = (1.0 - label_smoothing) * own_below + label_smoothing / f32(classes) * softmax.below;
+    let lost = smoothed + log(softmax.sum);
     loss[n] = select(0.0, lost, own < classes);
     hit[n] = select(0u, 1u, own == softmax.best);
 }

@@ -274,7 +274,7 @@ mod tests {
         assert!(gpu.contains(&"matrix8: it needs cooperative matrices of 8x8".to_owned()), "{gpu:?}");
         assert!(gpu.contains(&"plain: matrix16 comes first".to_owned()), "{gpu:?}");
         assert!(gpu.iter().any(|line| line.ends_with(": it is made for software with subgroups")), "{gpu:?}");
-        let with_lanes = case_with("dense_relu_forward.blocks").0;
+        let with_lanes = case_with("dense_forward.blocks").0;
         let software = large_gpu(AdapterKind::Software, 8, &[]);
         let of_blocks =
             software.consider(with_lanes.as_ref(), None).into_iter().filter_map(|considered| considered.why_not);
@@ -289,7 +289,7 @@ mod tests {
 
     #[test]
     fn a_variant_that_exceeds_a_limit_says_which() {
-        let (case, variant) = case_with("dense_relu_backward.blocks");
+        let (case, variant) = case_with("dense_backward.blocks");
         let reason = |change: fn(&mut AdapterInfo)| {
             let mut info = large_gpu(AdapterKind::Discrete, 32, &[]);
             change(&mut info);
@@ -305,7 +305,7 @@ mod tests {
             reason(|info| info.workgroup_memory_bytes = 8 << 10).contains("bytes of memory, but the limit is 8192")
         );
         assert!(reason(|info| info.max_workgroups_per_axis = 0).contains("workgroups in a line"));
-        let (case, variant) = case_with("dense_relu_backward.lanes");
+        let (case, variant) = case_with("dense_backward.lanes");
         let mut info = large_gpu(AdapterKind::Software, 8, &[]);
         assert_eq!(info.why_not(case.as_ref(), &variant), None);
         info.max_texture_side = 0;

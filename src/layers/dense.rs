@@ -5,8 +5,7 @@ use std::sync::Arc;
 use anyhow::{Result, ensure};
 
 use super::{Entry, Layer, ParameterSpec, Pattern, Recorder, bound_of_sums, size, weight_and_bias};
-use crate::ops::dense::{self, DenseBackwardInput, DenseBackwardWeight, DenseForward};
-use crate::ops::reduce::BiasBackward;
+use crate::ops::dense::{self, DenseBackward, DenseBackwardWeight, DenseForward};
 use crate::tensor::HostTensor;
 
 pub(super) const ENTRY: Entry = Entry {
@@ -47,14 +46,16 @@ impl Layer for Dense {
     }
 
     fn forward(&self, step: &mut Recorder<'_>) {
-        step.call(DenseForward(self.sizes(step.batch(), step.input())));
+        step.call(DenseForward { dense: self.sizes(step.batch(), step.input()), negative_slope: 1.0 });
     }
 
     fn backward(&self, step: &mut Recorder<'_>) {
         let dense = self.sizes(step.batch(), step.input());
-        step.call(DenseBackwardWeight(dense));
-        step.call(BiasBackward { batch: dense.batch, channels: dense.outputs, area: 1 });
-        step.call(DenseBackwardInput(dense));
+        if step.needs_input_grad {
+            step.call(DenseBackward { dense, negative_slope: 1.0 });
+        } else {
+            step.call(DenseBackwardWeight(dense));
+        }
     }
 
     fn bound(&self, input: f64, parameters: &[HostTensor]) -> f64 {

@@ -1,17 +1,36 @@
-//! Dense (fully connected) layers.
+//! Dense (fully connected) layers. Weights are `[inputs, outputs]`, so that neighbouring outputs are neighbours in memory.
 //!
 //! ```text
-//! output[n,o]      = bias[o] + Σ_k input[n,k] · weight[o,k]
-//! input_grad[n,k]  = Σ_o output_grad[n,o] · weight[o,k]
-//! weight_grad[o,k] = Σ_n output_grad[n,o] · input[n,k]
+//! output[n,o]      = rectified(bias[o] + Σ_k input[n,k] · weight[k,o])
+//! weight_grad[k,o] = Σ_n input[n,k] · output_grad[n,o]
+//! bias_grad[o]     = Σ_n output_grad[n,o]
+//! input_grad[n,k]  = Σ_o output_grad[n,o] · weight[k,o], before the rectifier that made input[n,k]
 //! ```
+//!
+//! Every kernel that writes an element also does what follows it: the bias, the rectifier or its gradient, and, after a last
+//! layer, softmax and cross-entropy.
 
-use pulp::Arch;
-use rayon::prelude::*;
+mod backward;
+mod cross_entropy;
+mod forward;
+mod half;
+mod products;
+mod shaders;
 
-use crate::op::{Op, Operand, Variant, shader, sum_tolerance};
-use crate::tensor::DType::F32;
-use crate::tensor::HostTensor;
+pub use backward::{DenseBackward, DenseBackwardWeight};
+pub use cross_entropy::DenseCrossEntropyForward;
+pub use forward::DenseForward;
+
+use crate::op::SUBGROUP_LANES;
+
+/// Samples of a tile: four for each of the lanes that load for the others.
+const TILE_SAMPLES: usize = 4 * SUBGROUP_LANES as usize;
+
+/// Quads of inputs of a tile of the weights' gradient: one for each of these lanes.
+const TILE_QUADS: usize = SUBGROUP_LANES as usize;
+
+/// The most outputs of the variants that keep all of them in registers.
+const NARROW_OUTPUTS: usize = 12;
 
 /// Sizes of a dense layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -25,12 +44,18 @@ pub struct Dense {
 }
 
 impl Dense {
-    pub(super) fn sizes(&self) -> Vec<(&'static str, f64)> {
+    fn sizes(&self) -> Vec<(&'static str, f64)> {
         vec![("batch", self.batch as f64), ("inputs", self.inputs as f64), ("outputs", self.outputs as f64)]
     }
 
+    /// FLOPs of one product for each sample, input and output.
     fn flops(&self) -> u64 {
         2 * (self.batch * self.inputs * self.outputs) as u64
+    }
+
+    /// Invocations of a workgroup of which each has four outputs.
+    fn workgroup_size(&self) -> usize {
+        self.outputs.div_ceil(4).next_multiple_of(SUBGROUP_LANES as usize).min(64)
     }
 
     /// Sizes at which kernels often fail.
@@ -50,6 +75,8 @@ impl Dense {
             (2081, 5, 3),
             (131, 36, 132),
             (3, 8, 20),
+            (33, 20, 100),
+            (4, 16, 1000),
         ]
         .map(|(batch, inputs, outputs)| Self { batch, inputs, outputs })
         .into()
@@ -72,161 +99,9 @@ impl Dense {
             (9, 12, 12),
             (6, 8, 6),
             (2081, 6, 4),
+            (33, 20, 100),
         ];
         let all = sizes.into_iter().map(|(batch, inputs, outputs)| Self { batch, inputs, outputs });
         all.filter(|dense| written(dense).is_multiple_of(2)).collect()
-    }
-}
-
-/// Adds `Σ factor · row` over pairs of a factor and a row to `sums`, in f64, and rounds once at the end.
-#[inline(always)]
-fn weighted_sum<'a>(terms: impl Iterator<Item = (f32, &'a [f32])>, result: &mut [f32]) {
-    let mut sums = vec![0.0; result.len()];
-    for (factor, row) in terms {
-        sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum += f64::from(factor) * f64::from(value));
-    }
-    result.iter_mut().zip(sums).for_each(|(result, sum)| *result = sum as f32);
-}
-
-/// `input`, `weight`, `bias` to `output`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct DenseForward(pub Dense);
-
-impl Op for DenseForward {
-    fn name(&self) -> &'static str {
-        "dense_forward"
-    }
-
-    fn sizes(&self) -> Vec<(&'static str, f64)> {
-        self.0.sizes()
-    }
-
-    fn operands(&self) -> Vec<Operand> {
-        let Dense { batch, inputs, outputs } = self.0;
-        vec![
-            Operand::read("input", F32, [batch, inputs]),
-            Operand::read("weight", F32, [outputs, inputs]),
-            Operand::read("bias", F32, [outputs]),
-            Operand::write("output", F32, [batch, outputs]),
-        ]
-    }
-
-    fn variants(&self) -> Vec<Variant> {
-        let shader = shader!("dense_forward": "shared/linear", "shared/dense", "dense_forward");
-        vec![Variant::linear(shader, self.0.batch * self.0.outputs, self.0.inputs)]
-    }
-
-    fn reference(&self, tensors: &mut [HostTensor]) {
-        let Dense { inputs, outputs, .. } = self.0;
-        let [input, weight, bias, output] = tensors else { unreachable!("four operands") };
-        let (input, weight, bias) = (input.f32(), weight.f32(), bias.f32());
-        let samples = output.f32_mut().par_chunks_exact_mut(outputs).zip(input.par_chunks_exact(inputs));
-        samples.for_each(|(output, input)| {
-            for (o, output) in output.iter_mut().enumerate() {
-                let products = weight[o * inputs..].iter().zip(input).map(|(&w, &x)| f64::from(w) * f64::from(x));
-                *output = (f64::from(bias[o]) + products.sum::<f64>()) as f32;
-            }
-        });
-    }
-
-    fn flops(&self) -> u64 {
-        self.0.flops()
-    }
-
-    fn tolerance(&self) -> f64 {
-        sum_tolerance(self.0.inputs)
-    }
-}
-
-/// `output_grad`, `weight` to `input_grad`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct DenseBackwardInput(pub Dense);
-
-impl Op for DenseBackwardInput {
-    fn name(&self) -> &'static str {
-        "dense_backward_input"
-    }
-
-    fn sizes(&self) -> Vec<(&'static str, f64)> {
-        self.0.sizes()
-    }
-
-    fn operands(&self) -> Vec<Operand> {
-        let Dense { batch, inputs, outputs } = self.0;
-        vec![
-            Operand::read("output_grad", F32, [batch, outputs]),
-            Operand::read("weight", F32, [outputs, inputs]),
-            Operand::write("input_grad", F32, [batch, inputs]),
-        ]
-    }
-
-    fn variants(&self) -> Vec<Variant> {
-        let shader = shader!("dense_backward_input": "shared/linear", "shared/dense", "dense_backward_input");
-        vec![Variant::linear(shader, self.0.batch * self.0.inputs, self.0.outputs)]
-    }
-
-    fn reference(&self, tensors: &mut [HostTensor]) {
-        let Dense { inputs, outputs, .. } = self.0;
-        let [output_grad, weight, input_grad] = tensors else { unreachable!("three operands") };
-        let weight = weight.f32();
-        let grads = output_grad.f32().par_chunks_exact(outputs);
-        input_grad.f32_mut().par_chunks_exact_mut(inputs).zip(grads).for_each(|(input_grad, output_grad)| {
-            let terms = output_grad.iter().copied().zip(weight.chunks_exact(inputs));
-            Arch::new().dispatch(|| weighted_sum(terms, input_grad));
-        });
-    }
-
-    fn flops(&self) -> u64 {
-        self.0.flops()
-    }
-
-    fn tolerance(&self) -> f64 {
-        sum_tolerance(self.0.outputs)
-    }
-}
-
-/// `input`, `output_grad` to `weight_grad`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct DenseBackwardWeight(pub Dense);
-
-impl Op for DenseBackwardWeight {
-    fn name(&self) -> &'static str {
-        "dense_backward_weight"
-    }
-
-    fn sizes(&self) -> Vec<(&'static str, f64)> {
-        self.0.sizes()
-    }
-
-    fn operands(&self) -> Vec<Operand> {
-        let Dense { batch, inputs, outputs } = self.0;
-        vec![
-            Operand::read("input", F32, [batch, inputs]),
-            Operand::read("output_grad", F32, [batch, outputs]),
-            Operand::write("weight_grad", F32, [outputs, inputs]),
-        ]
-    }
-
-    fn variants(&self) -> Vec<Variant> {
-        let shader = shader!("dense_backward_weight": "shared/linear", "shared/dense", "dense_backward_weight");
-        vec![Variant::linear(shader, self.0.outputs * self.0.inputs, self.0.batch)]
-    }
-
-    fn reference(&self, tensors: &mut [HostTensor]) {
-        let Dense { inputs, outputs, .. } = self.0;
-        let [input, output_grad, weight_grad] = tensors else { unreachable!("three operands") };
-        let (input, output_grad) = (input.f32(), output_grad.f32());
-        weight_grad.f32_mut().par_chunks_exact_mut(inputs).enumerate().for_each(|(o, weight_grad)| {
-            let terms = output_grad.iter().skip(o).step_by(outputs).copied().zip(input.chunks_exact(inputs));
-            Arch::new().dispatch(|| weighted_sum(terms, weight_grad));
-        });
-    }
-
-    fn flops(&self) -> u64 {
-        self.0.flops()
-    }
-
-    fn tolerance(&self) -> f64 {
-        sum_tolerance(self.0.batch)
     }
 }

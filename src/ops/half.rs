@@ -233,13 +233,13 @@ impl InHalf for DropoutApply {
 
 #[cfg(test)]
 mod tests {
-    use super::super::dense::Dense;
-    use super::super::dense_relu::DenseReluForward;
+    use super::super::dense::{Dense, DenseForward};
     use super::*;
 
     #[test]
     fn half_the_traffic_of_activations_and_weights_is_saved() {
-        let op = DenseReluForward(Dense { batch: 4, inputs: 6, outputs: 2 });
+        let dense = Dense { batch: 4, inputs: 6, outputs: 2 };
+        let op = DenseForward { dense, negative_slope: 0.0 };
         let (factors_and_outputs, biases) = (4 * (6 + 2) + 6 * 2, 2);
         assert_eq!(op.cost().bytes, 4 * factors_and_outputs + 4 * biases);
         assert_eq!(Half(op).cost().bytes, 2 * factors_and_outputs + 4 * biases);

@@ -6,7 +6,6 @@ pub mod conv2d;
 pub mod conv_relu_pool;
 pub mod cross_entropy;
 pub mod dense;
-pub mod dense_relu;
 pub mod dropout;
 pub mod formula;
 pub mod half;
@@ -27,9 +26,8 @@ use avg_pool::{AvgPoolBackward, AvgPoolForward};
 use batch::{BatchGather, ClockAdvance, MetricsAppend, StepFinish};
 use conv_relu_pool::{ConvReluPool, ConvReluPoolBackwardInput, ConvReluPoolBackwardWeight, ConvReluPoolForward};
 use conv2d::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, Conv2dForward};
-use cross_entropy::{CrossEntropy, CrossEntropyBackward, CrossEntropyForward};
-use dense::{Dense, DenseBackwardInput, DenseBackwardWeight, DenseForward};
-use dense_relu::{DenseCrossEntropyForward, DenseReluBackward, DenseReluForward};
+use cross_entropy::CrossEntropy;
+use dense::{Dense, DenseBackward, DenseBackwardWeight, DenseCrossEntropyForward, DenseForward};
 use dropout::DropoutApply;
 use formula::awkward_lengths;
 use half::{Half, InHalf, ParameterCopyF16};
@@ -37,7 +35,7 @@ use max_pool::{MaxPool, MaxPoolBackward, MaxPoolForward};
 use optimizer::{AdamUpdate, SgdUpdate};
 use optimizer_step::{AdamStep, SgdStep};
 use peak::{BufferCopy, FmaChain, FmaChainF16, MatrixChain};
-use reduce::{BiasBackward, ChunkSum};
+use reduce::ChunkSum;
 use relu::{ReluBackward, ReluForward, SLOPES};
 
 /// An op at some sizes.
@@ -69,14 +67,15 @@ pub const TABLE: &[Entry] = &[
         with_slopes(avg_pool::awkward(), |windows, negative_slope| AvgPoolForward { windows, negative_slope })
     }),
     row("conv_relu_pool_forward", || each(ConvReluPool::awkward(), ConvReluPoolForward)),
-    row("dense_forward", || each(Dense::awkward(), DenseForward)),
-    row("dense_relu_forward", || each(Dense::awkward(), DenseReluForward)),
+    row("dense_forward", || {
+        with_slopes(Dense::awkward(), |dense, negative_slope| DenseForward { dense, negative_slope })
+    }),
     row("dropout_apply", || cases(DropoutApply::awkward())),
-    row("cross_entropy_forward", || each(CrossEntropy::awkward(), CrossEntropyForward)),
-    row("dense_cross_entropy_forward", || each(Dense::awkward(), DenseCrossEntropyForward)),
-    row("cross_entropy_backward", || each(CrossEntropy::awkward(), CrossEntropyBackward)),
-    row("dense_relu_backward", || each(Dense::awkward(), DenseReluBackward)),
-    row("dense_backward_input", || each(Dense::awkward(), DenseBackwardInput)),
+    row("cross_entropy", || cases(CrossEntropy::awkward())),
+    row("dense_cross_entropy_forward", || cases(DenseCrossEntropyForward::awkward(Dense::awkward()))),
+    row("dense_backward", || {
+        with_slopes(Dense::awkward(), |dense, negative_slope| DenseBackward { dense, negative_slope })
+    }),
     row("dense_backward_weight", || each(Dense::awkward(), DenseBackwardWeight)),
     row("max_pool_backward", || {
         with_slopes(MaxPool::awkward(), |pool, negative_slope| MaxPoolBackward { pool, negative_slope })
@@ -94,7 +93,6 @@ pub const TABLE: &[Entry] = &[
         cases(Conv2d::with_slopes(Conv2d::awkward(), of))
     }),
     row("conv2d_backward_weight", || each(Conv2d::awkward(), Conv2dBackwardWeight)),
-    row("bias_backward", || cases(BiasBackward::awkward())),
     row("chunk_sum", || cases(ChunkSum::awkward())),
     row("sgd_update", || cases(SgdUpdate::awkward())),
     row("adam_update", || cases(AdamUpdate::awkward())),
@@ -110,7 +108,10 @@ pub const TABLE: &[Entry] = &[
         cases(Conv2d::with_slopes(Conv2d::awkward_f16(), of))
     }),
     row("conv_relu_pool_forward_f16", || each_half(ConvReluPool::awkward_f16(), ConvReluPoolForward)),
-    row("dense_relu_forward_f16", || each_half(Dense::awkward_f16(|dense| dense.outputs), DenseReluForward)),
+    row("dense_forward_f16", || {
+        let sizes = Dense::awkward_f16(|dense| dense.outputs);
+        with_slopes_half(sizes, |dense, negative_slope| DenseForward { dense, negative_slope })
+    }),
     row("relu_forward_f16", || {
         with_slopes_half(relu::awkward_f16(), |length, negative_slope| ReluForward { length, negative_slope })
     }),
@@ -130,10 +131,15 @@ pub const TABLE: &[Entry] = &[
         with_slopes_half(avg_pool::awkward_f16(), |windows, negative_slope| AvgPoolBackward { windows, negative_slope })
     }),
     row("dropout_apply_f16", || each(DropoutApply::awkward_f16(), Half)),
+    row("cross_entropy_f16", || each(CrossEntropy::awkward_f16(), Half)),
     row("dense_cross_entropy_forward_f16", || {
-        each_half(Dense::awkward_f16(|dense| dense.outputs), DenseCrossEntropyForward)
+        each(DenseCrossEntropyForward::awkward(Dense::awkward_f16(|dense| dense.outputs)), Half)
     }),
-    row("dense_relu_backward_f16", || each_half(Dense::awkward_f16(|dense| dense.inputs), DenseReluBackward)),
+    row("dense_backward_f16", || {
+        let sizes = Dense::awkward_f16(|dense| dense.inputs);
+        with_slopes_half(sizes, |dense, negative_slope| DenseBackward { dense, negative_slope })
+    }),
+    row("dense_backward_weight_f16", || each_half(Dense::awkward_f16(|_| 2), DenseBackwardWeight)),
     row("conv_relu_pool_backward_input_f16", || {
         each_half(ConvReluPool::awkward_f16_input(), ConvReluPoolBackwardInput)
     }),

@@ -10,7 +10,7 @@ use crate::layers::{Recorded, Recorder};
 use crate::model::{Model, PlacedLayer};
 use crate::op::{Op, Operand};
 use crate::ops::batch::{BatchGather, ClockAdvance, MetricsAppend};
-use crate::ops::cross_entropy::{CrossEntropy, CrossEntropyBackward, CrossEntropyForward};
+use crate::ops::cross_entropy::CrossEntropy;
 use crate::ops::half::{Half, InHalf};
 use crate::ops::optimizer::{AdamUpdate, SCHEDULE_COLUMNS, SgdUpdate};
 use crate::tensor::DType::F32;
@@ -126,7 +126,8 @@ impl<'a> Builder<'a> {
     }
 
     fn cross_entropy(&self) -> CrossEntropy {
-        CrossEntropy { batch: self.config.batch, classes: self.model.task().classes() }
+        let classes = self.model.task().classes();
+        CrossEntropy { batch: self.config.batch, classes, label_smoothing: 0.0 }
     }
 
     /// The calls since the last call of this function.
@@ -159,16 +160,14 @@ impl<'a> Builder<'a> {
             names.push(output);
         }
         self.layer = "loss".to_owned();
-        let op = CrossEntropyForward(self.cross_entropy());
-        self.call(op, &[&names[names.len() - 1], "label", "probability", "loss", "hit"]);
+        let logits = &names[names.len() - 1];
+        let tensors = [logits, "label", "probability", &format!("{logits}.grad"), "loss", "hit"];
+        self.call(self.cross_entropy(), &tensors);
         Ok(names)
     }
 
     fn backward(&mut self, names: &[String]) -> Result<()> {
         let layers = self.model.layers();
-        let grad = format!("{}.grad", names[layers.len()]);
-        self.call(CrossEntropyBackward(self.cross_entropy()), &["probability", "label", &grad]);
-
         // No gradient is needed before the first layer that has parameters.
         let first = layers.iter().position(|placed| !placed.parameters.is_empty()).unwrap_or(0);
         for (place, placed) in layers.iter().enumerate().skip(first).rev() {

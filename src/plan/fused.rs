@@ -13,8 +13,7 @@ use crate::ops::batch::{MetricsAppend, StepFinish};
 use crate::ops::conv_relu_pool::{
     ConvReluPool, ConvReluPoolBackwardInput, ConvReluPoolBackwardWeight, ConvReluPoolForward,
 };
-use crate::ops::dense::Dense;
-use crate::ops::dense_relu::{DenseCrossEntropyForward, DenseReluBackward, DenseReluForward};
+use crate::ops::dense::{Dense, DenseBackward, DenseCrossEntropyForward, DenseForward};
 use crate::ops::dropout::DropoutApply;
 use crate::ops::half::ParameterCopyF16;
 use crate::ops::layout::to_outputs_last;
@@ -203,10 +202,13 @@ impl Builder<'_> {
                     );
                 }
                 Kind::DenseRelu(dense) => {
-                    self.call_in_precision(DenseReluForward(dense), &[&input, &weight, &bias, output]);
+                    self.call_in_precision(
+                        DenseForward { dense, negative_slope: 0.0 },
+                        &[&input, &weight, &bias, output],
+                    );
                 }
                 Kind::DenseCrossEntropy(dense) => self.call_in_precision(
-                    DenseCrossEntropyForward(dense),
+                    DenseCrossEntropyForward { dense, label_smoothing: 0.0 },
                     &[&input, &weight, &bias, "label", "probability", &format!("{output}.grad"), "loss", "hit"],
                 ),
                 Kind::Dropout(dropout) if trains => self.call_in_precision(dropout, &[&input, "clock", output]),
@@ -236,7 +238,7 @@ impl Builder<'_> {
                     }
                 }
                 Kind::DenseRelu(dense) | Kind::DenseCrossEntropy(dense) => self.call_in_precision(
-                    DenseReluBackward(dense),
+                    DenseBackward { dense, negative_slope: 0.0 },
                     &[input, &output_grad, &self.weight(layer), &weight_grad, &bias_grad, &input_grad],
                 ),
                 Kind::Dropout(dropout) => self.call_in_precision(dropout, &[&output_grad, "clock", &input_grad]),

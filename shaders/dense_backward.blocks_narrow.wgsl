@@ -1,17 +1,17 @@
-// All gradients of a dense (fully connected) layer whose input came out of a ReLU, for GPUs and for software without subgroups.
-// The gradient with respect to the input is that before the ReLU. For at most 12 outputs, such as a classifier's.
+// All gradients of a dense (fully connected) layer, for GPUs and for software without subgroups. That of the input is the
+// gradient before the rectifier that made the input. For at most 12 outputs, such as a classifier's.
 //
 //   weight_grad[k,o] = sum over n of input[n,k] * output_grad[n,o]
 //   bias_grad[o]     = sum over n of output_grad[n,o]
-//   input_grad[n,k]  = sum over o of output_grad[n,o] * weight[k,o] where input[n,k] > 0, else 0
+//   input_grad[n,k]  = sum over o of output_grad[n,o] * weight[k,o], times the slope where input[n,k] is not above 0
 //
 // Such a layer's inputs and their gradients are most of what is read and written, and here each is once. A workgroup has 32
 // inputs, and each of its invocations four of them in every 32nd sample: their weights and the sums of their weights'
 // gradients, three tiles of 4 by 4 of each, stay in registers. These sums are added in pairs at the end. Needs a number of
 // inputs that is a multiple of 4.
-// Parts: tiles, floats_f32, dense, grad_divisors_f32, dense_weights, outer, split_sums, dense_parameter_grads,
-// dense_narrow_grads.
-// CPU twin: DenseReluBackward in src/ops/dense_relu.rs.
+// Parts: tiles, floats_f32, dense, grad_divisors_f32, dense_weights, outer, split_sums, dense_all_grads,
+// dense_parameter_grads, rectifier_grad, dense_narrow_grads.
+// CPU twin: DenseBackward in src/ops/dense/backward.rs.
 
 /// Quads of inputs of a workgroup.
 const tile = 8u;
@@ -39,7 +39,7 @@ fn weight_at(k: u32, o: u32) -> vec4<f32> {
 }
 
 @compute @workgroup_size(workgroup_size)
-fn dense_relu_backward(
+fn dense_backward(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
@@ -64,7 +64,7 @@ fn dense_relu_backward(
         s2 += outer(g2, values);
         bias += mat4x4(g0, g1, g2, vec4(0.0));
         if quad < quads {
-            input_grad[n * quads + quad] = select(vec4(0.0), g0 * w0 + g1 * w1 + g2 * w2, values > vec4(0.0));
+            input_grad[n * quads + quad] = grad_before(g0 * w0 + g1 * w1 + g2 * w2, values);
         }
     }
 

@@ -3,7 +3,6 @@
 
 @group(0) @binding(0) var input: Texels;        // [batch, inputs]
 @group(0) @binding(1) var output_grad: Texels;  // [batch, outputs]
-@group(0) @binding(2) var weight: Texels;       // [inputs, outputs]
 
 /// Four gradients of a sample, 0 where there is no such sample or output.
 fn output_grad_at(n: u32, o: u32) -> vec4<f32> {
@@ -12,9 +11,9 @@ fn output_grad_at(n: u32, o: u32) -> vec4<f32> {
     return select(vec4(0.0), output_grad_four_at(i), is_output(o) & vec4(n < batch));
 }
 
-/// The weights of four outputs for an input, 0 where there is no such output.
-fn weight_at(k: u32, o: u32) -> vec4<f32> {
-    let i = k * outputs + o;
-    if has_out_quads { return select(vec4(0.0), weight_texel_at(i / 4u), o < outputs); }
-    return select(vec4(0.0), weight_four_at(i), is_output(o));
+/// Four inputs of a sample. Beyond the last sample: those of the last one. They are multiplied by 0.
+fn input_at(n: u32, k: u32) -> vec4<f32> {
+    let i = min(n, batch - 1u) * inputs + k;
+    if has_in_quads { return input_texel_at(i / 4u); }
+    return input_four_at(i);
 }

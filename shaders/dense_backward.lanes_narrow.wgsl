@@ -1,9 +1,8 @@
-// All gradients of a dense (fully connected) layer whose input came out of a ReLU. The gradient with respect to the input is
-// that before the ReLU. For at most 12 outputs, such as a classifier's.
+// All gradients of a dense (fully connected) layer. That of the input is the gradient before the rectifier that made the input. For at most 12 outputs, such as a classifier's.
 //
 //   weight_grad[k,o] = sum over n of input[n,k] * output_grad[n,o]
 //   bias_grad[o]     = sum over n of output_grad[n,o]
-//   input_grad[n,k]  = sum over o of output_grad[n,o] * weight[k,o] where input[n,k] > 0, else 0
+//   input_grad[n,k]  = sum over o of output_grad[n,o] * weight[k,o], times the slope where input[n,k] is not above 0
 //
 // Each invocation has four neighbouring inputs in all samples: their weights and the gradients of these, three tiles of 4 by
 // 4 of each, stay in registers, and eight samples at a time pass by as products of 4x4 matrices. All invocations need the same
@@ -11,8 +10,9 @@
 // subgroups of 8 lanes or more, and a number of inputs that is a multiple of 4.
 //
 // Parts: tiles, dense, dense_weights, texels, texels_f16 or texels_f32, input_texels, weight_texels, grad_divisors_f16 or
-// grad_divisors_f32, output_grad_texels, dense_backward_lanes, dense_parameter_grads, dense_narrow_grads.
-// CPU twin: DenseReluBackward in src/ops/dense_relu.rs.
+// grad_divisors_f32, output_grad_texels, dense_backward_texels, dense_weight_texels, dense_all_grads, dense_parameter_grads,
+// rectifier_grad, dense_narrow_grads.
+// CPU twin: DenseBackward in src/ops/dense/backward.rs.
 
 @group(0) @binding(5) var<storage, read_write> input_grad: array<Four>;  // [batch, inputs]
 
@@ -20,11 +20,6 @@
 var<private> weights: array<mat4x4<f32>, 3>;
 var<private> sums: array<mat4x4<f32>, 3>;
 var<private> bias_sums: mat3x4<f32>;
-
-/// Four inputs of a sample. Beyond the last sample: those of the last one. They are multiplied by 0.
-fn input_at(n: u32, k: u32) -> vec4<f32> {
-    return input_texel_at((min(n, batch - 1u) * inputs + k) / 4u);
-}
 
 /// Adds the products of four samples from `n` on, with three quads of gradients, and stores the gradients of their inputs.
 fn take_samples(n: u32, k: u32, g0: mat4x4<f32>, g1: mat4x4<f32>, g2: mat4x4<f32>) {
@@ -42,7 +37,7 @@ fn take_samples(n: u32, k: u32, g0: mat4x4<f32>, g1: mat4x4<f32>, g2: mat4x4<f32
 
 fn store_input(n: u32, k: u32, value: vec4<f32>, grad: vec4<f32>) {
     if n < batch && k < inputs {
-        input_grad[(n * inputs + k) / 4u] = packed(select(vec4(0.0), grad, value > vec4(0.0)));
+        input_grad[(n * inputs + k) / 4u] = packed(grad_before(grad, value));
     }
 }
 
@@ -57,7 +52,7 @@ fn of_next_lanes(p: vec4<f32>) -> mat4x4<f32> {
 }
 
 @compute @workgroup_size(workgroup_size)
-fn dense_relu_backward(
+fn dense_backward(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,

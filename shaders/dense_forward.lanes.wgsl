@@ -1,19 +1,19 @@
-// Dense (fully connected) layer with bias, then ReLU; a workgroup for 32 samples, in which each invocation has four
+// Dense (fully connected) layer with bias, then a rectifier; a workgroup for 32 samples, in which each invocation has four
 // neighbouring outputs: 8 tiles of 4 outputs by 4 samples, in registers.
 //
-//   output[n,o] = max(0, bias[o] + sum over k of input[n,k] * weight[k,o])
+//   output[n,o] = rectified(bias[o] + sum over k of input[n,k] * weight[k,o])
 //
 // Each of 8 lanes loads the inputs of four samples for all. Needs subgroups of 8 lanes or more.
 //
 // Parts: tiles, dense, dense_weights, texels, texels_f16 or texels_f32, input_texels, weight_texels, floats_f16 or floats_f32,
-// lane_products, put_tile, put_lane_tiles, dense_forward_lanes.
-// CPU twin: DenseReluForward in src/ops/dense_relu.rs.
+// lane_products, put_tile, put_lane_tiles, dense_forward_lanes, rectifier.
+// CPU twin: DenseForward in src/ops/dense/forward.rs.
 
 @group(0) @binding(3) var<storage, read_write> output: array<Word>;  // [batch, outputs]
 
 fn put(n: u32, o: u32, sums: vec4<f32>) {
     if n >= batch { return; }
-    let values = max(sums, vec4(0.0));
+    let values = rectified(sums);
     let i = n * outputs + o;
     for (var j = 0u; j < 4u; j += FLOATS_PER_WORD) {
         if o + j < outputs { output[(i + j) / FLOATS_PER_WORD] = word_of(values, j); }
@@ -21,7 +21,7 @@ fn put(n: u32, o: u32, sums: vec4<f32>) {
 }
 
 @compute @workgroup_size(workgroup_size)
-fn dense_relu_forward(
+fn dense_forward(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,

@@ -1,9 +1,8 @@
-// All gradients of a dense (fully connected) layer whose input came out of a ReLU. The gradient with respect to the input is
-// that before the ReLU.
+// All gradients of a dense (fully connected) layer. That of the input is the gradient before the rectifier that made the input.
 //
 //   weight_grad[k,o] = sum over n of input[n,k] * output_grad[n,o]
 //   bias_grad[o]     = sum over n of output_grad[n,o]
-//   input_grad[n,k]  = sum over o of output_grad[n,o] * weight[k,o] where input[n,k] > 0, else 0
+//   input_grad[n,k]  = sum over o of output_grad[n,o] * weight[k,o], times the slope where input[n,k] is not above 0
 //
 // A workgroup has a tile of the weights' gradient, 32 inputs in all, of which each invocation has four neighbouring outputs;
 // or, after these, a tile of the inputs' gradient, 32 samples in all, of which each invocation has four neighbouring inputs.
@@ -11,46 +10,26 @@
 // a time. Each of 8 lanes loads a matrix of factors for all. Needs subgroups of 8 lanes or more.
 //
 // Parts: tiles, dense, dense_weights, texels, texels_f32, input_texels, weight_texels, grad_divisors_f32, output_grad_texels,
-// dense_backward_lanes, dense_parameter_grads, lane_products, put_tile, put_lane_tiles.
-// CPU twin: DenseReluBackward in src/ops/dense_relu.rs.
+// dense_backward_texels, dense_weight_texels, dense_all_grads, dense_parameter_grads, rectifier_grad, lane_products, put_tile,
+// put_lane_tiles, dense_weight_tiles.
+// CPU twin: DenseBackward in src/ops/dense/backward.rs.
 
-override output_blocks: u32 = (outputs + 4u * workgroup_size - 1u) / (4u * workgroup_size);
 override input_blocks: u32 = (inputs + 4u * workgroup_size - 1u) / (4u * workgroup_size);
-override weight_tiles: u32 = (inputs + 31u) / 32u * output_blocks;
 
 @group(0) @binding(5) var<storage, read_write> input_grad: array<f32>;  // [batch, inputs]
 
 /// Whether the workgroup's tile is one of the weights' gradient.
 var<private> is_weight: bool;
 
-/// Four inputs of a sample. Beyond the last sample: those of the last one. They are multiplied by 0.
-fn input_at(n: u32, k: u32) -> vec4<f32> {
-    let i = min(n, batch - 1u) * inputs + k;
-    if has_in_quads { return input_texel_at(i / 4u); }
-    return input_four_at(i);
-}
-
 fn put(row: u32, column: u32, sums: vec4<f32>) {
     if is_weight {
         store_weight_grads(row, column, sums);
     } else if row < batch {
-        let grads = select(vec4(0.0), sums, input_at(row, column) > vec4(0.0));
+        let grads = grad_before(sums, input_at(row, column));
         for (var j = 0u; j < 4u; j++) {
             if column + j < inputs { input_grad[row * inputs + column + j] = grads[j]; }
         }
     }
-}
-
-/// A tile of the weights' gradient: the sums over samples of products of four inputs of each lane and four outputs.
-fn backward_weight(first: u32, o: u32, lane: u32) {
-    let k = first + lane * 4u;
-    var bias = vec4(0.0);
-    for (var n = 0u; n < batch; n += 4u) {
-        let grads = mat4x4(output_grad_at(n, o), output_grad_at(n + 1u, o), output_grad_at(n + 2u, o), output_grad_at(n + 3u, o));
-        bias += grads * vec4(1.0);
-        add_products(grads, transpose(mat4x4(input_at(n, k), input_at(n + 1u, k), input_at(n + 2u, k), input_at(n + 3u, k))));
-    }
-    if first == 0u { store_bias_grads(o, bias); }
 }
 
 /// A tile of the inputs' gradient: the sums over outputs of products of those of four samples of each lane and four inputs.
@@ -63,7 +42,7 @@ fn backward_input(first: u32, k: u32, lane: u32) {
 }
 
 @compute @workgroup_size(workgroup_size)
-fn dense_relu_backward(
+fn dense_backward(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,

@@ -1,14 +1,14 @@
-// Dense (fully connected) layer with bias, then ReLU, for GPUs and for software without subgroups; a workgroup for a tile of 16
+// Dense (fully connected) layer with bias, then a rectifier, for GPUs and for software without subgroups; a workgroup for a tile of 16
 // samples by 16 outputs, of which each invocation has four by four, in registers, over a sixteenth of the sum's terms.
 //
-//   output[n,o] = max(0, bias[o] + sum over k of input[n,k] * weight[k,o])
+//   output[n,o] = rectified(bias[o] + sum over k of input[n,k] * weight[k,o])
 //
 // A layer has few outputs and long sums: only where many invocations share a sum does it fill a GPU. 64 terms at a time, the
 // workgroup puts the inputs and the weights of its tile into its memory, each invocation four numbers of either, while it
 // fetches the next ones. Then each term is an outer product of four weights and four inputs. The parts of a sum are added in
 // pairs at the end. Needs a number of outputs that is a multiple of 4.
-// Parts: tiles, floats_f32, dense, grad_divisors_f32, outer, dense_blocks, split_sums.
-// CPU twin: DenseReluForward in src/ops/dense_relu.rs.
+// Parts: tiles, floats_f32, dense, grad_divisors_f32, outer, dense_blocks, split_sums, rectifier.
+// CPU twin: DenseForward in src/ops/dense/forward.rs.
 
 /// Quads of outputs of a tile, and quads of its samples.
 const side = 4u;
@@ -44,11 +44,11 @@ fn weights_at(k: u32, quad: u32) -> vec4<f32> {
 }
 
 fn store(n: u32, quad: u32, sums: vec4<f32>) {
-    if n < batch && quad < quads { output[n * quads + quad] = max(bias[quad] + sums, vec4(0.0)); }
+    if n < batch && quad < quads { output[n * quads + quad] = rectified(bias[quad] + sums); }
 }
 
 @compute @workgroup_size(workgroup_size)
-fn dense_relu_forward(
+fn dense_forward(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,

@@ -1,17 +1,17 @@
-// All gradients of a dense (fully connected) layer whose input came out of a ReLU, for GPUs and for software without subgroups.
-// The gradient with respect to the input is that before the ReLU.
+// All gradients of a dense (fully connected) layer, for GPUs and for software without subgroups. That of the input is the
+// gradient before the rectifier that made the input.
 //
 //   weight_grad[k,o] = sum over n of input[n,k] * output_grad[n,o]
 //   bias_grad[o]     = sum over n of output_grad[n,o]
-//   input_grad[n,k]  = sum over o of output_grad[n,o] * weight[k,o] where input[n,k] > 0, else 0
+//   input_grad[n,k]  = sum over o of output_grad[n,o] * weight[k,o], times the slope where input[n,k] is not above 0
 //
 // A workgroup has a tile of the weights' gradient, 32 inputs by 32 outputs; or, after these, a tile of the inputs' gradient,
 // 32 samples by 32 inputs. Each invocation has four by four, in registers, over a quarter of the sum's terms. 32 terms at a
 // time, the workgroup puts both factors into its memory, each invocation four numbers of either, while it fetches the next
 // ones; then each term is an outer product of four by four. The parts of a sum are added in pairs at the end. Needs numbers of
 // inputs and of outputs that are multiples of 4.
-// Parts: tiles, floats_f32, dense, grad_divisors_f32, outer, dense_blocks, split_sums.
-// CPU twin: DenseReluBackward in src/ops/dense_relu.rs.
+// Parts: tiles, floats_f32, dense, grad_divisors_f32, outer, dense_blocks, split_sums, rectifier_grad.
+// CPU twin: DenseBackward in src/ops/dense/backward.rs.
 
 /// Quads of rows of a tile, and quads of its columns.
 const side = 8u;
@@ -75,12 +75,12 @@ fn store(is_weight: bool, row: u32, quad: u32, sums: vec4<f32>) {
         if row < inputs && quad < out_quads { weight_grad[row * out_quads + quad] = sums; }
     } else if row < batch && quad < in_quads {
         let i = row * in_quads + quad;
-        input_grad[i] = select(vec4(0.0), sums, input[i] > vec4(0.0));
+        input_grad[i] = grad_before(sums, input[i]);
     }
 }
 
 @compute @workgroup_size(workgroup_size)
-fn dense_relu_backward(
+fn dense_backward(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
