@@ -290,6 +290,18 @@ mod tests {
     }
 
     #[test]
+    fn the_same_bytes_as_other_images_are_another_data_set() {
+        let hash = |height, width, channels| {
+            let task = Task::new(ImageShape { height, width, channels }, 2).unwrap();
+            let samples = |count: usize| Samples { images: vec![7; count * 192], labels: vec![1; count] };
+            Dataset::from_arrays(task, samples(3), samples(1)).unwrap().sha256
+        };
+        let hashes = [hash(8, 8, 3), hash(16, 12, 1), hash(12, 16, 1), hash(8, 8, 3)];
+        assert!(hashes[0] != hashes[1] && hashes[0] != hashes[2] && hashes[1] != hashes[2]);
+        assert_eq!(hashes[0], hashes[3]);
+    }
+
+    #[test]
     fn labels_beyond_the_classes_are_refused() {
         let error = refusal(samples(&(10..20).collect::<Vec<u8>>()));
         assert_eq!(error, "image 0 of the training set has the label 10; labels are 0 to 9");

@@ -80,6 +80,7 @@ fn is_blank(picture: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ImageShape;
     use super::*;
 
     /// A picture for each label, different ones unless `alike`.
@@ -144,6 +145,17 @@ mod tests {
             remarks[0].starts_with("10 of the 10 pictures of the test set seem to be dark on light"),
             "{remarks:?}"
         );
+    }
+
+    #[test]
+    fn images_of_other_things_have_classes_and_any_background() {
+        let task = Task::new(ImageShape { height: 4, width: 4, channels: 3 }, 4).unwrap();
+        let light = |labels: &[u8], seed: usize| Samples {
+            images: (0..48 * labels.len()).map(|i| 200 + (i * i % (13 + seed)) as u8).collect(),
+            labels: labels.to_vec(),
+        };
+        let dataset = Dataset::from_arrays(task, light(&[0, 1, 2, 3], 0), light(&[0, 3, 3], 8)).unwrap();
+        assert_eq!(dataset.remarks(), ["the test set has no image of the classes 1, 2: such classes get no scores"]);
     }
 
     #[test]

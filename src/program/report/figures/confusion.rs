@@ -34,7 +34,7 @@ pub(super) fn confusion(evaluation: &Evaluation) -> Result<Figure> {
     let top = caption(&mut picture, "confusion: images by label and prediction") + 20.0;
     let axis = Style::new(TEXT).centered();
     picture.text((LEFT + cell * classes as f64 / 2.0, top - 26.0), axis, "prediction");
-    picture.text((EDGE, top - 10.0), Style::new(TEXT), "label");
+    picture.text((EDGE, top - 26.0), Style::new(TEXT), "label");
     for class in (0..classes).step_by(step(cell)) {
         let middle = cell * (class as f64 + 0.5);
         picture.text((LEFT + middle, top - 10.0), axis, &class.to_string());
