@@ -9,7 +9,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use gpu_digits::bench::{Candidate, Effort, Subject, of_plan};
 use gpu_digits::device::{Device, DeviceChoice};
 use gpu_digits::model::{Model, NAMED_MODELS};
-use gpu_digits::plan::{Plan, PlanConfig, PlanForm};
+use gpu_digits::plan::{Plan, PlanConfig};
 use gpu_digits::train::TrainConfig;
 use pollster::block_on;
 
@@ -24,8 +24,7 @@ fn kernels(criterion: &mut Criterion) {
     let (name, _) = NAMED_MODELS[0];
     let model: Model = name.parse().expect("a shipped model");
     let TrainConfig { batch, optimizer, .. } = TrainConfig::DEFAULT;
-    let config =
-        PlanConfig { batch, images: 1024, batches: 8, steps: 1, optimizer: Some(optimizer), form: PlanForm::FUSED };
+    let config = PlanConfig { images: 1024, batches: 8, steps: 1, ..PlanConfig::for_mnist(batch, Some(optimizer)) };
     let plan = Plan::new(&model, config).expect("a shipped model has a plan");
     let mut group = criterion.benchmark_group(format!("{name} {}", gpu.info()));
     for candidate in of_plan(&gpu, &plan).iter().filter(|candidate| candidate.is_chosen()) {

@@ -25,7 +25,7 @@ impl Layer for Gain {
     }
 
     fn parameters(&self, input: &[usize]) -> Vec<ParameterSpec> {
-        vec![ParameterSpec { name: "gain", shape: [input[0]].into(), initial: Initial::Constant(1.0) }]
+        vec![ParameterSpec::new("gain", [input[0]], Initial::Constant(1.0))]
     }
 
     // Tensors are found by the names of the operands.
@@ -35,7 +35,7 @@ impl Layer for Gain {
 
     fn backward(&self, step: &mut Recorder<'_>) {
         step.call(GainBackward(Sizes::of(step)));
-        // The gradient of the input is `gain[c] · output_grad[n,c,i]`: the op forward, on the gradients.
+        // The gradient of the input is `gain[c] · output_grad[n,i,c]`: the op forward, on the gradients.
         step.call_with(GainForward(Sizes::of(step)), &[("input", "output_grad"), ("output", "input_grad")]);
     }
 
@@ -49,7 +49,7 @@ const GAIN: Entry = Entry {
     word: "gain",
     forms: &["gain"],
     help: "a learned factor for each channel",
-    parse: |_| Ok(Arc::new(Gain)),
+    parse: |_, _| Ok(Arc::new(Gain)),
     ops: &[],
     example: None,
 };
@@ -73,7 +73,7 @@ impl Sizes {
     }
 
     fn shape(self) -> [usize; 3] {
-        [self.batch, self.channels, self.area]
+        [self.batch, self.area, self.channels]
     }
 
     fn length(self) -> usize {
@@ -109,7 +109,7 @@ impl Op for GainForward {
     fn reference(&self, tensors: &mut [HostTensor]) {
         let [input, gain, output] = tensors else { unreachable!("three operands") };
         for (i, output) in output.f32_mut().iter_mut().enumerate() {
-            *output = input.f32()[i] * gain.f32()[i / self.0.area % self.0.channels];
+            *output = input.f32()[i] * gain.f32()[i % self.0.channels];
         }
     }
 
@@ -138,12 +138,12 @@ const FORWARD: Shader = Shader::from_text(
         fn gain_forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
             let i = id.x + id.y * groups.x * workgroup_size;
             if i >= batch * channels * area { return; }
-            output[i] = input[i] * gain[i / area % channels];
+            output[i] = input[i] * gain[i % channels];
         }
     ",
 );
 
-/// `input`, `output_grad` to partial sums of `gain_grad`, one for each sample; the plan adds them up.
+/// `input`, `output_grad` to partial sums of `gain_grad`, one for each sample; the optimizer adds them up.
 #[derive(Debug)]
 struct GainBackward(Sizes);
 
@@ -170,9 +170,11 @@ impl Op for GainBackward {
 
     fn reference(&self, tensors: &mut [HostTensor]) {
         let [input, output_grad, sums] = tensors else { unreachable!("three operands") };
-        let planes = input.f32().chunks_exact(self.0.area).zip(output_grad.f32().chunks_exact(self.0.area));
-        for (sum, (input, output_grad)) in sums.f32_mut().iter_mut().zip(planes) {
-            *sum = input.iter().zip(output_grad).map(|(&x, &grad)| f64::from(x) * f64::from(grad)).sum::<f64>() as f32;
+        let Sizes { channels, area, .. } = self.0;
+        for (i, sum) in sums.f32_mut().iter_mut().enumerate() {
+            let places = (0..area).map(|position| (i / channels * area + position) * channels + i % channels);
+            let products = places.map(|place| f64::from(input.f32()[place]) * f64::from(output_grad.f32()[place]));
+            *sum = products.sum::<f64>() as f32;
         }
     }
 
@@ -204,7 +206,8 @@ const BACKWARD: Shader = Shader::from_text(
             if i >= batch * channels { return; }
             var sum = 0.0;
             for (var position = 0u; position < area; position++) {
-                sum += input[i * area + position] * output_grad[i * area + position];
+                let place = (i / channels * area + position) * channels + i % channels;
+                sum += input[place] * output_grad[place];
             }
             gain_grad_partial[i] = sum;
         }

@@ -2,8 +2,8 @@
 // the chunks of grad_partial, in order.
 //
 // One invocation updates four neighbouring elements.
-// Parts: linear, quad, segments, texels, texels_f32, schedule, adam, adam_step.
-// CPU twin: AdamStep in src/ops/optimizer_step.rs.
+// Parts: linear, quad, segments, texels, texels_f32, schedule, adam.
+// CPU twin: AdamStep in src/ops/optimizer.rs.
 
 @group(0) @binding(1) var grad_partial: Texels;  // [gradients]
 

@@ -4,8 +4,8 @@
 // One invocation updates one element.
 // `quad` updates four, whose partial sums it reads as texels: fastest on software adapters.
 //
-// Parts: linear, floats_f32, single, segments, partials, schedule, adam, adam_step.
-// CPU twin: AdamStep in src/ops/optimizer_step.rs.
+// Parts: linear, floats_f32, single, segments, partials, schedule, adam.
+// CPU twin: AdamStep in src/ops/optimizer.rs.
 
 @group(0) @binding(1) var<storage, read> grad_partial: array<f32>;  // [gradients]
 

@@ -4,12 +4,10 @@
 //
 // One workgroup in all. A single invocation of a GPU would wait a good part of a microsecond for each read, so here many share
 // the sum: each adds every `workgroup_size`-th sample, and these sums are added in pairs.
-// Parts: metrics, clock.
+// Parts: metrics.
 // CPU twin: StepFinish in src/ops/batch.rs.
 
 override workgroup_size: u32;  // a power of 2
-
-@group(0) @binding(2) var<storage, read_write> clock: array<u32>;  // [3]: step, cursor, seed
 
 var<workgroup> sums: array<Metrics, workgroup_size>;
 

@@ -3,10 +3,8 @@
 //   history[cursor] = (sum over n of loss[n], sum over n of hit[n]);  step += 1;  cursor += 1
 //
 // One invocation in all. `tree` adds up with a workgroup, for GPUs.
-// Parts: metrics, clock.
+// Parts: metrics.
 // CPU twin: StepFinish in src/ops/batch.rs.
-
-@group(0) @binding(2) var<storage, read_write> clock: array<u32>;  // [3]: step, cursor, seed
 
 @compute @workgroup_size(1)
 fn step_finish() {

@@ -10,7 +10,7 @@ use anyhow::{Result, bail, ensure};
 use crate::cpu::CpuExecutor;
 use crate::executor::{Executor, Unobserved};
 use crate::model::Model;
-use crate::plan::{Phase, Plan, PlanConfig, PlanForm, Precision};
+use crate::plan::{Phase, Plan, PlanConfig, PlanForm, Precision, TensorId};
 use crate::resident::{ResidentData, write_order, write_parameters};
 use crate::tensor::HostTensor;
 
@@ -68,15 +68,12 @@ async fn ensure_activations(model: &Model, parameters: &[HostTensor], images: &[
     let count = model.task().image().count(images)?;
     let batch = count.clamp(1, BATCH);
     let batches = count.div_ceil(batch);
-    let config = PlanConfig {
-        batch,
-        images: count.max(1),
-        batches: batches.max(1),
-        steps: 1,
-        optimizer: None,
-        form: PlanForm::PLAIN,
-    };
+    let (images_of_plan, form) = (count.max(1), PlanForm::PLAIN);
+    let config =
+        PlanConfig { images: images_of_plan, batches: batches.max(1), form, ..PlanConfig::for_mnist(batch, None) };
     let mut executor = CpuExecutor::new(Plan::new(model, config)?)?;
+    let tensors = executor.plan().tensors.iter().enumerate().filter(|(_, spec)| spec.name.ends_with(".output"));
+    let outputs: Vec<(TensorId, String)> = tensors.map(|(i, spec)| (TensorId(i), spec.name.clone())).collect();
     if count > 0 {
         ResidentData::pack(&[(images, &vec![0; count])]).upload(&mut executor);
     }
@@ -84,14 +81,11 @@ async fn ensure_activations(model: &Model, parameters: &[HostTensor], images: &[
     write_order(&mut executor, &(0..count as u32).collect::<Vec<_>>(), 0, 0);
     for _ in 0..batches {
         executor.run(Phase::Evaluate, 1, &mut Unobserved).await?;
-        for placed in model.layers() {
-            let name = format!("{}.output", placed.name);
-            // A layer that hands its input on has no output of its own.
-            let Some(output) = executor.plan().find(&name).map(|id| executor.tensor(id)) else { continue };
+        for (id, name) in &outputs {
             // Half precision stores outputs of ReLUs only, so only positive values count. Comparisons with a NaN are
             // false.
             let is_within = |&value: &f32| f64::from(value) <= largest && f64::from(value) >= -LARGEST;
-            if let Some(value) = output.f32().iter().find(|value| !is_within(value)) {
+            if let Some(value) = executor.tensor(*id).f32().iter().find(|value| !is_within(value)) {
                 ensure!(
                     !value.is_finite() || value.abs() > LARGEST as f32,
                     "`{name}` holds {value:e}, but half precision ends at {largest:e}"

@@ -202,7 +202,7 @@ async fn evaluator(
 ) -> Result<Box<dyn Executor>> {
     let count = samples.len();
     let batches = count.div_ceil(batch);
-    let config = PlanConfig { batch, images: count, batches, steps: 1, optimizer: None, form };
+    let config = PlanConfig { batch, images: count, batches, steps: 1, form, ..PlanConfig::for_mnist(batch, None) };
     let mut executor = device.executor(Plan::new(model, config)?).await?;
     ResidentData::pack(&[(&samples.images, &samples.labels)]).upload(executor.as_mut());
     write_parameters(executor.as_mut(), parameters);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::data::Task;
-use crate::layers::{self, Entry, Initial, Layer, ParameterSpec};
+use crate::layers::{self, Entry, Initial, Layer, ParameterSpec, PlacedLayer, place, slope_after};
 use crate::names::did_you_mean;
 use crate::random::Random;
 use crate::tensor::{HostTensor, Shape};
@@ -29,23 +29,6 @@ pub const NAMED_MODELS: &[(&str, &str)] = &[
     ("mlp", "flatten, dense 128, relu, dropout 0.2, dense 10"),
 ];
 
-/// A layer of a model with its name, shapes and parameters.
-#[derive(Clone, Debug)]
-pub struct PlacedLayer {
-    /// Word and number, counted from 1 for each word: `conv2`. Its tensors' names begin with it.
-    pub name: String,
-    /// The number in the name.
-    pub number: usize,
-    /// The layer.
-    pub layer: Arc<dyn Layer>,
-    /// Shape of its input for one sample.
-    pub input: Vec<usize>,
-    /// Shape of its output for one sample.
-    pub output: Vec<usize>,
-    /// Its parameters.
-    pub parameters: Vec<ParameterSpec>,
-}
-
 /// A model that can be trained: its layers fit together, take the images of a task and end in a logit for each class.
 #[derive(Clone, Debug)]
 pub struct Model {
@@ -61,19 +44,7 @@ impl Model {
     /// layer does not give a logit for each class.
     pub fn new(task: Task, layers: impl IntoIterator<Item = Arc<dyn Layer>>) -> Result<Self> {
         let image = task.image();
-        let mut input = vec![image.channels, image.height, image.width];
-        let mut placed: Vec<PlacedLayer> = Vec::new();
-        for layer in layers {
-            let word = layer.word();
-            let number = 1 + placed.iter().filter(|earlier| earlier.layer.word() == word).count();
-            let name = format!("{word}{number}");
-            let output = layer.output(&input).with_context(|| {
-                format!("layer {} (`{layer}`, {name}) cannot take an input of shape {input:?}", placed.len() + 1)
-            })?;
-            let parameters = layer.parameters(&input);
-            placed.push(PlacedLayer { name, number, layer, input, output: output.clone(), parameters });
-            input = output;
-        }
+        let placed = place(layers, &[image.channels, image.height, image.width])?;
         ensure_logits(&placed, task.classes())?;
         let model = Self { task, layers: placed };
         for (name, shape) in model.parameters() {
@@ -97,7 +68,7 @@ impl Model {
         let text = text.strip_suffix(',').unwrap_or(text).trim_end();
         let named = NAMED_MODELS.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
         let text = &named.map_or_else(|| text.to_owned(), |(_, form)| with_classes(form, task.classes()));
-        if !text.contains([' ', ',']) {
+        if !text.contains([' ', ',', '(']) {
             let names = NAMED_MODELS.iter().map(|(name, _)| *name);
             let meant = did_you_mean(text, names.clone());
             bail!(
@@ -105,14 +76,15 @@ impl Model {
                 names.collect::<Vec<_>>().join(", ")
             );
         }
-        let count = text.split(',').count();
+        let texts = layers::split(text);
+        let count = texts.len();
         ensure!(
             count <= MOST_LAYERS,
             "a model of {count} layers is too long: it may have {MOST_LAYERS}; leave some out"
         );
         let layer =
             |text: &str| layers::parse(text, own).with_context(|| format!("cannot read layer `{}`", text.trim()));
-        let layers = text.split(',').map(layer).collect::<Result<Vec<_>>>()?;
+        let layers = texts.into_iter().map(layer).collect::<Result<Vec<_>>>()?;
         Self::new(task, layers).with_context(|| format!("the model `{text}` cannot be built"))
     }
 
@@ -147,19 +119,13 @@ impl Model {
             let values: Vec<f32> = if let Initial::Constant(value) = own.initial {
                 vec![value; own.shape.len()]
             } else {
-                let bound = own.initial.bound(self.slope_after(place));
+                let bound = own.initial.bound(slope_after(&self.layers, place));
                 let mut random = Random::new(seed, stream);
                 (0..own.shape.len()).map(|_| random.uniform(-bound, bound)).collect()
             };
             HostTensor::from_f32(own.shape.clone(), &values)
         };
         (0..).zip(all).map(draw).collect()
-    }
-
-    /// The negative slope of the rectifier that follows a layer, if one does before the next layer with parameters.
-    fn slope_after(&self, place: usize) -> Option<f64> {
-        let following = self.layers[place + 1..].iter().take_while(|placed| placed.parameters.is_empty());
-        following.filter_map(|placed| placed.layer.negative_slope()).next()
     }
 }
 

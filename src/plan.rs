@@ -5,7 +5,9 @@
 
 mod builder;
 mod check;
-mod fused;
+mod fuse;
+mod half;
+mod memory;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -18,7 +20,7 @@ use crate::model::Model;
 use crate::op::{MAX_ITERATIONS, Op};
 use crate::ops::Case;
 use crate::tensor::{DType, HostTensor, Shape};
-use builder::Builder;
+use memory::Memory;
 
 /// An optimizer with its parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -74,21 +76,21 @@ impl fmt::Display for Precision {
     }
 }
 
-/// The form of a plan: which of its lists of ops a model is lowered to.
+/// The form of a plan: how the calls that the layers record are rewritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlanForm {
-    /// Whether to fuse ops if the model's layers allow it: fewer and larger calls, for GPUs.
+    /// Whether to fuse calls: fewer and larger ones, for GPUs.
     pub fuse: bool,
-    /// The float type of activations and their gradients in memory; 16-bit floats need fused ops.
+    /// The float type of activations and their gradients in memory.
     pub precision: Precision,
 }
 
 impl PlanForm {
-    /// One op a layer: for the CPU, and for models whose layers cannot be fused.
+    /// The calls as the layers record them: for the CPU.
     pub const PLAIN: Self = Self { fuse: false, precision: Precision::F32 };
-    /// Fused ops.
+    /// Fused calls.
     pub const FUSED: Self = Self { fuse: true, precision: Precision::F32 };
-    /// Fused ops in half precision.
+    /// Fused calls in half precision.
     pub const HALF: Self = Self { fuse: true, precision: Precision::F16 };
 }
 
@@ -101,6 +103,19 @@ impl fmt::Display for PlanForm {
             Precision::F16 => f.write_str(",precision=f16"),
         }
     }
+}
+
+/// What else a training step does.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Refinements {
+    /// The part of a label's probability that is spread over all classes, from 0 to below 1 (Szegedy et al., "Rethinking the
+    /// inception architecture", 2016).
+    pub label_smoothing: f64,
+    /// The largest norm of all gradients together; longer ones are shortened to it. See [`clip`](crate::ops::clip).
+    pub clip_norm: Option<f64>,
+    /// The fraction that the average of the parameters keeps at each step; models are evaluated and saved with the
+    /// average. See [`average`](crate::ops::average).
+    pub average: Option<f64>,
 }
 
 /// The parameters of a plan in addition to the model.
@@ -116,6 +131,8 @@ pub struct PlanConfig {
     pub steps: usize,
     /// The optimizer; none in a plan for evaluation only.
     pub optimizer: Option<Optimizer>,
+    /// What else a training step does.
+    pub refinements: Refinements,
     /// Fused or not, and in which precision.
     pub form: PlanForm,
 }
@@ -125,7 +142,8 @@ impl PlanConfig {
     pub fn for_mnist(batch: usize, optimizer: Option<Optimizer>) -> Self {
         let images: usize = 70_000;
         let batches = images.div_ceil(batch);
-        Self { batch, images, batches, steps: batches, optimizer, form: PlanForm::FUSED }
+        let (refinements, form) = (Refinements::default(), PlanForm::FUSED);
+        Self { batch, images, batches, steps: batches, optimizer, refinements, form }
     }
 }
 
@@ -185,6 +203,8 @@ pub enum Phase {
 pub struct Parameter {
     /// The parameter itself.
     pub tensor: TensorId,
+    /// The average of its values over the steps, if there is one: with it the model is evaluated and saved.
+    pub average: Option<TensorId>,
     /// Its gradient, as one or several consecutive partial sums; none in a plan for evaluation only.
     pub gradient: Option<TensorId>,
     /// Its shape in the model.
@@ -194,6 +214,11 @@ pub struct Parameter {
 }
 
 impl Parameter {
+    /// The tensor with which the model is evaluated and saved.
+    pub fn evaluated(&self) -> TensorId {
+        self.average.unwrap_or(self.tensor)
+    }
+
     /// The words of the tensor for values in the model's order.
     pub fn arranged(&self, values: &HostTensor) -> Vec<u32> {
         let words = values.words();
@@ -250,8 +275,17 @@ pub struct Plan {
     pub evaluate: Vec<Call>,
     /// The tensors that the host writes and reads.
     pub host: HostTensors,
-    /// If fused ops were requested but the model does not allow them: the layer at which fusing ended, and why.
-    pub unfused: Option<String>,
+    /// What was fused in a training step or, in a plan without one, in an evaluation.
+    pub fusion: Fusion,
+}
+
+/// What was fused.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fusion {
+    /// Layers that have become one call forward each.
+    pub merged: Vec<Vec<String>>,
+    /// Which have not, and why, a sentence each.
+    pub apart: Vec<String>,
 }
 
 impl Plan {
@@ -262,20 +296,43 @@ impl Plan {
     /// for the requested half precision, if a layer's ops do not fit its shapes, or if a call reads a tensor that nothing
     /// writes.
     pub fn new(model: &Model, config: PlanConfig) -> Result<Self> {
-        let builder = Builder::new(model, config);
-        let plan = match config.form.fuse.then(|| builder.blocks()) {
-            Some(Ok(blocks)) => builder.build_fused(&blocks)?,
-            other => {
-                let unfused = other.and_then(Result::err);
-                let reason = unfused.as_deref().unwrap_or("--fuse off was given");
-                ensure!(
-                    config.form.precision != Precision::F16,
-                    "half precision needs fused ops: {reason}; use `conv, relu, pool` blocks \
-                     followed by `dense, relu` layers, or leave --precision out"
-                );
-                Self { unfused, ..builder.build()? }
-            }
+        let mut evaluate = builder::record(model, &config, Phase::Evaluate);
+        let mut train = match config.optimizer {
+            Some(_) => builder::record(model, &config, Phase::Train),
+            None => vec![],
         };
+        let mut fusion = Fusion::default();
+        if config.form.fuse {
+            fusion = fuse::fuse(&mut evaluate);
+            if !train.is_empty() {
+                fusion = fuse::fuse(&mut train);
+            }
+        }
+        if config.form.precision == Precision::F16 {
+            half::halve(&mut evaluate, model)?;
+            half::halve(&mut train, model)?;
+        }
+        check::ensure_read(model, &evaluate)?;
+        let mut memory = Memory::default();
+        let (mut parameters, segments) = memory.place_parameters(model, &train)?;
+        if config.form.precision == Precision::F16 {
+            let copy = builder::copy(memory.place_copy(model, &segments));
+            let phases = [&mut evaluate, &mut train].into_iter().filter(|calls| !calls.is_empty());
+            phases.for_each(|calls| calls.insert(0, copy.clone()));
+        }
+        if let Some(optimizer) = config.optimizer {
+            train.extend(builder::update(optimizer, &config, &segments));
+            if config.refinements.average.is_some() {
+                memory.place_averages(model, &segments, &mut parameters);
+                memory::read_averages(&mut evaluate, model);
+            }
+            train.push(builder::finish(&config));
+        }
+        evaluate.push(builder::finish(&config));
+        let (evaluate, train) = (memory.calls(evaluate)?, memory.calls(train)?);
+        let host = memory.host(&config, parameters, &segments);
+        let plan = Self { batch: config.batch, tensors: memory.tensors, train, evaluate, host, fusion };
+        check::ensure_lengths(&plan, model)?;
         for call in plan.train.iter().chain(&plan.evaluate) {
             let least = call.op.variants().iter().map(|variant| variant.iterations).min().unwrap_or(0);
             ensure!(

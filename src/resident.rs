@@ -27,7 +27,11 @@ impl ResidentData {
 /// Writes parameters, in the order of [`Model::parameters`](crate::model::Model::parameters).
 pub(crate) fn write_parameters(executor: &mut dyn Executor, parameters: &[HostTensor]) {
     for (parameter, values) in executor.plan().host.parameters.clone().iter().zip(parameters) {
-        executor.write(parameter.tensor, &parameter.arranged(values));
+        let words = parameter.arranged(values);
+        executor.write(parameter.tensor, &words);
+        if let Some(average) = parameter.average {
+            executor.write(average, &words);
+        }
     }
 }
 

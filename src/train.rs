@@ -8,7 +8,7 @@ use crate::executor::{Counters, Executor, Observer, Unobserved};
 use crate::finite::ensure_finite;
 use crate::model::Model;
 use crate::ops::optimizer::SCHEDULE_COLUMNS;
-use crate::plan::{Optimizer, Parameter, Phase, Plan, PlanConfig, PlanForm, Precision, TensorId};
+use crate::plan::{Optimizer, Parameter, Phase, Plan, PlanConfig, PlanForm, Precision, Refinements, TensorId};
 use crate::random::Random;
 use crate::resident::{ResidentData, write_order, write_parameters};
 use crate::schedule::Schedule;
@@ -40,10 +40,12 @@ pub struct TrainConfig {
     pub shuffle: bool,
     /// Training images to hold out for validation, chosen by `seed` from each class in proportion to its size.
     pub validation: usize,
-    /// Whether to fuse ops if the model allows it; none for the device's default.
+    /// Whether to fuse calls; none for the device's default.
     pub fuse: Option<bool>,
     /// The float type of activations and their gradients in memory.
     pub precision: Precision,
+    /// Label smoothing, clipping of gradients, and the average of the parameters.
+    pub refinements: Refinements,
 }
 
 impl TrainConfig {
@@ -62,6 +64,7 @@ impl TrainConfig {
         validation: 5_000,
         fuse: None,
         precision: Precision::F32,
+        refinements: Refinements { label_smoothing: 0.0, clip_norm: None, average: None },
     };
 }
 
@@ -96,10 +99,9 @@ impl TrainConfig {
         Self { batch, rate, ..self }
     }
 
-    /// The form of the plan that training on a device uses; half precision needs fused ops.
+    /// The form of the plan that training on a device uses.
     pub fn form(&self, device: &Device) -> PlanForm {
-        let fuse = self.fuse.unwrap_or_else(|| device.prefers_fused() || self.precision == Precision::F16);
-        PlanForm { fuse, precision: self.precision }
+        PlanForm { fuse: self.fuse.unwrap_or_else(|| device.prefers_fused()), precision: self.precision }
     }
 }
 
@@ -185,6 +187,7 @@ impl Trainer {
                 batches: most_images.iter().max().unwrap_or(&1).div_ceil(config.batch),
                 steps,
                 optimizer: Some(config.optimizer),
+                refinements: config.refinements,
                 form: config.form(device),
             },
         )?;
@@ -310,13 +313,13 @@ impl Trainer {
         Ok(score)
     }
 
-    /// Weights and biases as they are now, in the order of [`Model::parameters`].
+    /// Weights and biases as they are now, or their averages if they are averaged, in the order of [`Model::parameters`].
     ///
     /// # Errors
     /// If the device fails, or if a parameter is not finite or so large that the model overflows; the error names the
     /// first tensor.
     pub async fn parameters(&mut self) -> Result<Vec<HostTensor>> {
-        let parameters = self.read_parameters(|parameter| Some(parameter.tensor)).await?;
+        let parameters = self.read_parameters(|parameter| Some(parameter.evaluated())).await?;
         ensure_finite(&self.model, &parameters, &self.sample, self.config.precision).await?;
         Ok(parameters)
     }

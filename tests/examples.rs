@@ -7,7 +7,7 @@ use gpu_digits::layers::{self, LAYERS, every_op};
 use gpu_digits::op::Op;
 use gpu_digits::ops::Case;
 use gpu_digits::ops::avg_pool::{AvgPoolBackward, AvgPoolForward, Windows};
-use gpu_digits::ops::batch::{BatchGather, ClockAdvance, MetricsAppend, NO_SAMPLE, StepFinish};
+use gpu_digits::ops::batch::{BatchGather, NO_SAMPLE, StepFinish};
 use gpu_digits::ops::conv_relu_pool::{
     ConvReluPool, ConvReluPoolBackwardInput, ConvReluPoolBackwardWeight, ConvReluPoolForward,
 };
@@ -17,11 +17,11 @@ use gpu_digits::ops::dense::{Dense, DenseBackward, DenseBackwardWeight, DenseCro
 use gpu_digits::ops::dropout::DropoutApply;
 use gpu_digits::ops::half::{Half, ParameterCopyF16};
 use gpu_digits::ops::max_pool::{MaxPool, MaxPoolBackward, MaxPoolForward};
-use gpu_digits::ops::optimizer::{AdamUpdate, SgdUpdate};
-use gpu_digits::ops::optimizer_step::{AdamStep, Segment, Segments, SgdStep};
+use gpu_digits::ops::optimizer::{AdamStep, SgdStep};
 use gpu_digits::ops::peak::{BufferCopy, FmaChain, FmaChainF16, MatrixChain};
 use gpu_digits::ops::reduce::ChunkSum;
 use gpu_digits::ops::relu::{ReluBackward, ReluForward};
+use gpu_digits::ops::segments::{Segment, Segments};
 use gpu_digits::tensor::HostTensor;
 use gpu_digits::verify::layer_output;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -411,60 +411,64 @@ fn losses() -> Vec<Example> {
     ]
 }
 
+/// A parameter of one element among all, or its moment.
+fn alone(value: f32) -> Vec<f32> {
+    let mut values = vec![0.0; 128];
+    values[0] = value;
+    values
+}
+
 fn updates() -> Vec<Example> {
-    let sgd = SgdUpdate { length: 1, steps: 2, momentum: 0.5, nesterov: false, weight_decay: 0.0 };
-    let adam = AdamUpdate {
-        length: 1,
-        steps: 1,
-        beta1: 0.9,
-        beta2: 0.999,
-        epsilon: 1e-8,
-        weight_decay: 0.0,
-        decoupled: false,
+    let segments = Segments(vec![Segment { length: 1, chunks: 1 }]);
+    let blocks = u([0, 1, 1, 1, 64, 1, 1, 0]);
+    let gradient = f(alone(2.0)[..64].to_vec());
+    let sgd = SgdStep { segments: segments.clone(), steps: 2, momentum: 0.5, nesterov: false, weight_decay: 0.0 };
+    let adam =
+        AdamStep { segments, steps: 1, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, decoupled: false };
+    // Row 1 of the schedule, rate 0.1; the gradient is 2 and the velocity 4.
+    let sgd_example = |what, op: SgdStep, parameter, velocity| {
+        let schedule = f([9.0, 0.0, 0.0, 0.1, 0.0, 0.0]);
+        let before =
+            vec![f(alone(1.0)), gradient.clone(), f(alone(4.0)), blocks.clone(), schedule, u([1, 0, 0]), f([1.0])];
+        example(what, op, before, vec![f(alone(parameter)), f(alone(velocity))])
     };
-    let sgd_example = |what, op| {
-        move |parameter, velocity| {
-            example(
-                what,
-                op,
-                // Row 1 of the schedule, rate 0.1; the gradient is 2 and the velocity 4.
-                vec![f([1.0]), f([2.0]), f([4.0]), f([9.0, 0.0, 0.0, 0.1, 0.0, 0.0]), u([1, 0, 0])],
-                vec![f([parameter]), f([velocity])],
-            )
-        }
-    };
-    let adam_example = |what, op| {
-        move |parameter, first, second| {
-            example(
-                what,
-                op,
-                // The first step: corrections 1 / (1 - 0.9) and 1 / (1 - 0.999), rate 0.5, gradient 2.
-                vec![f([1.0]), f([2.0]), f([0.0]), f([0.0]), f([0.5, 10.0, 1000.0]), u([0, 0, 0])],
-                vec![f([parameter]), f([first]), f([second])],
-            )
-        }
+    // The first step: corrections 1 / (1 - 0.9) and 1 / (1 - 0.999), rate 0.5, gradient 2.
+    let adam_example = |what, op: AdamStep, parameter, first, second| {
+        let schedule = f([0.5, 10.0, 1000.0]);
+        let before =
+            vec![f(alone(1.0)), gradient.clone(), f([]), f([]), blocks.clone(), schedule, u([0, 0, 0]), f([1.0])];
+        example(what, op, before, vec![f(alone(parameter)), f(alone(first)), f(alone(second))])
     };
     vec![
         // 0.5 · 4 + 2 = 4; 1 - 0.1 · 4.
-        sgd_example("the velocity carries on", sgd)(0.6, 4.0),
-        // 1 - 0.1 · (2 + 0.5 · 4), with the same velocity.
-        sgd_example("Nesterov looks ahead", SgdUpdate { nesterov: true, momentum: 0.25, ..sgd })(
+        sgd_example("the velocity carries on", sgd.clone(), 0.6, 4.0),
+        // 1 - 0.1 · (2 + 0.25 · 3), with a velocity of 0.25 · 4 + 2.
+        sgd_example(
+            "Nesterov looks ahead",
+            SgdStep { nesterov: true, momentum: 0.25, ..sgd.clone() },
             1.0 - 0.1 * (2.0 + 0.25 * 3.0),
             3.0,
         ),
         // The gradient becomes 2 + 3 · 1 = 5 and the velocity 7.
-        sgd_example("weight decay adds to the gradient", SgdUpdate { weight_decay: 3.0, ..sgd })(0.3, 7.0),
+        sgd_example("weight decay adds to the gradient", SgdStep { weight_decay: 3.0, ..sgd }, 0.3, 7.0),
         // The corrected moments are 2 and 4, so the step is the rate times the gradient's sign.
-        adam_example("the first step is the rate", adam)(0.5, 0.2, 0.004),
+        adam_example("the first step is the rate", adam.clone(), 0.5, 0.2, 0.004),
         // The gradient becomes 2 + 3 · 1 = 5.
-        adam_example("Adam's weight decay adds to the gradient", AdamUpdate { weight_decay: 3.0, ..adam })(
-            0.5, 0.5, 0.025,
+        adam_example(
+            "Adam's weight decay adds to the gradient",
+            AdamStep { weight_decay: 3.0, ..adam.clone() },
+            0.5,
+            0.5,
+            0.025,
         ),
         // 1 · (1 - 0.5 · 0.2) - 0.5.
         adam_example(
             "AdamW's weight decay shrinks the parameter",
-            AdamUpdate { weight_decay: 0.2, decoupled: true, ..adam },
-        )(0.4, 0.2, 0.004),
+            AdamStep { weight_decay: 0.2, decoupled: true, ..adam },
+            0.4,
+            0.2,
+            0.004,
+        ),
     ]
 }
 
@@ -484,12 +488,6 @@ fn data() -> Vec<Example> {
                 u([]),
             ],
             vec![f([13.0, 15.0, 17.0, 0.0, 0.0, 0.0]), u([7, NO_LABEL])],
-        ),
-        example(
-            "a row for the batch of the clock's cursor, the others stay",
-            MetricsAppend { batch: 3, rows: 2 },
-            vec![f([0.5, 1.0, 2.0]), u([1, 0, 1]), u([8, 1, 0]), f([7.0, 7.0, 7.0, 7.0])],
-            vec![f([7.0, 7.0, 3.5, 2.0])],
         ),
         // 0, 1, 1.75, 2.3125, ... comes to 1 / (1 - 0.75), whatever it starts from, and there are eight chains.
         example(
@@ -517,7 +515,6 @@ fn data() -> Vec<Example> {
             vec![f([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0, 16.0]), f([])],
             vec![f([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0, 16.0])],
         ),
-        example("step and cursor go on, the seed stays", ClockAdvance, vec![u([4, 1, 9])], vec![u([5, 2, 9])]),
     ]
 }
 
@@ -575,13 +572,13 @@ fn steps() -> Vec<Example> {
     gradients[..2].copy_from_slice(&[0.5, 1.5]);
     gradients[64..66].copy_from_slice(&[4.0, 5.0]);
     let blocks = u([0, 1, 2, 1, 64, 1, 2, 0, 64, 2, 1, 2, 128, 2, 1, 0]);
-    let sgd = SgdUpdate { length: 0, steps: 1, momentum: 0.5, nesterov: false, weight_decay: 0.0 };
+    let sgd = SgdStep { segments: segments.clone(), steps: 1, momentum: 0.5, nesterov: false, weight_decay: 0.0 };
     let adam =
-        AdamUpdate { length: 0, steps: 1, beta1: 0.5, beta2: 0.5, epsilon: 1e-8, weight_decay: 0.0, decoupled: false };
+        AdamStep { segments, steps: 1, beta1: 0.5, beta2: 0.5, epsilon: 1e-8, weight_decay: 0.0, decoupled: false };
     vec![
         example(
             "each parameter meets its own partial sums",
-            SgdStep { segments: segments.clone(), update: sgd },
+            sgd,
             vec![
                 f(placed(1.0, [2.0, 3.0])),
                 f(gradients.clone()),
@@ -589,21 +586,32 @@ fn steps() -> Vec<Example> {
                 blocks.clone(),
                 f([0.1, 0.0, 0.0]),
                 u([0, 0, 0]),
+                f([0.5]),
             ],
-            vec![f(placed(0.8, [1.6, 2.5])), f(placed(2.0, [4.0, 5.0]))],
+            // Half of each gradient.
+            vec![f(placed(0.9, [1.8, 2.75])), f(placed(1.0, [2.0, 2.5]))],
         ),
         // The corrected moments are the gradient and its square, so the step is the rate.
         example(
             "the first step of each parameter is the rate",
-            AdamStep { segments, update: adam },
-            vec![f(placed(1.0, [2.0, 3.0])), f(gradients), f([]), f([]), blocks, f([0.1, 2.0, 2.0]), u([0, 0, 0])],
+            adam,
+            vec![
+                f(placed(1.0, [2.0, 3.0])),
+                f(gradients),
+                f([]),
+                f([]),
+                blocks,
+                f([0.1, 2.0, 2.0]),
+                u([0, 0, 0]),
+                f([1.0]),
+            ],
             vec![f(placed(0.9, [1.9, 2.9])), f(placed(1.0, [2.0, 2.5])), f(placed(2.0, [8.0, 12.5]))],
         ),
         example(
-            "sums go to the row of the cursor, and the clock goes on",
-            StepFinish(MetricsAppend { batch: 2, rows: 2 }),
-            vec![f([1.5, 2.5]), u([1, 0]), u([7, 1, 9]), f([0.0, 0.0, 0.0, 0.0])],
-            vec![u([8, 2, 9]), f([0.0, 0.0, 4.0, 1.0])],
+            "sums go to the row of the cursor, the others stay, and the clock goes on",
+            StepFinish { batch: 2, rows: 2 },
+            vec![f([1.5, 2.5]), u([1, 0]), u([7, 1, 9]), f([6.0, 7.0, 0.0, 0.0])],
+            vec![u([8, 2, 9]), f([6.0, 7.0, 4.0, 1.0])],
         ),
     ]
 }

@@ -258,7 +258,14 @@ const BATCH: usize = 3;
 /// An executor of a model's step, with images in place and a rate of 0.
 fn step_of(model: &Model, form: PlanForm) -> Result<(Plan, CpuExecutor), Failed> {
     let optimizer = Some(Optimizer::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 });
-    let config = PlanConfig { batch: BATCH, images: BATCH, batches: 1, steps: 1, optimizer, form };
+    let config = PlanConfig {
+        batch: BATCH,
+        images: BATCH,
+        batches: 1,
+        steps: 1,
+        form,
+        ..PlanConfig::for_mnist(BATCH, optimizer)
+    };
     let plan = Plan::new(model, config)?;
     let random = &mut Random::new(1, 0);
     let mut executor = CpuExecutor::new(plan.clone())?;

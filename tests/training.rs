@@ -82,6 +82,7 @@ fn config() -> TrainConfig {
         shuffle: true,
         validation: 20,
         fuse: None,
+        refinements: TrainConfig::DEFAULT.refinements,
         precision: Precision::F32,
     }
 }
@@ -223,14 +224,8 @@ fn collects(device: &Device) -> Result<(), Failed> {
     let parameters = model.initial_parameters(1);
     let images = dataset(7).train.images;
     // The last of three batches of three has two empty samples.
-    let config = PlanConfig {
-        batch: 3,
-        images: 7,
-        batches: 3,
-        steps: 1,
-        optimizer: None,
-        form: PlanForm { fuse: device.prefers_fused(), precision: Precision::F32 },
-    };
+    let form = PlanForm { fuse: device.prefers_fused(), precision: Precision::F32 };
+    let config = PlanConfig { images: 7, batches: 3, form, ..PlanConfig::for_mnist(3, None) };
     let mut executor = block_on(device.executor(Plan::new(&model, config)?))?;
     let host = executor.plan().host.clone();
     executor.write(host.images, &pack_bytes(&images));
@@ -302,7 +297,8 @@ impl Op for Broken {
 
 fn broken_kernels(device: &Device) -> Result<(), Failed> {
     let model: Model = SMALL.parse()?;
-    let config = PlanConfig { batch: 4, images: 8, batches: 2, steps: 2, optimizer: None, form: PlanForm::PLAIN };
+    let config =
+        PlanConfig { images: 8, batches: 2, steps: 2, form: PlanForm::PLAIN, ..PlanConfig::for_mnist(4, None) };
     let whole = Plan::new(&model, PlanConfig { optimizer: Some(Optimizer::adam(0.0, false)), ..config })?;
     let cases = whole.cases();
     // Several are broken, in places far from each other; each time another is the first.

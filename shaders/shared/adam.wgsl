@@ -1,6 +1,6 @@
 // Adam (Kingma & Ba 2015) or, with decoupled decay, AdamW (Loshchilov & Hutter 2019), as PyTorch computes it:
 //
-//   g             = grad + weight_decay * parameter                     (Adam)
+//   g             = grad_scale * grad + weight_decay * parameter        (Adam)
 //   parameter     = parameter * (1 - rate * weight_decay)               (AdamW)
 //   first_moment  = beta1 * first_moment + (1 - beta1) * g
 //   second_moment = beta2 * second_moment + (1 - beta2) * g * g
@@ -17,6 +17,10 @@ override decoupled: bool;
 @group(0) @binding(0) var<storage, read_write> parameter: array<Numbers>;      // [parameters]
 @group(0) @binding(2) var<storage, read_write> first_moment: array<Numbers>;   // [parameters]
 @group(0) @binding(3) var<storage, read_write> second_moment: array<Numbers>;  // [parameters]
+@group(0) @binding(4) var<storage, read> blocks: array<vec4<u32>>;  // [parameters / 64, 4]: offset, stride, chunks, elements
+@group(0) @binding(5) var<storage, read> schedule: array<f32>;      // [steps, 3]: rate, c1, c2
+@group(0) @binding(6) var<storage, read> clock: array<u32>;         // [3]: step, cursor, seed
+@group(0) @binding(7) var<storage, read> grad_scale: array<f32>;    // [1]
 
 /// What the optimizer knows of an element, or of four.
 struct State {
@@ -39,7 +43,7 @@ fn store_state(i: u32, state: State) {
 fn moved(old: State, grad: Numbers) -> State {
     let row = schedule_row();
     let rate = schedule[row];
-    var g = grad;
+    var g = grad_scale[0] * grad;
     var value = old.parameter;
     if decoupled {
         value *= 1.0 - rate * weight_decay;

@@ -1,10 +1,11 @@
-// Each batch's metrics are one row of the epoch's history.
+// Each batch's metrics are one row of the epoch's history. The clock has step, cursor in the epoch, and seed.
 
 override batch: u32;
 override rows: u32;
 
 @group(0) @binding(0) var<storage, read> loss: array<f32>;           // [batch]
 @group(0) @binding(1) var<storage, read> hit: array<u32>;            // [batch]
+@group(0) @binding(2) var<storage, read_write> clock: array<u32>;    // [3]: step, cursor, seed
 @group(0) @binding(3) var<storage, read_write> history: array<f32>;  // [rows, 2]
 
 struct Metrics {
@@ -26,4 +27,10 @@ fn append_to_history(sums: Metrics) {
     let row = clock[1];
     history[2u * row] = sums.loss;
     history[2u * row + 1u] = f32(sums.hits);
+}
+
+/// Moves the clock on to the next step of the run and of the epoch.
+fn advance_clock() {
+    clock[0] += 1u;
+    clock[1] += 1u;
 }

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use super::measure::{Effort, measure};
 use crate::gpu::{Gpu, Lap, Stopwatch, bind_variant, choose_variant};
 use crate::ops::Case;
-use crate::ops::batch::ClockAdvance;
 use crate::ops::peak::{BufferCopy, FmaChain, FmaChainF16, MatrixChain};
 use crate::ops::reduce::ChunkSum;
 use crate::verify::Example;
@@ -45,7 +44,7 @@ pub struct Peaks {
     /// Bytes a second, read and written: the faster of a copy of large buffers (`buffer_copy`) and of 32 reads to a write
     /// (`chunk_sum`).
     pub bytes_per_second: f64,
-    /// Seconds of an independent dispatch of one invocation (`clock_advance`), measured with many, each on its own
+    /// Seconds of an independent dispatch of one invocation (`fma_chain`), measured with many, each on its own
     /// buffer.
     pub dispatch_seconds: f64,
     /// Seconds of the same dispatch after a barrier, measured with many on one buffer.
@@ -137,7 +136,7 @@ async fn best_seconds(gpu: &Gpu, effort: Effort, case: &Case) -> Result<f64> {
 
 /// The least seconds of an independent dispatch, of one after a barrier, and of submitting and awaiting one.
 async fn overheads(gpu: &Gpu, effort: Effort) -> Result<[f64; 3]> {
-    let case: Case = Arc::new(ClockAdvance);
+    let case: Case = Arc::new(FmaChain { length: 1, rounds: 1 });
     let example = Example::of(&case);
     let variant = choose_variant(gpu, case.as_ref())?;
     let kernels = bind_variant(gpu, case.as_ref(), &variant, example.inputs(), DISPATCHES).await?;

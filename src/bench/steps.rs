@@ -100,7 +100,14 @@ pub async fn measure_steps(gpu: &Gpu, model: &Model, step: Step, effort: Effort)
     let Step { kind, batch, form } = step;
     let start = Instant::now();
     let optimizer = Some(TrainConfig::DEFAULT.optimizer);
-    let config = PlanConfig { batch, images: IMAGES, batches: STEPS, steps: STEPS, optimizer, form };
+    let config = PlanConfig {
+        batch,
+        images: IMAGES,
+        batches: STEPS,
+        steps: STEPS,
+        form,
+        ..PlanConfig::for_mnist(batch, optimizer)
+    };
     let plan = Plan::new(model, config)?;
     let dispatches = plan.calls(kind.phase()).len();
     let mut executor = GpuExecutor::new(gpu, plan).await?;

@@ -13,7 +13,7 @@ pub(super) const ENTRY: Entry = Entry {
     word: "avg",
     forms: &["avg 2", "avg global"],
     help: "average-pooling over windows of 2x2 that do not overlap; `global` means over the whole map",
-    parse: |words| {
+    parse: |words, _| {
         let size = if words[0] == "global" { None } else { Some(size(words[0])?) };
         Ok(Arc::new(Avg { size }))
     },

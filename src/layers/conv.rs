@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::{Entry, Layer, ParameterSpec, Pattern, Recorder, bound_of_sums, map_of, size, weight_and_bias};
+use super::{Entry, Layer, ParameterSpec, Recorder, bound_of_sums, map_of, size, weight_and_bias};
 use crate::ops::conv2d::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, Conv2dForward};
 use crate::tensor::HostTensor;
 
@@ -12,7 +12,7 @@ pub(super) const ENTRY: Entry = Entry {
     word: "conv",
     forms: &["conv 32x3", "conv 32x3 same", "conv 32x3 stride 2", "conv 32x3 same stride 2"],
     help: "convolution to 32 channels with a 3x3 kernel; `same` pads with kernel - 1 zeros; `stride` is its step",
-    parse: |words| {
+    parse: |words, _| {
         let size_word = words[0];
         let (channels, kernel) =
             size_word.split_once('x').with_context(|| format!("`{size_word}` is not CHANNELSxKERNEL, such as 32x3"))?;
@@ -95,9 +95,5 @@ impl Layer for Conv {
 
     fn bound(&self, input: f64, parameters: &[HostTensor]) -> f64 {
         bound_of_sums(input, parameters)
-    }
-
-    fn pattern(&self) -> Pattern {
-        Pattern::Conv(*self)
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 
-use super::{Entry, Layer, ParameterSpec, Pattern, Recorder, bound_of_sums, size, weight_and_bias};
+use super::{Entry, Layer, ParameterSpec, Recorder, bound_of_sums, size, weight_and_bias};
 use crate::ops::dense::{self, DenseBackward, DenseBackwardWeight, DenseForward};
 use crate::tensor::HostTensor;
 
@@ -12,7 +12,7 @@ pub(super) const ENTRY: Entry = Entry {
     word: "dense",
     forms: &["dense 10"],
     help: "dense (fully connected) layer with 10 outputs",
-    parse: |words| Ok(Arc::new(Dense { outputs: size(words[0])? })),
+    parse: |words, _| Ok(Arc::new(Dense { outputs: size(words[0])? })),
     ops: &[],
     example: None,
 };
@@ -60,9 +60,5 @@ impl Layer for Dense {
 
     fn bound(&self, input: f64, parameters: &[HostTensor]) -> f64 {
         bound_of_sums(input, parameters)
-    }
-
-    fn pattern(&self) -> Pattern {
-        Pattern::Dense(*self)
     }
 }

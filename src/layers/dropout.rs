@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use anyhow::ensure;
 
-use super::{Entry, Layer, Pattern, Recorder, number};
+use super::{Entry, Layer, Recorder, number};
 use crate::ops::dropout::DropoutApply;
 
 pub(super) const ENTRY: Entry = Entry {
     word: "dropout",
     forms: &["dropout 0.2"],
     help: "in training, sets a fifth of its inputs to 0 at random",
-    parse: |words| {
+    parse: |words, _| {
         let (word, rate) = (words[0], number(words[0])?);
         ensure!((0.0..1.0).contains(&rate), "the rate `{word}` must be at least 0 and below 1");
         // The random numbers have 24 bits.
@@ -57,9 +57,5 @@ impl Layer for Dropout {
 
     fn may_be_last(&self) -> bool {
         false
-    }
-
-    fn pattern(&self) -> Pattern {
-        Pattern::Dropout(*self)
     }
 }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use super::{Entry, Layer, Pattern, Recorder};
+use super::{Entry, Layer, Recorder};
 
 pub(super) const ENTRY: Entry = Entry {
     word: "flatten",
     forms: &["flatten"],
     help: "from a map to a vector, as dense layers need it",
-    parse: |_| Ok(Arc::new(Flatten)),
+    parse: |_, _| Ok(Arc::new(Flatten)),
     ops: &[],
     example: None,
 };
@@ -31,8 +31,4 @@ impl Layer for Flatten {
     fn forward(&self, _step: &mut Recorder<'_>) {}
 
     fn backward(&self, _step: &mut Recorder<'_>) {}
-
-    fn pattern(&self) -> Pattern {
-        Pattern::Flatten
-    }
 }

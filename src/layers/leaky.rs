@@ -11,7 +11,7 @@ pub(super) const ENTRY: Entry = Entry {
     word: "leaky",
     forms: &["leaky 0.1"],
     help: "leaky ReLU: negative values are multiplied by 0.1",
-    parse: |words| {
+    parse: |words, _| {
         let slope = number(words[0])?;
         ensure!((0.0..=1.0).contains(&slope), "the slope `{}` must be from 0 to 1", words[0]);
         Ok(Arc::new(Leaky { slope }))

@@ -9,14 +9,18 @@ mod dense;
 mod dropout;
 mod flatten;
 mod leaky;
+mod parse;
+mod placed;
 mod pool;
 mod recorder;
 mod relu;
+mod residual;
 
+use std::borrow::Cow;
 use std::fmt::{self, Debug};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 pub use avg::Avg;
 pub use conv::Conv;
@@ -24,12 +28,16 @@ pub use dense::Dense;
 pub use dropout::Dropout;
 pub use flatten::Flatten;
 pub use leaky::Leaky;
+pub use parse::parse;
+pub(crate) use parse::split;
+pub use placed::PlacedLayer;
+pub(crate) use placed::{place, slope_after};
 pub use pool::Pool;
 pub use recorder::Recorder;
-pub(crate) use recorder::{Recorded, random_key};
+pub(crate) use recorder::{Ends, Recorded};
 pub use relu::Relu;
+pub use residual::Residual;
 
-use crate::names::did_you_mean;
 use crate::ops;
 use crate::tensor::{HostTensor, Shape};
 
@@ -42,8 +50,9 @@ pub struct Entry {
     pub forms: &'static [&'static str],
     /// What it computes, in one sentence.
     pub help: &'static str,
-    /// The layer with these words after the first, which are as many as in one of the forms.
-    pub parse: fn(&[&str]) -> Result<Arc<dyn Layer>>,
+    /// The layer with these words after the first, which are as many as in one of the forms, and around these layers, of which
+    /// there are some if the form has them in parentheses.
+    pub parse: fn(&[&str], Vec<Arc<dyn Layer>>) -> Result<Arc<dyn Layer>>,
     /// Its ops that do not stand in the table of ops. They are verified and tested with those if the row stands in
     /// [`LAYERS`]; the ops of your own layers are checked by [`verify::check`](crate::verify::check).
     pub ops: &'static [ops::Entry],
@@ -65,8 +74,17 @@ pub struct Example {
 }
 
 /// The table of layers, in the order in which models use them.
-pub const LAYERS: &[Entry] =
-    &[conv::ENTRY, relu::ENTRY, leaky::ENTRY, pool::ENTRY, avg::ENTRY, flatten::ENTRY, dense::ENTRY, dropout::ENTRY];
+pub const LAYERS: &[Entry] = &[
+    conv::ENTRY,
+    relu::ENTRY,
+    leaky::ENTRY,
+    pool::ENTRY,
+    avg::ENTRY,
+    flatten::ENTRY,
+    dense::ENTRY,
+    dropout::ENTRY,
+    residual::ENTRY,
+];
 
 /// Every op: those of the [table of ops](ops::TABLE), and those of the layers.
 pub fn every_op() -> impl Iterator<Item = &'static ops::Entry> + Clone {
@@ -117,17 +135,12 @@ pub trait Layer: Debug + Send + Sync {
     fn may_be_last(&self) -> bool {
         self.negative_slope().is_none()
     }
-
-    /// Which layer it is for the plan of fused ops. A layer of your own is [`Pattern::Other`], which ends fusing.
-    fn pattern(&self) -> Pattern {
-        Pattern::Other
-    }
 }
 
 impl dyn Layer {
     /// The first word of its text.
     pub(crate) fn word(&self) -> String {
-        self.text().split(' ').next().unwrap_or_default().to_owned()
+        self.text().split([' ', '(']).next().unwrap_or_default().to_owned()
     }
 }
 
@@ -137,34 +150,40 @@ impl fmt::Display for dyn Layer {
     }
 }
 
-/// A layer as the plan of fused ops sees it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Pattern {
-    /// A convolution.
-    Conv(Conv),
-    /// A ReLU.
-    Relu,
-    /// A max-pooling.
-    Pool(Pool),
-    /// A change of shape only.
-    Flatten,
-    /// A dense layer.
-    Dense(Dense),
-    /// Dropout.
-    Dropout(Dropout),
-    /// Any other: there are no fused ops for it.
-    Other,
-}
-
 /// A parameter of a layer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ParameterSpec {
     /// Its name in the layer, such as `weight`: also the name of the operand that reads it.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Its shape, as in PyTorch.
     pub shape: Shape,
     /// Its values before training.
     pub initial: Initial,
+    /// How its elements lie in memory.
+    pub order: Order,
+}
+
+impl ParameterSpec {
+    /// A parameter whose elements lie in memory as in the model.
+    pub fn new(name: impl Into<Cow<'static, str>>, shape: impl Into<Shape>, initial: Initial) -> Self {
+        Self { name: name.into(), shape: shape.into(), initial, order: Order::AsInModel }
+    }
+
+    /// The same with the outputs last in memory.
+    #[must_use]
+    pub fn outputs_last(self) -> Self {
+        Self { order: Order::OutputsLast, ..self }
+    }
+}
+
+/// How the elements of a parameter lie in memory. A model and its files have PyTorch's order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// As in the model.
+    AsInModel,
+    /// Weights `[o, c, ky, kx]` as `[ky, kx, c, o]`, and `[o, i]` as `[i, o]`. The inputs `i` of a layer after `flatten` are the
+    /// elements of a map, which lie in memory as `[y, x, c]`.
+    OutputsLast,
 }
 
 /// The values of a parameter before training.
@@ -202,8 +221,8 @@ fn weight_and_bias(weight: impl Into<Shape>) -> Vec<ParameterSpec> {
     let (outputs, fan_in) = (shape.extents()[0], shape.extents()[1..].iter().product());
     let bound = (1.0 / fan_in as f32).sqrt();
     vec![
-        ParameterSpec { name: "weight", shape, initial: Initial::Weight { fan_in } },
-        ParameterSpec { name: "bias", shape: [outputs].into(), initial: Initial::Uniform(bound) },
+        ParameterSpec::new("weight", shape, Initial::Weight { fan_in }).outputs_last(),
+        ParameterSpec::new("bias", [outputs], Initial::Uniform(bound)),
     ]
 }
 
@@ -242,56 +261,4 @@ pub fn size(word: &str) -> Result<usize> {
 /// If it is none.
 pub fn number(word: &str) -> Result<f64> {
     word.parse().ok().with_context(|| format!("`{word}` is not a number"))
-}
-
-/// The layer of a text, by the table or by rows of your own.
-///
-/// # Errors
-/// If the word is unknown, or the words after it do not fit it.
-pub fn parse(text: &str, own: &[Entry]) -> Result<Arc<dyn Layer>> {
-    // Accept other spellings: `Conv 32×3`.
-    let lower = text.to_lowercase().replace('×', "x");
-    let words: Vec<&str> = lower.split_whitespace().collect();
-    let entries = || LAYERS.iter().chain(own);
-    let [word, rest @ ..] = &words[..] else { bail!("there is nothing between two commas; remove one of them") };
-    let Some(entry) = entries().find(|entry| entry.word == *word) else {
-        let forms: Vec<&str> = entries().flat_map(|entry| entry.forms).copied().collect();
-        let meant = did_you_mean(word, entries().map(|entry| entry.word));
-        bail!("there is no such layer{meant}\nlayers are `{}`", forms.join("`, `"));
-    };
-    let counts = || entry.forms.iter().map(|form| form.split(' ').count());
-    if counts().all(|count| count != words.len()) {
-        let wrong =
-            if counts().all(|count| words.len() < count) { "a number is missing" } else { "it has an extra word" };
-        bail!("{wrong}; write it like `{}`", entry.forms.join("` or `"));
-    }
-    (entry.parse)(rest)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_form_of_the_table_is_read_and_printed_as_it_is_written() {
-        for entry in LAYERS {
-            for form in entry.forms {
-                let layer = parse(form, &[]).unwrap();
-                assert_eq!((layer.text().as_str(), layer.word().as_str()), (*form, entry.word));
-            }
-        }
-    }
-
-    #[test]
-    fn a_layer_with_a_wrong_number_of_words_names_its_forms() {
-        let error = |text| format!("{:#}", parse(text, &[]).unwrap_err());
-        assert_eq!(error("conv"), "a number is missing; write it like `conv 32x3` or `conv 32x3 same`");
-        assert_eq!(error("leaky"), "a number is missing; write it like `leaky 0.1`");
-        assert_eq!(error("relu 3"), "it has an extra word; write it like `relu`");
-        assert_eq!(error("leaky x"), "`x` is not a number");
-        assert_eq!(error("dense x"), "`x` is not a whole number");
-        assert!(error("conv 4x3 sane").contains("`sane` is not `same`"));
-        assert!(error("maxpool 2").contains("did you mean `pool`?"));
-        assert!(error("convolve").contains("layers are `conv 32x3`, `conv 32x3 same`, `relu`"));
-    }
 }

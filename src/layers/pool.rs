@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 
-use super::{Entry, Layer, Pattern, Recorder, map_of, size};
+use super::{Entry, Layer, Recorder, map_of, size};
 use crate::ops::max_pool::{MaxPool, MaxPoolBackward, MaxPoolForward};
 
 pub(super) const ENTRY: Entry = Entry {
     word: "pool",
     forms: &["pool 2"],
     help: "max-pooling over windows of 2x2 that do not overlap",
-    parse: |words| Ok(Arc::new(Pool { size: size(words[0])? })),
+    parse: |words, _| Ok(Arc::new(Pool { size: size(words[0])? })),
     ops: &[],
     example: None,
 };
@@ -59,9 +59,5 @@ impl Layer for Pool {
 
     fn backward(&self, step: &mut Recorder<'_>) {
         step.call(MaxPoolBackward { pool: self.sizes(step), negative_slope: 1.0 });
-    }
-
-    fn pattern(&self) -> Pattern {
-        Pattern::Pool(*self)
     }
 }

@@ -2,14 +2,24 @@
 
 use std::sync::Arc;
 
+use super::{Layer, PlacedLayer};
 use crate::op::Op;
-use crate::ops::reduce::ChunkSum;
 
-/// An op and the names of its tensors, in the op's order.
+/// An op, the names of its tensors in the op's order, and the layer that it belongs to.
 #[derive(Clone, Debug)]
 pub(crate) struct Recorded {
     pub(crate) op: Arc<dyn Op>,
     pub(crate) tensors: Vec<String>,
+    pub(crate) layer: String,
+}
+
+impl Recorded {
+    /// The same on another tensor instead of one.
+    pub(crate) fn rename(&mut self, from: &str, to: &str) {
+        for name in self.tensors.iter_mut().filter(|name| *name == from) {
+            to.clone_into(name);
+        }
+    }
 }
 
 /// Records the calls of one layer, forward or backward, for a batch.
@@ -22,20 +32,36 @@ pub(crate) struct Recorded {
 /// | `clock` | step, position and seed, see [`crate::ops::batch`] |
 /// | `X` | the layer's own tensor, a parameter or a value that its backward pass reads: `conv1.X` |
 /// | `X_grad` | the gradient of `X` |
-/// | `X_partial` | partial sums of `X` along the first axis; a call that adds them up follows |
+/// | `X_grad_partial` | partial sums of the gradient of a parameter, along the first axis; the optimizer adds them up |
 ///
 /// A call that only writes a gradient that nothing reads, such as that of the images, is left out.
 #[derive(Debug)]
 pub struct Recorder<'a> {
-    pub(crate) layer: &'a str,
+    pub(crate) layer: String,
     pub(crate) number: usize,
     pub(crate) batch: usize,
     pub(crate) shape: &'a [usize],
     pub(crate) trains: bool,
-    /// The names of input and output.
-    pub(crate) ends: [&'a str; 2],
+    pub(crate) ends: Ends,
     pub(crate) needs_input_grad: bool,
     pub(crate) calls: Vec<Recorded>,
+}
+
+/// The names of a layer's input and output, and of their gradients.
+#[derive(Clone, Debug)]
+pub(crate) struct Ends {
+    pub(crate) input: String,
+    pub(crate) output: String,
+    pub(crate) input_grad: String,
+    pub(crate) output_grad: String,
+}
+
+impl Ends {
+    /// Two tensors whose gradients are named after them.
+    pub(crate) fn new(input: impl Into<String>, output: impl Into<String>) -> Self {
+        let (input, output) = (input.into(), output.into());
+        Self { input_grad: format!("{input}.grad"), output_grad: format!("{output}.grad"), input, output }
+    }
 }
 
 impl Recorder<'_> {
@@ -62,7 +88,7 @@ impl Recorder<'_> {
     /// A key for random numbers, such as those of [`DropoutApply`](crate::ops::dropout::DropoutApply), that no other layer of
     /// the model has.
     pub fn random_key(&self) -> usize {
-        random_key(self.layer, self.number)
+        random_key(&self.layer, self.number)
     }
 
     /// Whether the step trains; otherwise it evaluates.
@@ -85,38 +111,101 @@ impl Recorder<'_> {
         if !self.needs_input_grad && written.all(|name| name == "input_grad") {
             return;
         }
-        let mut sums = Vec::new();
-        let mut tensors = Vec::new();
-        for operand in &operands {
-            let name = named(operand.name);
-            tensors.push(match name.strip_suffix("_partial") {
-                Some(sum) if operand.is_written() => {
-                    let (sum, chunks) = (self.tensor(sum), operand.shape.extents()[0]);
-                    if chunks == 1 {
-                        sum
-                    } else {
-                        let partial = format!("{sum}.partial");
-                        let op = Arc::new(ChunkSum { chunks, length: operand.shape.len() / chunks });
-                        sums.push(Recorded { op, tensors: vec![partial.clone(), sum] });
-                        partial
-                    }
-                }
-                _ => self.tensor(name),
-            });
-        }
-        self.calls.push(Recorded { op: Arc::new(op), tensors });
-        self.calls.append(&mut sums);
+        let tensors: Vec<String> = operands.iter().map(|operand| self.tensor(named(operand.name))).collect();
+        self.call_on(op, tensors);
+    }
+
+    /// Records a call of an op on the tensors with these names.
+    pub(crate) fn call_on(&mut self, op: impl Op, tensors: impl Into<Vec<String>>) {
+        self.calls.push(Recorded { op: Arc::new(op), tensors: tensors.into(), layer: self.layer.clone() });
     }
 
     /// The name of the tensor for an operand.
     fn tensor(&self, operand: &str) -> String {
-        match (operand, operand.strip_suffix("_grad")) {
-            ("input", _) => self.ends[0].to_owned(),
-            ("output", _) => self.ends[1].to_owned(),
-            ("clock", _) => "clock".to_owned(),
-            (_, Some(of)) => format!("{}.grad", self.tensor(of)),
-            (own, None) => format!("{}.{own}", self.layer),
+        let operand = operand.strip_suffix("_partial").filter(|of| of.ends_with("_grad")).unwrap_or(operand);
+        match operand {
+            "input" => self.ends.input.clone(),
+            "output" => self.ends.output.clone(),
+            "input_grad" => self.ends.input_grad.clone(),
+            "output_grad" => self.ends.output_grad.clone(),
+            "clock" => "clock".to_owned(),
+            own => match own.strip_suffix("_grad") {
+                Some(of) => format!("{}.{of}.grad", self.layer),
+                None => format!("{}.{own}", self.layer),
+            },
         }
+    }
+
+    /// Records layers forward, one after the other, from this recorder's input on. Returns the name of each one's input, and of
+    /// the last one's output.
+    pub(crate) fn forward(&mut self, layers: &[PlacedLayer]) -> Vec<String> {
+        let mut names = vec![self.ends.input.clone()];
+        for (place, placed) in layers.iter().enumerate() {
+            let (input, output) = (names[place].clone(), self.within(&format!("{}.output", placed.name)));
+            let calls =
+                self.record(placed, Ends::new(input.clone(), output.clone()), true, |layer, step| layer.forward(step));
+            // A layer without a call, such as flatten, hands its input on.
+            names.push(if calls == 0 { input } else { output });
+        }
+        names
+    }
+
+    /// What [`Self::forward`] returns for these layers.
+    pub(crate) fn names(&self, layers: &[PlacedLayer]) -> Vec<String> {
+        let (layer, ends) = (self.layer.clone(), self.ends.clone());
+        Recorder { layer, ends, calls: vec![], ..*self }.forward(layers)
+    }
+
+    /// Records the same layers backward, from the gradient of this recorder's output to that of its input; `names` are those that
+    /// [`Self::forward`] has returned.
+    pub(crate) fn backward(&mut self, layers: &[PlacedLayer], names: &[String]) {
+        // Without that of the input, no gradient is needed before the first layer that has parameters.
+        let first = layers.iter().position(|placed| !placed.parameters.is_empty()).unwrap_or(0);
+        let first = if self.needs_input_grad { 0 } else { first };
+        let grad = |name: &String, ends: &Ends| match name {
+            _ if Some(name) == names.last() => ends.output_grad.clone(),
+            _ if Some(name) == names.first() => ends.input_grad.clone(),
+            _ => format!("{name}.grad"),
+        };
+        for (place, placed) in layers.iter().enumerate().skip(first).rev() {
+            let [input, output] = [&names[place], &names[place + 1]];
+            let ends = Ends {
+                input_grad: grad(input, &self.ends),
+                output_grad: grad(output, &self.ends),
+                ..Ends::new(input, output)
+            };
+            let needs_input_grad = self.needs_input_grad || place > first;
+            self.record(placed, ends, needs_input_grad, |layer, step| layer.backward(step));
+        }
+    }
+
+    /// Records the calls of a layer within this one, and returns how many they are.
+    pub(crate) fn record(
+        &mut self,
+        placed: &PlacedLayer,
+        ends: Ends,
+        needs_input_grad: bool,
+        record: impl Fn(&dyn Layer, &mut Recorder<'_>),
+    ) -> usize {
+        let mut step = Recorder {
+            layer: self.within(&placed.name),
+            number: placed.number,
+            batch: self.batch,
+            shape: &placed.input,
+            trains: self.trains,
+            ends,
+            needs_input_grad,
+            calls: vec![],
+        };
+        record(placed.layer.as_ref(), &mut step);
+        let count = step.calls.len();
+        self.calls.append(&mut step.calls);
+        count
+    }
+
+    /// The full name of something within this layer, or of the model's own.
+    pub(crate) fn within(&self, name: &str) -> String {
+        if self.layer.is_empty() { name.to_owned() } else { format!("{}.{name}", self.layer) }
     }
 }
 
@@ -138,12 +227,12 @@ mod tests {
 
     fn recorded(layer: &dyn Layer, needs_input_grad: bool) -> Vec<String> {
         let mut step = Recorder {
-            layer: "x1",
+            layer: "x1".to_owned(),
             number: 1,
             batch: 2,
             shape: &[3, 5, 5],
             trains: true,
-            ends: ["before.output", "x1.output"],
+            ends: Ends::new("before.output", "x1.output"),
             needs_input_grad,
             calls: vec![],
         };
@@ -157,9 +246,7 @@ mod tests {
         assert_eq!(
             recorded(&Conv { channels: 4, kernel: 3, stride: 1, same: false }, true),
             [
-                "conv2d_backward_weight before.output x1.output.grad x1.weight.grad.partial x1.bias.grad.partial",
-                "chunk_sum x1.weight.grad.partial x1.weight.grad",
-                "chunk_sum x1.bias.grad.partial x1.bias.grad",
+                "conv2d_backward_weight before.output x1.output.grad x1.weight.grad x1.bias.grad",
                 "conv2d_backward_input x1.output.grad x1.weight before.output before.output.grad",
             ]
         );
@@ -169,7 +256,7 @@ mod tests {
     #[test]
     fn a_call_that_only_writes_a_gradient_that_nothing_reads_is_left_out() {
         let calls = recorded(&Conv { channels: 4, kernel: 3, stride: 1, same: false }, false);
-        assert_eq!(calls.len(), 3);
+        assert_eq!(calls.len(), 1);
         assert!(calls.iter().all(|call| !call.contains("before.output.grad")), "{calls:?}");
     }
 

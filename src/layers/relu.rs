@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::{Entry, Layer, Pattern, Recorder};
+use super::{Entry, Layer, Recorder};
 use crate::ops::relu::{ReluBackward, ReluForward};
 
 pub(super) const ENTRY: Entry = Entry {
     word: "relu",
     forms: &["relu"],
     help: "ReLU: negative values become 0",
-    parse: |_| Ok(Arc::new(Relu)),
+    parse: |_, _| Ok(Arc::new(Relu)),
     ops: &[],
     example: None,
 };
@@ -33,9 +33,5 @@ impl Layer for Relu {
 
     fn negative_slope(&self) -> Option<f64> {
         Some(0.0)
-    }
-
-    fn pattern(&self) -> Pattern {
-        Pattern::Relu
     }
 }

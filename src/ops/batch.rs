@@ -4,10 +4,13 @@
 //! the step in the epoch (the index in the shuffled order and in the history), and the seed of dropout. It is on the
 //! device, so that all steps consist of the same commands.
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
 
 use super::cross_entropy::NO_LABEL;
-use crate::op::{Access, AdapterClass, MAX_WORKGROUP, Op, Operand, Variant, shader, sum_tolerance};
+use super::half::Half;
+use crate::op::{AdapterClass, MAX_WORKGROUP, Op, Operand, Variant, shader, sum_tolerance};
 use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::{HostTensor, pack_bytes};
@@ -123,6 +126,10 @@ impl Op for BatchGather {
         });
     }
 
+    fn in_half(&self) -> Option<Arc<dyn Op>> {
+        Half::of(*self)
+    }
+
     fn flops(&self) -> u64 {
         2 * (self.batch * self.pixels) as u64
     }
@@ -159,25 +166,26 @@ impl Op for BatchGather {
     }
 }
 
-/// `loss`, `hit`, `clock` to row `cursor` of `history` `[rows, 2]`: the batch's sum of losses and number of hits.
+/// The end of a step: `loss`, `hit` to row `cursor` of `history` `[rows, 2]`, the batch's sum of losses and number of hits;
+/// then the `step` and the `cursor` of `clock` advance. Operands: `loss`, `hit`, `clock`, `history`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct MetricsAppend {
+pub struct StepFinish {
     /// Samples of a batch.
     pub batch: usize,
     /// Rows of the history: the most batches of an epoch.
     pub rows: usize,
 }
 
-impl MetricsAppend {
+impl StepFinish {
     /// Sizes at which kernels often fail.
     pub(super) fn awkward() -> Vec<Self> {
         [(1, 1), (7, 3), (128, 5), (2049, 2)].map(|(batch, rows)| Self { batch, rows }).into()
     }
 }
 
-impl Op for MetricsAppend {
+impl Op for StepFinish {
     fn name(&self) -> &'static str {
-        "metrics_append"
+        "step_finish"
     }
 
     fn sizes(&self) -> Vec<(&'static str, f64)> {
@@ -188,13 +196,20 @@ impl Op for MetricsAppend {
         vec![
             Operand::read("loss", F32, [self.batch]),
             Operand::read("hit", U32, [self.batch]),
-            Operand::read("clock", U32, [CLOCK_LENGTH]),
+            Operand::update("clock", U32, [CLOCK_LENGTH]),
             Operand::update("history", F32, [self.rows, 2]),
         ]
     }
 
     fn variants(&self) -> Vec<Variant> {
-        vec![Variant::single(shader!("metrics_append": "shared/metrics", "metrics_append"), self.batch)]
+        let size = MAX_WORKGROUP;
+        let iterations = self.batch.div_ceil(size) + size.ilog2() as usize;
+        let plain = shader!("step_finish": "shared/metrics", "step_finish");
+        let tree = shader!("step_finish.tree": "shared/metrics", "step_finish.tree");
+        vec![
+            Variant::tiled(tree, 1, size, iterations).sharing(8 * size).made_for(AdapterClass::GPUS),
+            Variant::single(plain, self.batch),
+        ]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
@@ -203,6 +218,9 @@ impl Op for MetricsAppend {
         let sum: f64 = loss.f32().iter().map(|&loss| f64::from(loss)).sum();
         let hits: u32 = hit.u32().iter().sum();
         history.f32_mut()[2 * row..][..2].copy_from_slice(&[sum as f32, hits as f32]);
+        for word in &mut clock.u32_mut()[..2] {
+            *word += 1;
+        }
     }
 
     fn flops(&self) -> u64 {
@@ -224,94 +242,5 @@ impl Op for MetricsAppend {
             HostTensor::from_u32([CLOCK_LENGTH], &[random.below(1000), row, random.bits()]),
             HostTensor::from_f32([self.rows, 2], &history),
         ]
-    }
-}
-
-/// [`MetricsAppend`] and [`ClockAdvance`] in one: `loss`, `hit`, `clock`, `history`, the last two updated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct StepFinish(pub MetricsAppend);
-
-impl Op for StepFinish {
-    fn name(&self) -> &'static str {
-        "step_finish"
-    }
-
-    fn sizes(&self) -> Vec<(&'static str, f64)> {
-        self.0.sizes()
-    }
-
-    fn operands(&self) -> Vec<Operand> {
-        let mut operands = self.0.operands();
-        operands[2].access = Access::ReadWrite;
-        operands
-    }
-
-    fn variants(&self) -> Vec<Variant> {
-        let size = MAX_WORKGROUP;
-        let iterations = self.0.batch.div_ceil(size) + size.ilog2() as usize;
-        let plain = shader!("step_finish": "shared/metrics", "shared/clock", "step_finish");
-        let tree = shader!("step_finish.tree": "shared/metrics", "shared/clock", "step_finish.tree");
-        vec![
-            Variant::tiled(tree, 1, size, iterations).sharing(8 * size).made_for(AdapterClass::GPUS),
-            Variant::single(plain, self.0.batch),
-        ]
-    }
-
-    fn reference(&self, tensors: &mut [HostTensor]) {
-        self.0.reference(tensors);
-        ClockAdvance.reference(&mut tensors[2..3]);
-    }
-
-    fn flops(&self) -> u64 {
-        self.0.flops()
-    }
-
-    fn tolerance(&self) -> f64 {
-        self.0.tolerance()
-    }
-
-    fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {
-        self.0.test_inputs(random)
-    }
-}
-
-/// Adds one to the `step` and the `cursor` of `clock`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ClockAdvance;
-
-impl Op for ClockAdvance {
-    fn name(&self) -> &'static str {
-        "clock_advance"
-    }
-
-    fn sizes(&self) -> Vec<(&'static str, f64)> {
-        vec![]
-    }
-
-    fn operands(&self) -> Vec<Operand> {
-        vec![Operand::update("clock", U32, [CLOCK_LENGTH])]
-    }
-
-    fn variants(&self) -> Vec<Variant> {
-        vec![Variant::single(shader!("clock_advance": "shared/clock", "clock_advance"), 0)]
-    }
-
-    fn reference(&self, tensors: &mut [HostTensor]) {
-        let [clock] = tensors else { unreachable!("one operand") };
-        for word in &mut clock.u32_mut()[..2] {
-            *word += 1;
-        }
-    }
-
-    fn flops(&self) -> u64 {
-        0
-    }
-
-    fn tolerance(&self) -> f64 {
-        0.0
-    }
-
-    fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {
-        vec![HostTensor::from_u32([CLOCK_LENGTH], &[random.below(1000), random.below(1000), random.bits()])]
     }
 }

@@ -19,12 +19,15 @@ mod gradients;
 mod half;
 mod shaders;
 
+use std::sync::Arc;
+
 pub use gradients::{ConvReluPoolBackwardInput, ConvReluPoolBackwardWeight};
 
 use self::shaders::{
     FORWARD, FORWARD_BLOCKS, FORWARD_LANES, FORWARD_LANES_3X3_GREY, FORWARD_LANES_ANY, FORWARD_LANES_WINOGRAD,
 };
 use super::conv2d::{Conv2d, Conv2dForward};
+use super::half::Half;
 use crate::op::{AdapterClass, MAX_ITERATIONS, MAX_WORKGROUP, Op, Operand, SUBGROUP_LANES, Shader, Variant};
 use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
@@ -318,6 +321,10 @@ impl Op for ConvReluPoolForward {
         });
         let codes: Vec<u8> = codes.collect();
         argmax.u32_mut().copy_from_slice(&block.pack(&codes));
+    }
+
+    fn in_half(&self) -> Option<Arc<dyn Op>> {
+        Half::of(*self)
     }
 
     fn flops(&self) -> u64 {

@@ -93,6 +93,16 @@ pub trait Formula: Debug + Send + Sync {
     fn in_half(&self) -> Option<Arc<dyn Op>> {
         None
     }
+
+    /// See [`Op::rectifying`].
+    fn rectifying(&self, _negative_slope: f64) -> Option<Arc<dyn Op>> {
+        None
+    }
+
+    /// See [`Op::before_rectifier`].
+    fn before_rectifier(&self, _negative_slope: f64) -> Option<Arc<dyn Op>> {
+        None
+    }
 }
 
 /// The two kernels that the file of an element-wise op is: its `Numbers` are one float in the plain kernel and four in
@@ -120,6 +130,28 @@ pub fn elementwise_operands(names: &[&'static str], length: usize) -> Vec<Operan
 /// without `quad`.
 pub fn awkward_lengths() -> Vec<usize> {
     vec![1, 63, 64, 65, 1009, 64 * 64 + 1, 4 * 64 * 130 + 4]
+}
+
+/// The awkward lengths that are even, which half precision needs.
+pub(super) fn awkward_lengths_f16() -> Vec<usize> {
+    vec![2, 126, 130, 1010, 64 * 64 * 2 + 2, 4 * 64 * 130 + 4]
+}
+
+/// The two kernels of an element-wise op in half precision.
+macro_rules! half_kernels {
+    ($name:literal, $quad:literal, $rectifier:literal, $kernel:literal) => {
+        [
+            $crate::shader::shader!($name: "shared/linear", "shared/floats_f16", "shared/single", $rectifier, $kernel),
+            $crate::shader::shader!($quad: "shared/linear", "shared/texels_f16", "shared/quad", $rectifier, $kernel),
+        ]
+    };
+}
+pub(super) use half_kernels;
+
+/// Four elements an invocation where the length is a multiple of four, otherwise a word.
+pub(super) fn half_variants([plain, quad]: [Shader; 2], length: usize) -> Vec<Variant> {
+    let quad = length.is_multiple_of(4).then(|| Variant::linear(quad, length / 4, 0));
+    quad.into_iter().chain([Variant::linear(plain, length / 2, 0)]).collect()
 }
 
 impl<F: Formula + 'static> Op for F {
@@ -154,6 +186,14 @@ impl<F: Formula + 'static> Op for F {
 
     fn in_half(&self) -> Option<Arc<dyn Op>> {
         Formula::in_half(self)
+    }
+
+    fn rectifying(&self, negative_slope: f64) -> Option<Arc<dyn Op>> {
+        Formula::rectifying(self, negative_slope)
+    }
+
+    fn before_rectifier(&self, negative_slope: f64) -> Option<Arc<dyn Op>> {
+        Formula::before_rectifier(self, negative_slope)
     }
 
     fn flops(&self) -> u64 {

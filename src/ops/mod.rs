@@ -1,7 +1,9 @@
 //! The ops and THE TABLE of them. Every op of the table is verified, tested and benchmarked; training uses no others.
 
+pub mod average;
 pub mod avg_pool;
 pub mod batch;
+pub mod clip;
 pub mod conv2d;
 pub mod conv_relu_pool;
 pub mod cross_entropy;
@@ -13,30 +15,33 @@ pub mod half;
 pub mod layout;
 pub mod max_pool;
 pub mod optimizer;
-pub mod optimizer_step;
 pub mod peak;
 pub mod reduce;
 pub mod relu;
+pub mod segments;
+pub mod sum;
 mod windows;
 
 use std::sync::Arc;
 
 use crate::op::Op;
+use average::AverageUpdate;
 use avg_pool::{AvgPoolBackward, AvgPoolForward};
-use batch::{BatchGather, ClockAdvance, MetricsAppend, StepFinish};
+use batch::{BatchGather, StepFinish};
+use clip::{GradClip, GradSquares};
 use conv_relu_pool::{ConvReluPool, ConvReluPoolBackwardInput, ConvReluPoolBackwardWeight, ConvReluPoolForward};
 use conv2d::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, Conv2dForward};
 use cross_entropy::CrossEntropy;
 use dense::{Dense, DenseBackward, DenseBackwardWeight, DenseCrossEntropyForward, DenseForward};
 use dropout::DropoutApply;
-use formula::awkward_lengths;
+use formula::{awkward_lengths, awkward_lengths_f16};
 use half::{Half, InHalf, ParameterCopyF16};
 use max_pool::{MaxPool, MaxPoolBackward, MaxPoolForward};
-use optimizer::{AdamUpdate, SgdUpdate};
-use optimizer_step::{AdamStep, SgdStep};
+use optimizer::{AdamStep, SgdStep};
 use peak::{BufferCopy, FmaChain, FmaChainF16, MatrixChain};
 use reduce::ChunkSum;
 use relu::{ReluBackward, ReluForward, SLOPES};
+use sum::{SumBackward, SumForward};
 
 /// An op at some sizes.
 pub type Case = Arc<dyn Op>;
@@ -59,6 +64,9 @@ pub const TABLE: &[Entry] = &[
     }),
     row("relu_forward", || {
         with_slopes(awkward_lengths(), |length, negative_slope| ReluForward { length, negative_slope })
+    }),
+    row("sum_forward", || {
+        with_slopes(awkward_lengths(), |length, negative_slope| SumForward { length, negative_slope })
     }),
     row("max_pool_forward", || {
         with_slopes(MaxPool::awkward(), |pool, negative_slope| MaxPoolForward { pool, negative_slope })
@@ -86,6 +94,9 @@ pub const TABLE: &[Entry] = &[
     row("relu_backward", || {
         with_slopes(awkward_lengths(), |length, negative_slope| ReluBackward { length, negative_slope })
     }),
+    row("sum_backward", || {
+        with_slopes(awkward_lengths(), |length, negative_slope| SumBackward { length, negative_slope })
+    }),
     row("conv_relu_pool_backward_input", || each(ConvReluPool::awkward(), ConvReluPoolBackwardInput)),
     row("conv_relu_pool_backward_weight", || each(ConvReluPool::awkward(), ConvReluPoolBackwardWeight)),
     row("conv2d_backward_input", || {
@@ -94,13 +105,12 @@ pub const TABLE: &[Entry] = &[
     }),
     row("conv2d_backward_weight", || each(Conv2d::awkward(), Conv2dBackwardWeight)),
     row("chunk_sum", || cases(ChunkSum::awkward())),
-    row("sgd_update", || cases(SgdUpdate::awkward())),
-    row("adam_update", || cases(AdamUpdate::awkward())),
+    row("grad_squares", || cases(GradSquares::awkward())),
+    row("grad_clip", || cases(GradClip::awkward())),
     row("sgd_step", || cases(SgdStep::awkward())),
     row("adam_step", || cases(AdamStep::awkward())),
-    row("metrics_append", || cases(MetricsAppend::awkward())),
-    row("clock_advance", || cases(vec![ClockAdvance])),
-    row("step_finish", || each(MetricsAppend::awkward(), StepFinish)),
+    row("average_update", || cases(AverageUpdate::awkward())),
+    row("step_finish", || cases(StepFinish::awkward())),
     row("parameter_copy_f16", || cases(ParameterCopyF16::awkward())),
     row("batch_gather_f16", || each(BatchGather::awkward_f16(), Half)),
     row("conv2d_forward_f16", || {
@@ -113,10 +123,16 @@ pub const TABLE: &[Entry] = &[
         with_slopes_half(sizes, |dense, negative_slope| DenseForward { dense, negative_slope })
     }),
     row("relu_forward_f16", || {
-        with_slopes_half(relu::awkward_f16(), |length, negative_slope| ReluForward { length, negative_slope })
+        with_slopes_half(awkward_lengths_f16(), |length, negative_slope| ReluForward { length, negative_slope })
     }),
     row("relu_backward_f16", || {
-        with_slopes_half(relu::awkward_f16(), |length, negative_slope| ReluBackward { length, negative_slope })
+        with_slopes_half(awkward_lengths_f16(), |length, negative_slope| ReluBackward { length, negative_slope })
+    }),
+    row("sum_forward_f16", || {
+        with_slopes_half(awkward_lengths_f16(), |length, negative_slope| SumForward { length, negative_slope })
+    }),
+    row("sum_backward_f16", || {
+        with_slopes_half(awkward_lengths_f16(), |length, negative_slope| SumBackward { length, negative_slope })
     }),
     row("max_pool_forward_f16", || {
         with_slopes_half(MaxPool::awkward_f16(), |pool, negative_slope| MaxPoolForward { pool, negative_slope })

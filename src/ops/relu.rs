@@ -10,10 +10,10 @@
 
 use std::sync::Arc;
 
-use super::formula::{Formula, elementwise_kernels, elementwise_operands};
+use super::formula::{Formula, elementwise_kernels, elementwise_operands, half_kernels, half_variants};
 use super::half::{Half, InHalf};
 use crate::op::{Op, Operand, Variant};
-use crate::shader::{Shader, shader};
+use crate::shader::Shader;
 
 /// Slopes of cases: ReLU, none, and one between.
 pub(crate) const SLOPES: [f64; 3] = [0.0, 1.0, 0.1];
@@ -113,27 +113,6 @@ impl Formula for ReluBackward {
     fn in_half(&self) -> Option<Arc<dyn Op>> {
         Half::of(*self)
     }
-}
-
-/// The awkward lengths that are even, which half precision needs.
-pub(super) fn awkward_f16() -> Vec<usize> {
-    vec![2, 126, 130, 1010, 64 * 64 * 2 + 2, 4 * 64 * 130 + 4]
-}
-
-/// The two kernels of an element-wise op in half precision.
-macro_rules! half_kernels {
-    ($name:literal, $quad:literal, $rectifier:literal, $kernel:literal) => {
-        [
-            shader!($name: "shared/linear", "shared/floats_f16", "shared/single", $rectifier, $kernel),
-            shader!($quad: "shared/linear", "shared/texels_f16", "shared/quad", $rectifier, $kernel),
-        ]
-    };
-}
-
-/// Four elements an invocation where the length is a multiple of four, otherwise a word.
-fn half_variants([plain, quad]: [Shader; 2], length: usize) -> Vec<Variant> {
-    let quad = length.is_multiple_of(4).then(|| Variant::linear(quad, length / 4, 0));
-    quad.into_iter().chain([Variant::linear(plain, length / 2, 0)]).collect()
 }
 
 impl InHalf for ReluForward {

@@ -3,6 +3,8 @@
 use anyhow::{Result, ensure};
 
 use super::{Call, Phase, Plan, TensorId};
+use crate::layers::Recorded;
+use crate::model::Model;
 use crate::op::Access;
 
 /// Refuses a plan if a call reads a tensor that nothing has written, or if a tensor that the host reads is never
@@ -13,10 +15,12 @@ use crate::op::Access;
 pub(super) fn ensure_written(plan: &Plan) -> Result<()> {
     let host = &plan.host;
     let parameters: Vec<TensorId> = host.parameters.iter().map(|parameter| parameter.tensor).collect();
+    let averages = host.parameters.iter().filter_map(|parameter| parameter.average);
     let mut given = Written::nothing(plan);
     for &tensor in [host.images, host.labels, host.order, host.clock, host.schedule].iter().chain(&parameters) {
         given.add(tensor);
     }
+    averages.for_each(|average| given.add(average));
     for (index, spec) in plan.tensors.iter().enumerate().filter(|(_, spec)| spec.initial.is_some()) {
         debug_assert!(spec.part_of.is_none(), "a part has no initial values of its own");
         given.add(TensorId(index));
@@ -33,6 +37,42 @@ pub(super) fn ensure_written(plan: &Plan) -> Result<()> {
         for &tensor in results.iter().chain(trained).filter(|_| !calls.is_empty()) {
             ensure!(updated.has(tensor), "no call of the phase {phase:?} writes `{}`", plan.tensor(tensor).name);
         }
+    }
+    Ok(())
+}
+
+/// Refuses a parameter that no call of an evaluation reads: the optimizer would update one that counts for nothing.
+pub(super) fn ensure_read(model: &Model, evaluate: &[Recorded]) -> Result<()> {
+    for placed in model.layers() {
+        for own in &placed.parameters {
+            let name = format!("{}.{}", placed.name, own.name);
+            // A call in half precision reads its copy.
+            let reads =
+                |tensor: &String| tensor.strip_prefix(&name).is_some_and(|rest| rest.is_empty() || rest == ".f16");
+            ensure!(
+                evaluate.iter().any(|call| call.tensors.iter().any(reads)),
+                "layer {} (`{}`) has a parameter `{}`, which no op reads",
+                placed.name,
+                placed.layer,
+                own.name
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Refuses an output of another length than its layer says.
+pub(super) fn ensure_lengths(plan: &Plan, model: &Model) -> Result<()> {
+    for placed in model.layers() {
+        let (name, length) = (format!("{}.output", placed.name), plan.batch * placed.output.iter().product::<usize>());
+        let Some(id) = plan.find(&name) else { continue };
+        let shape = &plan.tensor(id).shape;
+        ensure!(
+            shape.len() == length,
+            "layer {} (`{}`) says that `{name}` has {length} elements, but its ops make it {shape}",
+            placed.name,
+            placed.layer
+        );
     }
     Ok(())
 }

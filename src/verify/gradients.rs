@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::layers::{Layer, Recorded, Recorder};
+use crate::layers::{Ends, Layer, Recorded, Recorder};
 use crate::ops::batch::CLOCK_LENGTH;
 use crate::random::Random;
 use crate::tensor::{HostTensor, Shape};
@@ -58,9 +58,18 @@ pub fn check_gradients(layer: &dyn Layer, input: &[usize]) -> Result<()> {
 
     for name in varied {
         let gradient = after.get(&format!("{name}.grad")).with_context(|| format!("no gradient of `{name}`"))?;
-        check(&name, gradient.f32(), &tensors, &forward, &factors)?;
+        check(&name, &total(gradient.f32(), tensors[&name].shape.len()), &tensors, &forward, &factors)?;
     }
     Ok(())
+}
+
+/// The sum of the partial sums of a gradient of so many elements.
+fn total(partial: &[f32], length: usize) -> Vec<f32> {
+    let mut total = vec![0.0; length];
+    for chunk in partial.chunks_exact(length) {
+        total.iter_mut().zip(chunk).for_each(|(total, value)| *total += value);
+    }
+    total
 }
 
 /// A layer's output for one sample, computed by the references of its ops. It must have no parameters.
@@ -92,12 +101,12 @@ fn recorded(
     record: impl Fn(&dyn Layer, &mut Recorder<'_>),
 ) -> Vec<Recorded> {
     let mut step = Recorder {
-        layer: LAYER,
+        layer: LAYER.to_owned(),
         number: 1,
         batch,
         shape: input,
         trains: true,
-        ends: ENDS,
+        ends: Ends::new(ENDS[0], ENDS[1]),
         needs_input_grad: true,
         calls: vec![],
     };
@@ -107,7 +116,7 @@ fn recorded(
 
 /// Runs the references of calls. What a call writes need not exist before.
 fn run(calls: &[Recorded], tensors: &mut Tensors) -> Result<()> {
-    for Recorded { op, tensors: names } in calls {
+    for Recorded { op, tensors: names, .. } in calls {
         let mut operands = Vec::new();
         for (operand, name) in op.operands().into_iter().zip(names) {
             let zeros = || HostTensor::zeros(operand.dtype, operand.shape.clone());

@@ -45,9 +45,14 @@ async fn large_weights(gpu: &Gpu, lockstep: &Lockstep) -> Result<Outcome> {
 /// Initial parameters, scaled so that the bound on activations is near the allowed limit.
 fn large_parameters(model: &Model) -> Vec<HostTensor> {
     let parameters = model.initial_parameters(0);
-    let layers = model.layers().iter().filter(|placed| !placed.parameters.is_empty()).count();
-    let factor = (LARGEST / bound(model, &parameters)).powf(1.0 / layers as f64);
-    scaled(&parameters, factor)
+    // How fast the bound grows with the factor depends on the layers; the factor's exponent is found by halving.
+    let (mut low, mut high) = (-64.0, 64.0_f64);
+    for _ in 0..40 {
+        let middle = f64::midpoint(low, high);
+        let fits = bound(model, &scaled(&parameters, middle.exp2())) <= LARGEST;
+        (low, high) = if fits { (middle, high) } else { (low, middle) };
+    }
+    scaled(&parameters, low.exp2())
 }
 
 fn scaled(parameters: &[HostTensor], factor: f64) -> Vec<HostTensor> {

@@ -1,5 +1,7 @@
 //! The gradients of a convolution, ReLU and max-pooling, from the pooled maxima alone.
 
+use std::sync::Arc;
+
 use super::shaders::{
     BACKWARD_INPUT, BACKWARD_INPUT_BLOCKS, BACKWARD_INPUT_LANES, BACKWARD_INPUT_LANES_ANY,
     BACKWARD_INPUT_LANES_WINOGRAD, BACKWARD_WEIGHT, BACKWARD_WEIGHT_BLOCKS, BACKWARD_WEIGHT_LANES,
@@ -8,6 +10,7 @@ use super::shaders::{
 use super::{ConvReluPool, GPU_TILE, SHARERS, SLICE, TILE};
 use crate::op::{AdapterClass, MAX_WORKGROUP, Op, Operand, Shader, Variant, sum_tolerance};
 use crate::ops::conv2d::{Conv2d, Conv2dBackwardInput, weight_grads};
+use crate::ops::half::Half;
 use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::HostTensor;
@@ -143,6 +146,10 @@ impl Op for ConvReluPoolBackwardWeight {
         weight_grads(&block.conv, block.samples_per_chunk(), input.f32(), map_grad.f32(), partials);
     }
 
+    fn in_half(&self) -> Option<Arc<dyn Op>> {
+        Half::of(*self)
+    }
+
     fn flops(&self) -> u64 {
         self.0.gradient_flops()
     }
@@ -250,6 +257,10 @@ impl Op for ConvReluPoolBackwardInput {
         Conv2dBackwardInput::new(block.conv).reference(&mut operands);
         let [_, _, _, grad] = operands;
         *input_grad = grad;
+    }
+
+    fn in_half(&self) -> Option<Arc<dyn Op>> {
+        Half::of(*self)
     }
 
     fn flops(&self) -> u64 {

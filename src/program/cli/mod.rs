@@ -114,6 +114,15 @@ pub struct TrainArgs {
     /// Weight decay
     #[arg(long, value_name = "FACTOR", default_value_t = 0.0, allow_negative_numbers = true, value_parser = not_negative)]
     pub weight_decay: f64,
+    /// Share of each label's probability that is spread over all classes (label smoothing)
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, allow_negative_numbers = true, value_parser = share)]
+    pub label_smoothing: f64,
+    /// Shorten the gradient of all parameters together to this norm where it is longer
+    #[arg(long, value_name = "NORM", allow_negative_numbers = true, value_parser = positive_number)]
+    pub clip_norm: Option<f64>,
+    /// Evaluate and save an exponential moving average of the parameters, which keeps this share of itself at each step
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = share)]
+    pub average: Option<f64>,
     /// Learning-rate schedule
     #[arg(long, value_enum, default_value_t = DEFAULT.schedule)]
     pub schedule: Schedule,
@@ -126,10 +135,10 @@ pub struct TrainArgs {
     /// Training images to hold out for validation, drawn at random from each class [default: a twelfth]
     #[arg(long, value_name = "N")]
     pub validation: Option<usize>,
-    /// Fuse conv, ReLU and pooling into one kernel where possible [default: on with a GPU, off with the CPU]
+    /// Compute layers that follow each other in one kernel where that pays [default: on with a GPU, off with the CPU]
     #[arg(long, value_enum)]
     pub fuse: Option<Switch>,
-    /// Float type of activations and their gradients; f16 needs fused layers, and the test images are scored in f32
+    /// Float type of activations and their gradients; the test images are scored in f32
     #[arg(long, value_enum, default_value_t = DEFAULT.precision)]
     pub precision: Precision,
     /// How to choose the kernel of each op

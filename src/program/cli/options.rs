@@ -76,10 +76,10 @@ pub struct StepArgs {
     /// The same as for `train`
     #[arg(long, default_value = "convnet")]
     pub model: String,
-    /// Fuse conv, ReLU and pooling into one kernel where possible
+    /// Compute layers that follow each other in one kernel where that pays
     #[arg(long, value_enum, default_value_t = Switch::On)]
     pub fuse: Switch,
-    /// Float type of activations and their gradients; f16 needs fused layers
+    /// Float type of activations and their gradients
     #[arg(long, value_enum, default_value_t)]
     pub precision: Precision,
 }

@@ -32,7 +32,7 @@ use indicatif::ProgressBar;
 
 use crate::device::Device;
 use crate::model::Model;
-use crate::plan::{Plan, PlanForm};
+use crate::plan::PlanForm;
 use crate::program::cli::{Cli, Command, StepArgs, Switch};
 use crate::program::files::Destination;
 use crate::program::numbers::{duration, percent, thousands};
@@ -132,23 +132,6 @@ async fn carry_out(cli: Cli) -> Result<Verdict> {
 /// The model of a step and the form of its plan.
 fn lowering(step: &StepArgs) -> Result<(Model, PlanForm)> {
     Ok((step.model.parse()?, PlanForm { fuse: step.fuse == Switch::On, precision: step.precision }))
-}
-
-/// Prints a note on stderr if fusing was requested but the model does not allow it.
-fn note_unfused(plan: &Plan) {
-    if let Some(reason) = &plan.unfused {
-        let (calls, step) = match &plan.train[..] {
-            [] => (&plan.evaluate[..], "an evaluation"),
-            train => (train, "a training step"),
-        };
-        let bytes: u64 = calls.iter().map(|call| call.op.cost().bytes).sum();
-        warning!(
-            "  note: {reason}; each layer runs as its own op: {} calls and {:.0} MB of memory traffic for {step}; \
-             `convnet` takes 9 times as long so (Mesa 22.3)",
-            calls.len(),
-            bytes as f64 / 1e6
-        );
-    }
 }
 
 /// A table without borders. All columns after the first `left` ones are aligned to the right.

@@ -4,12 +4,12 @@ use anyhow::{Result, bail};
 
 use super::open::open_device;
 use super::tune::known;
-use super::{Verdict, lowering, note_unfused, print_table_with, table, thousands};
+use super::{Verdict, lowering, print_table_with, table, thousands};
 use crate::device::{Device, DeviceChoice};
 use crate::gpu::{Gpu, consider};
 use crate::model::Model;
 use crate::op::Op;
-use crate::plan::{Call, Phase, Plan, PlanConfig, TensorId};
+use crate::plan::{Call, Fusion, Phase, Plan, PlanConfig, TensorId};
 use crate::program::cli::PlanArgs;
 use crate::program::commands::train::optimizer;
 
@@ -18,7 +18,6 @@ pub(super) async fn run(args: &PlanArgs) -> Result<Verdict> {
     let optimizer = optimizer(args.optimizer, None, 0.0)?;
     let plan = Plan::new(&model, PlanConfig { form, ..PlanConfig::for_mnist(args.batch_size, Some(optimizer)) })?;
 
-    note_unfused(&plan);
     let gpu = match args.kernels {
         true => Some(gpu(args.device.as_ref().unwrap_or(&DeviceChoice::Auto)).await?),
         false => None,
@@ -29,6 +28,7 @@ pub(super) async fn run(args: &PlanArgs) -> Result<Verdict> {
     print_phase(&plan, &model, Phase::Train, "training step", gpu.as_ref());
     out!("");
     print_phase(&plan, &model, Phase::Evaluate, "evaluation step", gpu.as_ref());
+    print_fusion(&plan.fusion);
     Ok(Verdict::Passed)
 }
 
@@ -40,6 +40,17 @@ async fn gpu(choice: &DeviceChoice) -> Result<Gpu> {
             "--kernels prints the kernels of an adapter, but the device is the CPU, which runs the references; choose \
              an adapter of `gpu-digits devices` with --device"
         ),
+    }
+}
+
+/// What was fused in a training step, and what was not and why.
+fn print_fusion(Fusion { merged, apart }: &Fusion) {
+    let merged: Vec<String> = merged.iter().map(|layers| layers.join(", ")).collect();
+    for (title, sentences) in [("one call each", &merged), ("not fused", apart)] {
+        if !sentences.is_empty() {
+            out!("\n{title}:");
+            sentences.iter().for_each(|sentence| out!("  {sentence}"));
+        }
     }
 }
 

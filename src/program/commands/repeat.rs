@@ -69,6 +69,9 @@ pub(super) fn command(args: &TrainArgs) -> Vec<Word> {
     option("--lr", float(args.lr));
     option("--momentum", float(args.momentum));
     option("--weight-decay", float(Some(args.weight_decay)));
+    option("--label-smoothing", float(Some(args.label_smoothing)));
+    option("--clip-norm", float(args.clip_norm));
+    option("--average", float(args.average));
     option("--schedule", Some(named(args.schedule)));
     option("--seed", Some(args.seed.to_string().into()));
     option("--shuffle", Some(named(args.shuffle)));
@@ -137,6 +140,12 @@ mod tests {
             "0.8",
             "--weight-decay",
             "0.25",
+            "--label-smoothing",
+            "0.1",
+            "--clip-norm",
+            "1.5",
+            "--average",
+            "0.99",
             "--schedule",
             "step",
             "--seed",

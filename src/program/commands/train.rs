@@ -8,12 +8,12 @@ use super::repeat::{command, resolved};
 use super::run::Run;
 use super::session::Session;
 use super::tune::{refuse_without_gpu, tuned};
-use super::{Verdict, compiling, note_unfused, thousands};
+use super::{Verdict, compiling, thousands};
 use crate::data::{DataRecord, Dataset, Task};
 use crate::date::now;
 use crate::device::Device;
 use crate::model::Model;
-use crate::plan::{Optimizer, Plan, PlanConfig, PlanForm, Precision};
+use crate::plan::{Optimizer, Plan, PlanConfig, PlanForm, Precision, Refinements};
 use crate::program::cli::{OptimizerName, Switch, TrainArgs};
 use crate::program::numbers;
 use crate::program::report::RunReport;
@@ -65,6 +65,11 @@ fn config(args: &TrainArgs, images: usize) -> Result<TrainConfig> {
         validation: suited.validation,
         fuse: args.fuse.map(|fuse| fuse == Switch::On),
         precision: args.precision,
+        refinements: Refinements {
+            label_smoothing: args.label_smoothing,
+            clip_norm: args.clip_norm,
+            average: args.average,
+        },
     })
 }
 
@@ -149,7 +154,6 @@ pub(super) async fn train(session: &Session, args: &TrainArgs) -> Result<(Verdic
     let spinner = compiling(device);
     let mut trainer = Trainer::new(device, &model, &parameters, dataset, config).await?;
     drop(spinner);
-    note_unfused(trainer.plan());
     let start_up = StartUp { executor_seconds: start.elapsed().as_secs_f64(), ..session.start_up };
     let folder = RunFolder::create(args.out.as_deref())?;
     if let Some(out) = args.out.as_deref().filter(|out| *out != folder.path()) {

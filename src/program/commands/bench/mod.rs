@@ -11,7 +11,7 @@ use anyhow::{Result, ensure};
 
 use super::open::open_adapters;
 use super::work::Work;
-use super::{Verdict, kernel_bar, lowering, note_unfused};
+use super::{Verdict, kernel_bar, lowering};
 use crate::bench::report::{AdapterReport, Report};
 use crate::bench::{Effort, Kind, Peaks, Step, StepTiming, measure_kernels, measure_steps, of_cases, of_plan};
 use crate::gpu::Gpu;
@@ -48,7 +48,6 @@ async fn bench_kernels(args: &BenchArgs) -> Result<Verdict> {
     let batch = args.batch_size;
     let config = PlanConfig { steps: 1, form, ..PlanConfig::for_mnist(batch, optimizer) };
     let plan = Plan::new(&model, config)?;
-    note_unfused(&plan);
     let cases = if args.ops.is_empty() { None } else { Some(Work::select(&args.ops, None)?.cases()?) };
     let gpus = open_and_say(&args.adapters).await?;
     let effort = Effort { samples: args.samples, ..Effort::DEFAULT };
@@ -140,7 +139,7 @@ fn write_json(report: &Report, output: Option<&Destination>) -> Result<()> {
 async fn bench_train(args: &BenchTrainArgs) -> Result<Verdict> {
     let (model, form) = lowering(&args.step)?;
     // Refuse a model that cannot be planned before any work.
-    note_unfused(&Plan::new(&model, PlanConfig { form, ..PlanConfig::for_mnist(1, None) })?);
+    Plan::new(&model, PlanConfig { form, ..PlanConfig::for_mnist(1, None) })?;
     let gpus = open_and_say(&args.adapters).await?;
     let effort = Effort { samples: args.samples, ..Effort::DEFAULT };
     let mut report = Report::new();

@@ -1,0 +1,168 @@
+//! `residual(conv 16x3 same, relu)`: layers whose input is added to their output (He et al., "Deep residual learning for image
+//! recognition", 2015).
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+
+use super::recorder::Ends;
+use super::{
+    Conv, Entry, Initial, Layer, ParameterSpec, PlacedLayer, Recorder, bound_of_sums, map_of, place, slope_after,
+};
+use crate::ops::sum::{SumBackward, SumForward};
+use crate::tensor::HostTensor;
+
+/// Rows and columns of a map into which all kernels and windows fit.
+const ANY_SIDE: usize = 1 << 20;
+
+pub(super) const ENTRY: Entry = Entry {
+    word: "residual",
+    forms: &["residual(conv 32x3 same, relu)"],
+    help: "adds the input of these layers to their output, through a 1x1 convolution if the shape changes",
+    parse: |_, layers| Ok(Arc::new(Residual { layers })),
+    ops: &[],
+    example: None,
+};
+
+/// Layers whose input is added to their output.
+#[derive(Clone, Debug)]
+pub struct Residual {
+    /// The layers, in order.
+    pub layers: Vec<Arc<dyn Layer>>,
+}
+
+/// The layers in their places, and the convolution of the input if its shape is not that of their output.
+struct Branches {
+    layers: Vec<PlacedLayer>,
+    shortcut: Option<PlacedLayer>,
+    output: Vec<usize>,
+}
+
+impl Residual {
+    fn branches(&self, input: &[usize]) -> Result<Branches> {
+        let [channels, height, width] = map_of(input)?;
+        let layers = place(self.layers.iter().cloned(), input)?;
+        let output = layers.last().context("there is no layer in its parentheses")?.output.clone();
+        let [out_channels, rows, columns] = map_of(&output)?;
+        let stride = height.div_ceil(rows);
+        let strided = [height, width].map(|side| side.div_ceil(stride));
+        ensure!(
+            strided == [rows, columns],
+            "its layers make {output:?} of {input:?}, but only a map with every n-th row and column can be added to that; use \
+             `same` convolutions, with a stride if the map shall be smaller"
+        );
+        let shortcut = (output != [channels, height, width]).then(|| {
+            let conv = Conv { channels: out_channels, kernel: 1, same: false, stride };
+            PlacedLayer {
+                name: "shortcut".to_owned(),
+                number: 1,
+                parameters: conv.parameters(input),
+                layer: Arc::new(conv),
+                input: input.to_vec(),
+                output: output.clone(),
+                flattened: None,
+            }
+        });
+        Ok(Branches { layers, shortcut, output })
+    }
+
+    /// The branches of a layer that is part of a model, whose output's shape has been asked for.
+    fn placed(&self, input: &[usize]) -> Branches {
+        self.branches(input).unwrap_or_else(|error| unreachable!("the model has placed it: {error:#}"))
+    }
+}
+
+impl Branches {
+    fn all(&self) -> impl Iterator<Item = &PlacedLayer> {
+        self.layers.iter().chain(&self.shortcut)
+    }
+
+    /// Elements of the output for a batch.
+    fn length(&self, batch: usize) -> usize {
+        batch * self.output.iter().product::<usize>()
+    }
+
+    /// The name of what is added to the output of the layers.
+    fn shortcut_output(&self, step: &Recorder<'_>) -> String {
+        if self.shortcut.is_some() { step.within("shortcut.output") } else { step.ends.input.clone() }
+    }
+}
+
+impl Layer for Residual {
+    fn text(&self) -> String {
+        let layers: Vec<String> = self.layers.iter().map(ToString::to_string).collect();
+        format!("residual({})", layers.join(", "))
+    }
+
+    fn output(&self, input: &[usize]) -> Result<Vec<usize>> {
+        Ok(self.branches(input)?.output)
+    }
+
+    fn parameters(&self, input: &[usize]) -> Vec<ParameterSpec> {
+        let Ok(branches) = self.branches(input) else { return vec![] };
+        let within = |(place, placed): (usize, &PlacedLayer)| {
+            let slope = slope_after(&branches.layers, place.min(branches.layers.len() - 1));
+            let own = |own: &ParameterSpec| {
+                let initial = match own.initial {
+                    weight @ Initial::Weight { .. } => Initial::Uniform(weight.bound(slope)),
+                    other => other,
+                };
+                ParameterSpec { name: format!("{}.{}", placed.name, own.name).into(), initial, ..own.clone() }
+            };
+            placed.parameters.iter().map(own).collect::<Vec<_>>()
+        };
+        branches.all().enumerate().flat_map(within).collect()
+    }
+
+    fn forward(&self, step: &mut Recorder<'_>) {
+        let branches = self.placed(step.input());
+        let names = step.forward(&branches.layers);
+        let shortcut_output = branches.shortcut_output(step);
+        if let Some(shortcut) = &branches.shortcut {
+            let ends = Ends::new(step.ends.input.clone(), shortcut_output.clone());
+            step.record(shortcut, ends, true, |layer, step| layer.forward(step));
+        }
+        let op = SumForward { length: branches.length(step.batch()), negative_slope: 1.0 };
+        let output = step.ends.output.clone();
+        step.call_on(op, [names.last().cloned().unwrap_or_default(), shortcut_output, output]);
+    }
+
+    /// Both branches have the gradient of the output; the gradient of the input is the sum of theirs.
+    fn backward(&self, step: &mut Recorder<'_>) {
+        let branches = self.placed(step.input());
+        let Ends { input, input_grad, output_grad, .. } = step.ends.clone();
+        let names = step.names(&branches.layers);
+        let own_grad = step.within("input.grad");
+        step.ends.input_grad.clone_from(&own_grad);
+        step.backward(&branches.layers, &names);
+        step.ends.input_grad.clone_from(&input_grad);
+        let mut shortcut_grad = output_grad.clone();
+        if let Some(shortcut) = &branches.shortcut {
+            shortcut_grad = step.within("shortcut.input.grad");
+            let ends = Ends {
+                input_grad: shortcut_grad.clone(),
+                output_grad,
+                ..Ends::new(input.clone(), branches.shortcut_output(step))
+            };
+            step.record(shortcut, ends, step.needs_input_grad, |layer, step| layer.backward(step));
+        }
+        if step.needs_input_grad {
+            let op = SumBackward { length: step.length(), negative_slope: 1.0 };
+            step.call_on(op, [own_grad, shortcut_grad, input, input_grad]);
+        }
+    }
+
+    /// Also a bound of what lies between its layers, which may be larger than its output.
+    fn bound(&self, input: f64, parameters: &[HostTensor]) -> f64 {
+        let (mut rest, mut bound, mut most) = (parameters, input, input);
+        for layer in &self.layers {
+            // How many parameters a layer has does not depend on its input.
+            let count = layer.parameters(&[1, ANY_SIDE, ANY_SIDE]).len().min(rest.len());
+            bound = layer.bound(bound, &rest[..count]);
+            most = most.max(bound);
+            rest = &rest[count..];
+        }
+        let shortcut = if rest.is_empty() { input } else { bound_of_sums(input, rest) };
+        most.max(bound + shortcut)
+    }
+}

@@ -1,0 +1,243 @@
+//! Fusing: rewrites of a list of calls that compute the same with fewer and larger ones. Each rewrite looks at a few calls that
+//! follow from each other, and leaves all others alone.
+//!
+//! * A rectifier becomes a part of the call that writes its input; its gradient one of the call that writes the gradient of
+//!   its output ([`Op::rectifying`], [`Op::before_rectifier`]).
+//! * Convolution, ReLU and max-pooling, and their gradients, become one op each, where that pays.
+//! * A last dense layer and the loss become one op.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use super::Fusion;
+use crate::layers::Recorded;
+use crate::op::Op;
+use crate::ops::conv_relu_pool::{
+    ConvReluPool, ConvReluPoolBackwardInput, ConvReluPoolBackwardWeight, ConvReluPoolForward,
+};
+use crate::ops::conv2d::{Conv2dBackwardInput, Conv2dBackwardWeight, Conv2dForward};
+use crate::ops::cross_entropy::CrossEntropy;
+use crate::ops::dense::{DenseCrossEntropyForward, DenseForward};
+use crate::ops::max_pool::{MaxPoolBackward, MaxPoolForward};
+use crate::ops::relu::{ReluBackward, ReluForward};
+
+/// Rewrites the calls of a phase, and says what has become one and what has not.
+pub(super) fn fuse(calls: &mut Vec<Recorded>) -> Fusion {
+    let mut fusion = Fusion::default();
+    rectify_outputs(calls, &mut fusion);
+    rectify_gradients(calls, &mut fusion);
+    pool_convolutions(calls, &mut fusion);
+    join_loss(calls, &mut fusion);
+    fusion
+}
+
+impl Fusion {
+    /// Notes that a layer has become a part of another one's call.
+    fn merge(&mut self, into: &str, layer: &str) {
+        match self.merged.iter_mut().find(|layers| layers.iter().any(|name| name == into)) {
+            Some(layers) => layers.push(layer.to_owned()),
+            None => self.merged.push(vec![into.to_owned(), layer.to_owned()]),
+        }
+    }
+}
+
+/// The op of a call, if it is of this kind.
+fn op<O: Op>(call: &Recorded) -> Option<&O> {
+    (call.op.as_ref() as &dyn Any).downcast_ref()
+}
+
+/// The place of the only call that writes a tensor, if one alone of all other calls reads it: that at `reader`.
+///
+/// # Errors
+/// If there is none; the error says why.
+fn only_writer(calls: &[Recorded], tensor: &str, reader: usize) -> Result<usize, String> {
+    let users = || (0..calls.len()).filter(|&place| calls[place].tensors.iter().any(|name| name == tensor));
+    let mut writers = users().filter(|&place| writes(&calls[place], tensor));
+    let Some(writer) = writers.next() else { return Err(format!("no call writes `{tensor}`")) };
+    match users().find(|&place| place != writer && place != reader) {
+        Some(other) => Err(format!("{} reads `{tensor}` too", describe(&calls[other]))),
+        None => Ok(writer),
+    }
+}
+
+fn writes(call: &Recorded, tensor: &str) -> bool {
+    let operands = call.op.operands();
+    operands.iter().zip(&call.tensors).any(|(operand, name)| name == tensor && operand.is_written())
+}
+
+/// A call as messages name it: `conv2d_forward (conv1)`.
+fn describe(call: &Recorded) -> String {
+    format!("`{}` of {}", call.op.name(), call.layer)
+}
+
+/// Each rectifier becomes a part of the call that writes its input.
+fn rectify_outputs(calls: &mut Vec<Recorded>, fusion: &mut Fusion) {
+    let mut place = 0;
+    while place < calls.len() {
+        let Some(&ReluForward { negative_slope, .. }) = op(&calls[place]) else {
+            place += 1;
+            continue;
+        };
+        let [input, output] = [0, 1].map(|operand| calls[place].tensors[operand].clone());
+        let rectifying = only_writer(calls, &input, place).and_then(|writer| {
+            let before = &calls[writer];
+            let rectifying = before.op.rectifying(negative_slope);
+            rectifying
+                .map(|op| (writer, op))
+                .ok_or_else(|| format!("{} cannot rectify what it writes", describe(before)))
+        });
+        match rectifying {
+            Ok((writer, op)) => {
+                let Recorded { layer, .. } = calls.remove(place);
+                calls[writer].op = op;
+                calls[writer].rename(&input, &output);
+                fusion.merge(&calls[writer].layer, &layer);
+            }
+            Err(why) => {
+                fusion.apart.push(format!("{} is a call of its own: {why}", calls[place].layer));
+                place += 1;
+            }
+        }
+    }
+}
+
+/// The gradient of each rectifier becomes a part of the call that writes the gradient of its output.
+fn rectify_gradients(calls: &mut Vec<Recorded>, fusion: &mut Fusion) {
+    let mut place = 0;
+    while place < calls.len() {
+        let Some(&ReluBackward { negative_slope, .. }) = op(&calls[place]) else {
+            place += 1;
+            continue;
+        };
+        let [output_grad, input_grad] = [1, 2].map(|operand| calls[place].tensors[operand].clone());
+        let before_rectifier = only_writer(calls, &output_grad, place).and_then(|writer| {
+            let before = &calls[writer];
+            let op = before.op.before_rectifier(negative_slope);
+            op.map(|op| (writer, op)).ok_or_else(|| format!("{} cannot take it in", describe(before)))
+        });
+        match before_rectifier {
+            Ok((writer, op)) => {
+                calls.remove(place);
+                calls[writer].op = op;
+                calls[writer].rename(&output_grad, &input_grad);
+            }
+            Err(why) => {
+                fusion.apart.push(format!("the gradient of {} is a call of its own: {why}", calls[place].layer));
+                place += 1;
+            }
+        }
+    }
+}
+
+/// Convolution, ReLU and max-pooling become one op, and so do their gradients.
+fn pool_convolutions(calls: &mut Vec<Recorded>, fusion: &mut Fusion) {
+    let mut place = 0;
+    while place < calls.len() {
+        if op::<MaxPoolForward>(&calls[place]).is_some() {
+            let layer = calls[place].layer.clone();
+            match pooled_convolution(calls, place) {
+                Ok(convolution) => {
+                    fusion.merge(&convolution, &layer);
+                    continue;
+                }
+                Err(why) => fusion.apart.push(format!("{layer} is a call of its own: {why}")),
+            }
+        }
+        place += 1;
+    }
+}
+
+/// Whether a convolution, ReLU and max-pooling are faster as one op.
+fn pays(block: &ConvReluPool) -> bool {
+    block.pool == 2 && block.conv.stride == 1
+}
+
+/// Merges the max-pooling at a place with the convolution before it, forward and backward; returns that one's layer.
+///
+/// # Errors
+/// If that cannot be done, or does not pay; the error says why.
+fn pooled_convolution(calls: &mut Vec<Recorded>, pooling: usize) -> Result<String, String> {
+    let Some(&MaxPoolForward { pool, negative_slope: after }) = op(&calls[pooling]) else {
+        return Err("it is no max-pooling".to_owned());
+    };
+    let convolution = only_writer(calls, &calls[pooling].tensors[0], pooling)?;
+    let Some(&Conv2dForward { conv, negative_slope: before }) = op(&calls[convolution]) else {
+        return Err(format!("{} comes before it, and no convolution", describe(&calls[convolution])));
+    };
+    // ReLU and max-pooling may be swapped.
+    if ![[0.0, 1.0], [1.0, 0.0], [0.0, 0.0]].contains(&[before, after]) {
+        return Err("there is no ReLU with it and its convolution".to_owned());
+    }
+    let block = ConvReluPool { conv, pool: pool.size };
+    if !pays(&block) {
+        return Err("for these sizes two calls are faster than one".to_owned());
+    }
+    let argmax = calls[pooling].tensors[2].clone();
+    let unpooling = (0..calls.len())
+        .find(|&place| op::<MaxPoolBackward>(&calls[place]).is_some() && calls[place].tensors.contains(&argmax));
+    let gradients = unpooling.map_or(Ok(vec![]), |place| pooled_gradients(calls, place, block))?;
+
+    let layer = calls[convolution].layer.clone();
+    let forward = &mut calls[convolution];
+    forward.op = Arc::new(ConvReluPoolForward(block));
+    forward.tensors.truncate(3);
+    let results = calls[pooling].tensors[1..].to_vec();
+    calls[convolution].tensors.extend(results);
+    for (place, gradient) in gradients {
+        calls[place] = gradient;
+    }
+    // The backward calls come after the forward ones.
+    unpooling.into_iter().chain([pooling]).for_each(|place| drop(calls.remove(place)));
+    Ok(layer)
+}
+
+/// The gradients of a convolution whose map's gradient the max-pooling at a place writes, from the gradient of the maxima.
+///
+/// # Errors
+/// If another call reads the map's gradient.
+fn pooled_gradients(
+    calls: &[Recorded],
+    unpooling: usize,
+    block: ConvReluPool,
+) -> Result<Vec<(usize, Recorded)>, String> {
+    let [_, output_grad, argmax, map_grad] = &calls[unpooling].tensors[..] else {
+        return Err(format!("{} has other operands", describe(&calls[unpooling])));
+    };
+    let readers = (0..calls.len()).filter(|&place| place != unpooling && calls[place].tensors.contains(map_grad));
+    let gradient = |place: usize| {
+        let call = &calls[place];
+        let (op, tensors): (Arc<dyn Op>, _) = match (op(call), op(call), &call.tensors[..]) {
+            (Some(Conv2dBackwardWeight(_)), _, [input, _, weight_grad, bias_grad]) => {
+                (Arc::new(ConvReluPoolBackwardWeight(block)), vec![input, output_grad, argmax, weight_grad, bias_grad])
+            }
+            (_, Some(Conv2dBackwardInput { negative_slope: 1.0, .. }), [_, weight, _, input_grad]) => {
+                (Arc::new(ConvReluPoolBackwardInput(block)), vec![output_grad, argmax, weight, input_grad])
+            }
+            _ => return Err(format!("{} reads the gradient of its map", describe(call))),
+        };
+        Ok((place, Recorded { op, tensors: tensors.into_iter().cloned().collect(), layer: call.layer.clone() }))
+    };
+    readers.map(gradient).collect()
+}
+
+/// A last dense layer and the loss become one op.
+fn join_loss(calls: &mut Vec<Recorded>, fusion: &mut Fusion) {
+    let Some(loss) = calls.iter().position(|call| op::<CrossEntropy>(call).is_some()) else { return };
+    let Some(&CrossEntropy { label_smoothing, .. }) = op(&calls[loss]) else { return };
+    let why = match only_writer(calls, &calls[loss].tensors[0], loss) {
+        Ok(dense) => match op(&calls[dense]) {
+            Some(&DenseForward { dense: sizes, negative_slope: 1.0 }) => {
+                let Recorded { tensors: results, .. } = calls.remove(loss);
+                let call = &mut calls[dense];
+                call.op = Arc::new(DenseCrossEntropyForward { dense: sizes, label_smoothing });
+                call.tensors.truncate(3);
+                call.tensors.extend_from_slice(&results[1..]);
+                fusion.merge(&call.layer, "loss");
+                return;
+            }
+            _ => format!("{} comes before it, and no dense layer", describe(&calls[dense])),
+        },
+        Err(why) => why,
+    };
+    fusion.apart.push(format!("the loss is a call of its own: {why}"));
+}
