@@ -27,12 +27,16 @@ fn avg_pool_backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_
         let window = ((n * out_height + y) * out_width + x) * channel_groups + group;
         share = values_of(output_grad[window]) / f32(window_height * window_width);
     }
-    for (var ky = 0u; ky < min(window_height, height - y * window_height); ky++) {
-        for (var kx = 0u; kx < min(window_width, width - x * window_width); kx++) {
-            let place = group_at(n, y * window_height + ky, x * window_width + kx, group);
-            var grads = share;
-            if is_rectified { grads = grad_before(share, values_of(input[place])); }
-            input_grad[place] = numbers_of(grads);
+    for (var ky = 0u; ky < window_height; ky++) {
+        for (var kx = 0u; kx < window_width; kx++) {
+            let to_y = y * window_height + ky;
+            let to_x = x * window_width + kx;
+            if to_y < height && to_x < width {
+                let to = group_at(n, to_y, to_x, group);
+                var grads = share;
+                if is_rectified { grads = grad_before(share, values_of(input[to])); }
+                input_grad[to] = numbers_of(grads);
+            }
         }
     }
 }

@@ -36,10 +36,14 @@ fn max_pool_backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_
             places.w = argmax[window * NUMBERS + 3u];
         }
     }
-    for (var ky = 0u; ky < min(window_height, height - y * window_height); ky++) {
-        for (var kx = 0u; kx < min(window_width, width - x * window_width); kx++) {
-            let place = group_at(n, y * window_height + ky, x * window_width + kx, group);
-            input_grad[place] = numbers_of(select(vec4(0.0), grads, places == vec4(ky * window_width + kx)));
+    for (var ky = 0u; ky < window_height; ky++) {
+        for (var kx = 0u; kx < window_width; kx++) {
+            let to_y = y * window_height + ky;
+            let to_x = x * window_width + kx;
+            if to_y < height && to_x < width {
+                let is_maximum = places == vec4(ky * window_width + kx);
+                input_grad[group_at(n, to_y, to_x, group)] = numbers_of(select(vec4(0.0), grads, is_maximum));
+            }
         }
     }
 }

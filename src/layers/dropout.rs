@@ -14,8 +14,7 @@ pub(super) const ENTRY: Entry = Entry {
     parse: |words, _| {
         let (word, rate) = (words[0], number(words[0])?);
         ensure!((0.0..1.0).contains(&rate), "the rate `{word}` must be at least 0 and below 1");
-        // The random numbers have 24 bits.
-        let least = 1.0 / f64::from(1 << 24);
+        let least = DropoutApply::LEAST_RATE;
         ensure!(
             rate == 0.0 || (least..=1.0 - least).contains(&rate),
             "the rate `{word}` would drop nothing, or everything; use 0, or at least {least:.1e}"

@@ -7,31 +7,32 @@
 //! Whether an element is kept is a pure function of (seed, layer, step, i), computed with the counter-based generator
 //! Threefry-2x32-20 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011). So no mask is stored: the
 //! gradient of dropout is dropout of the gradient, and the backward pass runs the same op.
+//!
+//! The generator makes 64 bits at a time, and four neighbours share them. So a rate is a multiple of 2^-16, the nearest one,
+//! and what is kept is scaled by that one.
 
 use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use super::batch::CLOCK_LENGTH;
-use super::half::Half;
-use crate::op::{Op, Operand, Variant, shader};
+use super::half::{Half, InHalf};
+use crate::op::{Op, Operand, Shader, Variant, shader};
 use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::HostTensor;
 
-/// Rounds of the generator, for each number.
-pub(super) const THREEFRY_ROUNDS: usize = 20;
+/// Different numbers that the random bits of an element may be.
+const RANGE: f64 = (1 << 16) as f64;
 
-/// A rate at which the first element of a test of one element in layer 1 is just kept: its bits equal the threshold.
-const BOUNDARY_RATE: f64 = 14_777_959.0 / (1 << 24) as f64;
+/// Elements that share a call of the generator.
+const SHARERS: usize = 4;
 
-/// The same for a test of two elements.
-fn boundary_rate_of_two() -> f64 {
-    let op = DropoutApply { length: 2, rate: 0.0, layer: 1 };
+/// A rate at which the last of so many elements of a test, in layer 1, is just kept: its bits equal the threshold.
+fn boundary_rate(length: usize) -> f64 {
+    let op = DropoutApply { length, rate: 0.0, layer: 1 };
     let tensors = op.test_inputs(&mut Random::new(0, 0));
-    let clock = tensors[1].u32();
-    let [bits, _] = threefry2x32([clock[2], op.layer as u32], [0, clock[0]]);
-    f64::from(bits >> 8) / f64::from(1 << 24)
+    f64::from(op.bits((length - 1) / SHARERS, tensors[1].u32())[(length - 1) % SHARERS]) / RANGE
 }
 
 /// `input`, `clock` to `output`.
@@ -47,23 +48,44 @@ pub struct DropoutApply {
 }
 
 impl DropoutApply {
-    /// An element is dropped if its 24 random bits are below this.
+    /// The least rate above 0. The largest below 1 is as far from 1.
+    pub(crate) const LEAST_RATE: f64 = 1.0 / RANGE;
+
+    /// An element is dropped if its random bits are below this.
     fn threshold(&self) -> u32 {
-        (self.rate * f64::from(1 << 24)).round() as u32
+        (self.rate * RANGE).round() as u32
     }
 
     fn scale(&self) -> f64 {
-        1.0 / (1.0 - self.rate)
+        RANGE / (RANGE - f64::from(self.threshold()))
+    }
+
+    /// The random bits of four neighbours.
+    fn bits(&self, quad: usize, clock: &[u32]) -> [u32; SHARERS] {
+        let [step, _, seed] = clock else { unreachable!("a clock has {CLOCK_LENGTH} words") };
+        let [first, second] = threefry2x32([*seed, self.layer as u32], [quad as u32, *step]);
+        [first >> 16, first & 0xffff, second >> 16, second & 0xffff]
     }
 
     /// Sizes at which kernels often fail.
     pub(super) fn awkward() -> Vec<Self> {
-        [(1, BOUNDARY_RATE, 1), (65, 0.0, 1), (1009, 0.25, 2), (4099, 0.9, 3)].map(Self::of).into()
+        let lengths = [(1009, 0.25, 2), (4099, 0.9, 3), (4 * 64 * 65 + 4, 0.9, 3)].map(Self::of);
+        let boundaries = (1..=5).map(|length| Self { length, rate: boundary_rate(length), layer: 1 });
+        let extremes = [(64, 0.0, 1), (260, Self::LEAST_RATE, 1), (260, 1.0 - Self::LEAST_RATE, 1)].map(Self::of);
+        boundaries.chain(extremes).chain(lengths).collect()
     }
 
     /// The same with an even length, which half precision needs.
     pub(super) fn awkward_f16() -> Vec<Self> {
-        [(2, boundary_rate_of_two(), 1), (66, 0.0, 1), (1010, 0.25, 2), (64 * 64 * 2 + 2, 0.9, 3)].map(Self::of).into()
+        let lengths = [(66, 0.0, 1), (1010, 0.25, 2), (64 * 64 * 2 + 2, 0.9, 3), (4 * 64 * 65 + 4, 0.9, 3)];
+        let boundaries = [2, 4, 6].map(|length| Self { length, rate: boundary_rate(length), layer: 1 });
+        boundaries.into_iter().chain(lengths.map(Self::of)).collect()
+    }
+
+    /// Four elements an invocation where the length is a multiple of four, otherwise a word of some.
+    fn kernels(&self, plain: Shader, floats: usize, quad: Shader) -> Vec<Variant> {
+        let quad = self.length.is_multiple_of(4).then(|| Variant::linear(quad, self.length / 4, 0));
+        quad.into_iter().chain([Variant::linear(plain, self.length / floats, 0)]).collect()
     }
 
     fn of((length, rate, layer): (usize, f64, usize)) -> Self {
@@ -94,17 +116,22 @@ impl Op for DropoutApply {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        let shader = shader!("dropout_apply": "shared/linear", "shared/floats_f32", "shared/threefry", "dropout_apply");
-        vec![Variant::linear(shader, self.length, THREEFRY_ROUNDS)]
+        let plain = shader!("dropout_apply": "shared/linear", "shared/floats_f32", "shared/single", "shared/threefry",
+            "dropout_apply");
+        let quad = shader!("dropout_apply.quad": "shared/linear", "shared/texels_f32", "shared/quad", "shared/threefry",
+            "dropout_apply");
+        self.kernels(plain, 1, quad)
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
         let [input, clock, output] = tensors else { unreachable!("three operands") };
-        let [step, _, seed] = clock.u32() else { unreachable!("a clock has {CLOCK_LENGTH} words") };
-        let key = [*seed, self.layer as u32];
-        output.f32_mut().par_iter_mut().zip(input.f32()).enumerate().for_each(|(i, (output, &input))| {
-            let [bits, _] = threefry2x32(key, [i as u32, *step]);
-            *output = if bits >> 8 < self.threshold() { 0.0 } else { input * self.scale() as f32 };
+        let (threshold, scale) = (self.threshold(), self.scale() as f32);
+        let outputs = output.f32_mut().par_chunks_mut(SHARERS).zip(input.f32().par_chunks(SHARERS));
+        outputs.enumerate().with_min_len(1 << 12).for_each(|(quad, (output, input))| {
+            let bits = self.bits(quad, clock.u32());
+            for ((output, &input), bits) in output.iter_mut().zip(input).zip(bits) {
+                *output = if bits < threshold { 0.0 } else { input * scale };
+            }
         });
     }
 
@@ -127,6 +154,19 @@ impl Op for DropoutApply {
             HostTensor::from_u32([CLOCK_LENGTH], &[random.below(1000), random.below(1000), random.bits()]),
             HostTensor::zeros(F32, [self.length].into()),
         ]
+    }
+}
+
+impl InHalf for DropoutApply {
+    const NAME: &'static str = "dropout_apply_f16";
+    const HALVES: &'static [&'static str] = &["input", "output"];
+
+    fn half_variants(&self) -> Vec<Variant> {
+        let plain = shader!("dropout_apply_f16": "shared/linear", "shared/floats_f16", "shared/single", "shared/threefry",
+            "dropout_apply");
+        let quad = shader!("dropout_apply_f16.quad": "shared/linear", "shared/texels_f16", "shared/quad", "shared/threefry",
+            "dropout_apply");
+        self.kernels(plain, 2, quad)
     }
 }
 
@@ -161,20 +201,34 @@ mod tests {
 
     #[test]
     fn an_element_at_the_threshold_is_kept() {
-        let op = DropoutApply { length: 1, rate: BOUNDARY_RATE, layer: 1 };
-        let mut tensors = op.test_inputs(&mut Random::new(0, 0));
-        op.reference(&mut tensors);
-        assert!(tensors[2].f32()[0] > 0.0);
-        let [step, _, seed] = tensors[1].u32() else { unreachable!("a clock") };
-        assert_eq!(threefry2x32([*seed, 1], [0, *step])[0] >> 8, op.threshold());
+        for length in 1..=5 {
+            let op = DropoutApply { length, rate: boundary_rate(length), layer: 1 };
+            let mut tensors = op.test_inputs(&mut Random::new(0, 0));
+            assert_eq!(op.bits((length - 1) / SHARERS, tensors[1].u32())[(length - 1) % SHARERS], op.threshold());
+            op.reference(&mut tensors);
+            assert!(tensors[2].f32()[length - 1] > 0.0, "{op:?}");
+        }
     }
 
     #[test]
     fn the_share_of_dropped_elements_is_the_rate() {
-        let op = DropoutApply { length: 100_000, rate: 0.3, layer: 1 };
-        let mut tensors = op.test_inputs(&mut Random::new(7, 0));
-        op.reference(&mut tensors);
-        let dropped = tensors[2].f32().iter().filter(|&&value| value == 0.0).count();
-        assert!((29_000..31_000).contains(&dropped), "{dropped} of 100,000 dropped");
+        for rate in [0.3, DropoutApply::LEAST_RATE] {
+            let op = DropoutApply { length: 2_000_000, rate, layer: 1 };
+            let mut tensors = op.test_inputs(&mut Random::new(7, 0));
+            op.reference(&mut tensors);
+            let dropped = tensors[2].f32().iter().filter(|&&value| value == 0.0).count() as f64;
+            // Five standard deviations of a binomial distribution.
+            let wanted = op.length as f64 * rate;
+            let most = 5.0 * (wanted * (1.0 - rate)).sqrt();
+            assert!((dropped - wanted).abs() < most, "{dropped} dropped at a rate of {rate}");
+        }
+    }
+
+    #[test]
+    fn the_mean_stays_as_it_is_whatever_the_rate_is_rounded_to() {
+        // The nearest multiple of 2^-16 is a third larger.
+        let op = DropoutApply { length: 4, rate: 0.75 * DropoutApply::LEAST_RATE, layer: 1 };
+        assert_eq!(op.threshold(), 1);
+        assert_eq!(op.scale() * (1.0 - DropoutApply::LEAST_RATE), 1.0);
     }
 }

@@ -12,7 +12,6 @@
 use std::sync::Arc;
 
 use super::batch::BatchGather;
-use super::dropout::{DropoutApply, THREEFRY_ROUNDS};
 use crate::op::{Cost, Op, Operand, Variant, shader};
 use crate::random::Random;
 use crate::tensor::DType::{F16, F32, U32};
@@ -217,17 +216,6 @@ impl InHalf for BatchGather {
         let plain =
             shader!("batch_gather_f16": "shared/linear", "shared/floats_f16", "shared/batch_gather", "batch_gather");
         vec![Variant::linear(plain, self.batch * self.pixels / 2, 0)]
-    }
-}
-
-impl InHalf for DropoutApply {
-    const NAME: &'static str = "dropout_apply_f16";
-    const HALVES: &'static [&'static str] = &["input", "output"];
-
-    fn half_variants(&self) -> Vec<Variant> {
-        let shader =
-            shader!("dropout_apply_f16": "shared/linear", "shared/floats_f16", "shared/threefry", "dropout_apply");
-        vec![Variant::linear(shader, self.length / 2, 2 * THREEFRY_ROUNDS)]
     }
 }
 
