@@ -92,7 +92,7 @@ fn main() {
     let on_each: [(&str, SizeTest); 3] = [
         ("a_model_learns_and_is_saved_and_read_back", learns),
         ("the_losses_of_ten_steps_plain_and_fused_are_the_cpus_to_1e-4", losses_are_the_cpus),
-        ("a_convolution_reads_the_channels_of_each_pixel", convolution_of_channels),
+        ("images_and_weights_have_the_orders_that_are_documented", by_hand),
     ];
     let mut trials = vec![Trial::test("what_does_not_fit_is_refused_in_words", refusals)];
     let gpus = gpus();
@@ -178,41 +178,68 @@ fn losses_are_the_cpus(device: &Device, size: &Size) -> Result<(), Failed> {
     Ok(())
 }
 
-/// A convolution and a dense layer, computed here from the bytes `[y, x, c]` and the weights in PyTorch's order.
-fn convolution_of_channels(device: &Device, size: &Size) -> Result<(), Failed> {
+/// A task whose pixels have another mean and deviation, and its normalised pixel `[c, y, x]` of an image's bytes `[y, x, c]`.
+fn normalized<'a>(size: &Size, image: &'a [u8]) -> anyhow::Result<(Task, impl Fn(usize, usize, usize) -> f32 + 'a)> {
+    let ImageShape { width, channels, .. } = size.shape;
+    let pixel = move |c: usize, y: usize, x: usize| f32::from(image[(y * width + x) * channels + c]) / 255.0;
+    Ok((size.task().normalized(0.4, 0.3)?, move |c, y, x| (pixel(c, y, x) - 0.4) / 0.3))
+}
+
+/// The outputs of a dense layer.
+fn dense(weight: &HostTensor, bias: &HostTensor, input: &[f32]) -> Vec<f32> {
+    let sum = |row: &[f32]| row.iter().zip(input).map(|(weight, x)| weight * x).sum::<f32>();
+    weight.f32().chunks_exact(input.len()).map(sum).zip(bias.f32()).map(|(sum, bias)| sum + bias).collect()
+}
+
+fn check_close(what: &str, got: &[f32], wanted: &[f32]) -> Result<(), Failed> {
+    check(got.len() == wanted.len(), format!("{what}: {} numbers, not {}", got.len(), wanted.len()))?;
+    for (i, (got, wanted)) in got.iter().zip(wanted).enumerate() {
+        check((got - wanted).abs() < 1e-4, format!("{what}: element {i} is {got}, but {wanted} by hand"))?;
+    }
+    Ok(())
+}
+
+/// What two models give, computed here from the weights in PyTorch's order.
+fn by_hand(device: &Device, size: &Size) -> Result<(), Failed> {
     const KERNEL: usize = 3;
-    const OUTPUTS: usize = 4;
+    const OUTPUTS: usize = 5;
     let ImageShape { height, width, channels } = size.shape;
-    let task = size.task().normalized(0.4, 0.3)?;
-    let model = Model::parse(task, &format!("conv {OUTPUTS}x{KERNEL}, flatten, dense {}", size.classes), &[])?;
-    let parameters = model.initial_parameters(3);
-    let [weight, bias, dense, dense_bias] = [0, 1, 2, 3].map(|index: usize| parameters[index].f32());
     let image = size.patterns(1, 9).images;
-    let pixel = |y: usize, x: usize, c: usize| (f32::from(image[(y * width + x) * channels + c]) / 255.0 - 0.4) / 0.3;
+    let (task, pixel) = normalized(size, &image)?;
+    let of_model = |layers: &str| -> Result<_, Failed> {
+        let model = Model::parse(task, layers, &[])?;
+        let parameters = model.initial_parameters(3);
+        let outputs = block_on(activations(device, &model, &parameters, &image))?;
+        let probabilities = block_on(probabilities(device, &model, &parameters, &image))?.concat();
+        Ok((parameters, outputs, probabilities))
+    };
+    let softmax = |logits: &[f32]| -> Vec<f32> {
+        let most = logits.iter().copied().fold(f32::MIN, f32::max);
+        let total: f32 = logits.iter().map(|logit| (logit - most).exp()).sum();
+        logits.iter().map(|logit| (logit - most).exp() / total).collect()
+    };
+
+    let flat = (0..channels).flat_map(|c| (0..height).flat_map(move |y| (0..width).map(move |x| (c, y, x))));
+    let flat: Vec<f32> = flat.map(|(c, y, x)| pixel(c, y, x)).collect();
+    let (parameters, _, probabilities) = of_model(&format!("flatten, dense {}", size.classes))?;
+    check_close("dense", &probabilities, &softmax(&dense(&parameters[0], &parameters[1], &flat)))?;
+
+    let layers = format!("conv {OUTPUTS}x{KERNEL}, flatten, dense {}", size.classes);
+    let (parameters, outputs, probabilities) = of_model(&layers)?;
     let (rows, columns) = (height - KERNEL + 1, width - KERNEL + 1);
     let mut map = vec![0.0; OUTPUTS * rows * columns];
     for (i, sum) in map.iter_mut().enumerate() {
         let (o, y, x) = (i / rows / columns, i / columns % rows, i % columns);
-        *sum = bias[o];
-        for (j, weight) in weight[o * channels * KERNEL * KERNEL..][..channels * KERNEL * KERNEL].iter().enumerate() {
-            *sum += weight * pixel(y + j / KERNEL % KERNEL, x + j % KERNEL, j / KERNEL / KERNEL);
+        *sum = parameters[1].f32()[o];
+        let filter = channels * KERNEL * KERNEL;
+        for (j, weight) in parameters[0].f32()[o * filter..][..filter].iter().enumerate() {
+            *sum += weight * pixel(j / KERNEL / KERNEL, y + j / KERNEL % KERNEL, x + j % KERNEL);
         }
     }
-    let logit = |(row, bias): (&[f32], &f32)| bias + row.iter().zip(&map).map(|(weight, x)| weight * x).sum::<f32>();
-    let logits: Vec<f32> = dense.chunks_exact(map.len()).zip(dense_bias).map(logit).collect();
-    let most = logits.iter().copied().fold(f32::MIN, f32::max);
-    let total: f32 = logits.iter().map(|logit| (logit - most).exp()).sum();
-
-    let got = block_on(probabilities(device, &model, &parameters, &image))?;
-    for (class, (got, logit)) in got[0].iter().zip(&logits).enumerate() {
-        let wanted = (logit - most).exp() / total;
-        check((got - wanted).abs() < 1e-4, format!("class {class} has {got}, and {wanted} computed by hand"))?;
-    }
-    let outputs = block_on(activations(device, &model, &parameters, &image))?;
     let (name, output) = &outputs[0];
     check(name == "conv1" && output.shape == [1, OUTPUTS, rows, columns].into(), format!("{name}: {output:?}"))?;
-    let differs = |(a, b): (&f32, &f32)| (a - b).abs() > 1e-4;
-    check(!output.f32().iter().zip(&map).any(differs), "the output of the convolution differs")
+    check_close("conv1", output.f32(), &map)?;
+    check_close("conv1 and dense1", &probabilities, &softmax(&dense(&parameters[2], &parameters[3], &map)))
 }
 
 fn kernels(device: &Device, size: &Size) -> Result<(), Failed> {
