@@ -12,6 +12,7 @@ use crate::executor::{Executor, Unobserved};
 use crate::finite::ensure_finite;
 use crate::layers;
 use crate::model::Model;
+use crate::ops::layout::to_planes;
 use crate::plan::{Phase, Plan, PlanConfig, PlanForm, Precision};
 use crate::resident::{ResidentData, write_order, write_parameters};
 use crate::tensor::HostTensor;
@@ -178,9 +179,13 @@ pub async fn activations(
     for layer in model.layers() {
         if let Some(tensor) = executor.plan().find(&format!("{}.output", layer.name)) {
             let output = executor.read(tensor).await?;
-            // The same elements in the layer's own shape.
+            // Plans have channels last, and layers have them first.
+            let values = match layer.output_map() {
+                Some([channels, height, width]) => to_planes(output.f32(), [count, height, width, channels]),
+                None => output.f32().to_vec(),
+            };
             let shape = [&[count], &layer.output[..]].concat();
-            outputs.push((layer.name.clone(), HostTensor::from_f32(&shape[..], output.f32())));
+            outputs.push((layer.name.clone(), HostTensor::from_f32(&shape[..], &values)));
         }
     }
     Ok(outputs)

@@ -224,7 +224,7 @@ fn by_hand(device: &Device, size: &Size) -> Result<(), Failed> {
     let (parameters, _, probabilities) = of_model(&format!("flatten, dense {}", size.classes))?;
     check_close("dense", &probabilities, &softmax(&dense(&parameters[0], &parameters[1], &flat)))?;
 
-    let layers = format!("conv {OUTPUTS}x{KERNEL}, flatten, dense {}", size.classes);
+    let layers = format!("conv {OUTPUTS}x{KERNEL}, flatten, leaky 0.5, dense {}", size.classes);
     let (parameters, outputs, probabilities) = of_model(&layers)?;
     let (rows, columns) = (height - KERNEL + 1, width - KERNEL + 1);
     let mut map = vec![0.0; OUTPUTS * rows * columns];
@@ -236,10 +236,12 @@ fn by_hand(device: &Device, size: &Size) -> Result<(), Failed> {
             *sum += weight * pixel(j / KERNEL / KERNEL, y + j / KERNEL % KERNEL, x + j % KERNEL);
         }
     }
-    let (name, output) = &outputs[0];
-    check(name == "conv1" && output.shape == [1, OUTPUTS, rows, columns].into(), format!("{name}: {output:?}"))?;
-    check_close("conv1", output.f32(), &map)?;
-    check_close("conv1 and dense1", &probabilities, &softmax(&dense(&parameters[2], &parameters[3], &map)))
+    let [conv, leaky, _] = &outputs[..] else { return Err(Failed::from(format!("{outputs:?}"))) };
+    check(conv.1.shape == [1, OUTPUTS, rows, columns].into(), format!("{conv:?}"))?;
+    check_close(&conv.0, conv.1.f32(), &map)?;
+    let map: Vec<f32> = map.into_iter().map(|x| if x > 0.0 { x } else { 0.5 * x }).collect();
+    check_close(&leaky.0, leaky.1.f32(), &map)?;
+    check_close("probabilities", &probabilities, &softmax(&dense(&parameters[2], &parameters[3], &map)))
 }
 
 fn kernels(device: &Device, size: &Size) -> Result<(), Failed> {

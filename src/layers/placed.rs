@@ -31,10 +31,17 @@ impl PlacedLayer {
     fn flattens(&self) -> Option<[usize; 3]> {
         let mixes = self.parameters.iter().any(|parameter| parameter.order == Order::OutputsLast);
         match (&self.input[..], &self.output[..]) {
-            (&[channels, height, width], [_]) => Some([channels, height, width]),
+            (&[channels, height, width], [length]) if channels * height * width == *length => {
+                Some([channels, height, width])
+            }
             (input, output) if input == output && !mixes => self.flattened,
             _ => None,
         }
+    }
+
+    /// Channels, rows and columns of its output: of a map, or of the map whose elements it has as a vector.
+    pub(crate) fn output_map(&self) -> Option<[usize; 3]> {
+        <[usize; 3]>::try_from(&self.output[..]).ok().or_else(|| self.flattens())
     }
 }
 
