@@ -6,6 +6,11 @@
 //
 // with zeros outside the input.
 //
+// Its variants:
+//
+//   lanes      8 lanes load weights for each other: fastest on software adapters with subgroups
+//   lanes_any  the same for a number of output channels that is no multiple of 4
+//
 // Parts: stride, conv2d, rectifier, linear, floats_f16 or floats_f32.
 // CPU twin: Conv2dForward in src/ops/conv2d.rs.
 

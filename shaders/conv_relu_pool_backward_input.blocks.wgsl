@@ -10,7 +10,7 @@
 // memory; then each output channel is an outer product of four weights and a square's four gradients. Kernel positions that no
 // window of the square can reach are left out. Needs numbers of channels that are multiples of 4.
 //
-// Parts: conv2d, conv_relu_pool, tiles, blocks, outer, texels_f32, input_squares, input_grad_fours.
+// Parts: conv2d, runs, conv_relu_pool, tiles, blocks, outer, texels_f32, input_squares, input_grad_fours.
 // CPU twin: ConvReluPoolBackwardInput in src/ops/conv_relu_pool/gradients.rs.
 
 @group(0) @binding(0) var<storage, read> output_grad: array<vec4<f32>>;  // [batch, pooled_height, pooled_width, out_channels]

@@ -8,7 +8,7 @@
 // channels at a time, a tile takes one product of 4x4 matrices. All invocations need the same gradients at a time: each of
 // the first 8 lanes loads those of one sample for the others. Kernel positions that no window of the square can reach are left
 // out. Needs subgroups of 8 lanes or more.
-// Parts: conv2d, conv_relu_pool, tiles, lane_products, texels, texels_f16 or texels_f32, weight_texels, output_grad_texels,
+// Parts: conv2d, runs, conv_relu_pool, tiles, lane_products, texels, texels_f16 or texels_f32, weight_texels, output_grad_texels,
 // run_weight, window_grads, input_squares, input_grad_floats or input_grad_fours.
 // CPU twin: ConvReluPoolBackwardInput in src/ops/conv_relu_pool/gradients.rs.
 

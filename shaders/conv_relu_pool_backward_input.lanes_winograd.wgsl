@@ -14,7 +14,7 @@
 // at a time, each of the first 8 lanes loads the window in one sample, which is broadcast to the others. Needs subgroups of 8
 // lanes or more, and numbers of channels that are multiples of 4.
 //
-// Parts: conv2d, conv_relu_pool, tiles, lane_products, texels, texels_f32, weight_texels, output_grad_texels, run_weight,
+// Parts: conv2d, runs, conv_relu_pool, tiles, lane_products, texels, texels_f32, weight_texels, output_grad_texels, run_weight,
 // window_grads.
 // CPU twin: ConvReluPoolBackwardInput in src/ops/conv_relu_pool/gradients.rs.
 

@@ -6,7 +6,7 @@
 // its rows are positions of the input, its columns input channels, and what is summed over are the output channels of each
 // position of the kernel. Needs numbers of channels that are multiples of 4.
 //
-// Parts: matrix16 or matrix8, matrices, conv2d, conv_relu_pool, tiles, texels_f16.
+// Parts: matrix16 or matrix8, matrices, conv2d, runs, conv_relu_pool, tiles, texels_f16.
 // CPU twin: ConvReluPoolBackwardInput in src/ops/conv_relu_pool/half.rs.
 
 @group(0) @binding(0) var<storage, read> output_grad: array<Four>;       // [batch, pooled_height, pooled_width, out_channels]

@@ -13,7 +13,7 @@
 //   blocks           a product of matrices by blocks in workgroup memory, for GPUs, and for software without subgroups
 //   matrix8, matrix16  a product of matrices in half precision on matrix units
 //
-// Parts: conv2d, conv_relu_pool, linear, floats_f16 or floats_f32.
+// Parts: conv2d, runs, conv_relu_pool, linear, floats_f16 or floats_f32.
 // CPU twin: ConvReluPoolBackwardInput in src/ops/conv_relu_pool/gradients.rs.
 
 @group(0) @binding(0) var<storage, read> output_grad: array<Word>;       // [batch, pooled_height, pooled_width, out_channels]

@@ -13,7 +13,7 @@
 // weights of its tile and four output channels, over every `splits`-th window, and these sums are added in pairs at the end.
 // Neighbouring invocations have neighbouring weights, and read neighbouring inputs. Needs a number of output channels that is a
 // multiple of 4.
-// Parts: conv2d, conv_relu_pool, chunks, tiles, split_sums.
+// Parts: conv2d, runs, conv_relu_pool, chunks, tiles, split_sums.
 // CPU twin: ConvReluPoolBackwardWeight in src/ops/conv_relu_pool/gradients.rs.
 
 override tile_channels: u32;  // input channels of a tile

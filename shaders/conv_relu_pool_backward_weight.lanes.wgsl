@@ -11,8 +11,8 @@
 // over by a product of 4x4 matrices: gradients of channels by positions, inputs of positions by a quad. All invocations need
 // the same inputs at a time: each of the first 8 lanes loads those of one quad for the others. Needs subgroups of 8 lanes or
 // more.
-// Parts: conv2d, conv_relu_pool, tiles, lane_products, texels, chunks, texels_f16 or texels_f32, grad_divisors_f16 or
-// grad_divisors_f32, input_texels, output_grad_texels, run_input, window_grads.
+// Parts: conv2d, runs, conv_relu_pool, tiles, lane_products, texels, chunks, texels_f16 or texels_f32, grad_divisors_f16 or
+// grad_divisors_f32, input_texels, output_grad_texels, run_input, window_grads, put_parameter_grads.
 // CPU twin: ConvReluPoolBackwardWeight in src/ops/conv_relu_pool/gradients.rs.
 
 @group(0) @binding(0) var input: Texels;  // [batch, in_height, in_width, in_channels]
@@ -23,25 +23,6 @@
 
 override tile: u32;  // quads of the kernel's runs of a workgroup, 4 or 8
 override run_quads: u32 = (run + 3u) / 4u;
-
-/// Stores the gradients of four output channels for a float of the kernel.
-fn put_weights(row: u32, o: u32, sums: vec4<f32>) {
-    let grads = sums / parameter_divisor;
-    let i = row * out_channels + o;
-    weight_grad_partial[i] = grads.x;
-    if has_out_quads || o + 1u < out_channels { weight_grad_partial[i + 1u] = grads.y; }
-    if has_out_quads || o + 2u < out_channels { weight_grad_partial[i + 2u] = grads.z; }
-    if has_out_quads || o + 3u < out_channels { weight_grad_partial[i + 3u] = grads.w; }
-}
-
-fn put_biases(chunk: u32, o: u32, sums: vec4<f32>) {
-    let grads = sums / parameter_divisor;
-    let i = chunk * out_channels + o;
-    bias_grad_partial[i] = grads.x;
-    if has_out_quads || o + 1u < out_channels { bias_grad_partial[i + 1u] = grads.y; }
-    if has_out_quads || o + 2u < out_channels { bias_grad_partial[i + 2u] = grads.z; }
-    if has_out_quads || o + 3u < out_channels { bias_grad_partial[i + 3u] = grads.w; }
-}
 
 fn store(chunk: u32, run_quad: u32, quad: u32, sums: mat4x4<f32>) {
     if run_quad >= kernel * run_quads || quad >= quads { return; }

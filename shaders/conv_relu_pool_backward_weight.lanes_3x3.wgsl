@@ -10,7 +10,7 @@
 // kernel are unrolled, so that a float once loaded serves in all of its products. Needs subgroups of 8 lanes or more, and
 // numbers of channels that are multiples of 4.
 //
-// Parts: conv2d, conv_relu_pool, tiles, lane_products, texels, chunks, texels_f32, grad_divisors_f32, input_texels,
+// Parts: conv2d, runs, conv_relu_pool, tiles, lane_products, texels, chunks, texels_f32, grad_divisors_f32, input_texels,
 // output_grad_texels, run_input, window_grads, inputs_at_maxima.
 // CPU twin: ConvReluPoolBackwardWeight in src/ops/conv_relu_pool/gradients.rs.
 

@@ -9,7 +9,7 @@
 // where argmax holds dy * 2 + dx, with zeros outside the input; the chunks are added in order later. Needs subgroups of 8 lanes
 // or more, one input channel, and a number of output channels that is a multiple of 4.
 //
-// Parts: conv2d, conv_relu_pool, tiles, lane_products, texels, chunks, texels_f32, grad_divisors_f32, input_texels,
+// Parts: conv2d, runs, conv_relu_pool, tiles, lane_products, texels, chunks, texels_f32, grad_divisors_f32, input_texels,
 // output_grad_texels, run_input, window_grads, inputs_at_maxima.
 // CPU twin: ConvReluPoolBackwardWeight in src/ops/conv_relu_pool/gradients.rs.
 

@@ -8,7 +8,7 @@
 // where argmax holds dy * 2 + dx, with zeros outside the input; the chunks are added in order later. A matrix product: its rows
 // are floats of the kernel, its columns channels, and what is summed over are positions, four to a window. Needs numbers of
 // channels that are multiples of 4.
-// Parts: matrix16 or matrix8, matrices, conv2d, conv_relu_pool, tiles, texels_f16, chunks, grad_divisors_f16.
+// Parts: matrix16 or matrix8, matrices, conv2d, runs, conv_relu_pool, tiles, texels_f16, chunks, grad_divisors_f16.
 // CPU twin: ConvReluPoolBackwardWeight in src/ops/conv_relu_pool/half.rs.
 
 @group(0) @binding(0) var<storage, read> input: array<Four>;  // [batch, in_height, in_width, in_channels]

@@ -17,7 +17,7 @@
 //                     input channel
 //   matrix8, matrix16  a product of matrices in half precision on matrix units
 //
-// Parts: conv2d, conv_relu_pool, chunks, grad_divisors_f16 or grad_divisors_f32, linear, floats_f16 or floats_f32.
+// Parts: conv2d, runs, conv_relu_pool, chunks, grad_divisors_f16 or grad_divisors_f32, linear, floats_f16 or floats_f32.
 // CPU twin: ConvReluPoolBackwardWeight in src/ops/conv_relu_pool/gradients.rs.
 
 @group(0) @binding(0) var<storage, read> input: array<Word>;  // [batch, in_height, in_width, in_channels]

@@ -12,7 +12,7 @@
 // that is a multiple of 4. The method is cuDNN's (Chetlur et al. 2014): a blocked product of matrices, of which that of the
 // inputs is made in the workgroup's memory only.
 //
-// Parts: conv2d, conv_relu_pool, tiles, blocks, outer, texels_f32, maxima, maxima_fours.
+// Parts: conv2d, runs, conv_relu_pool, tiles, blocks, outer, texels_f32, maxima, maxima_fours.
 // CPU twin: ConvReluPoolForward in src/ops/conv_relu_pool.rs.
 
 override terms: u32 = kernel * run;

@@ -8,7 +8,7 @@
 // with zeros outside the input. A window sees a patch of 4x4 positions: of eight windows at a time, each of the first 8 lanes
 // loads the patch of one, which is broadcast to the others. Needs subgroups of 8 lanes or more, one input channel, and a number
 // of output channels that is a multiple of 4.
-// Parts: conv2d, conv_relu_pool, tiles, lane_products, texels, texels_f32, input_texels, weight_texels, run_input, run_weight,
+// Parts: conv2d, runs, conv_relu_pool, tiles, lane_products, texels, texels_f32, input_texels, weight_texels, run_input, run_weight,
 // maxima, maxima_fours.
 // CPU twin: ConvReluPoolForward in src/ops/conv_relu_pool.rs.
 

@@ -15,7 +15,7 @@
 // input channels at a time, each of the first 8 lanes loads the patch of one window, which is broadcast to the others, and then
 // that of another. Needs subgroups of 8 lanes or more, and numbers of channels that are multiples of 4.
 //
-// Parts: conv2d, conv_relu_pool, tiles, lane_products, texels, texels_f32, input_texels, weight_texels, run_input, run_weight,
+// Parts: conv2d, runs, conv_relu_pool, tiles, lane_products, texels, texels_f32, input_texels, weight_texels, run_input, run_weight,
 // maxima, maxima_fours.
 // CPU twin: ConvReluPoolForward in src/ops/conv_relu_pool.rs.
 

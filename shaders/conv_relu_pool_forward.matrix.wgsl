@@ -7,7 +7,7 @@
 // with zeros outside the input. A matrix product: its rows are positions, four to a window, its columns channels, and what is
 // summed over are the floats of the kernel. Needs numbers of channels that are multiples of 4.
 //
-// Parts: matrix16 or matrix8, matrices, conv2d, conv_relu_pool, tiles, texels_f16, maxima, maxima_fours.
+// Parts: matrix16 or matrix8, matrices, conv2d, runs, conv_relu_pool, tiles, texels_f16, maxima, maxima_fours.
 // CPU twin: ConvReluPoolForward in src/ops/conv_relu_pool/half.rs.
 
 @group(0) @binding(0) var<storage, read> input: array<Four>;      // [batch, in_height, in_width, in_channels]

@@ -16,7 +16,7 @@
 //   blocks           a product of matrices by blocks in workgroup memory, for GPUs, and for software without subgroups
 //   matrix8, matrix16  the same in half precision on matrix units
 //
-// Parts: conv2d, conv_relu_pool, linear, floats_f16 or floats_f32.
+// Parts: conv2d, runs, conv_relu_pool, linear, floats_f16 or floats_f32.
 // CPU twin: ConvReluPoolForward in src/ops/conv_relu_pool.rs.
 
 @group(0) @binding(0) var<storage, read> input: array<Word>;         // [batch, in_height, in_width, in_channels]

@@ -15,18 +15,29 @@ mod cases;
 mod gradients;
 mod half;
 mod reference;
+mod shaders;
 
 use std::sync::Arc;
 
 pub(super) use gradients::weight_grads;
 pub use gradients::{Conv2dBackwardInput, Conv2dBackwardWeight};
 
-use crate::op::{MAX_ITERATIONS, Op, Operand, Shader, Variant, shader, sum_tolerance};
+use self::shaders::{FORWARD, FORWARD_LANES, FORWARD_LANES_ANY};
+use crate::op::{MAX_ITERATIONS, Op, Operand, SUBGROUP_LANES, Shader, Variant, sum_tolerance};
 use crate::tensor::DType::F32;
 use crate::tensor::HostTensor;
 
 /// The most partial sums that the gradients of weights and bias are split into.
 const MAX_CHUNKS: usize = 16;
+
+/// Invocations of a workgroup of the `lanes` variants: those that load for each other.
+const LANES: usize = SUBGROUP_LANES as usize;
+
+/// Neighbouring positions of such an invocation.
+const STRIP: usize = 4;
+
+/// The most quads of channels of such an invocation.
+const TILE_QUADS: usize = 4;
 
 /// Sizes of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -117,6 +128,16 @@ impl Conv2d {
         self.batch.div_ceil(self.samples_per_chunk())
     }
 
+    /// A variant whose workgroups have some invocations' tiles of neighbouring quads of `channels` each.
+    fn lanes(shader: Shader, workgroups: usize, channels: usize, iterations: usize) -> Variant {
+        let quads = channels.div_ceil(4);
+        let groups = quads.div_ceil(TILE_QUADS);
+        Variant::tiled(shader, workgroups, LANES, iterations)
+            .repeated(groups)
+            .constant("tile_quads", quads.div_ceil(groups))
+            .sharing_lanes()
+    }
+
     /// A multiply-add counts as two; padding counts as if it were multiplied.
     fn flops(&self) -> u64 {
         2 * (self.output().iter().product::<usize>() * self.in_channels * self.kernel * self.kernel) as u64
@@ -136,6 +157,13 @@ impl Conv2dForward {
     /// Without a rectifier.
     pub fn new(conv: Conv2d) -> Self {
         Self { conv, negative_slope: 1.0 }
+    }
+
+    fn lanes(&self, shader: Shader) -> Variant {
+        let Conv2d { batch, in_channels, out_channels, kernel, .. } = self.conv;
+        let strips = batch * self.conv.out_height() * self.conv.out_width().div_ceil(STRIP);
+        let iterations = in_channels.div_ceil(4) * (1 + kernel * (1 + kernel));
+        Conv2d::lanes(shader, strips.div_ceil(LANES), out_channels, iterations).reading_textures(&["input", "weight"])
     }
 
     /// The plain variant, in words of some floats.
@@ -167,10 +195,8 @@ impl Op for Conv2dForward {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        let plain = shader!("conv2d_forward":
-            "shared/stride", "shared/conv2d", "shared/rectifier", "shared/linear", "shared/floats_f32",
-            "conv2d_forward");
-        vec![self.plain(plain, 1)]
+        let lanes = if self.conv.out_channels.is_multiple_of(4) { FORWARD_LANES } else { FORWARD_LANES_ANY };
+        vec![self.lanes(lanes), self.plain(FORWARD, 1)]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Conv2d, reference};
-use crate::op::{Cost, Op, Operand, Shader, Variant, shader, sum_tolerance};
+use super::shaders::{
+    BACKWARD_INPUT, BACKWARD_INPUT_LANES, BACKWARD_INPUT_LANES_ANY, BACKWARD_WEIGHT, BACKWARD_WEIGHT_LANES,
+};
+use super::{Conv2d, LANES, STRIP, reference};
+use crate::op::{Cost, Op, Operand, Shader, Variant, sum_tolerance};
 use crate::ops::half::Half;
 use crate::tensor::DType::F32;
 use crate::tensor::HostTensor;
@@ -24,6 +27,18 @@ impl Conv2dBackwardInput {
     /// Where the input came out of no rectifier.
     pub fn new(conv: Conv2d) -> Self {
         Self { conv, negative_slope: 1.0 }
+    }
+
+    pub(super) fn lanes(&self, shader: Shader) -> Variant {
+        let Conv2d { batch, in_channels, in_height, in_width, out_channels, kernel, stride, .. } = self.conv;
+        let strips = batch * in_height.div_ceil(stride) * in_width.div_ceil(stride).div_ceil(STRIP);
+        let phases = stride * stride;
+        let iterations = out_channels.div_ceil(4) * (1 + kernel * (1 + kernel));
+        Conv2d::lanes(shader, phases * strips.div_ceil(LANES), in_channels, iterations).reading_textures(&[
+            "output_grad",
+            "weight",
+            "input",
+        ])
     }
 
     /// The plain variant, in words of some floats.
@@ -55,10 +70,9 @@ impl Op for Conv2dBackwardInput {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        let plain = shader!("conv2d_backward_input":
-            "shared/stride", "shared/conv2d", "shared/rectifier_grad", "shared/linear", "shared/floats_f32",
-            "conv2d_backward_input");
-        vec![self.plain(plain, 1)]
+        let in_fours = self.conv.in_channels.is_multiple_of(4);
+        let lanes = if in_fours { BACKWARD_INPUT_LANES } else { BACKWARD_INPUT_LANES_ANY };
+        vec![self.lanes(lanes), self.plain(BACKWARD_INPUT, 1)]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
@@ -98,6 +112,17 @@ impl Op for Conv2dBackwardInput {
 pub struct Conv2dBackwardWeight(pub Conv2d);
 
 impl Conv2dBackwardWeight {
+    /// Workgroups that have as many quads of the kernel's runs as lanes, for each group of output channels and each chunk.
+    pub(super) fn lanes(&self, shader: Shader) -> Variant {
+        let conv = self.0;
+        let quads = conv.kernel * conv.run().div_ceil(4);
+        let iterations = conv.samples_per_chunk() * (1 + conv.out_height() * (1 + conv.out_width().div_ceil(STRIP)));
+        let variant =
+            Conv2d::lanes(shader, 1, conv.out_channels, iterations).reading_textures(&["input", "output_grad"]);
+        let [_, _, groups] = variant.workgroups;
+        Variant { workgroups: [quads.div_ceil(LANES) as u32, groups, conv.chunks() as u32], ..variant }
+    }
+
     pub(super) fn plain(&self, shader: Shader) -> Variant {
         let gradients = self.0.weight().iter().product::<usize>() + self.0.out_channels;
         let iterations = self.0.samples_per_chunk() * self.0.iterations_per_sample();
@@ -128,10 +153,7 @@ impl Op for Conv2dBackwardWeight {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        let plain = shader!("conv2d_backward_weight":
-            "shared/stride", "shared/conv2d", "shared/chunks", "shared/grad_divisors_f32", "shared/linear",
-            "shared/floats_f32", "conv2d_backward_weight");
-        vec![self.plain(plain)]
+        vec![self.lanes(BACKWARD_WEIGHT_LANES), self.plain(BACKWARD_WEIGHT)]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

@@ -1,7 +1,11 @@
 //! A convolution in half precision.
 
+use super::shaders::{
+    BACKWARD_INPUT_F16, BACKWARD_INPUT_LANES_F16, BACKWARD_WEIGHT_F16, BACKWARD_WEIGHT_LANES_F16, FORWARD_F16,
+    FORWARD_LANES_F16,
+};
 use super::{Conv2dBackwardInput, Conv2dBackwardWeight, Conv2dForward};
-use crate::op::{Variant, shader};
+use crate::op::Variant;
 use crate::ops::half::{InHalf, LOSS_SCALE};
 
 impl InHalf for Conv2dForward {
@@ -9,10 +13,8 @@ impl InHalf for Conv2dForward {
     const HALVES: &'static [&'static str] = &["input", "weight", "output"];
 
     fn half_variants(&self) -> Vec<Variant> {
-        let plain = shader!("conv2d_forward_f16":
-            "shared/stride", "shared/conv2d", "shared/rectifier", "shared/linear", "shared/floats_f16",
-            "conv2d_forward");
-        vec![self.plain(plain, 2)]
+        let lanes = self.conv.out_channels.is_multiple_of(4).then(|| self.lanes(FORWARD_LANES_F16));
+        lanes.into_iter().chain([self.plain(FORWARD_F16, 2)]).collect()
     }
 }
 
@@ -21,10 +23,8 @@ impl InHalf for Conv2dBackwardInput {
     const HALVES: &'static [&'static str] = &["output_grad", "weight", "input", "input_grad"];
 
     fn half_variants(&self) -> Vec<Variant> {
-        let plain = shader!("conv2d_backward_input_f16":
-            "shared/stride", "shared/conv2d", "shared/rectifier_grad", "shared/linear", "shared/floats_f16",
-            "conv2d_backward_input");
-        vec![self.plain(plain, 2)]
+        let lanes = self.conv.in_channels.is_multiple_of(4).then(|| self.lanes(BACKWARD_INPUT_LANES_F16));
+        lanes.into_iter().chain([self.plain(BACKWARD_INPUT_F16, 2)]).collect()
     }
 }
 
@@ -38,9 +38,6 @@ impl InHalf for Conv2dBackwardWeight {
     }
 
     fn half_variants(&self) -> Vec<Variant> {
-        let plain = shader!("conv2d_backward_weight_f16":
-            "shared/stride", "shared/conv2d", "shared/chunks", "shared/grad_divisors_f16", "shared/linear",
-            "shared/floats_f16", "conv2d_backward_weight");
-        vec![self.plain(plain)]
+        vec![self.lanes(BACKWARD_WEIGHT_LANES_F16), self.plain(BACKWARD_WEIGHT_F16)]
     }
 }

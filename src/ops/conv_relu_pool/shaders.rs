@@ -5,7 +5,7 @@ use crate::op::{Shader, shader};
 /// A shader with the sizes of the block.
 macro_rules! block {
     ($name:literal: $($part:literal),+) => {
-        shader!($name: "shared/conv2d", "shared/conv_relu_pool", $($part),+)
+        shader!($name: "shared/conv2d", "shared/runs", "shared/conv_relu_pool", $($part),+)
     };
 }
 
@@ -47,7 +47,7 @@ macro_rules! matrix {
     };
     // The size comes first, since it begins with directives.
     ($name:literal, $size:literal, $($part:literal),+) => {
-        shader!($name: $size, "shared/matrices", "shared/conv2d", "shared/conv_relu_pool", "shared/tiles",
+        shader!($name: $size, "shared/matrices", "shared/conv2d", "shared/runs", "shared/conv_relu_pool", "shared/tiles",
             "shared/texels_f16", $($part),+)
     };
 }
@@ -76,7 +76,8 @@ pub(super) const FORWARD_MATRIX_F16: [Shader; 2] = matrix!(
 pub(super) const BACKWARD_WEIGHT: Shader = block!("conv_relu_pool_backward_weight":
     "shared/chunks", "shared/grad_divisors_f32", "shared/linear", "shared/floats_f32", "conv_relu_pool_backward_weight");
 pub(super) const BACKWARD_WEIGHT_LANES: Shader = backward_weight!("conv_relu_pool_backward_weight.lanes":
-    "shared/texels_f32", "shared/grad_divisors_f32", "conv_relu_pool_backward_weight.lanes");
+    "shared/texels_f32", "shared/grad_divisors_f32", "shared/put_parameter_grads",
+    "conv_relu_pool_backward_weight.lanes");
 pub(super) const BACKWARD_WEIGHT_LANES_3X3: Shader = backward_weight!("conv_relu_pool_backward_weight.lanes_3x3":
     "shared/texels_f32", "shared/grad_divisors_f32", "shared/inputs_at_maxima", "conv_relu_pool_backward_weight.lanes_3x3");
 pub(super) const BACKWARD_WEIGHT_LANES_3X3_GREY: Shader = backward_weight!("conv_relu_pool_backward_weight.lanes_3x3_grey":
@@ -86,7 +87,8 @@ pub(super) const BACKWARD_WEIGHT_BLOCKS: Shader = block!("conv_relu_pool_backwar
 pub(super) const BACKWARD_WEIGHT_F16: Shader = block!("conv_relu_pool_backward_weight_f16":
     "shared/chunks", "shared/grad_divisors_f16", "shared/linear", "shared/floats_f16", "conv_relu_pool_backward_weight");
 pub(super) const BACKWARD_WEIGHT_LANES_F16: Shader = backward_weight!("conv_relu_pool_backward_weight_f16.lanes":
-    "shared/texels_f16", "shared/grad_divisors_f16", "conv_relu_pool_backward_weight.lanes");
+    "shared/texels_f16", "shared/grad_divisors_f16", "shared/put_parameter_grads",
+    "conv_relu_pool_backward_weight.lanes");
 pub(super) const BACKWARD_WEIGHT_MATRIX_F16: [Shader; 2] = matrix!(
     "conv_relu_pool_backward_weight_f16.matrix16", "conv_relu_pool_backward_weight_f16.matrix8":
     "shared/chunks", "shared/grad_divisors_f16", "conv_relu_pool_backward_weight.matrix");
