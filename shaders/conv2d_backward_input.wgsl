@@ -50,7 +50,8 @@ fn conv2d_backward_input(@builtin(global_invocation_id) id: vec3<u32>, @builtin(
     for (var j = 0u; j < FLOATS_PER_WORD; j++) {
         let i = word * FLOATS_PER_WORD + j;
         let position = i / in_channels;
-        grads[j] = input_grad_at(position / (in_width * in_height), position / in_width % in_height, position % in_width, i % in_channels);
+        let n = position / (in_width * in_height);
+        grads[j] = input_grad_at(n, position / in_width % in_height, position % in_width, i % in_channels);
         if is_rectified { values[j] = float_of(input[word], j); }
     }
     input_grad[word] = word_of(grad_before(grads, values), 0u);

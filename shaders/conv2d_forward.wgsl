@@ -43,12 +43,13 @@ fn output_at(n: u32, y: u32, x: u32, o: u32) -> f32 {
 @compute @workgroup_size(workgroup_size)
 fn conv2d_forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let word = linear_index(id, groups);
-    if word >= positions * out_channels / FLOATS_PER_WORD { return; }
+    if word >= batch * out_height * out_width * out_channels / FLOATS_PER_WORD { return; }
     var values = vec4(0.0);
     for (var j = 0u; j < FLOATS_PER_WORD; j++) {
         let i = word * FLOATS_PER_WORD + j;
         let position = i / out_channels;
-        values[j] = output_at(position / (out_width * out_height), position / out_width % out_height, position % out_width, i % out_channels);
+        let n = position / (out_width * out_height);
+        values[j] = output_at(n, position / out_width % out_height, position % out_width, i % out_channels);
     }
     output[word] = word_of(rectified(values), 0u);
 }

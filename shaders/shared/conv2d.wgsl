@@ -12,4 +12,3 @@ override padding: u32;
 override before: u32 = padding / 2u;
 override out_height: u32 = (in_height + padding - kernel) / stride + 1u;
 override out_width: u32 = (in_width + padding - kernel) / stride + 1u;
-override positions: u32 = batch * out_height * out_width;
