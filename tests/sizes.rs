@@ -10,7 +10,7 @@ use gpu_digits::executor::Unobserved;
 use gpu_digits::inference::{Predictor, activations, probabilities, score};
 use gpu_digits::metrics::Evaluation;
 use gpu_digits::model::Model;
-use gpu_digits::plan::Optimizer;
+use gpu_digits::plan::{Optimizer, Plan, PlanConfig, PlanForm};
 use gpu_digits::random::Random;
 use gpu_digits::schedule::Schedule;
 use gpu_digits::tensor::HostTensor;
@@ -271,6 +271,10 @@ fn refusals() -> Result<(), Failed> {
     let mut too_high = coloured.patterns(5, 0);
     too_high.labels[4] = 100;
     let one = &dataset.test.images[..3_072];
+    let odd = Model::parse(grey.task(), "conv 9x3, relu, conv 8x3, flatten, dense 2", &[])?;
+    let odd_in_half = |form: PlanForm| {
+        error(Plan::new(&odd, PlanConfig { form, ..PlanConfig::for_mnist(4, Some(Optimizer::adam(0.0, false))) }))
+    };
     for (error, wanted) in [
         (
             error(trained),
@@ -292,6 +296,8 @@ fn refusals() -> Result<(), Failed> {
             "logits of shape [100] are needed, one for each class; end the model with `dense 100`",
         ),
         (error(Model::parse(grey.task(), "conv 4x17, flatten, dense 2", &[])), "[1, 16, 16]"),
+        (odd_in_half(PlanForm::HALF), "its output has rows of 9, but two neighbours share a word"),
+        (odd_in_half(PlanForm { fuse: false, ..PlanForm::HALF }), "its output has rows of 9, but two neighbours"),
     ] {
         check(error.contains(wanted), format!("`{error}` does not say `{wanted}`"))?;
     }

@@ -101,7 +101,7 @@ impl Op for Conv2dBackwardInput {
     }
 
     fn in_half(&self) -> Option<Arc<dyn Op>> {
-        Some(Arc::new(Half(*self)))
+        Half::of(*self)
     }
 }
 
@@ -173,6 +173,6 @@ impl Op for Conv2dBackwardWeight {
     }
 
     fn in_half(&self) -> Option<Arc<dyn Op>> {
-        Some(Arc::new(Half(*self)))
+        Half::of(*self)
     }
 }
