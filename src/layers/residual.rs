@@ -166,3 +166,67 @@ impl Layer for Residual {
         most.max(bound + shortcut)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::parse;
+    use crate::verify::check_gradients;
+
+    fn residual(text: &str) -> Arc<dyn Layer> {
+        parse(text, &[]).unwrap()
+    }
+
+    #[test]
+    fn a_shortcut_is_there_only_where_the_shape_changes() {
+        let names = |text: &str| -> Vec<String> {
+            residual(text).parameters(&[4, 6, 7]).iter().map(|own| own.name.to_string()).collect()
+        };
+        assert_eq!(
+            names("residual(conv 4x3 same, relu, conv 4x3 same)"),
+            ["conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias"]
+        );
+        assert_eq!(names("residual(conv 8x3 same)")[2..], ["shortcut.weight", "shortcut.bias"]);
+        assert_eq!(names("residual(conv 4x3 same stride 2)")[2..], ["shortcut.weight", "shortcut.bias"]);
+        assert_eq!(names("residual(residual(conv 4x1), relu)"), ["residual1.conv1.weight", "residual1.conv1.bias"]);
+    }
+
+    #[test]
+    fn gradients_of_both_branches_are_added() {
+        for text in [
+            "residual(conv 2x3 same, relu, conv 2x1)",
+            "residual(conv 3x3 same stride 2)",
+            "residual(relu, conv 2x3 same)",
+            "residual(residual(conv 2x1), leaky 0.1)",
+                    ] {
+            check_gradients(residual(text).as_ref(), &[2, 5, 4]).unwrap_or_else(|error| panic!("{text}: {error:#}"));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_added_is_refused() {
+        let error = |text: &str, input: &[usize]| format!("{:#}", residual(text).output(input).unwrap_err());
+        assert!(error("residual(conv 4x3)", &[4, 6, 6]).contains("only a map with every n-th row and column"));
+        assert!(error("residual(pool 3)", &[4, 7, 7]).contains("can be added to that"));
+        assert!(error("residual(conv 4x3 same)", &[4]).contains("it needs a map"));
+        assert!(error("residual(flatten)", &[4, 2, 2]).contains("it needs a map"));
+        let error = |text: &str| format!("{:#}", parse(text, &[]).unwrap_err());
+        assert!(error("residual").contains("write it like `residual(conv 32x3 same, relu)`"));
+        assert!(error("residual(conv 4x3").contains("does not end with its `)`"));
+        assert!(error("relu(conv 4x3)").contains("write it like `relu`"));
+        assert!(error("residual()").contains("there is nothing between two commas"));
+        let deep = format!("{}relu{}", "residual(".repeat(9), ")".repeat(9));
+        assert!(error(&deep).contains("8 deep"));
+    }
+
+    #[test]
+    fn the_bound_covers_what_lies_between_the_layers() {
+        let layer = residual("residual(conv 1x1, conv 1x1)");
+        let scalar = |value: f32| HostTensor::from_f32([1], &[value]);
+        // 3 · 100 inside, then 300 · 0.01 + 3.
+        let parameters = [100.0, 0.0, 0.01, 0.0].map(scalar);
+        assert!((layer.bound(3.0, &parameters) - 300.0).abs() < 1e-3);
+        let parameters = [1.0, 0.0, 1.0, 0.0].map(scalar);
+        assert!((layer.bound(3.0, &parameters) - 6.0).abs() < 1e-6);
+    }
+}

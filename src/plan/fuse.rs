@@ -241,3 +241,94 @@ fn join_loss(calls: &mut Vec<Recorded>, fusion: &mut Fusion) {
     };
     fusion.apart.push(format!("the loss is a call of its own: {why}"));
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::model::Model;
+    use crate::plan::{Fusion, Optimizer, Phase, Plan, PlanConfig};
+
+    fn plan(model: &str) -> Plan {
+        let model: Model = model.parse().unwrap();
+        Plan::new(&model, PlanConfig::for_mnist(4, Some(Optimizer::adam(0.0, false)))).unwrap()
+    }
+
+    fn ops(model: &str) -> Vec<&'static str> {
+        let plan = plan(model);
+        let calls = plan.calls(Phase::Train);
+        calls[1..calls.len() - 2].iter().map(|call| call.op.name()).collect()
+    }
+
+    #[test]
+    fn a_layer_that_is_not_fused_leaves_its_neighbours_fused() {
+        assert_eq!(
+            ops("avg 2, conv 4x3, relu, dropout 0.2, conv 4x3, leaky 0.1, pool 3, flatten, dense 8, relu, dense 10"),
+            [
+                "avg_pool_forward",
+                "conv2d_forward",
+                "dropout_apply",
+                "conv2d_forward",
+                "max_pool_forward",
+                "dense_forward",
+                "dense_cross_entropy_forward",
+                "dense_backward",
+                "dense_backward",
+                "max_pool_backward",
+                "conv2d_backward_weight",
+                "conv2d_backward_input",
+                "dropout_apply",
+                "relu_backward",
+                "conv2d_backward_weight",
+            ]
+        );
+    }
+
+    #[test]
+    fn relu_and_pooling_are_fused_in_either_order() {
+        for model in ["conv 4x3, relu, pool 2, flatten, dense 10", "conv 4x3, pool 2, relu, flatten, dense 10"] {
+            assert_eq!(
+                ops(model),
+                [
+                    "conv_relu_pool_forward",
+                    "dense_cross_entropy_forward",
+                    "dense_backward",
+                    "conv_relu_pool_backward_weight"
+                ],
+                "{model}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_was_fused_and_why_the_rest_was_not_is_said() {
+        let Fusion { merged, apart } = plan("conv 4x3, relu, pool 2, dropout 0.2, relu, flatten, dense 10").fusion;
+        assert_eq!(merged, [vec!["conv1", "relu1", "pool1"], vec!["dense1", "loss"]]);
+        assert_eq!(
+            apart,
+            [
+                "relu2 is a call of its own: `dropout_apply` of dropout1 cannot rectify what it writes",
+            ]
+        );
+        let apart = |model: &str| plan(model).fusion.apart;
+        assert_eq!(
+            apart("residual(conv 1x3 same), pool 2, flatten, dense 10"),
+            ["pool1 is a call of its own: `sum_forward` of residual1 comes before it, and no convolution"]
+        );
+        assert_eq!(
+            apart("conv 4x3, leaky 0.1, pool 2, flatten, dense 10"),
+            ["pool1 is a call of its own: there is no ReLU with it and its convolution"]
+        );
+        assert_eq!(
+            apart("conv 10x28, relu, residual(conv 10x1), flatten"),
+            ["the loss is a call of its own: `sum_forward` of residual1 comes before it, and no dense layer"]
+        );
+    }
+
+    #[test]
+    fn a_rectifier_whose_input_has_another_reader_stays() {
+        let Fusion { apart, .. } = plan("conv 4x3, residual(relu, conv 4x3 same), flatten, dense 10").fusion;
+        assert_eq!(
+            apart,
+            ["residual1.relu1 is a call of its own: `sum_forward` of residual1 reads `conv1.output` too"]
+        );
+    }
+}
