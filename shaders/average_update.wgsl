@@ -3,7 +3,7 @@
 //   average[i] = decay * average[i] + (1 - decay) * parameter[i]
 //
 // One invocation computes one element, or four in `quad`.
-// Parts: linear, quad or single.
+// Parts: linear, floats_f32 or texels_f32, quad or single.
 // CPU twin: AverageUpdate in src/ops/average.rs.
 
 override length: u32;

@@ -3,7 +3,7 @@
 //   square_partial[block] = sum over the block's elements i of grad[i] * grad[i]
 //
 // One invocation computes one sum.
-// Parts: linear, single, segments, partials.
+// Parts: linear, floats_f32, single, segments, partials.
 // CPU twin: GradSquares in src/ops/clip.rs.
 
 @group(0) @binding(0) var<storage, read> grad_partial: array<f32>;          // [gradients]

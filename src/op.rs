@@ -323,6 +323,12 @@ pub trait Op: Any + Debug + Send + Sync {
             .collect()
     }
 
+    /// Whether it leaves an operand unread at these numbers, although it is bound: the values by which a rectifier decides, where
+    /// there is none.
+    fn leaves_unread(&self, _operand: &str) -> bool {
+        false
+    }
+
     /// The op that also rectifies its output, if it can: it multiplies what is not above 0 by `negative_slope` before it writes
     /// it. The output must be its only one besides integers.
     fn rectifying(&self, _negative_slope: f64) -> Option<Arc<dyn Op>> {
@@ -341,7 +347,8 @@ pub trait Op: Any + Debug + Send + Sync {
 
     /// Floating-point operations and bytes of one call.
     fn cost(&self) -> Cost {
-        Cost { flops: self.flops(), bytes: self.operands().iter().map(Operand::traffic_bytes).sum() }
+        let operands = self.operands().into_iter().filter(|operand| !self.leaves_unread(operand.name));
+        Cost { flops: self.flops(), bytes: operands.map(|operand| operand.traffic_bytes()).sum() }
     }
 
     /// The op with its sizes, as printed and as `verify` accepts it: `relu_forward:length=7`.

@@ -301,6 +301,7 @@ impl Plan {
             Some(_) => builder::record(model, &config, Phase::Train),
             None => vec![],
         };
+        check::ensure_lengths(model, config.batch, &evaluate)?;
         let mut fusion = Fusion::default();
         if config.form.fuse {
             fusion = fuse::fuse(&mut evaluate);
@@ -332,7 +333,6 @@ impl Plan {
         let (evaluate, train) = (memory.calls(evaluate)?, memory.calls(train)?);
         let host = memory.host(&config, parameters, &segments);
         let plan = Self { batch: config.batch, tensors: memory.tensors, train, evaluate, host, fusion };
-        check::ensure_lengths(&plan, model)?;
         for call in plan.train.iter().chain(&plan.evaluate) {
             let least = call.op.variants().iter().map(|variant| variant.iterations).min().unwrap_or(0);
             ensure!(

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use gpu_digits::layers::{self, LAYERS, every_op};
 use gpu_digits::op::Op;
 use gpu_digits::ops::Case;
+use gpu_digits::ops::average::AverageUpdate;
 use gpu_digits::ops::avg_pool::{AvgPoolBackward, AvgPoolForward, Windows};
 use gpu_digits::ops::batch::{BatchGather, NO_SAMPLE, StepFinish};
+use gpu_digits::ops::clip::{GradClip, GradSquares};
 use gpu_digits::ops::conv_relu_pool::{
     ConvReluPool, ConvReluPoolBackwardInput, ConvReluPoolBackwardWeight, ConvReluPoolForward,
 };
@@ -22,6 +24,7 @@ use gpu_digits::ops::peak::{BufferCopy, FmaChain, FmaChainF16, MatrixChain};
 use gpu_digits::ops::reduce::ChunkSum;
 use gpu_digits::ops::relu::{ReluBackward, ReluForward};
 use gpu_digits::ops::segments::{Segment, Segments};
+use gpu_digits::ops::sum::{SumBackward, SumForward};
 use gpu_digits::tensor::HostTensor;
 use gpu_digits::verify::layer_output;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -572,6 +575,7 @@ fn steps() -> Vec<Example> {
     gradients[..2].copy_from_slice(&[0.5, 1.5]);
     gradients[64..66].copy_from_slice(&[4.0, 5.0]);
     let blocks = u([0, 1, 2, 1, 64, 1, 2, 0, 64, 2, 1, 2, 128, 2, 1, 0]);
+    let (squared, blocks_of_two) = (gradients.clone(), blocks.clone());
     let sgd = SgdStep { segments: segments.clone(), steps: 1, momentum: 0.5, nesterov: false, weight_decay: 0.0 };
     let adam =
         AdamStep { segments, steps: 1, beta1: 0.5, beta2: 0.5, epsilon: 1e-8, weight_decay: 0.0, decoupled: false };
@@ -606,6 +610,56 @@ fn steps() -> Vec<Example> {
                 f([1.0]),
             ],
             vec![f(placed(0.9, [1.9, 2.9])), f(placed(1.0, [2.0, 2.5])), f(placed(2.0, [8.0, 12.5]))],
+        ),
+        example(
+            "branches are added and rectified",
+            SumForward { length: 3, negative_slope: 0.5 },
+            vec![f([1.0, -3.0, 0.0]), f([2.0, 1.0, 0.0]), f([])],
+            vec![f([3.0, -1.0, 0.0])],
+        ),
+        example(
+            "gradients of branches are added where the input is above 0",
+            SumBackward { length: 3, negative_slope: 0.0 },
+            vec![f([1.0, -3.0, 5.0]), f([2.0, 1.0, 5.0]), f([0.0, 4.0, -1.0]), f([])],
+            vec![f([0.0, -2.0, 0.0])],
+        ),
+        example(
+            "without a rectifier all gradients are added",
+            SumBackward { length: 2, negative_slope: 1.0 },
+            vec![f([1.0, -3.0]), f([2.0, 1.0]), f([0.0, -4.0]), f([])],
+            vec![f([3.0, -2.0])],
+        ),
+        // 2², and 4² + 5².
+        example(
+            "the squares of whole gradients are added",
+            GradSquares(Segments(vec![Segment { length: 1, chunks: 2 }, Segment { length: 2, chunks: 1 }])),
+            vec![f(squared), blocks_of_two, f([])],
+            vec![f([4.0, 0.0, 41.0, 0.0])],
+        ),
+        // A norm of 5 is shortened to 2, apart from 1e-6.
+        example(
+            "a long gradient is shortened",
+            GradClip { blocks: 3, most: 2.0 },
+            vec![f([9.0, 0.0, 16.0]), f([])],
+            vec![f([0.4])],
+        ),
+        example(
+            "a short gradient stays as it is",
+            GradClip { blocks: 2, most: 6.0 },
+            vec![f([9.0, 16.0]), f([])],
+            vec![f([1.0])],
+        ),
+        example(
+            "the average moves by what it does not keep",
+            AverageUpdate { length: 2, decay: 0.75 },
+            vec![f([4.0, 8.0]), u([1, 0, 0]), f([0.0, 4.0])],
+            vec![f([1.0, 5.0])],
+        ),
+        example(
+            "the first step copies",
+            AverageUpdate { length: 2, decay: 0.75 },
+            vec![f([4.0, 8.0]), u([0, 0, 0]), f([9.0, 9.0])],
+            vec![f([4.0, 8.0])],
         ),
         example(
             "sums go to the row of the cursor, the others stay, and the clock goes on",
@@ -669,6 +723,18 @@ fn halves() -> Vec<Example> {
             Half(DenseForward { dense: Dense { batch: 1, inputs: 2, outputs: 2 }, negative_slope: 0.0 }),
             vec![h([1.0, 2.0]), h([1.0, 2.0, 3.0, -10.0]), f([0.5, 1.0]), f([])],
             vec![h([7.5, 0.0])],
+        ),
+        example(
+            "sums in half precision",
+            Half(SumForward { length: 2, negative_slope: 0.5 }),
+            vec![h([1.0, -3.0]), h([2.0, 1.0]), h([0.0, 0.0])],
+            vec![h([3.0, -1.0])],
+        ),
+        example(
+            "sums of gradients in half precision",
+            Half(SumBackward { length: 2, negative_slope: 0.0 }),
+            vec![h([1.0, -3.0]), h([2.0, 1.0]), h([0.0, 4.0]), h([0.0, 0.0])],
+            vec![h([0.0, -2.0])],
         ),
         example(
             "what is negative becomes 0",

@@ -6,7 +6,7 @@ mod common;
 use std::fs;
 use std::process::Command;
 
-use common::{adapter_name, gpus};
+use common::{adapter_name, gpus, without_adapter};
 use gpu_digits::Model;
 use gpu_digits::data::{Dataset, ImageShape, Samples, Task};
 use gpu_digits::device::Device;
@@ -43,10 +43,11 @@ fn main() {
     let python = std::env::var("GPU_DIGITS_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let probe = Command::new(&python).args(["-c", "import torch, safetensors"]).output();
     let can_run = probe.is_ok_and(|output| output.status.success());
-    let on_gpus = gpus().into_iter().map(|gpu| (adapter_name(&gpu), Device::Gpu(Box::new(gpu))));
+    let gpus = gpus();
+    let mut trials = if gpus.is_empty() { vec![without_adapter("ten steps are PyTorch's")] } else { vec![] };
+    let on_gpus = gpus.into_iter().map(|gpu| (adapter_name(&gpu), Device::Gpu(Box::new(gpu))));
     let devices: Vec<(String, Device)> =
         std::iter::once(("cpu".to_owned(), Device::Cpu)).chain(on_gpus.filter(|_| can_run)).collect();
-    let mut trials = Vec::new();
     for (name, device) in devices {
         for (index, (model, ..)) in MODELS.into_iter().enumerate() {
             let (python, device) = (python.clone(), device.clone());

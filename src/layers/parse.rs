@@ -82,13 +82,16 @@ mod tests {
     #[test]
     fn a_layer_with_a_wrong_number_of_words_names_its_forms() {
         let error = |text| format!("{:#}", parse(text, &[]).unwrap_err());
-        assert_eq!(error("conv"), "a number is missing; write it like `conv 32x3` or `conv 32x3 same`");
+        assert_eq!(
+            error("conv"),
+            "a number is missing; write it like `conv 32x3` or `conv 32x3 same` or `conv 32x3 stride 2` or `conv 32x3 same stride 2`"
+        );
         assert_eq!(error("leaky"), "a number is missing; write it like `leaky 0.1`");
         assert_eq!(error("relu 3"), "it has an extra word; write it like `relu`");
         assert_eq!(error("leaky x"), "`x` is not a number");
         assert_eq!(error("dense x"), "`x` is not a whole number");
-        assert!(error("conv 4x3 sane").contains("`sane` is not `same`"));
+        assert!(error("conv 4x3 sane").contains("`sane` is neither `same` nor"));
         assert!(error("maxpool 2").contains("did you mean `pool`?"));
-        assert!(error("convolve").contains("layers are `conv 32x3`, `conv 32x3 same`, `relu`"));
+        assert!(error("convolve").contains("layers are `conv 32x3`, `conv 32x3 same`, `conv 32x3 stride 2`"));
     }
 }

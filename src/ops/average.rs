@@ -50,8 +50,9 @@ impl Op for AverageUpdate {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        let plain = shader!("average_update": "shared/linear", "shared/single", "average_update");
-        let quad = shader!("average_update.quad": "shared/linear", "shared/quad", "average_update");
+        let plain = shader!("average_update": "shared/linear", "shared/floats_f32", "shared/single", "average_update");
+        let quad =
+            shader!("average_update.quad": "shared/linear", "shared/texels_f32", "shared/quad", "average_update");
         let quad = self.length.is_multiple_of(4).then(|| Variant::linear(quad, self.length / 4, 0));
         quad.into_iter().chain([Variant::linear(plain, self.length, 0)]).collect()
     }

@@ -188,6 +188,10 @@ impl Op for AvgPoolBackward {
         (self.negative_slope == 1.0).then(|| Arc::new(Self { negative_slope, ..*self }) as _)
     }
 
+    fn leaves_unread(&self, operand: &str) -> bool {
+        operand == "input" && self.negative_slope == 1.0
+    }
+
     fn in_half(&self) -> Option<Arc<dyn Op>> {
         Half::of(*self)
     }

@@ -43,7 +43,7 @@ impl Op for GradSquares {
 
     fn variants(&self) -> Vec<Variant> {
         let shader = shader!("grad_squares":
-            "shared/linear", "shared/single", "shared/segments", "shared/partials", "grad_squares");
+            "shared/linear", "shared/floats_f32", "shared/single", "shared/segments", "shared/partials", "grad_squares");
         vec![Variant::linear(shader, self.0.parameters() / BLOCK, BLOCK * (1 + self.0.most_chunks()))]
     }
 

@@ -94,6 +94,11 @@ pub trait Formula: Debug + Send + Sync {
         None
     }
 
+    /// See [`Op::leaves_unread`].
+    fn leaves_unread(&self, _operand: &str) -> bool {
+        false
+    }
+
     /// See [`Op::rectifying`].
     fn rectifying(&self, _negative_slope: f64) -> Option<Arc<dyn Op>> {
         None
@@ -186,6 +191,10 @@ impl<F: Formula + 'static> Op for F {
 
     fn in_half(&self) -> Option<Arc<dyn Op>> {
         Formula::in_half(self)
+    }
+
+    fn leaves_unread(&self, operand: &str) -> bool {
+        Formula::leaves_unread(self, operand)
     }
 
     fn rectifying(&self, negative_slope: f64) -> Option<Arc<dyn Op>> {

@@ -123,6 +123,10 @@ impl<O: InHalf + 'static> Op for Half<O> {
         scale * self.0.absolute_tolerance(output)
     }
 
+    fn leaves_unread(&self, operand: &str) -> bool {
+        self.0.leaves_unread(operand)
+    }
+
     fn has_near_ties(&self) -> bool {
         self.0.has_near_ties()
     }

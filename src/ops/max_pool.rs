@@ -273,6 +273,10 @@ impl Op for MaxPoolBackward {
         (self.negative_slope == 1.0).then(|| Arc::new(Self { negative_slope, ..*self }) as _)
     }
 
+    fn leaves_unread(&self, operand: &str) -> bool {
+        operand == "output" && self.negative_slope == 1.0
+    }
+
     fn in_half(&self) -> Option<Arc<dyn Op>> {
         Half::of(*self)
     }

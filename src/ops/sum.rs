@@ -81,6 +81,10 @@ impl Formula for SumBackward {
         grad_before(inputs[0][i] + inputs[1][i], inputs[2][i], self.negative_slope)
     }
 
+    fn leaves_unread(&self, operand: &str) -> bool {
+        operand == "input" && self.negative_slope == 1.0
+    }
+
     fn in_half(&self) -> Option<Arc<dyn Op>> {
         Half::of(*self)
     }

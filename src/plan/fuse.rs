@@ -46,7 +46,7 @@ fn op<O: Op>(call: &Recorded) -> Option<&O> {
     (call.op.as_ref() as &dyn Any).downcast_ref()
 }
 
-/// The place of the only call that writes a tensor, if one alone of all other calls reads it: that at `reader`.
+/// The place of the only call that writes a tensor, if one alone of all other calls needs it: that at `reader`.
 ///
 /// # Errors
 /// If there is none; the error says why.
@@ -54,10 +54,17 @@ fn only_writer(calls: &[Recorded], tensor: &str, reader: usize) -> Result<usize,
     let users = || (0..calls.len()).filter(|&place| calls[place].tensors.iter().any(|name| name == tensor));
     let mut writers = users().filter(|&place| writes(&calls[place], tensor));
     let Some(writer) = writers.next() else { return Err(format!("no call writes `{tensor}`")) };
-    match users().find(|&place| place != writer && place != reader) {
+    let needs = |place: usize| place != writer && place != reader && reads(&calls[place], tensor);
+    match users().find(|&place| needs(place)) {
         Some(other) => Err(format!("{} reads `{tensor}` too", describe(&calls[other]))),
         None => Ok(writer),
     }
+}
+
+/// Whether a call needs what a tensor holds.
+fn reads(call: &Recorded, tensor: &str) -> bool {
+    let operands = call.op.operands();
+    operands.iter().zip(&call.tensors).any(|(operand, name)| name == tensor && !call.op.leaves_unread(operand.name))
 }
 
 fn writes(call: &Recorded, tensor: &str) -> bool {
@@ -90,7 +97,8 @@ fn rectify_outputs(calls: &mut Vec<Recorded>, fusion: &mut Fusion) {
             Ok((writer, op)) => {
                 let Recorded { layer, .. } = calls.remove(place);
                 calls[writer].op = op;
-                calls[writer].rename(&input, &output);
+                // Others have it as an operand that they leave unread.
+                calls.iter_mut().for_each(|call| call.rename(&input, &output));
                 fusion.merge(&calls[writer].layer, &layer);
             }
             Err(why) => {
@@ -302,12 +310,7 @@ mod tests {
     fn what_was_fused_and_why_the_rest_was_not_is_said() {
         let Fusion { merged, apart } = plan("conv 4x3, relu, pool 2, dropout 0.2, relu, flatten, dense 10").fusion;
         assert_eq!(merged, [vec!["conv1", "relu1", "pool1"], vec!["dense1", "loss"]]);
-        assert_eq!(
-            apart,
-            [
-                "relu2 is a call of its own: `dropout_apply` of dropout1 cannot rectify what it writes",
-            ]
-        );
+        assert_eq!(apart, ["relu2 is a call of its own: `dropout_apply` of dropout1 cannot rectify what it writes",]);
         let apart = |model: &str| plan(model).fusion.apart;
         assert_eq!(
             apart("residual(conv 1x3 same), pool 2, flatten, dense 10"),

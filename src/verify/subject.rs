@@ -203,8 +203,8 @@ mod tests {
             let subject = Subject::of("mine", Model::new(Task::MNIST, [Arc::new(Flatten), layer]).unwrap()).unwrap();
             subject.locksteps().unwrap().iter().map(|lockstep| lockstep.op).collect::<Vec<_>>()
         };
-        assert_eq!(ops(Arc::new(dense)), [LOCKSTEP, LARGE_WEIGHTS]);
-        assert_eq!(ops(Arc::new(Unbounded(dense))), [LOCKSTEP]);
+        assert_eq!(ops(Arc::new(dense)), [LOCKSTEP, LOCKSTEP, LOCKSTEP, LARGE_WEIGHTS, LARGE_WEIGHTS]);
+        assert_eq!(ops(Arc::new(Unbounded(dense))), [LOCKSTEP; 3]);
     }
 
     #[test]
@@ -221,7 +221,9 @@ mod tests {
         for op in ["sgd_step", "adam_step", "conv_relu_pool_forward_f16"] {
             assert!(!cases(op).is_empty(), "{op}");
         }
-        assert_eq!(Subject::new("flatten, dense 10").unwrap().locksteps().unwrap().len(), 2);
+        assert_eq!(Subject::new("flatten, dense 10").unwrap().locksteps().unwrap().len(), 5);
+        // Nothing can be fused, and an odd number of channels has no half precision.
+        assert_eq!(Subject::new("conv 3x3, avg 2, conv 10x13, flatten").unwrap().locksteps().unwrap().len(), 2);
         assert!(Subject::new("flatten, dens 10").is_err());
     }
 }

@@ -100,6 +100,10 @@ impl Op for Conv2dBackwardInput {
         (self.negative_slope == 1.0).then(|| Arc::new(Self { negative_slope, ..*self }) as Arc<dyn Op>)
     }
 
+    fn leaves_unread(&self, operand: &str) -> bool {
+        operand == "input" && self.negative_slope == 1.0
+    }
+
     fn in_half(&self) -> Option<Arc<dyn Op>> {
         Half::of(*self)
     }

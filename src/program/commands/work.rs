@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn ops_are_selected_by_name_label_and_pattern() {
-        assert_eq!(ops(&["conv2d*"]), ["conv2d_forward", "conv2d_backward_input", "conv2d_backward_weight"]);
+        assert_eq!(ops(&["conv2d_backward*t"]), ["conv2d_backward_input", "conv2d_backward_weight"]);
         assert_eq!(ops(&["relu_forward.quad:length=64"]), ["relu_forward"]);
         assert_eq!(ops(&["*:length=65", "relu_*"]).len(), 2);
         assert!(ops(&["lock*"]).is_empty());
@@ -119,7 +119,10 @@ mod tests {
         let error = error("conv2d_foward");
         assert!(error.starts_with("there is no op or case `conv2d_foward`; did you mean `conv2d_forward`?"), "{error}");
         let error = self::error("relu");
-        assert!(error.contains("no op or case `relu`; use 'relu*' for `relu_forward`, `relu_backward`\n"), "{error}");
+        assert!(
+            error.contains("no op or case `relu`; use 'relu*' for `relu_forward`, `relu_backward`, `relu_forward_f16`"),
+            "{error}"
+        );
         assert!(self::error("zzz*").contains("ops are\n  batch_gather, "));
     }
 
