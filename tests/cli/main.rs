@@ -29,7 +29,7 @@ use devices::{
 };
 use libtest_mimic::{Arguments, Failed, Trial};
 pub(crate) use predict::write_picture;
-use predict::{predict, wrong_pictures};
+use predict::{models_of_other_images, predict, wrong_pictures};
 use program::{Home, Run, check};
 use serde_json::Value;
 #[cfg(target_os = "linux")]
@@ -95,6 +95,7 @@ fn main() {
         ("a_file_that_is_no_model_is_an_error", no_model),
         ("predict_recognises_pictures_as_text_and_json", predict),
         ("pictures_that_cannot_be_used_are_errors", wrong_pictures),
+        ("models_of_other_images_than_digits_are_refused_with_both_sizes", models_of_other_images),
         ("train_writes_a_report_that_stands_alone", reports::report),
         ("the_report_says_what_the_saved_predictions_say", reports::predictions),
         ("reports_of_several_runs_are_compared", reports::comparison),

@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use gpu_digits::Model;
+use gpu_digits::data::{ImageShape, Task};
+use gpu_digits::weights::{self, Origin};
 use libtest_mimic::Failed;
 use serde_json::Value;
 
@@ -30,6 +33,21 @@ pub(crate) fn predict(home: &Home) -> Result<(), Failed> {
         check(row["digit"] == 1, format!("a vertical stroke is taken for {row}"))?;
     }
     Ok(())
+}
+
+/// Models that other programs made with the library.
+pub(crate) fn models_of_other_images(home: &Home) -> Result<(), Failed> {
+    let task = Task::new(ImageShape { height: 8, width: 8, channels: 3 }, 4)?;
+    let model = Model::parse(task, "flatten, dense 4", &[])?;
+    let origin = Origin { seed: 0, data: None };
+    weights::save(&home.path("coloured.safetensors"), &model, &model.initial_parameters(0), origin)?;
+    write_picture(&home.path("dark.pgm"), 20, 240)?;
+    let found = ["coloured.safetensors is a model for 8x8x3 images of 4 classes", "28x28x1 images of 10 classes"];
+    home.run(&["predict", "coloured.safetensors", "dark.pgm", "--device", "cpu"]).is_refused(&found)?;
+    let mismatch = "made for 8x8x3 images of 4 classes, but the data are 28x28x1 images of 10 classes";
+    home.run(&["eval", "coloured.safetensors", "--generated-images", "60"]).is_refused(&[mismatch])?;
+    let train = ["train", "--init", "coloured.safetensors", "--dataset", "generated", "--device", "cpu"];
+    home.run(&train).is_refused(&["cannot go on from coloured.safetensors", mismatch])
 }
 
 pub(crate) fn wrong_pictures(home: &Home) -> Result<(), Failed> {

@@ -78,6 +78,7 @@ fn initial(args: &TrainArgs, task: Task) -> Result<(Model, Vec<HostTensor>)> {
     match (&args.model, &args.init) {
         (None, Some(init)) => {
             let saved = weights::load(init)?;
+            saved.model.task().ensure_takes(&task).with_context(|| format!("cannot go on from {}", init.display()))?;
             Ok((saved.model, saved.parameters))
         }
         (Some(text), Some(init)) => {
@@ -131,7 +132,6 @@ pub(super) async fn run(args: TrainArgs) -> Result<Verdict> {
 pub(super) async fn train(session: &Session, args: &TrainArgs) -> Result<(Verdict, RunReport)> {
     let Session { dataset, .. } = session;
     let (model, parameters) = initial(args, dataset.task)?;
-    model.task().ensure_takes(&dataset.task)?;
     let config = config(args, dataset.train.len())?;
     let device = &tuned_device(&session.device, args, &model, &config).await?;
     note!("model: {model} ({} parameters)", thousands(model.parameter_count()));
