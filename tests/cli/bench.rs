@@ -43,9 +43,15 @@ pub(crate) fn wrong_picture_kind(home: &Home) -> Result<(), Failed> {
 }
 
 pub(crate) fn bench(home: &Home, device: &str) -> Result<(), Failed> {
-    let words = ["bench", "relu_forward:length=65", "dense_forward:batch=3,inputs=65,outputs=2", "--device", device];
+    let words = [
+        "bench",
+        "relu_forward:length=65,negative_slope=0",
+        "dense_forward:batch=3,inputs=65,outputs=2,negative_slope=0",
+        "--device",
+        device,
+    ];
     let run = home.run(&[&words[..], &["--samples", "3", "--json", "a.json", "--roofline", "roof.svg"]].concat());
-    run.exits_with(0)?.prints(&["GFLOP/s", "% of bound", "relu_forward:length=65", "clock"])?;
+    run.exits_with(0)?.prints(&["GFLOP/s", "% of bound", "relu_forward:length=65,negative_slope=0", "clock"])?;
     let mut report = home.json("a.json")?;
     for key in ["schema", "version", "commit", "wgpu", "date", "platform", "command", "adapters"] {
         check(report.get(key).is_some(), format!("no `{key}` in the report"))?;
@@ -54,7 +60,10 @@ pub(crate) fn bench(home: &Home, device: &str) -> Result<(), Failed> {
     check(peaks["flops_per_second"].as_f64() > Some(0.0), peaks.to_string())?;
     check(peaks["bytes_per_second"].as_f64() > Some(0.0), peaks.to_string())?;
     let picture = fs::read_to_string(home.path("roof.svg"))?;
-    check(picture.starts_with("<svg") && picture.contains("relu_forward:length=65"), "the picture lacks a kernel")?;
+    check(
+        picture.starts_with("<svg") && picture.contains("relu_forward:length=65,negative_slope=0"),
+        "the picture lacks a kernel",
+    )?;
 
     home.run(&["bench", "show", "a.json", "--roofline", "roof.png"]).exits_with(0)?;
     let pixels = image::open(home.path("roof.png"))?;
@@ -62,7 +71,7 @@ pub(crate) fn bench(home: &Home, device: &str) -> Result<(), Failed> {
 
     home.run(&["bench", "show", "a.json", "--markdown"])
         .exits_with(0)?
-        .prints(&["| kernel", "relu_forward:length=65"])?;
+        .prints(&["| kernel", "relu_forward:length=65,negative_slope=0"])?;
     // From here with times of our own, since a test must not depend on how quiet the machine is.
     let timing = |report: &mut Value, kernel: usize, seconds: f64| {
         let timing = &mut report["adapters"][0]["kernels"][kernel]["timing"];
@@ -100,7 +109,7 @@ pub(crate) fn bench(home: &Home, device: &str) -> Result<(), Failed> {
 #[cfg(unix)]
 pub(crate) fn bench_compare_run(home: &Home) -> Result<(), Failed> {
     use std::os::unix::fs::PermissionsExt;
-    let ops = ["relu_forward:length=65", "--samples", "1"];
+    let ops = ["relu_forward:length=65,negative_slope=0", "--samples", "1"];
     let own = home.run(&[&["bench", "--json", "own.json"], &ops[..]].concat());
     if own.code == Some(2) && own.stderr.contains("no GPU was found") {
         return Ok(());

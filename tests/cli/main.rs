@@ -337,14 +337,14 @@ fn no_model(home: &Home) -> Result<(), Failed> {
 }
 
 fn verify(home: &Home, device: &str) -> Result<(), Failed> {
-    let words = ["verify", "max_pool_forward", "relu_forward:length=65", "--device", device];
+    let words = ["verify", "max_pool_forward", "relu_forward:length=65,negative_slope=0", "--device", device];
     let run = home.run(&[&words[..], &["--verbose", "--json", "checks.json", "--junit", "checks.xml"]].concat());
-    run.exits_with(0)?.prints(&["max_pool_forward", "relu_forward:length=65", "0 failed"])?;
+    run.exits_with(0)?.prints(&["max_pool_forward", "relu_forward:length=65,negative_slope=0", "0 failed"])?;
     let report = home.json("checks.json")?;
     let checks = report["adapters"][0]["checks"].as_array().cloned().unwrap_or_default();
     check(checks.len() > 5 && checks.iter().all(|check| check["outcome"] == "passed"), report.to_string())?;
     let junit = fs::read_to_string(home.path("checks.xml"))?;
-    check(junit.contains("relu_forward:length=65") && junit.contains("failures=\"0\""), junit)
+    check(junit.contains("relu_forward:length=65,negative_slope=0") && junit.contains("failures=\"0\""), junit)
 }
 
 /// With so little patience that no driver answers in time.
