@@ -6,7 +6,8 @@
 // that of one window, or what is left over at the end of rows and columns.
 // `quad` computes four channels, where their number is a multiple of 4.
 //
-// Parts: linear, floats_f16 or floats_f32 or texels_f16 or texels_f32, quad or single, windows, blocks_of_map, rectifier_grad.
+// Parts: linear, floats_f16 or floats_f32 or texels_f16 or texels_f32, quad or single, channels, windows, blocks_of_map,
+// rectifier_grad.
 // CPU twin: AvgPoolBackward in src/ops/avg_pool.rs.
 
 @group(0) @binding(0) var<storage, read> input: array<Numbers>;             // [batch, height, width, channels]

@@ -2,7 +2,8 @@
 //
 //   output[i] = 0 where the 16 random bits of element i are below threshold, else input[i] * scale
 //
-// Four neighbours share the 64 bits that the generator makes of (seed, layer) and (i / 4, step). One invocation computes one word.
+// Four neighbours share the 64 bits that the generator makes of (seed, layer) and (i / 4, step). One invocation computes one
+// word.
 // `quad` computes four elements, where the length is a multiple of 4, and generates their bits once.
 //
 // Parts: linear, floats_f16 or floats_f32 or texels_f16 or texels_f32, quad or single, threefry.

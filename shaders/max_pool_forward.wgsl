@@ -6,7 +6,7 @@
 // Rows and columns left over at the end are dropped. One invocation computes one word of the output, in memory order.
 // `quad` computes four channels, where their number is a multiple of 4.
 //
-// Parts: linear, floats_f16 or floats_f32 or texels_f16 or texels_f32, quad or single, windows, rectifier.
+// Parts: linear, floats_f16 or floats_f32 or texels_f16 or texels_f32, quad or single, channels, windows, rectifier.
 // CPU twin: MaxPoolForward in src/ops/max_pool.rs.
 
 @group(0) @binding(0) var<storage, read> input: array<Numbers>;         // [batch, height, width, channels]

@@ -105,9 +105,16 @@ impl Model {
         self.layers.iter().flat_map(|layer| layer.parameters.iter().map(move |own| named(layer, own))).collect()
     }
 
+    /// Those that are trained: all but state such as running statistics.
+    pub fn trained_parameters(&self) -> Vec<(String, Shape)> {
+        let specs = self.layers.iter().flat_map(|layer| &layer.parameters);
+        let trained = self.parameters().into_iter().zip(specs).filter(|(_, own)| own.trained);
+        trained.map(|(named, _)| named).collect()
+    }
+
     /// The number of weights and biases.
     pub fn parameter_count(&self) -> usize {
-        self.parameters().iter().map(|(_, shape)| shape.len()).sum()
+        self.trained_parameters().iter().map(|(_, shape)| shape.len()).sum()
     }
 
     /// Initial parameters, in the order of [`Model::parameters`], as their layers say ([`Initial`]). Each tensor has its

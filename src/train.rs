@@ -320,25 +320,30 @@ impl Trainer {
     /// first tensor.
     pub async fn parameters(&mut self) -> Result<Vec<HostTensor>> {
         let parameters = self.read_parameters(|parameter| Some(parameter.evaluated())).await?;
+        let parameters: Vec<HostTensor> = parameters.into_iter().flatten().collect();
         ensure_finite(&self.model, &parameters, &self.sample, self.config.precision).await?;
         Ok(parameters)
     }
 
-    /// The gradients of the last step, in the order of [`Self::parameters`].
+    /// The gradients of the last step, in the order of [`Self::parameters`]; none for state that is not trained.
     ///
     /// # Errors
     /// If the device fails.
-    pub async fn gradients(&mut self) -> Result<Vec<HostTensor>> {
+    pub async fn gradients(&mut self) -> Result<Vec<Option<HostTensor>>> {
         self.read_parameters(|parameter| parameter.gradient).await
     }
 
-    /// Reads a tensor of each parameter and permutes it into the model's order.
-    async fn read_parameters(&mut self, tensor: impl Fn(&Parameter) -> Option<TensorId>) -> Result<Vec<HostTensor>> {
+    /// Reads a tensor of each parameter that has one, and permutes it into the model's order.
+    async fn read_parameters(
+        &mut self,
+        tensor: impl Fn(&Parameter) -> Option<TensorId>,
+    ) -> Result<Vec<Option<HostTensor>>> {
         let mut tensors = Vec::new();
         for parameter in self.executor.plan().host.parameters.clone() {
-            if let Some(tensor) = tensor(&parameter) {
-                tensors.push(parameter.restored(&self.executor.read(tensor).await?));
-            }
+            tensors.push(match tensor(&parameter) {
+                Some(tensor) => Some(parameter.restored(&self.executor.read(tensor).await?)),
+                None => None,
+            });
         }
         Ok(tensors)
     }

@@ -19,6 +19,10 @@ use gpu_digits::ops::dense::{Dense, DenseBackward, DenseBackwardWeight, DenseCro
 use gpu_digits::ops::dropout::DropoutApply;
 use gpu_digits::ops::half::{Half, ParameterCopyF16};
 use gpu_digits::ops::max_pool::{MaxPool, MaxPoolBackward, MaxPoolForward};
+use gpu_digits::ops::norm::{
+    EPSILON, Norm, NormApply, NormBackwardInput, NormBackwardSums, NormBackwardWeight, NormFold, NormMoments,
+    NormStatistics,
+};
 use gpu_digits::ops::optimizer::{AdamStep, SgdStep};
 use gpu_digits::ops::peak::{BufferCopy, FmaChain, FmaChainF16, MatrixChain};
 use gpu_digits::ops::reduce::ChunkSum;
@@ -136,6 +140,8 @@ fn examples() -> Vec<Example> {
     let mut all = convolutions();
     all.extend(rectifiers());
     all.extend(poolings());
+    all.extend(norms());
+    all.extend(norms_in_half());
     all.extend(layers());
     all.extend(losses());
     all.extend(updates());
@@ -323,6 +329,129 @@ fn poolings() -> Vec<Example> {
     ]
 }
 
+fn norms() -> Vec<Example> {
+    let norm = |batch, area, channels| Norm { batch, area, channels };
+    let epsilon = EPSILON as f32;
+    // Each chunk has 32 rows: here one of deviations 1 and one of a single row.
+    let signs = (0..33).map(|row| if row == 32 { 5.0 } else { f32::from(1 - 2 * (row % 2) as i8) });
+    let two_chunks = norm(33, 1, 1);
+    let deviations: f32 = 32.0 + 32.0 * 25.0 / 33.0;
+    vec![
+        example(
+            "means and squared deviations from them",
+            NormMoments(norm(3, 1, 2)),
+            vec![f([1.0, 10.0, 2.0, 10.0, 6.0, 40.0]), f([])],
+            vec![f([3.0, 20.0, 14.0, 600.0])],
+        ),
+        example(
+            "each chunk of rows has its own",
+            NormMoments(two_chunks),
+            vec![f(signs.collect::<Vec<f32>>()), f([])],
+            vec![f([0.0, 32.0, 5.0, 0.0])],
+        ),
+        // A tenth of the running statistics is new, and of an unbiased variance.
+        example(
+            "the distance of the chunks' means counts for each row",
+            NormStatistics(two_chunks),
+            vec![f([0.0, 32.0, 5.0, 0.0]), f([]), f([]), f([1.0]), f([2.0])],
+            vec![f([5.0 / 33.0]), f([deviations / 33.0]), f([0.9 + 0.5 / 33.0]), f([1.8 + 0.1 * deviations / 32.0])],
+        ),
+        example(
+            "a channel has its statistics, factor and shift",
+            NormApply { norm: norm(1, 2, 2), negative_slope: 0.5 },
+            vec![
+                f([1.0, 2.0, 3.0, -2.0]),
+                f([1.0, 0.0]),
+                f([4.0 - epsilon, 1.0 - epsilon]),
+                f([2.0, 3.0]),
+                f([0.5, -1.0]),
+                f([]),
+            ],
+            vec![f([0.5, 5.0, 2.5, -3.5])],
+        ),
+        // The normalised inputs are 1 and 0.
+        example(
+            "gradients, and their products with the normalised input",
+            NormBackwardSums(norm(2, 1, 1)),
+            vec![f([3.0, 1.0]), f([10.0, 5.0]), f([1.0]), f([4.0 - epsilon]), f([])],
+            vec![f([15.0, 10.0])],
+        ),
+        example(
+            "chunks are added, and divided by the number of rows",
+            NormBackwardWeight(two_chunks),
+            vec![f([33.0, 66.0, 330.0, 660.0]), f([]), f([]), f([])],
+            vec![f([726.0]), f([363.0]), f([11.0, 22.0])],
+        ),
+        // The normalised inputs are 1 and -1: (10 - 1 - 2) · 3, and half of (5 - 1 + 2) · 3.
+        example(
+            "what the statistics pass on is taken off",
+            NormBackwardInput { norm: norm(2, 1, 1), negative_slope: 0.5 },
+            vec![f([3.0, -1.0]), f([10.0, 5.0]), f([1.0]), f([4.0 - epsilon]), f([6.0]), f([1.0, 2.0]), f([])],
+            vec![f([21.0, 9.0])],
+        ),
+        // The factors are 1 and 3.
+        example(
+            "weights are multiplied, biases also moved",
+            NormFold { terms: 2, outputs: 2 },
+            vec![
+                f([1.0, 2.0, 3.0, 4.0]),
+                f([1.0, 2.0]),
+                f([2.0, 3.0]),
+                f([10.0, 20.0]),
+                f([3.0, 0.0]),
+                f([4.0 - epsilon, 1.0 - epsilon]),
+                f([]),
+                f([]),
+            ],
+            vec![f([1.0, 6.0, 3.0, 12.0]), f([8.0, 26.0])],
+        ),
+    ]
+}
+
+fn norms_in_half() -> Vec<Example> {
+    let norm = Norm { batch: 2, area: 1, channels: 2 };
+    let epsilon = EPSILON as f32;
+    let statistics = || [f([1.0, 0.0]), f([4.0 - epsilon, 1.0 - epsilon])];
+    let [mean, variance] = statistics();
+    let all = |values: Vec<Values>, rest: Vec<Values>| values.into_iter().chain(statistics()).chain(rest).collect();
+    vec![
+        example(
+            "the moments of a map in half precision",
+            Half(NormMoments(norm)),
+            vec![h([1.0, 10.0, 3.0, 14.0]), f([])],
+            vec![f([2.0, 12.0, 2.0, 8.0])],
+        ),
+        example(
+            "statistics and parameters are in 32 bits",
+            Half(NormApply { norm, negative_slope: 1.0 }),
+            vec![h([1.0, 2.0, 3.0, -2.0]), mean, variance, f([2.0, 3.0]), f([0.5, -1.0]), f([])],
+            vec![h([0.5, 5.0, 2.5, -7.0])],
+        ),
+        example(
+            "sums are of scaled gradients",
+            Half(NormBackwardSums(norm)),
+            all(vec![h([3.0, 1.0, 1.0, -1.0]), h([10.0, 5.0, 20.0, 1.0])], vec![f([])]),
+            vec![f([30.0, 6.0, 10.0, 4.0])],
+        ),
+        // The parameters' gradients are of the mean of two samples' losses, without the scale of 256.
+        example(
+            "the scale is taken back from the gradients of parameters alone",
+            Half(NormBackwardWeight(norm)),
+            vec![f([512.0, 1024.0, 5120.0, 10240.0]), f([]), f([]), f([])],
+            vec![f([10.0, 20.0]), f([1.0, 2.0]), f([256.0, 512.0, 2560.0, 5120.0])],
+        ),
+        example(
+            "the gradient of the input keeps its scale",
+            Half(NormBackwardInput { norm, negative_slope: 0.0 }),
+            all(
+                vec![h([3.0, 1.0, -1.0, -1.0]), h([10.0, 5.0, 5.0, 1.0])],
+                vec![f([6.0, 1.0]), f([1.0, 2.0, 2.0, 1.0]), f([])],
+            ),
+            vec![h([21.0, 2.0, 0.0, 0.0])],
+        ),
+    ]
+}
+
 fn layers() -> Vec<Example> {
     let dense = Dense { batch: 2, inputs: 3, outputs: 2 };
     vec![
@@ -360,12 +489,12 @@ fn layers() -> Vec<Example> {
             vec![f([1.0, -2.0, 3.0])],
         ),
         // The known answer of Threefry for key and counter of zeros is 0x6b200159, 0.418 of the range: kept at a rate of
-        // 0.4 and scaled up by 1 / 0.6, dropped at 0.5.
+        // 3/8 and scaled up by 8/5, dropped at 1/2.
         example(
             "an element whose bits are above the rate is scaled up",
-            DropoutApply { length: 1, rate: 0.4, layer: 0 },
+            DropoutApply { length: 1, rate: 0.375, layer: 0 },
             vec![f([3.0]), u([0, 9, 0]), f([])],
-            vec![f([5.0])],
+            vec![f([4.8])],
         ),
         example(
             "an element whose bits are below the rate is dropped",

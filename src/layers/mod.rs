@@ -9,6 +9,7 @@ mod dense;
 mod dropout;
 mod flatten;
 mod leaky;
+mod norm;
 mod parse;
 mod placed;
 mod pool;
@@ -28,6 +29,7 @@ pub use dense::Dense;
 pub use dropout::Dropout;
 pub use flatten::Flatten;
 pub use leaky::Leaky;
+pub use norm::Norm;
 pub use parse::parse;
 pub(crate) use parse::split;
 pub use placed::PlacedLayer;
@@ -78,6 +80,7 @@ pub const LAYERS: &[Entry] = &[
     conv::ENTRY,
     relu::ENTRY,
     leaky::ENTRY,
+    norm::ENTRY,
     pool::ENTRY,
     avg::ENTRY,
     flatten::ENTRY,
@@ -161,18 +164,33 @@ pub struct ParameterSpec {
     pub initial: Initial,
     /// How its elements lie in memory.
     pub order: Order,
+    /// Whether the optimizer moves it. Otherwise it is state that the layer's calls update in training, such as running
+    /// statistics; it is saved with the model too.
+    pub trained: bool,
 }
 
 impl ParameterSpec {
     /// A parameter whose elements lie in memory as in the model.
     pub fn new(name: impl Into<Cow<'static, str>>, shape: impl Into<Shape>, initial: Initial) -> Self {
-        Self { name: name.into(), shape: shape.into(), initial, order: Order::AsInModel }
+        Self { name: name.into(), shape: shape.into(), initial, order: Order::AsInModel, trained: true }
     }
 
     /// The same with the outputs last in memory.
     #[must_use]
     pub fn outputs_last(self) -> Self {
         Self { order: Order::OutputsLast, ..self }
+    }
+
+    /// The same with an element for each of a vector's, or for each channel of a map.
+    #[must_use]
+    pub fn as_input(self) -> Self {
+        Self { order: Order::AsInput, ..self }
+    }
+
+    /// The same as state that is not trained.
+    #[must_use]
+    pub fn untrained(self) -> Self {
+        Self { trained: false, ..self }
     }
 }
 
@@ -184,6 +202,9 @@ pub enum Order {
     /// Weights `[o, c, ky, kx]` as `[ky, kx, c, o]`, and `[o, i]` as `[i, o]`. The inputs `i` of a layer after `flatten` are the
     /// elements of a map, which lie in memory as `[y, x, c]`.
     OutputsLast,
+    /// As the elements of the layer's input, if it is a vector. After `flatten` these are the elements of a map, which lie in
+    /// memory as `[y, x, c]`.
+    AsInput,
 }
 
 /// The values of a parameter before training.

@@ -50,9 +50,9 @@ impl Op for AvgPoolForward {
 
     fn variants(&self) -> Vec<Variant> {
         let plain = shader!("avg_pool_forward": "shared/linear", "shared/floats_f32", "shared/single",
-            "shared/windows", "shared/rectifier", "avg_pool_forward");
+            "shared/channels", "shared/windows", "shared/rectifier", "avg_pool_forward");
         let quad = shader!("avg_pool_forward.quad": "shared/linear", "shared/texels_f32", "shared/quad",
-            "shared/windows", "shared/rectifier", "avg_pool_forward");
+            "shared/channels", "shared/windows", "shared/rectifier", "avg_pool_forward");
         let quad = self.windows.channels.is_multiple_of(4).then(|| self.linear(quad, 4));
         quad.into_iter().chain([self.linear(plain, 1)]).collect()
     }
@@ -100,9 +100,9 @@ impl InHalf for AvgPoolForward {
 
     fn half_variants(&self) -> Vec<Variant> {
         let plain = shader!("avg_pool_forward_f16": "shared/linear", "shared/floats_f16", "shared/single",
-            "shared/windows", "shared/rectifier", "avg_pool_forward");
+            "shared/channels", "shared/windows", "shared/rectifier", "avg_pool_forward");
         let quad = shader!("avg_pool_forward_f16.quad": "shared/linear", "shared/texels_f16", "shared/quad",
-            "shared/windows", "shared/rectifier", "avg_pool_forward");
+            "shared/channels", "shared/windows", "shared/rectifier", "avg_pool_forward");
         let quad = self.windows.channels.is_multiple_of(4).then(|| self.linear(quad, 4));
         quad.into_iter().chain([self.linear(plain, 2)]).collect()
     }
@@ -143,9 +143,9 @@ impl Op for AvgPoolBackward {
 
     fn variants(&self) -> Vec<Variant> {
         let plain = shader!("avg_pool_backward": "shared/linear", "shared/floats_f32", "shared/single",
-            "shared/windows", "shared/blocks_of_map", "shared/rectifier_grad", "avg_pool_backward");
+            "shared/channels", "shared/windows", "shared/blocks_of_map", "shared/rectifier_grad", "avg_pool_backward");
         let quad = shader!("avg_pool_backward.quad": "shared/linear", "shared/texels_f32", "shared/quad",
-            "shared/windows", "shared/blocks_of_map", "shared/rectifier_grad", "avg_pool_backward");
+            "shared/channels", "shared/windows", "shared/blocks_of_map", "shared/rectifier_grad", "avg_pool_backward");
         let quad = self.windows.channels.is_multiple_of(4).then(|| self.linear(quad, 4));
         quad.into_iter().chain([self.linear(plain, 1)]).collect()
     }
@@ -203,9 +203,9 @@ impl InHalf for AvgPoolBackward {
 
     fn half_variants(&self) -> Vec<Variant> {
         let plain = shader!("avg_pool_backward_f16": "shared/linear", "shared/floats_f16", "shared/single",
-            "shared/windows", "shared/blocks_of_map", "shared/rectifier_grad", "avg_pool_backward");
+            "shared/channels", "shared/windows", "shared/blocks_of_map", "shared/rectifier_grad", "avg_pool_backward");
         let quad = shader!("avg_pool_backward_f16.quad": "shared/linear", "shared/texels_f16", "shared/quad",
-            "shared/windows", "shared/blocks_of_map", "shared/rectifier_grad", "avg_pool_backward");
+            "shared/channels", "shared/windows", "shared/blocks_of_map", "shared/rectifier_grad", "avg_pool_backward");
         let quad = self.windows.channels.is_multiple_of(4).then(|| self.linear(quad, 4));
         quad.into_iter().chain([self.linear(plain, 2)]).collect()
     }

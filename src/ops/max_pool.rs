@@ -99,9 +99,9 @@ impl Op for MaxPoolForward {
 
     fn variants(&self) -> Vec<Variant> {
         let plain = shader!("max_pool_forward": "shared/linear", "shared/floats_f32", "shared/single",
-            "shared/windows", "shared/rectifier", "max_pool_forward");
+            "shared/channels", "shared/windows", "shared/rectifier", "max_pool_forward");
         let quad = shader!("max_pool_forward.quad": "shared/linear", "shared/texels_f32", "shared/quad",
-            "shared/windows", "shared/rectifier", "max_pool_forward");
+            "shared/channels", "shared/windows", "shared/rectifier", "max_pool_forward");
         let quad = self.pool.channels.is_multiple_of(4).then(|| self.linear(quad, 4));
         quad.into_iter().chain([self.linear(plain, 1)]).collect()
     }
@@ -167,9 +167,9 @@ impl InHalf for MaxPoolForward {
 
     fn half_variants(&self) -> Vec<Variant> {
         let plain = shader!("max_pool_forward_f16": "shared/linear", "shared/floats_f16", "shared/single",
-            "shared/windows", "shared/rectifier", "max_pool_forward");
+            "shared/channels", "shared/windows", "shared/rectifier", "max_pool_forward");
         let quad = shader!("max_pool_forward_f16.quad": "shared/linear", "shared/texels_f16", "shared/quad",
-            "shared/windows", "shared/rectifier", "max_pool_forward");
+            "shared/channels", "shared/windows", "shared/rectifier", "max_pool_forward");
         let quad = self.pool.channels.is_multiple_of(4).then(|| self.linear(quad, 4));
         quad.into_iter().chain([self.linear(plain, 2)]).collect()
     }
@@ -212,9 +212,9 @@ impl Op for MaxPoolBackward {
 
     fn variants(&self) -> Vec<Variant> {
         let plain = shader!("max_pool_backward": "shared/linear", "shared/floats_f32", "shared/single",
-            "shared/windows", "shared/blocks_of_map", "shared/rectifier_grad", "max_pool_backward");
+            "shared/channels", "shared/windows", "shared/blocks_of_map", "shared/rectifier_grad", "max_pool_backward");
         let quad = shader!("max_pool_backward.quad": "shared/linear", "shared/texels_f32", "shared/quad",
-            "shared/windows", "shared/blocks_of_map", "shared/rectifier_grad", "max_pool_backward");
+            "shared/channels", "shared/windows", "shared/blocks_of_map", "shared/rectifier_grad", "max_pool_backward");
         let quad = self.pool.channels.is_multiple_of(4).then(|| self.linear(quad, 4));
         quad.into_iter().chain([self.linear(plain, 1)]).collect()
     }
@@ -288,9 +288,9 @@ impl InHalf for MaxPoolBackward {
 
     fn half_variants(&self) -> Vec<Variant> {
         let plain = shader!("max_pool_backward_f16": "shared/linear", "shared/floats_f16", "shared/single",
-            "shared/windows", "shared/blocks_of_map", "shared/rectifier_grad", "max_pool_backward");
+            "shared/channels", "shared/windows", "shared/blocks_of_map", "shared/rectifier_grad", "max_pool_backward");
         let quad = shader!("max_pool_backward_f16.quad": "shared/linear", "shared/texels_f16", "shared/quad",
-            "shared/windows", "shared/blocks_of_map", "shared/rectifier_grad", "max_pool_backward");
+            "shared/channels", "shared/windows", "shared/blocks_of_map", "shared/rectifier_grad", "max_pool_backward");
         let quad = self.pool.channels.is_multiple_of(4).then(|| self.linear(quad, 4));
         quad.into_iter().chain([self.linear(plain, 2)]).collect()
     }

@@ -14,6 +14,7 @@ pub mod half;
 #[doc(hidden)]
 pub mod layout;
 pub mod max_pool;
+pub mod norm;
 pub mod optimizer;
 pub mod peak;
 pub mod reduce;
@@ -37,6 +38,9 @@ use dropout::DropoutApply;
 use formula::{awkward_lengths, awkward_lengths_f16};
 use half::{Half, InHalf, ParameterCopyF16};
 use max_pool::{MaxPool, MaxPoolBackward, MaxPoolForward};
+use norm::{
+    Norm, NormApply, NormBackwardInput, NormBackwardSums, NormBackwardWeight, NormFold, NormMoments, NormStatistics,
+};
 use optimizer::{AdamStep, SgdStep};
 use peak::{BufferCopy, FmaChain, FmaChainF16, MatrixChain};
 use reduce::ChunkSum;
@@ -74,6 +78,10 @@ pub const TABLE: &[Entry] = &[
     row("avg_pool_forward", || {
         with_slopes(avg_pool::awkward(), |windows, negative_slope| AvgPoolForward { windows, negative_slope })
     }),
+    row("norm_moments", || each(Norm::awkward(), NormMoments)),
+    row("norm_statistics", || each(Norm::awkward(), NormStatistics)),
+    row("norm_apply", || with_slopes(Norm::awkward(), |norm, negative_slope| NormApply { norm, negative_slope })),
+    row("norm_fold", || cases(NormFold::awkward())),
     row("conv_relu_pool_forward", || each(ConvReluPool::awkward(), ConvReluPoolForward)),
     row("dense_forward", || {
         with_slopes(Dense::awkward(), |dense, negative_slope| DenseForward { dense, negative_slope })
@@ -96,6 +104,11 @@ pub const TABLE: &[Entry] = &[
     }),
     row("sum_backward", || {
         with_slopes(awkward_lengths(), |length, negative_slope| SumBackward { length, negative_slope })
+    }),
+    row("norm_backward_sums", || each(Norm::awkward(), NormBackwardSums)),
+    row("norm_backward_weight", || each(Norm::awkward(), NormBackwardWeight)),
+    row("norm_backward_input", || {
+        with_slopes(Norm::awkward(), |norm, negative_slope| NormBackwardInput { norm, negative_slope })
     }),
     row("conv_relu_pool_backward_input", || each(ConvReluPool::awkward(), ConvReluPoolBackwardInput)),
     row("conv_relu_pool_backward_weight", || each(ConvReluPool::awkward(), ConvReluPoolBackwardWeight)),
@@ -145,6 +158,15 @@ pub const TABLE: &[Entry] = &[
     }),
     row("avg_pool_backward_f16", || {
         with_slopes_half(avg_pool::awkward_f16(), |windows, negative_slope| AvgPoolBackward { windows, negative_slope })
+    }),
+    row("norm_moments_f16", || each_half(Norm::awkward_f16(), NormMoments)),
+    row("norm_apply_f16", || {
+        with_slopes_half(Norm::awkward_f16(), |norm, negative_slope| NormApply { norm, negative_slope })
+    }),
+    row("norm_backward_sums_f16", || each_half(Norm::awkward_f16(), NormBackwardSums)),
+    row("norm_backward_weight_f16", || each_half(Norm::awkward_f16(), NormBackwardWeight)),
+    row("norm_backward_input_f16", || {
+        with_slopes_half(Norm::awkward_f16(), |norm, negative_slope| NormBackwardInput { norm, negative_slope })
     }),
     row("dropout_apply_f16", || each(DropoutApply::awkward_f16(), Half)),
     row("cross_entropy_f16", || each(CrossEntropy::awkward_f16(), Half)),

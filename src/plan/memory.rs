@@ -91,31 +91,26 @@ impl Memory {
     /// If a call writes a gradient that is no whole number of partial sums.
     pub(super) fn place_parameters(&mut self, model: &Model, train: &[Recorded]) -> Result<(Vec<Parameter>, Segments)> {
         let owned = model.layers().iter().flat_map(|placed| placed.parameters.iter().map(move |own| (placed, own)));
-        let chunks = |(placed, own): (&PlacedLayer, &ParameterSpec)| chunks_of_gradient(placed, own, train);
-        let lengths = owned.clone().map(|(_, own)| own.shape.len());
-        let chunks = owned.clone().map(chunks).collect::<Result<Vec<_>>>()?;
+        let trained = owned.clone().filter(|(_, own)| own.trained);
+        let chunks = trained.clone().map(|(placed, own)| chunks_of_gradient(placed, own, train));
+        let chunks = chunks.collect::<Result<Vec<_>>>()?;
+        let lengths = trained.map(|(_, own)| own.shape.len());
         let segments = Segments(lengths.zip(chunks).map(|(length, chunks)| Segment { length, chunks }).collect());
         let starts = segments.starts();
         let [all_parameters, all_gradients] = starts[segments.0.len()];
         let parameters = self.add("parameters", F32, [all_parameters], None);
         let gradients = (!train.is_empty()).then(|| self.add("gradients", F32, [all_gradients], None));
-        let place = |(((placed, own), segment), [start, gradient_start]): (
-            ((&PlacedLayer, &ParameterSpec), &Segment),
-            [usize; 2],
-        )| {
-            let Segment { length, chunks } = *segment;
-            let name = parameter_name(placed, own);
-            let tensor = self.add(&name, F32, [length], Some((parameters, start)));
-            let grad = |of| self.add(&format!("{name}.grad"), F32, [chunks * length], Some((of, gradient_start)));
-            Parameter {
-                tensor,
-                average: None,
-                gradient: gradients.map(grad),
-                shape: own.shape.clone(),
-                order: order(placed, own),
-            }
+        let mut places = segments.0.iter().zip(starts);
+        let place = |(placed, own): (&PlacedLayer, &ParameterSpec)| {
+            let (name, length) = (parameter_name(placed, own), own.shape.len());
+            let place = own.trained.then(|| places.next()).flatten();
+            let tensor = self.add(&name, F32, [length], place.map(|(_, [start, _])| (parameters, start)));
+            let grad = gradients.zip(place).map(|(gradients, (segment, [_, start]))| {
+                self.add(&format!("{name}.grad"), F32, [segment.chunks * length], Some((gradients, start)))
+            });
+            Parameter { tensor, average: None, gradient: grad, shape: own.shape.clone(), order: order(placed, own) }
         };
-        let placed = owned.zip(&segments.0).zip(starts).map(place).collect();
+        let placed = owned.map(place).collect();
         Ok((placed, segments))
     }
 
@@ -124,7 +119,7 @@ impl Memory {
         let starts = segments.starts();
         let [length, _] = starts[segments.0.len()];
         let copy = self.add(COPY, DType::U32, [length / 2], None);
-        for ((name, shape), [start, _]) in model.parameters().into_iter().zip(starts) {
+        for ((name, shape), [start, _]) in model.trained_parameters().into_iter().zip(starts) {
             self.add(&format!("{name}.{COPY}"), F16, [shape.len()], Some((copy, start / 2)));
         }
         length
@@ -133,8 +128,9 @@ impl Memory {
     /// Places the averages of all parameters.
     pub(super) fn place_averages(&mut self, model: &Model, segments: &Segments, parameters: &mut [Parameter]) {
         let averages = self.add(AVERAGE, F32, [segments.parameters()], None);
-        let named = model.parameters().into_iter().zip(segments.starts());
-        for (((name, shape), [start, _]), parameter) in named.zip(parameters) {
+        let named = model.trained_parameters().into_iter().zip(segments.starts());
+        let trained = parameters.iter_mut().filter(|parameter| parameter.gradient.is_some());
+        for (((name, shape), [start, _]), parameter) in named.zip(trained) {
             let average = self.add(&format!("{name}.{AVERAGE}"), F32, [shape.len()], Some((averages, start)));
             parameter.average = Some(average);
         }
@@ -170,7 +166,7 @@ impl Memory {
 /// The calls of an evaluation read the averages instead of the parameters.
 pub(super) fn read_averages(evaluate: &mut [Recorded], model: &Model) {
     let averages = |name: &str| format!("{name}.{AVERAGE}");
-    for (name, _) in model.parameters() {
+    for (name, _) in model.trained_parameters() {
         evaluate.iter_mut().for_each(|call| call.rename(&name, &averages(&name)));
     }
     // In half precision the copy is made of the averages.
@@ -210,6 +206,10 @@ fn order(placed: &PlacedLayer, own: &ParameterSpec) -> Option<Arc<[u32]>> {
         (Order::OutputsLast, &[outputs, inputs]) => {
             let [channels, rows, columns] = placed.flattened.unwrap_or([inputs, 1, 1]);
             [outputs, channels, rows, columns]
+        }
+        (Order::AsInput, &[_]) => {
+            let [channels, rows, columns] = placed.flattened?;
+            [1, channels, rows, columns]
         }
         _ => return None,
     };

@@ -151,12 +151,9 @@ impl Run<'_> {
     async fn norms(&mut self) -> Result<Vec<Norms>> {
         let norm = |tensor: &HostTensor| tensor.f32().iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
         let (values, gradients) = (self.trainer.parameters().await?, self.trainer.gradients().await?);
-        let names = self.model.parameters().into_iter().map(|(name, _)| name);
-        let both = values.iter().zip(&gradients);
-        let norms = names.zip(both).map(|(parameter, (value, gradient))| Norms {
-            parameter,
-            value: norm(value),
-            gradient: norm(gradient),
+        let named = self.model.parameters().into_iter().map(|(name, _)| name).zip(&values);
+        let norms = named.zip(&gradients).filter_map(|((parameter, value), gradient)| {
+            gradient.as_ref().map(|gradient| Norms { parameter, value: norm(value), gradient: norm(gradient) })
         });
         Ok(norms.collect())
     }
