@@ -216,3 +216,26 @@ fn order(placed: &PlacedLayer, own: &ParameterSpec) -> Option<Arc<[u32]>> {
     let places: Vec<u32> = (0..own.shape.len() as u32).collect();
     Some(to_outputs_last(&places, extents).into())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::model::Model;
+    use crate::plan::{Optimizer, Plan, PlanConfig};
+
+    #[test]
+    fn state_lies_apart_and_in_the_order_of_the_input() {
+        let model: Model = "conv 2x27, norm, flatten, norm, dense 10".parse().unwrap();
+        let plan = Plan::new(&model, PlanConfig::for_mnist(4, Some(Optimizer::adam(0.0, false)))).unwrap();
+        let parameters = plan.find("parameters");
+        for ((name, _), parameter) in model.parameters().iter().zip(&plan.host.parameters) {
+            let is_state = name.contains(".running_");
+            let place = plan.tensor(parameter.tensor).part_of.map(|(whole, _)| whole);
+            assert_eq!(place, if is_state { None } else { parameters }, "{name}");
+            assert_eq!(parameter.gradient.is_none(), is_state, "{name}");
+            // The elements of a flattened map lie as `[y, x, c]`, in the model as `[c, y, x]`.
+            let order: &[u32] = if name.starts_with("norm2.") { &[0, 4, 1, 5, 2, 6, 3, 7] } else { continue };
+            assert_eq!(parameter.order.as_deref(), Some(order), "{name}");
+        }
+        assert_eq!(model.parameter_count(), 2 * 27 * 27 + 2 + 4 + 16 + 8 * 10 + 10);
+    }
+}
