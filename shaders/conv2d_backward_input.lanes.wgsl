@@ -12,17 +12,14 @@
 // weights at a time: each of the first 8 lanes loads some of them for the others. Needs subgroups of 8 lanes or more.
 //
 // Parts: stride, conv2d, runs, tiles, texels, texels_f16 or texels_f32, strip_products, output_grad_texels, weight_texels,
-// input_texels, run_weight, rectifier_grad, input_grad_floats or input_grad_fours.
+// input_texels, run_weight, rectifier_grad, phases, input_grad_floats or input_grad_fours.
 // CPU twin: Conv2dBackwardInput in src/ops/conv2d/gradients.rs.
 
 @group(0) @binding(0) var output_grad: Texels;  // [batch, out_height, out_width, out_channels]
 @group(0) @binding(1) var weight: Texels;       // [kernel, kernel, in_channels, out_channels]
 @group(0) @binding(2) var input: Texels;        // [batch, in_height, in_width, in_channels]
 
-/// Rows of the input of a phase, and strips of one of them.
-override phase_height: u32 = (in_height + stride - 1u) / stride;
-override strips_per_row: u32 = ((in_width + stride - 1u) / stride + 3u) / 4u;
-override groups_per_phase: u32 = (batch * phase_height * strips_per_row + workgroup_size - 1u) / workgroup_size;
+override groups_per_phase: u32 = (strips_per_phase + workgroup_size - 1u) / workgroup_size;
 
 /// Weights of four output channels, the rows, for up to 16 input channels, the columns. Each lane has those of one column or two.
 struct Rows {
@@ -54,39 +51,37 @@ fn grad_at(n: u32, y: u32, x: u32, quad: u32) -> vec4<f32> {
 
 /// Adds the products of a row of the kernel, from column `first_kx` on, and the first `count` output channels of a quad.
 fn add_row(n: u32, y: u32, x: u32, ky: u32, first_kx: u32, first_c: u32, quad: u32, count: u32, own: u32) {
-    var p0 = grad_at(n, y, x, quad);
-    var p1 = grad_at(n, y, x + 1u, quad);
-    var p2 = grad_at(n, y, x + 2u, quad);
-    var p3 = grad_at(n, y, x + 3u, quad);
-    var left = x;
-    for (var kx = first_kx; kx < kernel; kx += stride) {
-        add_products(count, rows_at((ky * kernel + kx) * in_channels + first_c, quad, own), p0, p1, p2, p3);
+    if first_kx >= kernel { return; }
+    let p0 = grad_at(n, y, x, quad);
+    let p1 = grad_at(n, y, x + 1u, quad);
+    let p2 = grad_at(n, y, x + 2u, quad);
+    let p3 = grad_at(n, y, x + 3u, quad);
+    let row = ky * run + first_c;
+    add_products(count, rows_at(row + first_kx * in_channels, quad, own), p0, p1, p2, p3);
+    if first_kx + stride >= kernel { return; }
+    var l1 = grad_at(n, y, x - 1u, quad);
+    add_products(count, rows_at(row + (first_kx + stride) * in_channels, quad, own), l1, p0, p1, p2);
+    var l2 = p0;
+    var l3 = p1;
+    var left = x - 1u;
+    for (var kx = first_kx + 2u * stride; kx < kernel; kx += stride) {
         left -= 1u;
-        p3 = p2; p2 = p1; p1 = p0;
-        p0 = grad_at(n, y, left, quad);
+        let l0 = grad_at(n, y, left, quad);
+        add_products(count, rows_at(row + kx * in_channels, quad, own), l0, l1, l2, l3);
+        l3 = l2; l2 = l1; l1 = l0;
     }
 }
 
-fn put_quad(q: u32, n: u32, y: u32, x: u32, first_quad: u32) {
+fn input_quad_at(i: u32) -> vec4<f32> {
+    if has_in_quads { return input_texel_at(i / 4u); }
+    return input_four_at(i);
+}
+
+fn put_quad(q: u32, place: Place, first_quad: u32) {
     if q >= tile_quads { return; }
     let i = q * 4u;
-    put_before(n, y, x, first_quad + q, sums[i]);
-    put_before(n, y, x + stride, first_quad + q, sums[i + 1u]);
-    put_before(n, y, x + 2u * stride, first_quad + q, sums[i + 2u]);
-    put_before(n, y, x + 3u * stride, first_quad + q, sums[i + 3u]);
-}
-
-fn put_before(n: u32, y: u32, x: u32, quad: u32, grads: vec4<f32>) {
-    if !is_rectified {
-        put(n, y, x, quad, grads);
-        return;
-    }
-    let i = ((n * in_height + y) * in_width + x) * in_channels + quad * 4u;
-    if has_in_quads {
-        put(n, y, x, quad, grad_before(grads, input_texel_at(i / 4u)));
-    } else {
-        put(n, y, x, quad, grad_before(grads, input_four_at(i)));
-    }
+    put_before(place, 0u, first_quad + q, sums[i]); put_before(place, 1u, first_quad + q, sums[i + 1u]);
+    put_before(place, 2u, first_quad + q, sums[i + 2u]); put_before(place, 3u, first_quad + q, sums[i + 3u]);
 }
 
 @compute @workgroup_size(workgroup_size)
@@ -99,25 +94,27 @@ fn conv2d_backward_input(
     // No invocation may leave early: those beyond the last strip help to load weights, and store nothing.
     let tile = tile_index(group, groups);
     let phase = tile / groups_per_phase;
-    let strip = tile % groups_per_phase * workgroup_size + local;
-    let n = strip / (strips_per_row * phase_height);
-    let y = strip / strips_per_row % phase_height * stride + phase / stride;
-    let x = strip % strips_per_row * 4u * stride + phase % stride;
+    let place = place_of(tile % groups_per_phase * workgroup_size + local, phase);
     let first_quad = group.z * tile_quads;
-    let up = (y + before) / stride;
-    let left = (x + before) / stride;
-    let first_ky = (phase / stride + before) % stride;
-    let first_kx = (phase % stride + before) % stride;
+    let up = (place.y + before) / stride;
+    let left = (place.x + before) / stride;
+    var first_ky = 0u;
+    var first_kx = 0u;
+    if stride > 1u {
+        first_ky = (phase / stride + before) % stride;
+        first_kx = (phase % stride + before) % stride;
+    }
     for (var quad = 0u; quad < out_channels / 4u; quad++) {
         for (var ky = first_ky; ky < kernel; ky += stride) {
-            add_row(n, up - ky / stride, left, ky, first_kx, first_quad * 4u, quad, 4u, lane % 8u);
+            add_row(place.n, up - ky / stride, left, ky, first_kx, first_quad * 4u, quad, 4u, lane % 8u);
         }
     }
     if !has_out_quads {
         for (var ky = first_ky; ky < kernel; ky += stride) {
-            add_row(n, up - ky / stride, left, ky, first_kx, first_quad * 4u, out_channels / 4u, out_channels % 4u, lane % 8u);
+            let quad = out_channels / 4u;
+            add_row(place.n, up - ky / stride, left, ky, first_kx, first_quad * 4u, quad, out_channels % 4u, lane % 8u);
         }
     }
-    put_quad(0u, n, y, x, first_quad); put_quad(1u, n, y, x, first_quad);
-    put_quad(2u, n, y, x, first_quad); put_quad(3u, n, y, x, first_quad);
+    put_quad(0u, place, first_quad); put_quad(1u, place, first_quad);
+    put_quad(2u, place, first_quad); put_quad(3u, place, first_quad);
 }

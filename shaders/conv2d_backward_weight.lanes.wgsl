@@ -7,8 +7,8 @@
 //   bias_grad_partial[chunk,o]           = sum over the same of output_grad[n,y,x,o]
 //
 // with zeros outside the input; the chunks are added in order later. Four positions of a row are summed over at a time. All
-// invocations need the same gradients at a time: each of the first 8 lanes loads some of them for the others, and adds them up for
-// the bias. Needs subgroups of 8 lanes or more.
+// invocations need the same gradients at a time: each of the first 8 lanes loads some of them for the others, and adds them up
+// for the bias. Needs subgroups of 8 lanes or more.
 //
 // Parts: stride, conv2d, runs, tiles, texels, texels_f16 or texels_f32, strip_products, lane_rows, chunks, grad_divisors_f16 or
 // grad_divisors_f32, output_grad_texels, input_texels, run_input, put_parameter_grads.

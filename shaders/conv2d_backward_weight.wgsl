@@ -7,9 +7,10 @@
 //
 // with zeros outside the input; the chunks are added in order later.
 //
-// Its variant:
+// Its variants:
 //
-//   lanes  8 lanes load gradients for each other: fastest on software adapters with subgroups
+//   lanes   8 lanes load gradients for each other: fastest on software adapters with subgroups
+//   blocks  a product of matrices by blocks in workgroup memory, for GPUs, and for software without subgroups
 //
 // Parts: stride, conv2d, chunks, grad_divisors_f16 or grad_divisors_f32, linear, floats_f16 or floats_f32.
 // CPU twin: Conv2dBackwardWeight in src/ops/conv2d/gradients.rs.

@@ -10,6 +10,7 @@
 //
 //   lanes      8 lanes load weights for each other: fastest on software adapters with subgroups
 //   lanes_any  the same for a number of output channels that is no multiple of 4
+//   blocks, blocks_any  a product of matrices by blocks in workgroup memory, for GPUs, and for software without subgroups
 //
 // Parts: stride, conv2d, rectifier, linear, floats_f16 or floats_f32.
 // CPU twin: Conv2dForward in src/ops/conv2d.rs.

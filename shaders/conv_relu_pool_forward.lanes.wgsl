@@ -8,8 +8,8 @@
 // with zeros outside the input. All invocations need the same inputs at a time: each of the first 8 lanes loads those of one
 // window for the others. Four floats of a run at a time, a tile takes one product of 4x4 matrices. Needs subgroups of 8 lanes
 // or more.
-// Parts: conv2d, runs, conv_relu_pool, tiles, lane_products, texels, texels_f16 or texels_f32, input_texels, weight_texels, run_input,
-// run_weight, maxima, maxima_floats or maxima_fours.
+// Parts: conv2d, runs, conv_relu_pool, tiles, lane_products, texels, texels_f16 or texels_f32, input_texels, weight_texels,
+// run_input, run_weight, maxima, maxima_floats or maxima_fours.
 // CPU twin: ConvReluPoolForward in src/ops/conv_relu_pool.rs.
 
 @group(0) @binding(0) var input: Texels;                    // [batch, in_height, in_width, in_channels]

@@ -8,8 +8,8 @@
 // with zeros outside the input. A window sees a patch of 4x4 positions: of eight windows at a time, each of the first 8 lanes
 // loads the patch of one, which is broadcast to the others. Needs subgroups of 8 lanes or more, one input channel, and a number
 // of output channels that is a multiple of 4.
-// Parts: conv2d, runs, conv_relu_pool, tiles, lane_products, texels, texels_f32, input_texels, weight_texels, run_input, run_weight,
-// maxima, maxima_fours.
+// Parts: conv2d, runs, conv_relu_pool, tiles, lane_products, texels, texels_f32, input_texels, weight_texels, run_input,
+// run_weight, maxima, maxima_fours.
 // CPU twin: ConvReluPoolForward in src/ops/conv_relu_pool.rs.
 
 @group(0) @binding(0) var input: Texels;                          // [batch, in_height, in_width, in_channels]

@@ -1,5 +1,5 @@
-// Products of an invocation's numbers with four rows of numbers that 8 lanes share: up to four tiles of 4x4 sums in registers, each
-// for a quad of the rows' columns.
+// Products of an invocation's numbers with four rows of numbers that 8 lanes share: up to four tiles of 4x4 sums in registers,
+// each for a quad of the rows' columns.
 // Needs from the kernel: row_of(rows, r, q), four columns of a row.
 
 /// Quads of columns of an invocation, 1 to 4.

@@ -22,8 +22,11 @@ use std::sync::Arc;
 pub(super) use gradients::weight_grads;
 pub use gradients::{Conv2dBackwardInput, Conv2dBackwardWeight};
 
-use self::shaders::{FORWARD, FORWARD_LANES, FORWARD_LANES_ANY};
-use crate::op::{MAX_ITERATIONS, Op, Operand, SUBGROUP_LANES, Shader, Variant, sum_tolerance};
+use self::shaders::{FORWARD, FORWARD_BLOCKS, FORWARD_BLOCKS_ANY, FORWARD_LANES, FORWARD_LANES_ANY};
+use super::blocks::{self, SHARERS, SLICE};
+use crate::op::{
+    AdapterClass, MAX_ITERATIONS, MAX_WORKGROUP, Op, Operand, SUBGROUP_LANES, Shader, Variant, sum_tolerance,
+};
 use crate::tensor::DType::F32;
 use crate::tensor::HostTensor;
 
@@ -138,6 +141,20 @@ impl Conv2d {
             .sharing_lanes()
     }
 
+    /// A variant with blocks in workgroup memory, `tiles` for each block of `channels`.
+    fn blocks(shader: Shader, tiles: usize, channels: usize, terms: usize) -> Variant {
+        let (size, workgroups) = blocks::workgroup(channels.div_ceil(4));
+        // Use slices of equal length, so that little padding is needed.
+        let slices = terms.div_ceil(SLICE);
+        let slice = terms.div_ceil(slices);
+        let loads = (slice * blocks::TILE).div_ceil(size) + 1;
+        Variant::tiled(shader, tiles, size, slices * (1 + loads + slice))
+            .repeated(workgroups)
+            .constant("slice", slice)
+            .sharing(16 * SLICE * (blocks::TILE + 1 + MAX_WORKGROUP / SHARERS))
+            .made_for(AdapterClass::WITHOUT_LANES)
+    }
+
     /// A multiply-add counts as two; padding counts as if it were multiplied.
     fn flops(&self) -> u64 {
         2 * (self.output().iter().product::<usize>() * self.in_channels * self.kernel * self.kernel) as u64
@@ -164,6 +181,12 @@ impl Conv2dForward {
         let strips = batch * self.conv.out_height() * self.conv.out_width().div_ceil(STRIP);
         let iterations = in_channels.div_ceil(4) * (1 + kernel * (1 + kernel));
         Conv2d::lanes(shader, strips.div_ceil(LANES), out_channels, iterations).reading_textures(&["input", "weight"])
+    }
+
+    fn blocks(&self, shader: Shader) -> Variant {
+        let Conv2d { batch, out_channels, kernel, .. } = self.conv;
+        let strips = batch * self.conv.out_height() * self.conv.out_width().div_ceil(STRIP);
+        Conv2d::blocks(shader, strips.div_ceil(blocks::TILE), out_channels, kernel * self.conv.run())
     }
 
     /// The plain variant, in words of some floats.
@@ -195,8 +218,10 @@ impl Op for Conv2dForward {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        let lanes = if self.conv.out_channels.is_multiple_of(4) { FORWARD_LANES } else { FORWARD_LANES_ANY };
-        vec![self.lanes(lanes), self.plain(FORWARD, 1)]
+        let in_fours = self.conv.out_channels.is_multiple_of(4);
+        let lanes = if in_fours { FORWARD_LANES } else { FORWARD_LANES_ANY };
+        let blocks = if in_fours { FORWARD_BLOCKS } else { FORWARD_BLOCKS_ANY };
+        vec![self.lanes(lanes), self.blocks(blocks), self.plain(FORWARD, 1)]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

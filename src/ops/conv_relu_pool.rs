@@ -26,9 +26,10 @@ pub use gradients::{ConvReluPoolBackwardInput, ConvReluPoolBackwardWeight};
 use self::shaders::{
     FORWARD, FORWARD_BLOCKS, FORWARD_LANES, FORWARD_LANES_3X3_GREY, FORWARD_LANES_ANY, FORWARD_LANES_WINOGRAD,
 };
+use super::blocks::{self, SHARERS, SLICE};
 use super::conv2d::{Conv2d, Conv2dForward};
 use super::half::Half;
-use crate::op::{AdapterClass, MAX_ITERATIONS, MAX_WORKGROUP, Op, Operand, SUBGROUP_LANES, Shader, Variant};
+use crate::op::{AdapterClass, MAX_ITERATIONS, Op, Operand, SUBGROUP_LANES, Shader, Variant};
 use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::HostTensor;
@@ -42,14 +43,8 @@ const MAX_CHUNKS: usize = 16;
 /// Windows, samples or quads of weights of a tile: one for each of the lanes that load for the others.
 const TILE: usize = SUBGROUP_LANES as usize;
 
-/// Invocations that share a quad of channels in a tile of the variants for GPUs.
-const SHARERS: usize = 16;
-
-/// Windows, or squares of an input, of such a tile: two for each of these invocations.
-const GPU_TILE: usize = 2 * SHARERS;
-
-/// The most terms of a sum that such a tile holds in workgroup memory at a time: each invocation loads weights once.
-const SLICE: usize = SHARERS;
+/// The terms of a sum so short that storing it takes most of the time.
+const SHORT_SUM: usize = 16;
 
 /// The only window size of the fast variants, in rows and columns.
 const FAST_POOL: usize = 2;
@@ -121,6 +116,15 @@ impl ConvReluPool {
         2 * (self.windows() * self.weight().iter().product::<usize>()) as u64
     }
 
+    /// Whether one op is faster than a convolution that rectifies and a max-pooling.
+    ///
+    /// The fast variants have output channels in their lanes, which idle where channels are few. That costs more than what
+    /// is not stored saves, but where sums are so short that storing is most of the work.
+    pub fn pays(&self) -> bool {
+        let terms = self.conv.kernel * self.conv.kernel * self.conv.in_channels;
+        self.has_fast_windows() && self.conv.stride == 1 && (self.quads() > TILE / 2 || terms <= SHORT_SUM)
+    }
+
     /// Whether windows have the size that all fast variants are made for.
     fn has_fast_windows(&self) -> bool {
         self.pool == FAST_POOL
@@ -155,12 +159,6 @@ impl ConvReluPool {
     fn workgroup(quads: usize) -> (usize, usize) {
         let size = quads.next_multiple_of(TILE).min(64);
         (size, quads.div_ceil(size))
-    }
-
-    /// The invocations of a workgroup that has a tile of [`GPU_TILE`] by some of `quads`, and the workgroups for all quads.
-    fn gpu_workgroup(quads: usize) -> (usize, usize) {
-        let workgroups = quads.div_ceil(MAX_WORKGROUP / SHARERS);
-        (quads.div_ceil(workgroups) * SHARERS, workgroups)
     }
 
     /// For each element of the output: its windows' first position in the convolution's output, of the same channel.
@@ -247,19 +245,19 @@ impl ConvReluPoolForward {
     /// The variant with blocks in workgroup memory, if these sizes have one.
     fn blocks(&self) -> Option<Variant> {
         let Conv2d { in_channels, kernel, .. } = self.0.conv;
-        let (size, workgroups) = ConvReluPool::gpu_workgroup(self.0.quads());
+        let (size, workgroups) = blocks::workgroup(self.0.quads());
         // Use slices of equal length, so that little padding is needed.
         let terms = kernel * kernel * in_channels;
         let slices = terms.div_ceil(SLICE);
         let slice = terms.div_ceil(slices);
-        let loads = (slice * GPU_TILE).div_ceil(size);
+        let loads = (slice * blocks::TILE).div_ceil(size);
         let iterations = slices * (1 + loads + slice);
         (self.0.has_fast_windows() && self.0.has_out_quads()).then(|| {
-            let tiles = self.0.windows().div_ceil(GPU_TILE);
+            let tiles = self.0.windows().div_ceil(blocks::TILE);
             Variant::tiled(FORWARD_BLOCKS, tiles, size, iterations)
                 .repeated(workgroups)
                 .constant("slice", slice)
-                .sharing(16 * slice * (GPU_TILE + 1 + size / SHARERS))
+                .sharing(16 * slice * (blocks::TILE + 1 + size / SHARERS))
                 .made_for(AdapterClass::WITHOUT_LANES)
         })
     }

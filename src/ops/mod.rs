@@ -3,6 +3,7 @@
 pub mod average;
 pub mod avg_pool;
 pub mod batch;
+mod blocks;
 pub mod clip;
 pub mod conv2d;
 pub mod conv_relu_pool;

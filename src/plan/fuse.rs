@@ -155,11 +155,6 @@ fn pool_convolutions(calls: &mut Vec<Recorded>, fusion: &mut Fusion) {
     }
 }
 
-/// Whether a convolution, ReLU and max-pooling are faster as one op.
-fn pays(block: &ConvReluPool) -> bool {
-    block.pool == 2 && block.conv.stride == 1
-}
-
 /// Merges the max-pooling at a place with the convolution before it, forward and backward; returns that one's layer.
 ///
 /// # Errors
@@ -177,7 +172,7 @@ fn pooled_convolution(calls: &mut Vec<Recorded>, pooling: usize) -> Result<Strin
         return Err("there is no ReLU with it and its convolution".to_owned());
     }
     let block = ConvReluPool { conv, pool: pool.size };
-    if !pays(&block) {
+    if !block.pays() {
         return Err("for these sizes two calls are faster than one".to_owned());
     }
     let argmax = calls[pooling].tensors[2].clone();

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use super::shaders::{
-    BACKWARD_INPUT, BACKWARD_INPUT_LANES, BACKWARD_INPUT_LANES_ANY, BACKWARD_WEIGHT, BACKWARD_WEIGHT_LANES,
+    BACKWARD_INPUT, BACKWARD_INPUT_BLOCKS, BACKWARD_INPUT_BLOCKS_ANY, BACKWARD_INPUT_LANES, BACKWARD_INPUT_LANES_ANY,
+    BACKWARD_WEIGHT, BACKWARD_WEIGHT_BLOCKS, BACKWARD_WEIGHT_LANES,
 };
 use super::{Conv2d, LANES, STRIP, reference};
 use crate::op::{Cost, Op, Operand, Shader, Variant, sum_tolerance};
+use crate::ops::blocks;
 use crate::ops::half::Half;
 use crate::tensor::DType::F32;
 use crate::tensor::HostTensor;
@@ -29,16 +31,28 @@ impl Conv2dBackwardInput {
         Self { conv, negative_slope: 1.0 }
     }
 
+    /// Strips of a phase, and the phases.
+    fn strips(&self) -> [usize; 2] {
+        let Conv2d { batch, in_height, in_width, stride, .. } = self.conv;
+        [batch * in_height.div_ceil(stride) * in_width.div_ceil(stride).div_ceil(STRIP), stride * stride]
+    }
+
     pub(super) fn lanes(&self, shader: Shader) -> Variant {
-        let Conv2d { batch, in_channels, in_height, in_width, out_channels, kernel, stride, .. } = self.conv;
-        let strips = batch * in_height.div_ceil(stride) * in_width.div_ceil(stride).div_ceil(STRIP);
-        let phases = stride * stride;
+        let Conv2d { in_channels, out_channels, kernel, .. } = self.conv;
+        let [strips, phases] = self.strips();
         let iterations = out_channels.div_ceil(4) * (1 + kernel * (1 + kernel));
         Conv2d::lanes(shader, phases * strips.div_ceil(LANES), in_channels, iterations).reading_textures(&[
             "output_grad",
             "weight",
             "input",
         ])
+    }
+
+    pub(super) fn blocks(&self, shader: Shader) -> Variant {
+        let Conv2d { in_channels, out_channels, kernel, stride, .. } = self.conv;
+        let [strips, phases] = self.strips();
+        let terms = kernel.div_ceil(stride).pow(2) * out_channels;
+        Conv2d::blocks(shader, phases * strips.div_ceil(blocks::TILE), in_channels, terms)
     }
 
     /// The plain variant, in words of some floats.
@@ -72,7 +86,8 @@ impl Op for Conv2dBackwardInput {
     fn variants(&self) -> Vec<Variant> {
         let in_fours = self.conv.in_channels.is_multiple_of(4);
         let lanes = if in_fours { BACKWARD_INPUT_LANES } else { BACKWARD_INPUT_LANES_ANY };
-        vec![self.lanes(lanes), self.plain(BACKWARD_INPUT, 1)]
+        let blocks = if in_fours { BACKWARD_INPUT_BLOCKS } else { BACKWARD_INPUT_BLOCKS_ANY };
+        vec![self.lanes(lanes), self.blocks(blocks), self.plain(BACKWARD_INPUT, 1)]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
@@ -121,10 +136,22 @@ impl Conv2dBackwardWeight {
         let conv = self.0;
         let quads = conv.kernel * conv.run().div_ceil(4);
         let iterations = conv.samples_per_chunk() * (1 + conv.out_height() * (1 + conv.out_width().div_ceil(STRIP)));
-        let variant =
-            Conv2d::lanes(shader, 1, conv.out_channels, iterations).reading_textures(&["input", "output_grad"]);
+        let variant = Conv2d::lanes(shader, 1, conv.out_channels, iterations);
+        self.in_chunks(variant.reading_textures(&["input", "output_grad"]), quads.div_ceil(LANES))
+    }
+
+    pub(super) fn blocks(&self, shader: Shader) -> Variant {
+        let conv = self.0;
+        // Beyond the quads of the kernel's runs there is one for the bias.
+        let quads = conv.kernel * conv.run().div_ceil(4) + 1;
+        let variant = Conv2d::blocks(shader, 1, conv.out_channels, conv.samples_per_chunk() * conv.area());
+        self.in_chunks(variant, quads.div_ceil(blocks::TILE))
+    }
+
+    /// The same with `tiles` workgroups for each group of output channels and each chunk.
+    fn in_chunks(&self, variant: Variant, tiles: usize) -> Variant {
         let [_, _, groups] = variant.workgroups;
-        Variant { workgroups: [quads.div_ceil(LANES) as u32, groups, conv.chunks() as u32], ..variant }
+        Variant { workgroups: [tiles as u32, groups, self.0.chunks() as u32], ..variant }
     }
 
     pub(super) fn plain(&self, shader: Shader) -> Variant {
@@ -157,7 +184,7 @@ impl Op for Conv2dBackwardWeight {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        vec![self.lanes(BACKWARD_WEIGHT_LANES), self.plain(BACKWARD_WEIGHT)]
+        vec![self.lanes(BACKWARD_WEIGHT_LANES), self.blocks(BACKWARD_WEIGHT_BLOCKS), self.plain(BACKWARD_WEIGHT)]
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

@@ -1,8 +1,8 @@
 //! A convolution in half precision.
 
 use super::shaders::{
-    BACKWARD_INPUT_F16, BACKWARD_INPUT_LANES_F16, BACKWARD_WEIGHT_F16, BACKWARD_WEIGHT_LANES_F16, FORWARD_F16,
-    FORWARD_LANES_F16,
+    BACKWARD_INPUT_BLOCKS_F16, BACKWARD_INPUT_F16, BACKWARD_INPUT_LANES_F16, BACKWARD_WEIGHT_BLOCKS_F16,
+    BACKWARD_WEIGHT_F16, BACKWARD_WEIGHT_LANES_F16, FORWARD_BLOCKS_F16, FORWARD_F16, FORWARD_LANES_F16,
 };
 use super::{Conv2dBackwardInput, Conv2dBackwardWeight, Conv2dForward};
 use crate::op::Variant;
@@ -13,8 +13,11 @@ impl InHalf for Conv2dForward {
     const HALVES: &'static [&'static str] = &["input", "weight", "output"];
 
     fn half_variants(&self) -> Vec<Variant> {
-        let lanes = self.conv.out_channels.is_multiple_of(4).then(|| self.lanes(FORWARD_LANES_F16));
-        lanes.into_iter().chain([self.plain(FORWARD_F16, 2)]).collect()
+        let plain = self.plain(FORWARD_F16, 2);
+        if !self.conv.out_channels.is_multiple_of(4) {
+            return vec![plain];
+        }
+        vec![self.lanes(FORWARD_LANES_F16), self.blocks(FORWARD_BLOCKS_F16), plain]
     }
 }
 
@@ -23,8 +26,11 @@ impl InHalf for Conv2dBackwardInput {
     const HALVES: &'static [&'static str] = &["output_grad", "weight", "input", "input_grad"];
 
     fn half_variants(&self) -> Vec<Variant> {
-        let lanes = self.conv.in_channels.is_multiple_of(4).then(|| self.lanes(BACKWARD_INPUT_LANES_F16));
-        lanes.into_iter().chain([self.plain(BACKWARD_INPUT_F16, 2)]).collect()
+        let plain = self.plain(BACKWARD_INPUT_F16, 2);
+        if !self.conv.in_channels.is_multiple_of(4) {
+            return vec![plain];
+        }
+        vec![self.lanes(BACKWARD_INPUT_LANES_F16), self.blocks(BACKWARD_INPUT_BLOCKS_F16), plain]
     }
 }
 
@@ -38,6 +44,7 @@ impl InHalf for Conv2dBackwardWeight {
     }
 
     fn half_variants(&self) -> Vec<Variant> {
-        vec![self.lanes(BACKWARD_WEIGHT_LANES_F16), self.plain(BACKWARD_WEIGHT_F16)]
+        let blocks = self.blocks(BACKWARD_WEIGHT_BLOCKS_F16);
+        vec![self.lanes(BACKWARD_WEIGHT_LANES_F16), blocks, self.plain(BACKWARD_WEIGHT_F16)]
     }
 }

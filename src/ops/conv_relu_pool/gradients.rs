@@ -7,8 +7,9 @@ use super::shaders::{
     BACKWARD_INPUT_LANES_WINOGRAD, BACKWARD_WEIGHT, BACKWARD_WEIGHT_BLOCKS, BACKWARD_WEIGHT_LANES,
     BACKWARD_WEIGHT_LANES_3X3, BACKWARD_WEIGHT_LANES_3X3_GREY,
 };
-use super::{ConvReluPool, GPU_TILE, SHARERS, SLICE, TILE};
+use super::{ConvReluPool, TILE};
 use crate::op::{AdapterClass, MAX_WORKGROUP, Op, Operand, Shader, Variant, sum_tolerance};
+use crate::ops::blocks::{self, SHARERS, SLICE};
 use crate::ops::conv2d::{Conv2d, Conv2dBackwardInput, weight_grads};
 use crate::ops::half::Half;
 use crate::random::Random;
@@ -200,18 +201,18 @@ impl ConvReluPoolBackwardInput {
     /// The variant with blocks in workgroup memory, if these sizes have one.
     fn blocks(&self) -> Option<Variant> {
         let Conv2d { batch, in_channels, in_height, in_width, kernel, .. } = self.0.conv;
-        let (size, workgroups) = ConvReluPool::gpu_workgroup(in_channels.div_ceil(4));
+        let (size, workgroups) = blocks::workgroup(in_channels.div_ceil(4));
         // Use slices of equal length, so that little padding is needed.
         let slices = self.0.quads().div_ceil(SLICE / 4);
         let slice = self.0.quads().div_ceil(slices);
-        let loads = (slice * GPU_TILE).div_ceil(size);
+        let loads = (slice * blocks::TILE).div_ceil(size);
         let iterations = kernel * (1 + kernel * (1 + slices * (1 + loads + 4 * slice)));
-        let tiles = in_height.div_ceil(2) * in_width.div_ceil(2) * batch.div_ceil(GPU_TILE);
+        let tiles = in_height.div_ceil(2) * in_width.div_ceil(2) * batch.div_ceil(blocks::TILE);
         (self.0.has_fast_windows() && self.0.has_quads()).then(|| {
             Variant::tiled(BACKWARD_INPUT_BLOCKS, tiles, size, iterations)
                 .repeated(workgroups)
                 .constant("slice", slice)
-                .sharing(16 * 4 * slice * (GPU_TILE + 1 + size / SHARERS))
+                .sharing(16 * 4 * slice * (blocks::TILE + 1 + size / SHARERS))
                 .made_for(AdapterClass::WITHOUT_LANES)
         })
     }
