@@ -16,6 +16,7 @@ use crate::ops::layout::to_planes;
 use crate::plan::{Phase, Plan, PlanConfig, PlanForm, Precision};
 use crate::resident::{ResidentData, write_order, write_parameters};
 use crate::tensor::HostTensor;
+use crate::train::TrainConfig;
 use crate::weights::{self, SavedModel};
 
 /// A model's results for labelled images, in order.
@@ -28,19 +29,23 @@ pub struct Scored {
     pub losses: Vec<f32>,
 }
 
-/// Images that are evaluated at once at most.
-const MOST_AT_ONCE: usize = 256;
+/// Images of a step: the batch that models are trained with by default. All calls have the same, the last images with empty
+/// places beside them, so that kernels compiled for some images serve for any number.
+pub(crate) const BATCH: usize = TrainConfig::DEFAULT.batch;
+
+/// The most steps between two transfers, and the bytes of the images that a transfer holds unless a step has more.
+const MOST_STEPS: usize = 16;
+const TRANSFER_BYTES: usize = 1 << 24;
 
 /// The message for a model that overflows.
 const DIVERGED: &str = "the model overflows, as after a diverged run; train again with a smaller --lr";
 
-/// A trained model on a device. Its kernels are compiled at the first call, and again only for calls with many more or many
-/// fewer images.
+/// A trained model on a device. Its kernels are compiled at the first call, for any number of images.
 pub struct Predictor {
     device: Device,
     saved: SavedModel,
-    /// By the images that they take, which are powers of two: ready executors.
-    executors: BTreeMap<usize, Box<dyn Executor>>,
+    /// By the images of a step.
+    evaluators: BTreeMap<usize, Evaluator>,
 }
 
 impl Predictor {
@@ -62,7 +67,7 @@ impl Predictor {
 
     /// A model that is already loaded, such as by [`weights::read`].
     pub fn new(device: Device, saved: SavedModel) -> Self {
-        Self { device, saved, executors: BTreeMap::new() }
+        Self { device, saved, evaluators: BTreeMap::new() }
     }
 
     /// The layers.
@@ -76,33 +81,30 @@ impl Predictor {
     /// # Errors
     /// The same as for [`probabilities`].
     pub async fn probabilities(&mut self, images: &[u8]) -> Result<Vec<Vec<f32>>> {
-        let image = self.saved.model.task().image();
-        let mut rows = Vec::with_capacity(image.count(images)?);
-        ensure_finite(&self.saved.model, &self.saved.parameters, images, Precision::F32).await.context(DIVERGED)?;
-        for images in images.chunks(MOST_AT_ONCE * image.bytes()) {
-            rows.extend(self.batch(images).await?);
+        let SavedModel { model, parameters, .. } = &self.saved;
+        let count = model.task().image().count(images)?;
+        if count == 0 {
+            return Ok(vec![]);
         }
-        Ok(rows)
-    }
-
-    async fn batch(&mut self, images: &[u8]) -> Result<Vec<Vec<f32>>> {
-        let image = self.saved.model.task().image();
-        let count = images.len() / image.bytes();
-        let room = count.next_power_of_two();
-        let mut samples = Samples { images: images.to_vec(), labels: vec![0; room] };
-        samples.images.resize(room * image.bytes(), 0);
-        let executor = match self.executors.entry(room) {
-            Entry::Occupied(entry) => {
-                let executor = entry.into_mut();
-                ResidentData::pack(&[(&samples.images, &samples.labels)]).upload(executor.as_mut());
-                executor
-            }
+        ensure_finite(model, parameters, images, Precision::F32).await.context(DIVERGED)?;
+        let evaluator = match self.evaluators.entry(batch_for(&self.device, count, BATCH)) {
+            Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
-                let SavedModel { model, parameters, .. } = &self.saved;
-                entry.insert(evaluator(&self.device, model, parameters, &samples, room, form(&self.device)).await?)
+                let batch = *entry.key();
+                entry.insert(Evaluator::new(&self.device, model, parameters, batch).await?)
             }
         };
-        Ok(evaluate(executor.as_mut(), count, 1, &self.device).await?.probabilities)
+        let samples = Samples { images: images.to_vec(), labels: vec![0; count] };
+        Ok(evaluator.score(&samples).await?.probabilities)
+    }
+}
+
+/// Images of a step for `count` images: on an adapter the same for any, since it has kernels for one number; on the CPU not
+/// many more than there are.
+fn batch_for(device: &Device, count: usize, batch: usize) -> usize {
+    match device {
+        Device::Cpu => count.next_power_of_two().min(batch),
+        Device::Gpu(_) => batch,
     }
 }
 
@@ -126,36 +128,80 @@ pub async fn probabilities(
 /// If an image has no label, the model overflows (the error names the first tensor), or the device cannot run the plan
 /// or fails.
 pub async fn score(device: &Device, model: &Model, parameters: &[HostTensor], samples: &Samples) -> Result<Scored> {
+    score_by(device, model, parameters, samples, BATCH).await
+}
+
+/// The same with so many images in each step: those of a training step, whose evaluation has compiled kernels for them.
+pub(crate) async fn score_by(
+    device: &Device,
+    model: &Model,
+    parameters: &[HostTensor],
+    samples: &Samples,
+    batch: usize,
+) -> Result<Scored> {
     samples.check(model.task(), "scored")?;
-    let count = samples.len();
-    if count == 0 {
+    if samples.is_empty() {
         return Ok(Scored { probabilities: vec![], losses: vec![] });
     }
     ensure_finite(model, parameters, &samples.images, Precision::F32).await.context(DIVERGED)?;
-    // Make batches as even as possible, so that few samples of a batch are empty.
-    let batches = count.div_ceil(MOST_AT_ONCE);
-    let batch = count.div_ceil(batches);
-    let mut executor = evaluator(device, model, parameters, samples, batch, form(device)).await?;
-    evaluate(executor.as_mut(), count, batches, device).await
+    let batch = batch_for(device, samples.len(), batch);
+    Evaluator::new(device, model, parameters, batch).await?.score(samples).await
 }
 
-/// The probabilities and losses of the first `count` images of an [`evaluator`].
-async fn evaluate(executor: &mut dyn Executor, count: usize, batches: usize, device: &Device) -> Result<Scored> {
-    write_order(executor, &(0..count as u32).collect::<Vec<_>>(), 0, 0);
-    let collected = [executor.plan().host.probability, executor.plan().host.loss];
-    let words = executor.run_collecting(Phase::Evaluate, batches, &collected).await?;
-    let values: &[f32] = bytemuck::cast_slice(&words[0]);
-    let classes = executor.plan().tensor(collected[0]).shape.extents()[1];
-    let probabilities: Vec<Vec<f32>> = values.chunks_exact(classes).take(count).map(<[f32]>::to_vec).collect();
-    let losses: Vec<f32> = bytemuck::cast_slice(&words[1])[..count].to_vec();
-    let mut rows = probabilities.iter().zip(&losses);
-    if let Some(image) = rows.position(|(row, loss)| !loss.is_finite() || !row.iter().all(|share| share.is_finite())) {
-        bail!(
-            "`probability` or `loss` of image {image} is not finite on {device}, although no activation overflows; check \
-             the device with `gpu-digits verify`"
-        );
+/// A plan for evaluation only, with parameters and with room for the images of some steps, on a device.
+struct Evaluator {
+    executor: Box<dyn Executor>,
+    /// The device's name.
+    device: String,
+    image_bytes: usize,
+    /// Images that there is room for.
+    room: usize,
+}
+
+impl Evaluator {
+    async fn new(device: &Device, model: &Model, parameters: &[HostTensor], batch: usize) -> Result<Self> {
+        let image_bytes = model.task().image().bytes();
+        let room = batch * (TRANSFER_BYTES / (batch * image_bytes)).clamp(1, MOST_STEPS);
+        let form = PlanForm { fuse: device.prefers_fused(), precision: Precision::F32 };
+        let executor = evaluator(device, model, parameters, batch, room, form).await?;
+        Ok(Self { executor, device: device.to_string(), image_bytes, room })
     }
-    Ok(Scored { probabilities, losses })
+
+    /// The probabilities and losses of labelled images, in order.
+    async fn score(&mut self, samples: &Samples) -> Result<Scored> {
+        let mut scored = Scored { probabilities: vec![], losses: vec![] };
+        let images = samples.images.chunks(self.room * self.image_bytes);
+        for (images, labels) in images.zip(samples.labels.chunks(self.room)) {
+            let next = self.transfer(images, labels).await?;
+            scored.probabilities.extend(next.probabilities);
+            scored.losses.extend(next.losses);
+        }
+        let mut rows = scored.probabilities.iter().zip(&scored.losses);
+        if let Some(image) =
+            rows.position(|(row, loss)| !loss.is_finite() || !row.iter().all(|share| share.is_finite()))
+        {
+            bail!(
+                "`probability` or `loss` of image {image} is not finite on {}, although no activation overflows; check the \
+                 device with `gpu-digits verify`",
+                self.device
+            );
+        }
+        Ok(scored)
+    }
+
+    /// The same for images that there is room for.
+    async fn transfer(&mut self, images: &[u8], labels: &[u8]) -> Result<Scored> {
+        let (executor, count) = (self.executor.as_mut(), labels.len());
+        upload(executor, images, labels, self.room);
+        write_order(executor, &(0..count as u32).collect::<Vec<_>>(), 0, 0);
+        let collected = [executor.plan().host.probability, executor.plan().host.loss];
+        let steps = count.div_ceil(executor.plan().batch);
+        let words = executor.run_collecting(Phase::Evaluate, steps, &collected).await?;
+        let values: &[f32] = bytemuck::cast_slice(&words[0]);
+        let classes = executor.plan().tensor(collected[0]).shape.extents()[1];
+        let probabilities = values.chunks_exact(classes).take(count).map(<[f32]>::to_vec).collect();
+        Ok(Scored { probabilities, losses: bytemuck::cast_slice(&words[1])[..count].to_vec() })
+    }
 }
 
 /// The outputs of all layers for some images, in the model's order: the layer's name and a tensor of `[images, ...]`.
@@ -171,8 +217,8 @@ pub async fn activations(
     let count = model.task().image().count(images)?;
     ensure!(count > 0, "cannot compute activations without images; give at least one");
     // Fused ops do not store the outputs of the layers between.
-    let samples = Samples { images: images.to_vec(), labels: vec![0; count] };
-    let mut executor = evaluator(device, model, parameters, &samples, count, PlanForm::PLAIN).await?;
+    let mut executor = evaluator(device, model, parameters, count, count, PlanForm::PLAIN).await?;
+    upload(executor.as_mut(), images, &vec![0; count], count);
     write_order(executor.as_mut(), &(0..count as u32).collect::<Vec<_>>(), 0, 0);
     executor.run(Phase::Evaluate, 1, &mut Unobserved).await?;
     let mut outputs = Vec::new();
@@ -191,27 +237,28 @@ pub async fn activations(
     Ok(outputs)
 }
 
-/// The form of an evaluation's plan on a device.
-fn form(device: &Device) -> PlanForm {
-    PlanForm { fuse: device.prefers_fused(), precision: Precision::F32 }
-}
-
-/// An executor of a plan for evaluation only, with images and parameters loaded.
+/// An executor of a plan for evaluation only, with room for `room` images and with parameters loaded.
 async fn evaluator(
     device: &Device,
     model: &Model,
     parameters: &[HostTensor],
-    samples: &Samples,
     batch: usize,
+    room: usize,
     form: PlanForm,
 ) -> Result<Box<dyn Executor>> {
-    let count = samples.len();
-    let batches = count.div_ceil(batch);
-    let config = PlanConfig { batch, images: count, batches, steps: 1, form, ..PlanConfig::for_mnist(batch, None) };
+    let batches = room.div_ceil(batch);
+    let config = PlanConfig { batch, images: room, batches, steps: 1, form, ..PlanConfig::for_mnist(batch, None) };
     let mut executor = device.executor(Plan::new(model, config)?).await?;
-    ResidentData::pack(&[(&samples.images, &samples.labels)]).upload(executor.as_mut());
     write_parameters(executor.as_mut(), parameters);
     Ok(executor)
+}
+
+/// Writes images and labels, and zeros where there is room for more.
+fn upload(executor: &mut dyn Executor, images: &[u8], labels: &[u8], room: usize) {
+    let bytes = images.len() / labels.len().max(1);
+    let empty = room - labels.len();
+    let zeros = (vec![0; empty * bytes], vec![0; empty]);
+    ResidentData::pack(&[(images, labels), (&zeros.0, &zeros.1)]).upload(executor);
 }
 
 #[cfg(test)]
@@ -233,7 +280,7 @@ mod tests {
                 let images = &images[range.start * IMAGE_BYTES..range.end * IMAGE_BYTES];
                 assert_eq!(predictor.probabilities(images).await.unwrap(), wanted[range]);
             }
-            assert_eq!(predictor.executors.keys().collect::<Vec<_>>(), [&8], "one executor serves 5 to 8 images");
+            assert_eq!(predictor.evaluators.keys().collect::<Vec<_>>(), [&8], "one serves 5 to 8 images");
             assert_eq!(predictor.probabilities(&images).await.unwrap(), wanted);
             assert!(predictor.probabilities(&[]).await.unwrap().is_empty());
         });

@@ -50,8 +50,10 @@ fn main() {
     ];
     let mut trials: Vec<Trial> =
         on_cpu.into_iter().map(|(name, test)| Trial::test(name, move || test(&Device::Cpu))).collect();
-    let on_gpus: [(&str, AdapterTest); 1] =
-        [("of_kernels_that_do_not_compile_the_first_of_the_plan_is_named", broken_kernels)];
+    let on_gpus: [(&str, AdapterTest); 2] = [
+        ("of_kernels_that_do_not_compile_the_first_of_the_plan_is_named", broken_kernels),
+        ("any_number_of_images_is_evaluated_by_the_same_kernels", compiles_once),
+    ];
     let gpus = gpus();
     for (name, test) in on_each {
         trials.push(Trial::test(format!("{name} [cpu]"), move || test(&Device::Cpu)));
@@ -256,6 +258,22 @@ fn collects(device: &Device) -> Result<(), Failed> {
     let difference = |(a, b): (&f32, &u32)| (a - f32::from_bits(*b)).abs();
     let worst = rows.iter().flatten().zip(&collected).map(difference).fold(0.0, f32::max);
     check(rows.len() == 7 && worst < 1e-5, format!("{} rows in one batch, off by {worst}", rows.len()))
+}
+
+fn compiles_once(device: &Device) -> Result<(), Failed> {
+    let Device::Gpu(gpu) = device else { return Err("no adapter".into()) };
+    let model: Model = "flatten, dense 10".parse()?;
+    let parameters = model.initial_parameters(1);
+    let images = dataset(2_100).train.images;
+    let of = |count: usize| block_on(probabilities(device, &model, &parameters, &images[..count * 784]));
+    let all = of(2_100)?;
+    let compiled = gpu.compiled_kernels();
+    for count in [1, 127, 129, 2_049] {
+        let rows = of(count)?;
+        check(rows == all[..count], format!("{count} of 2,100 images have other probabilities"))?;
+    }
+    let again = gpu.compiled_kernels();
+    check(compiled == again, format!("{compiled} kernels became {again}"))
 }
 
 /// An op whose shader cannot be compiled.

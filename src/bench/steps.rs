@@ -110,7 +110,7 @@ pub async fn measure_steps(gpu: &Gpu, model: &Model, step: Step, effort: Effort)
     };
     let plan = Plan::new(model, config)?;
     let dispatches = plan.calls(kind.phase()).len();
-    let mut executor = GpuExecutor::new(gpu, plan).await?;
+    let mut executor = GpuExecutor::new(&gpu.fresh(), plan).await?;
     let host = executor.plan().host.clone();
     write_parameters(&mut executor, &model.initial_parameters(0));
     let stopwatch = Stopwatch::new(gpu).await?;

@@ -1,20 +1,20 @@
 //! The GPU executor: the buffers, kernels and bind groups of a plan, all made before the first step.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::ops::{ControlFlow, Range};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use rayon::prelude::*;
 
 use super::Gpu;
-use super::adapters::{AdapterKind, Backend};
+use super::adapters::AdapterKind;
 use super::choice::choose_variant;
 use super::kernel::{Dispatch, Kernel, encode, leave_out_copies, staging_buffer, storage_buffer};
+use super::kernels::kernels;
 use super::texture::{self, Textures};
 use crate::executor::{Counters, Executor, Observer, Pending, Unobserved, ensure_memory_suffices, ensure_tensors_fit};
 use crate::memory::free_host_memory;
-use crate::op::{Op, Variant, variant_label};
+use crate::op::Variant;
 use crate::plan::{Call, Phase, Plan, TensorId};
 use crate::tensor::HostTensor;
 use crate::trace::Span;
@@ -81,7 +81,7 @@ struct InFlight {
 }
 
 impl GpuExecutor {
-    /// Allocates every tensor of a plan, compiles every kernel and makes every bind group.
+    /// Allocates every tensor of a plan, compiles every kernel that this GPU has not compiled yet, and makes every bind group.
     ///
     /// # Errors
     /// If the plan does not fit on the adapter, a shader does not compile, or memory runs out.
@@ -94,7 +94,8 @@ impl GpuExecutor {
         let memory_bytes = plan.size_bytes() + textures_bytes(&calls, &variants);
         let free_bytes = if info.kind == AdapterKind::Software { free_host_memory() } else { None };
         ensure_memory_suffices(&plan, memory_bytes, free_bytes, &info.to_string())?;
-        let kernels = kernels(gpu, &calls, variants).await?;
+        let ops: Vec<_> = calls.iter().map(|call| call.op.as_ref()).zip(variants).collect();
+        let kernels = kernels(gpu, &ops).await?;
 
         let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let mut places: Vec<Place> = Vec::new();
@@ -251,34 +252,6 @@ fn textures_bytes(calls: &[&Call], variants: &[Variant]) -> u64 {
         }
     }
     bytes
-}
-
-/// A kernel for each call, compiled on all threads that the backend can use. Calls of the same op at the same sizes
-/// share a kernel.
-///
-/// If several do not compile, the error is that of the first call, independent of the order of the threads.
-async fn kernels(gpu: &Gpu, calls: &[&Call], variants: Vec<Variant>) -> Result<Vec<Kernel>> {
-    let mut places = HashMap::new();
-    let mut place_of_call = Vec::new();
-    let mut different: Vec<(&dyn Op, Variant)> = Vec::new();
-    for (call, variant) in calls.iter().zip(variants) {
-        let op = call.op.as_ref();
-        let place = *places.entry(variant_label(op, &variant)).or_insert(different.len());
-        if place == different.len() {
-            different.push((op, variant));
-        }
-        place_of_call.push(place);
-    }
-    let compile = |(op, variant): &(&dyn Op, Variant)| Kernel::compile(gpu, *op, variant);
-    // GL has one context: threads would only queue for it, and wgpu panics if one waits for seconds.
-    let is_in_turn = gpu.info().backend == Backend::Gl;
-    let compiling: Vec<_> =
-        if is_in_turn { different.iter().map(compile).collect() } else { different.par_iter().map(compile).collect() };
-    let mut kernels = Vec::new();
-    for kernel in compiling {
-        kernels.push(kernel.await?);
-    }
-    Ok(place_of_call.into_iter().map(|place| kernels[place].clone()).collect())
 }
 
 impl Executor for GpuExecutor {

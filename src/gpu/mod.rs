@@ -5,6 +5,7 @@ mod choice;
 mod clock;
 mod executor;
 mod kernel;
+mod kernels;
 mod open;
 mod stopwatch;
 mod texture;
@@ -24,6 +25,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use anyhow::{Result, bail};
 
 use crate::op::{Shader, Variant};
+use kernels::Kernels;
 
 /// An opened adapter: the device that runs kernels and the queue that feeds it.
 #[derive(Clone)]
@@ -33,6 +35,7 @@ pub struct Gpu {
     queue: wgpu::Queue,
     failure: Arc<Mutex<Option<String>>>,
     preferences: Arc<BTreeMap<String, String>>,
+    kernels: Arc<Kernels>,
     /// Why its clock is implausible, once that is checked.
     clock_doubt: Arc<OnceLock<Option<String>>>,
 }
@@ -59,7 +62,8 @@ impl Gpu {
             }
         };
         let failure = Arc::new(Mutex::new(None));
-        let gpu = Self { info, device, queue, failure, preferences: Arc::default(), clock_doubt: Arc::default() };
+        let (preferences, kernels, clock_doubt) = Default::default();
+        let gpu = Self { info, device, queue, failure, preferences, kernels, clock_doubt };
         let note = gpu.noter();
         gpu.device.on_uncaptured_error(Arc::new(move |error| note(error.to_string())));
         let note = gpu.noter();
@@ -77,9 +81,19 @@ impl Gpu {
         Self { preferences: Arc::new(preferences), ..self }
     }
 
+    /// The same GPU without the kernels that it has compiled, to measure a start.
+    pub fn fresh(&self) -> Self {
+        Self { kernels: Arc::default(), ..self.clone() }
+    }
+
     /// The adapter.
     pub fn info(&self) -> &AdapterInfo {
         &self.info
+    }
+
+    /// Kernels that executors on this GPU have compiled, each once.
+    pub fn compiled_kernels(&self) -> usize {
+        self.kernels.len()
     }
 
     /// Stores the first failure that the driver reports outside of our calls.
