@@ -10,10 +10,14 @@ use crate::executor::Executor;
 use crate::gpu::{Adapter, AdapterInfo, AdapterKind, Backend, Gpu, GpuExecutor, adapters, adapters_up_to};
 use crate::plan::Plan;
 
+/// Images that the CPU evaluates about as fast as a software adapter compiles its kernels.
+const FEW_IMAGES: usize = 256;
+
 /// A requested device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeviceChoice {
-    /// The best adapter: discrete, integrated, then software Vulkan; the CPU if there is no adapter.
+    /// The best adapter: discrete, integrated, then software Vulkan; the CPU if there is no adapter. Nothing is measured:
+    /// the module `trial` tells whether the CPU trains a model faster than a software adapter.
     Auto,
     /// The CPU.
     Cpu,
@@ -73,18 +77,10 @@ impl Device {
         let open = async |adapter: &Adapter| Ok(Self::Gpu(Box::new(Gpu::open(adapter).await?)));
         match choice {
             DeviceChoice::Cpu => Ok(Self::Cpu),
-            DeviceChoice::Auto => {
-                let is_hardware = |adapter: &Adapter| adapter.info.kind != AdapterKind::Software;
-                let mut found = best(adapters_up_to(Backend::Dx12).await);
-                if !found.as_ref().is_some_and(is_hardware) {
-                    // Skip software GL: it has no subgroups, and trains slower than the CPU executor.
-                    found = best(adapters().await).filter(is_hardware).or(found);
-                }
-                match found {
-                    Some(adapter) => open(&adapter).await,
-                    None => Ok(Self::Cpu),
-                }
-            }
+            DeviceChoice::Auto => match best_of_all().await {
+                Some(adapter) => open(&adapter).await,
+                None => Ok(Self::Cpu),
+            },
             DeviceChoice::Backend(backend) => {
                 let mut found = adapters_up_to(*backend).await;
                 found.retain(|adapter| adapter.info.backend == *backend);
@@ -108,6 +104,21 @@ impl Device {
         }
     }
 
+    /// Opens the requested device to evaluate so many images. `Auto` takes the CPU for a few where only software adapters are
+    /// there, whose kernels would take longer to compile than the images take.
+    ///
+    /// # Errors
+    /// The same as for [`Self::open`].
+    pub async fn open_for(choice: &DeviceChoice, images: usize) -> Result<Self> {
+        if *choice == DeviceChoice::Auto && images <= FEW_IMAGES {
+            return match best_of_all().await.filter(is_hardware) {
+                Some(adapter) => Ok(Self::Gpu(Box::new(Gpu::open(&adapter).await?))),
+                None => Ok(Self::Cpu),
+            };
+        }
+        Self::open(choice).await
+    }
+
     /// An executor of a plan on this device.
     ///
     /// # Errors
@@ -125,6 +136,11 @@ impl Device {
         matches!(self, Self::Gpu(_))
     }
 
+    /// Whether it is an adapter that computes on the CPU.
+    pub fn is_software(&self) -> bool {
+        matches!(self, Self::Gpu(gpu) if gpu.info().kind == AdapterKind::Software)
+    }
+
     /// A remark about the device's speed, if it is not a GPU.
     pub fn remark(&self) -> Option<&'static str> {
         match self {
@@ -132,7 +148,7 @@ impl Device {
                 "no GPU is used; training is faster with a GPU driver (on Debian and Ubuntu `apt-get install \
                  mesa-vulkan-drivers` for AMD, Intel and software Vulkan; NVIDIA's driver brings its own)",
             ),
-            Self::Gpu(gpu) if gpu.info().kind == AdapterKind::Software => {
+            Self::Gpu(_) if self.is_software() => {
                 Some("a software adapter: it computes on the CPU, far slower than a GPU")
             }
             Self::Gpu(_) => None,
@@ -156,6 +172,19 @@ fn find(choice: &DeviceChoice, infos: &[&AdapterInfo]) -> Option<usize> {
     let part = choice.to_string();
     let has_name = |info: &&AdapterInfo| info.name.to_lowercase().contains(&part);
     infos.iter().position(has_number).or_else(|| infos.iter().position(has_name))
+}
+
+/// The best adapter of the machine, but not software GL: it has no subgroups, and trains slower than the CPU executor.
+async fn best_of_all() -> Option<Adapter> {
+    let found = best(adapters_up_to(Backend::Dx12).await);
+    if found.as_ref().is_some_and(is_hardware) {
+        return found;
+    }
+    best(adapters().await).filter(is_hardware).or(found)
+}
+
+fn is_hardware(adapter: &Adapter) -> bool {
+    adapter.info.kind != AdapterKind::Software
 }
 
 /// The usable adapter of the best kind; the first one among equals.

@@ -71,6 +71,7 @@ mod shader;
 pub mod tensor;
 pub mod trace;
 pub mod train;
+pub mod trial;
 pub mod verify;
 pub mod weights;
 mod words;

@@ -121,7 +121,7 @@ pub struct RunResult {
 /// The seconds of each part of a run's start, up to the end of the first step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StartUp {
-    /// Opening the device; 0 in a sweep, because its runs share the device.
+    /// Opening the device, and comparing it with the CPU; in a sweep only the latter, because its runs share the device.
     pub device_seconds: f64,
     /// Loading the data, possibly from the network; 0 in a sweep.
     pub data_seconds: f64,

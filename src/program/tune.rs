@@ -1,6 +1,7 @@
-//! The tuner finds the fastest variant of each op on an adapter, and saves its choices in a file.
+//! The tuner finds the fastest variant of each op on an adapter, and saves its choices in a file. Beside them lie the trials
+//! that tell whether a software adapter or the CPU trains a model faster.
 //!
-//! A candidate is verified before it is timed; a wrong one is never chosen. Choices are valid for an adapter, its
+//! A candidate is verified before it is timed; a wrong one is never chosen. A file is valid for an adapter, its
 //! driver's version and this crate's version; other files are ignored.
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use crate::json;
 use crate::op::Variant;
 use crate::ops::Case;
 use crate::program::files::Lock;
+use crate::trial::Trial;
 
 /// The version of the file's format.
 const SCHEMA: u32 = 1;
@@ -37,6 +39,9 @@ pub struct Tuning {
     adapter: String,
     /// The choices by the op's label.
     pub choices: BTreeMap<String, TunedVariant>,
+    /// Trials of whole steps by the model and its settings.
+    #[serde(default)]
+    pub trials: BTreeMap<String, Trial>,
 }
 
 /// The variants of an op at its sizes.
@@ -64,7 +69,7 @@ impl Tuning {
     /// No choices yet.
     pub fn new(info: &AdapterInfo) -> Self {
         let version = concat!(env!("CARGO_PKG_VERSION"), " ", env!("GPU_DIGITS_COMMIT")).to_owned();
-        Self { schema: SCHEMA, version, adapter: identity(info), choices: BTreeMap::new() }
+        Self { schema: SCHEMA, version, adapter: identity(info), choices: BTreeMap::new(), trials: BTreeMap::new() }
     }
 
     /// Loads the choices for an adapter from a file. Without a usable file there are none; the reason is given if it is
@@ -86,18 +91,32 @@ impl Tuning {
         }
     }
 
-    /// Adds a choice to a file, and returns all choices of the file.
-    ///
-    /// Reading, changing and writing happen under a lock, so that several processes can tune at once.
+    /// Adds a choice to a file, and returns all choices of the file. Trials with other choices no longer count.
     ///
     /// # Errors
     /// If the folder cannot be made or written to.
     pub fn keep(file: &Path, info: &AdapterInfo, label: String, choice: TunedVariant) -> Result<Self> {
+        Self::change(file, info, |tuning| {
+            tuning.choices.insert(label, choice);
+            tuning.trials.clear();
+        })
+    }
+
+    /// Adds a trial to a file.
+    ///
+    /// # Errors
+    /// If the folder cannot be made or written to.
+    pub fn keep_trial(file: &Path, info: &AdapterInfo, label: String, trial: Trial) -> Result<()> {
+        Self::change(file, info, |tuning| tuning.trials.extend([(label, trial)])).map(drop)
+    }
+
+    /// Reads, changes and writes a file under a lock, so that several processes can do so at once.
+    fn change(file: &Path, info: &AdapterInfo, change: impl FnOnce(&mut Self)) -> Result<Self> {
         let folder = file.parent().context("a tuning file lies in a folder")?;
         fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
         let _lock = Lock::wait(&folder.with_extension("lock"))?;
         let (mut tuning, _) = Self::load(file, info);
-        tuning.choices.insert(label, choice);
+        change(&mut tuning);
         write_atomically(file, format!("{}\n", serde_json::to_string_pretty(&tuning)?).as_bytes())?;
         Ok(tuning)
     }
@@ -201,6 +220,21 @@ mod tests {
             }
         });
         assert_eq!(Tuning::load(&file, &info).0.choices.len(), 80);
+    }
+
+    #[test]
+    fn a_trial_is_kept_until_other_kernels_are_chosen() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("tuned").join("card.json");
+        let info = AdapterInfo::example("card", AdapterKind::Software);
+        let trial = Trial { adapter: 0.1 + 0.2, cpu: 1e-300 };
+        Tuning::keep_trial(&file, &info, "convnet".to_owned(), trial).expect("kept");
+        assert_eq!(Tuning::load(&file, &info).0.trials.get("convnet"), Some(&trial));
+        let newer = AdapterInfo { driver_version: "2".to_owned(), ..info.clone() };
+        assert!(Tuning::load(&file, &newer).0.trials.is_empty());
+        let choice = decide(vec![candidate("plain", Some(1.0))]).expect("a choice");
+        Tuning::keep(&file, &info, "relu".to_owned(), choice).expect("kept");
+        assert!(Tuning::load(&file, &info).0.trials.is_empty());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `gpu-digits devices`, and what `--device` takes.
 
 use libtest_mimic::Failed;
+use serde_json::Value;
 
 use crate::program::{Home, check};
 
@@ -45,6 +46,31 @@ pub(crate) fn automatic_without_driver(home: &Home) -> Result<(), Failed> {
         .says(&["the CPU", "no GPU is used", "apt-get install", "mesa-vulkan-drivers"])?
         .prints(&["test accuracy"])?;
     Ok(())
+}
+
+pub(crate) fn automatic_among_software(home: &Home) -> Result<(), Failed> {
+    let adapters = home.run(&["devices", "--json"]).json()?;
+    let usable: Vec<_> =
+        adapters.as_array().into_iter().flatten().filter(|adapter| adapter["unusable"].is_null()).collect();
+    let is_software = |adapter: &&Value| adapter["kind"] == "software";
+    let is_tried = usable.iter().all(is_software) && usable.iter().any(|adapter| adapter["backend"] != "gl");
+    let mut devices = Vec::new();
+    for when in ["measured now", "measured before"] {
+        let run = home.train(&["--device", "auto", "--out", when]);
+        run.exits_with(0)?;
+        check(run.stderr.contains(&format!("({when})")) == is_tried, run.stderr)?;
+        let record = home.json(&format!("{when}/run.json"))?;
+        let command = record["command"].as_array().cloned().unwrap_or_default();
+        let device = command.iter().skip_while(|word| **word != "--device").nth(1).cloned().unwrap_or_default();
+        let is_adapter = record["adapter"]["index"].as_u64().map(|index| index.to_string());
+        check(device == is_adapter.as_deref().unwrap_or("cpu"), format!("{device} in {record}"))?;
+        devices.push(device);
+    }
+    check(devices[0] == devices[1], format!("{devices:?}"))?;
+    // A few images are not worth kernels.
+    let run = home.run(&["eval", "measured now"]);
+    let takes_cpu = usable.iter().all(is_software);
+    check(run.stderr.contains("device: the CPU") == takes_cpu, run.stderr)
 }
 
 pub(crate) fn verify_without_adapter(home: &Home) -> Result<(), Failed> {

@@ -25,7 +25,8 @@ use bench::{
 };
 use common::{adapter_name, gpus, without_adapter};
 use devices::{
-    automatic_without_driver, devices, missing_devices, train_on_adapter, verify_without_adapter, vulkan_without_driver,
+    automatic_among_software, automatic_without_driver, devices, missing_devices, train_on_adapter,
+    verify_without_adapter, vulkan_without_driver,
 };
 use libtest_mimic::{Arguments, Failed, Trial};
 pub(crate) use predict::write_picture;
@@ -67,6 +68,7 @@ fn main() {
         ("a_device_that_is_not_there_is_an_error_with_what_was_found", missing_devices),
         ("vulkan_without_driver_names_the_package", vulkan_without_driver),
         ("automatic_choice_without_driver_takes_the_cpu_and_says_so", automatic_without_driver),
+        ("automatic_choice_among_software_is_measured_once_and_recorded", automatic_among_software),
         ("verify_without_adapter_is_an_error", verify_without_adapter),
         ("mnist_that_cannot_be_had_is_an_error_or_a_loud_fall_back", missing_mnist),
         ("a_wrong_data_folder_is_an_error", wrong_data_folder),

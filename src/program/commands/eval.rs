@@ -5,8 +5,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use super::open::{load_data, open_device, say, say_data};
-use super::{Verdict, percent, print_table, scoring, table, thousands};
+use super::open::{load_data, open_for, say, say_data};
+use super::{Verdict, percent, print_table, scoring_first, table, thousands};
 use crate::data::{DataChoice, DataRecord, Dataset, Folders, Request};
 use crate::inference::score;
 use crate::metrics::{Evaluation, Mistake};
@@ -44,8 +44,8 @@ pub(super) async fn run(args: EvalArgs) -> Result<Verdict> {
     let trained_on = trained_on(&args.model, &saved)?;
     let dataset = data(&args.data, trained_on.as_ref())?;
     saved.model.task().ensure_takes(&dataset.task)?;
-    let device = open_device(&args.device.device).await?;
-    let spinner = scoring(dataset.test.len());
+    let device = open_for(&args.device.device, dataset.test.len()).await?;
+    let spinner = scoring_first(&device, dataset.test.len());
     let scored = score(&device, &saved.model, &saved.parameters, &dataset.test).await?;
     drop(spinner);
     let classes = dataset.task.classes();

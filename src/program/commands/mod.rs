@@ -4,6 +4,7 @@ mod bench;
 mod devices;
 mod epoch_bar;
 mod eval;
+mod faster;
 mod grouped;
 mod open;
 mod plan;
@@ -179,4 +180,12 @@ fn compiling(device: &Device) -> Option<Spinner> {
 /// A spinner while images are scored.
 fn scoring(images: usize) -> Spinner {
     Spinner::new(format!("scoring {} images", thousands(images)))
+}
+
+/// The same on a device that may compile kernels first.
+fn scoring_first(device: &Device, images: usize) -> Spinner {
+    match device {
+        Device::Cpu => scoring(images),
+        Device::Gpu(_) => Spinner::new(format!("{COMPILING}, then scoring {} images", thousands(images))),
+    }
 }

@@ -11,15 +11,27 @@ use crate::program::cli::{AdaptersArgs, DataArgs};
 /// Opens a device and prints its name on stderr.
 pub(super) async fn open_device(choice: &DeviceChoice) -> Result<Device> {
     let device = Device::open(choice).await?;
-    note!("device: {device}");
     let is_requested = *choice == DeviceChoice::Cpu;
-    if let Some(remark) = device.remark().filter(|_| !is_requested) {
+    say_device(&device, device.remark().filter(|_| !is_requested));
+    Ok(device)
+}
+
+/// Opens a device to evaluate so many images, and prints its name on stderr.
+pub(super) async fn open_for(choice: &DeviceChoice, images: usize) -> Result<Device> {
+    let device = Device::open_for(choice, images).await?;
+    // The CPU is no lack for a few images.
+    say_device(&device, device.remark().filter(|_| matches!(device, Device::Gpu(_))));
+    Ok(device)
+}
+
+fn say_device(device: &Device, remark: Option<&str>) {
+    note!("device: {device}");
+    if let Some(remark) = remark {
         note!("  note: {remark}");
     }
     if cfg!(debug_assertions) {
         note!("  note: this is a debug build, many times slower; build with --release");
     }
-    Ok(device)
 }
 
 /// Loads the data and prints its name on stderr.

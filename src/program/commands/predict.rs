@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
 
-use super::open::open_device;
-use super::{Verdict, percent, print_table, table};
+use super::open::open_for;
+use super::{Verdict, percent, print_table, scoring_first, table};
 use crate::data::{CLASSES, IMAGE_BYTES, IMAGE_SIDE, Task};
 use crate::digit_image::{self, Prepared};
 use crate::inference::probabilities;
@@ -77,9 +77,11 @@ pub(super) async fn run(args: PredictArgs) -> Result<Verdict> {
     }
     bar.finish_and_clear();
     ensure!(!usable.is_empty(), "none of the {} pictures can be read; the errors above say why", names.len());
-    let device = open_device(&args.device.device).await?;
+    let device = open_for(&args.device.device, usable.len()).await?;
     let pixels: Vec<u8> = usable.iter().flat_map(|(_, prepared)| prepared.pixels).collect();
+    let spinner = scoring_first(&device, usable.len());
     let rows = probabilities(&device, &saved.model, &saved.parameters, &pixels).await?;
+    drop(spinner);
     let predictions = usable.into_iter().zip(rows);
     let predictions: Vec<Prediction> =
         predictions.map(|((image, prepared), row)| Prediction::new(image, &prepared, row)).collect();

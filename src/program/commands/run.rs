@@ -9,7 +9,8 @@ use super::epoch_bar::{EpochBar, Pace};
 use super::session::Session;
 use super::train::TRACED_STEPS;
 use super::{COMPILING, Verdict, percent, scoring, thousands};
-use crate::inference::score;
+use crate::device::Device;
+use crate::inference::score_by;
 use crate::metrics::{Evaluation, reaches};
 use crate::model::Model;
 use crate::program::cli::TrainArgs;
@@ -26,6 +27,7 @@ use crate::weights;
 pub(super) struct Run<'a> {
     pub(super) session: &'a Session,
     pub(super) args: &'a TrainArgs,
+    pub(super) device: &'a Device,
     pub(super) config: TrainConfig,
     pub(super) model: Model,
     pub(super) trainer: &'a mut Trainer,
@@ -202,12 +204,12 @@ impl Run<'_> {
 
     /// Scores the test images.
     async fn test(&mut self, parameters: &[HostTensor], report: &mut RunReport) -> Result<Evaluation> {
-        let Session { device, dataset, .. } = self.session;
+        let dataset = &self.session.dataset;
         let spinner = scoring(dataset.test.len());
-        let scored = score(device, &self.model, parameters, &dataset.test).await?;
+        let scored = score_by(self.device, &self.model, parameters, &dataset.test, self.config.batch).await?;
         drop(spinner);
         self.folder.write_predictions(&dataset.test.labels, &scored.probabilities)?;
-        report.add_test(device, &self.model, parameters, &dataset.test, &scored).await?;
+        report.add_test(&self.model, parameters, &dataset.test, &scored).await?;
         let classes = self.model.task().classes();
         let evaluation = Evaluation::new(classes, &scored.probabilities, &scored.losses, &dataset.test.labels);
         let Evaluation { accuracy, loss, images, .. } = evaluation;

@@ -94,7 +94,7 @@ pub(super) async fn run(args: &SweepArgs) -> Result<Verdict> {
     let session = Session::open(&args.device, &args.data).await?.of_many_runs();
     let mut done = Vec::new();
     for member in &members {
-        done.push(load(&session, member)?);
+        done.push(load(&session, member).await?);
     }
     let mut runs: Vec<Vec<(String, RunReport)>> = vec![vec![]; settings.len()];
     let mut failures = Vec::new();
@@ -172,7 +172,7 @@ fn members(args: &SweepArgs, settings: &[Setting]) -> Result<Vec<Member>> {
 ///
 /// # Errors
 /// If the folder holds a run of other settings, other data or another commit.
-fn load(session: &Session, member: &Member) -> Result<Option<RunReport>> {
+async fn load(session: &Session, member: &Member) -> Result<Option<RunReport>> {
     let folder = &member.folder;
     if !folder.join(REPORT_FILE).exists() {
         return Ok(None);
@@ -180,7 +180,7 @@ fn load(session: &Session, member: &Member) -> Result<Option<RunReport>> {
     match RunReport::load(folder) {
         Ok(report) => {
             // A setting that cannot be trained has no record to compare with. It fails when it is trained.
-            let wanted = record_of(session, &member.args)?;
+            let wanted = record_of(session, &member.args).await?;
             if let Some(difference) = difference(&report.record, &wanted)? {
                 bail!(
                     "cannot resume: {} holds another run: {difference}; give another --out, or remove that folder",

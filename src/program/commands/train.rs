@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
+use super::faster::faster;
 use super::repeat::{command, resolved};
 use super::run::Run;
 use super::session::Session;
@@ -11,10 +12,10 @@ use super::tune::{refuse_without_gpu, tuned};
 use super::{Verdict, compiling, thousands};
 use crate::data::{DataRecord, Dataset, Task};
 use crate::date::now;
-use crate::device::Device;
+use crate::device::{Device, DeviceChoice};
 use crate::model::Model;
 use crate::plan::{Optimizer, Plan, PlanConfig, PlanForm, Precision, Refinements};
-use crate::program::cli::{OptimizerName, Switch, TrainArgs};
+use crate::program::cli::{OptimizerName, Switch, TrainArgs, TuneChoice};
 use crate::program::numbers;
 use crate::program::report::RunReport;
 use crate::program::run_folder::{RunFolder, RunRecord, Settings, StartUp};
@@ -133,8 +134,10 @@ pub(super) async fn train(session: &Session, args: &TrainArgs) -> Result<(Verdic
     let Session { dataset, .. } = session;
     let (model, parameters) = initial(args, dataset.task)?;
     let config = config(args, dataset.train.len())?;
-    let device = &tuned_device(&session.device, args, &model, &config).await?;
     note!("model: {model} ({} parameters)", thousands(model.parameter_count()));
+    let start = Instant::now();
+    let device = &device(&session.device, args, &model, &config).await?;
+    let device_seconds = session.start_up.device_seconds + start.elapsed().as_secs_f64();
     let held_out = thousands(config.validation);
     note!(
         "settings: batches of {}, learning rate {}, {held_out} images held out, drawn from each class with seed {}",
@@ -154,7 +157,7 @@ pub(super) async fn train(session: &Session, args: &TrainArgs) -> Result<(Verdic
     let spinner = compiling(device);
     let mut trainer = Trainer::new(device, &model, &parameters, dataset, config).await?;
     drop(spinner);
-    let start_up = StartUp { executor_seconds: start.elapsed().as_secs_f64(), ..session.start_up };
+    let start_up = StartUp { device_seconds, executor_seconds: start.elapsed().as_secs_f64(), ..session.start_up };
     let folder = RunFolder::create(args.out.as_deref())?;
     if let Some(out) = args.out.as_deref().filter(|out| *out != folder.path()) {
         warning!(
@@ -169,6 +172,7 @@ pub(super) async fn train(session: &Session, args: &TrainArgs) -> Result<(Verdic
     let run = Run {
         session,
         args,
+        device,
         config,
         model,
         trainer: &mut trainer,
@@ -184,14 +188,17 @@ pub(super) async fn train(session: &Session, args: &TrainArgs) -> Result<(Verdic
 }
 
 /// The record of a run that would train as the arguments say, without its kernels.
-pub(super) fn record_of(session: &Session, args: &TrainArgs) -> Result<RunRecord> {
-    let Session { device, dataset, .. } = session;
+pub(super) async fn record_of(session: &Session, args: &TrainArgs) -> Result<RunRecord> {
+    let dataset = &session.dataset;
     let (model, parameters) = initial(args, dataset.task)?;
-    Ok(record(args, device, &model, &parameters, dataset, &config(args, dataset.train.len())?))
+    let config = config(args, dataset.train.len())?;
+    let device = device(&session.device, args, &model, &config).await?;
+    Ok(record(args, &device, &model, &parameters, dataset, &config))
 }
 
-/// The device with the kernels that `--tune` selects.
-async fn tuned_device(device: &Device, args: &TrainArgs, model: &Model, config: &TrainConfig) -> Result<Device> {
+/// The device with the kernels that `--tune` selects. If none was named and only software adapters are there, it is the one
+/// that trains the model faster, an adapter or the CPU.
+async fn device(device: &Device, args: &TrainArgs, model: &Model, config: &TrainConfig) -> Result<Device> {
     let Device::Gpu(gpu) = device else {
         refuse_without_gpu(args.tune)?;
         return Ok(Device::Cpu);
@@ -200,7 +207,12 @@ async fn tuned_device(device: &Device, args: &TrainArgs, model: &Model, config: 
         let mnist = PlanConfig::for_mnist(config.batch, Some(config.optimizer));
         Plan::new(model, PlanConfig { form: config.form(device), ..mnist })
     };
-    Ok(Device::Gpu(Box::new(tuned(gpu.as_ref().clone(), args.tune, plan).await?)))
+    let gpu = tuned(gpu.as_ref().clone(), args.tune, plan).await?;
+    // Kernels are measured for the sake of the adapter.
+    if args.device.device == DeviceChoice::Auto && device.is_software() && args.tune != TuneChoice::Force {
+        return Ok(faster(gpu, model, config).await);
+    }
+    Ok(Device::Gpu(Box::new(gpu)))
 }
 
 fn record(

@@ -138,13 +138,13 @@ impl RunReport {
         }
     }
 
-    /// Adds the parts that need test images.
+    /// Adds the parts that need test images. The outputs of layers are computed on the CPU: on an adapter, the kernels for a
+    /// few images would take longer to compile.
     ///
     /// # Errors
-    /// If the device fails.
+    /// If there is not enough memory.
     pub async fn add_test(
         &mut self,
-        device: &Device,
         model: &Model,
         parameters: &[HostTensor],
         test: &Samples,
@@ -173,7 +173,7 @@ impl RunReport {
 
         let ways: Vec<TestImage> = (0..WAYS.min(test.len())).map(shown).collect();
         let pixels: Vec<u8> = ways.iter().flat_map(|image| image.pixels.clone()).collect();
-        let outputs = activations(device, model, parameters, &pixels).await?;
+        let outputs = activations(&Device::Cpu, model, parameters, &pixels).await?;
         for (number, shown) in ways.into_iter().enumerate() {
             let layers = outputs.iter().map(|(layer, output)| Sheet::of_activations(layer, output, number)).collect();
             self.activations.push(Activations { shown, layers });
@@ -353,7 +353,7 @@ mod tests {
             let device = Device::Cpu;
             pollster::block_on(async {
                 let scored = score(&device, &model, &parameters, &test).await.unwrap();
-                report.add_test(&device, &model, &parameters, &test, &scored).await.unwrap();
+                report.add_test(&model, &parameters, &test, &scored).await.unwrap();
             });
             assert_eq!(report.evaluation.as_ref().unwrap().images, 300);
             assert_eq!((report.mistakes.len(), report.activations[2].layers[0].tile), (24, [height - 2, width - 2]));
