@@ -89,7 +89,7 @@ const NORMAL: (&str, &str) = (
 /// The same for half precision. A bias right before a normalisation has no gradient, only what rounding leaves.
 const NORMAL_IN_HALF: (&str, &str) = (
     "normalised layers",
-    "conv 4x3, relu, norm, pool 2, conv 6x3, leaky 0.1, norm, pool 2, flatten, dense 8, relu, dense 10",
+    "conv 4x3, relu, norm, avg 2, conv 6x3, leaky 0.1, norm, avg 2, flatten, dense 8, relu, dense 10",
 );
 
 /// The same for half precision, which needs fused ops.

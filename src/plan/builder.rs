@@ -158,12 +158,12 @@ mod tests {
             ),
             (
                 Wrong::Operand,
-                "layer wrong1 cannot be planned: `relu_forward:length=33`: `dense1.output` is a tensor of F32",
+                "layer wrong1 cannot be planned: `relu_forward:length=33,negative_slope=0`: `dense1.output` is a tensor of F32",
             ),
             (Wrong::Unread, "layer wrong1 (`wrong`) has a parameter `gain`, which no op reads"),
             (
                 Wrong::InPlace,
-                "layer wrong1: `relu_forward:length=32` writes `wrong1.output` and also has it as another",
+                "layer wrong1: `relu_forward:length=32,negative_slope=0` writes `wrong1.output` and also has it as another",
             ),
             (Wrong::NoGradient, "reads `dense1.output.grad` as its output_grad, but no earlier call writes it"),
             (Wrong::Nothing, "layer wrong1 (`wrong`) says that `dense1.output` has 36 elements"),
