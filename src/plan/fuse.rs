@@ -184,8 +184,8 @@ fn pooled_convolution(calls: &mut Vec<Recorded>, pooling: usize) -> Result<Strin
     let forward = &mut calls[convolution];
     forward.op = Arc::new(ConvReluPoolForward(block));
     forward.tensors.truncate(3);
-    let results = calls[pooling].tensors[1..].to_vec();
-    calls[convolution].tensors.extend(results);
+    let output = calls[pooling].tensors[1].clone();
+    calls[convolution].tensors.extend([output, codes(&argmax)]);
     for (place, gradient) in gradients {
         calls[place] = gradient;
     }
@@ -206,21 +206,39 @@ fn pooled_gradients(
     let [_, output_grad, argmax, map_grad] = &calls[unpooling].tensors[..] else {
         return Err(format!("{} has other operands", describe(&calls[unpooling])));
     };
+    let codes = &codes(argmax);
     let readers = (0..calls.len()).filter(|&place| place != unpooling && calls[place].tensors.contains(map_grad));
     let gradient = |place: usize| {
         let call = &calls[place];
         let (op, tensors): (Arc<dyn Op>, _) = match (op(call), op(call), &call.tensors[..]) {
             (Some(Conv2dBackwardWeight(_)), _, [input, _, weight_grad, bias_grad]) => {
-                (Arc::new(ConvReluPoolBackwardWeight(block)), vec![input, output_grad, argmax, weight_grad, bias_grad])
+                (Arc::new(ConvReluPoolBackwardWeight(block)), vec![input, output_grad, codes, weight_grad, bias_grad])
             }
-            (_, Some(Conv2dBackwardInput { negative_slope: 1.0, .. }), [_, weight, _, input_grad]) => {
-                (Arc::new(ConvReluPoolBackwardInput(block)), vec![output_grad, argmax, weight, input_grad])
+            (_, Some(&Conv2dBackwardInput { negative_slope, .. }), [_, weight, _, input_grad])
+                if negative_slope == 1.0 || negative_slope == 0.0 && drops_clipped(calls, place, input_grad) =>
+            {
+                (Arc::new(ConvReluPoolBackwardInput(block)), vec![output_grad, codes, weight, input_grad])
             }
             _ => return Err(format!("{} reads the gradient of its map", describe(call))),
         };
         Ok((place, Recorded { op, tensors: tensors.into_iter().cloned().collect(), layer: call.layer.clone() }))
     };
     readers.map(gradient).collect()
+}
+
+/// The tensor of a fused op for the places of maxima. It is another one than that of a max-pooling, which is larger and which the
+/// same layer may have in the other phase.
+fn codes(argmax: &str) -> String {
+    format!("{argmax}.codes")
+}
+
+/// Whether all readers of a gradient, which the call at a place writes, leave out what ReLU has clipped: then that call need not.
+fn drops_clipped(calls: &[Recorded], writer: usize, grad: &String) -> bool {
+    let readers = (0..calls.len()).filter(|&place| place != writer && calls[place].tensors.contains(grad));
+    let drops = |call: &Recorded| {
+        op::<ConvReluPoolBackwardWeight>(call).is_some() || op::<ConvReluPoolBackwardInput>(call).is_some()
+    };
+    readers.map(|place| &calls[place]).all(drops)
 }
 
 /// A last dense layer and the loss become one op.
