@@ -10,44 +10,16 @@
 // time, the workgroup puts both factors into its memory, each invocation four numbers of either, while it fetches the next
 // ones; then each term is an outer product of four by four. The parts of a sum are added in pairs at the end. Needs numbers of
 // inputs and of outputs that are multiples of 4.
-// Parts: tiles, floats_f32, dense, grad_divisors_f32, outer, dense_blocks, split_sums, rectifier_grad.
+// Parts: tiles, floats_f32, dense, grad_divisors_f32, outer, dense_blocks, dense_gradient_blocks, split_sums, rectifier_grad.
 // CPU twin: DenseBackward in src/ops/dense/backward.rs.
 
-/// Quads of rows of a tile, and quads of its columns.
-const side = 8u;
-/// Terms in the workgroup's memory at a time.
-const slice = 32u;
-/// Invocations that share the sums of a place in the tile.
-const splits = 4u;
-
-override in_quads: u32 = inputs / 4u;
-override out_quads: u32 = outputs / 4u;
 override in_blocks: u32 = (in_quads + side - 1u) / side;
-override out_blocks: u32 = (out_quads + side - 1u) / side;
 override weight_tiles: u32 = in_blocks * out_blocks;
 
-@group(0) @binding(0) var<storage, read> input: array<vec4<f32>>;              // [batch, inputs]
-@group(0) @binding(1) var<storage, read> output_grad: array<vec4<f32>>;        // [batch, outputs]
 @group(0) @binding(2) var<storage, read> weight: array<vec4<f32>>;             // [inputs, outputs]
 @group(0) @binding(3) var<storage, read_write> weight_grad: array<vec4<f32>>;  // [inputs, outputs]
 @group(0) @binding(4) var<storage, read_write> bias_grad: array<vec4<f32>>;    // [outputs]
 @group(0) @binding(5) var<storage, read_write> input_grad: array<vec4<f32>>;   // [batch, inputs]
-
-/// For each term of the slice, the factors of the tile's columns, which lie side by side in the result.
-var<workgroup> columns: array<vec4<f32>, slice * pitch - 1u>;
-/// For each term of the slice, the factors of its rows.
-var<workgroup> rows: array<vec4<f32>, slice * pitch - 1u>;
-
-/// The gradients of four outputs of a sample, 0 beyond the last sample. A read beyond a buffer gives some number in WGSL, which
-/// is not used, here and below.
-fn grads_of_outputs(n: u32, quad: u32) -> vec4<f32> {
-    return select(vec4(0.0), output_grad[n * out_quads + quad], n < batch);
-}
-
-/// The inputs of a sample. Beyond the last sample: those of the last one. They are multiplied by 0.
-fn inputs_at(n: u32, quad: u32) -> vec4<f32> {
-    return input[min(n, batch - 1u) * in_quads + quad];
-}
 
 /// The weights of an output for four inputs, 0 beyond the last output.
 fn weights_of_inputs(o: u32, quad: u32) -> vec4<f32> {

@@ -6,17 +6,16 @@
 //
 // A workgroup has a tile of the weights' gradient, 32 inputs in all, of which each invocation has four neighbouring outputs;
 // or, after these, a tile of the inputs' gradient, 32 samples in all, of which each invocation has four neighbouring inputs.
-// Either is 8 tiles of 4 by 4 in registers, and each takes one product of 4x4 matrices for four samples, or four outputs, at
-// a time. Each of 8 lanes loads a matrix of factors for all. Needs subgroups of 8 lanes or more.
+// Each of 8 lanes loads the factors of four inputs, or four samples, for all. Needs subgroups of 8 lanes or more.
 //
-// Parts: tiles, dense, dense_weights, texels, texels_f32, input_texels, weight_texels, grad_divisors_f32, output_grad_texels,
-// dense_backward_texels, dense_weight_texels, dense_all_grads, dense_parameter_grads, rectifier_grad, lane_products, put_tile,
-// put_lane_tiles, dense_weight_tiles.
+// Parts: tiles, dense, dense_weights, texels, texels_f16 or texels_f32, floats_f16 or floats_f32, input_texels, weight_texels,
+// grad_divisors_f16 or grad_divisors_f32, output_grad_texels, dense_backward_texels, dense_weight_texels, dense_all_grads,
+// dense_parameter_grads, rectifier_grad, lane_sums, put_sums, dense_weight_tiles.
 // CPU twin: DenseBackward in src/ops/dense/backward.rs.
 
 override input_blocks: u32 = (inputs + 4u * workgroup_size - 1u) / (4u * workgroup_size);
 
-@group(0) @binding(5) var<storage, read_write> input_grad: array<f32>;  // [batch, inputs]
+@group(0) @binding(5) var<storage, read_write> input_grad: array<Word>;  // [batch, inputs]
 
 /// Whether the workgroup's tile is one of the weights' gradient.
 var<private> is_weight: bool;
@@ -26,18 +25,26 @@ fn put(row: u32, column: u32, sums: vec4<f32>) {
         store_weight_grads(row, column, sums);
     } else if row < batch {
         let grads = grad_before(sums, input_at(row, column));
-        for (var j = 0u; j < 4u; j++) {
-            if column + j < inputs { input_grad[row * inputs + column + j] = grads[j]; }
+        for (var j = 0u; j < 4u; j += FLOATS_PER_WORD) {
+            if column + j < inputs { input_grad[(row * inputs + column + j) / FLOATS_PER_WORD] = word_of(grads, j); }
         }
     }
 }
 
-/// A tile of the inputs' gradient: the sums over outputs of products of those of four samples of each lane and four inputs.
-fn backward_input(first: u32, k: u32, lane: u32) {
-    let n = first + lane * 4u;
-    for (var o = 0u; o < outputs; o += 4u) {
-        let grads = mat4x4(output_grad_at(n, o), output_grad_at(n + 1u, o), output_grad_at(n + 2u, o), output_grad_at(n + 3u, o));
-        add_products(transpose(weights_at(k, o)), grads);
+/// Four outputs' gradients in each of four samples.
+fn output_grads_at(n: u32, o: u32) -> mat4x4<f32> {
+    return mat4x4(output_grad_at(n, o), output_grad_at(n + 1u, o), output_grad_at(n + 2u, o), output_grad_at(n + 3u, o));
+}
+
+/// The sums over outputs of products of the gradients of four samples of each lane and the weights of four inputs.
+fn sum_input_grads(first: u32, k: u32, lane: u32) {
+    let n = first + lane % 8u * 4u;
+    fill_sums(vec4(0.0));
+    for (var o = 0u; o < outputs; o += 8u) {
+        let w0 = transpose(weights_at(k, o));
+        let w4 = transpose(weights_at(k, o + 4u));
+        columns = array(w0[0], w0[1], w0[2], w0[3], w4[0], w4[1], w4[2], w4[3]);
+        add_products(output_grads_at(n, o), output_grads_at(n, o + 4u));
     }
 }
 
@@ -58,9 +65,9 @@ fn dense_backward(
     let column = (own % blocks * workgroup_size + local) * 4u;
     let first = own / blocks * 32u;
     if is_tile_of_weights {
-        backward_weight(first, column, lane % 8u);
+        sum_weight_grads(first, column, lane);
     } else {
-        backward_input(first, column, lane % 8u);
+        sum_input_grads(first, column, lane);
     }
-    put_tiles(first, column);
+    put_sums(first, column);
 }

@@ -3,12 +3,11 @@
 //   weight_grad[k,o] = sum over n of input[n,k] * output_grad[n,o]
 //   bias_grad[o]     = sum over n of output_grad[n,o]
 //
-// A workgroup has 32 inputs, and each of its invocations four neighbouring outputs: 8 tiles of 4 by 4 in registers, each of
-// which takes one product of 4x4 matrices for four samples at a time. Each of 8 lanes loads a matrix of factors for all. Needs
-// subgroups of 8 lanes or more.
+// A workgroup has 32 inputs, and each of its invocations four neighbouring outputs. Each of 8 lanes loads four inputs for all.
+// Needs subgroups of 8 lanes or more.
 //
 // Parts: tiles, dense, texels, texels_f16 or texels_f32, input_texels, grad_divisors_f16 or grad_divisors_f32,
-// output_grad_texels, dense_backward_texels, dense_weight_grads, dense_parameter_grads, lane_products, put_tile, put_lane_tiles,
+// output_grad_texels, dense_backward_texels, dense_weight_grads, dense_parameter_grads, lane_sums, put_sums,
 // dense_weight_tiles.
 // CPU twin: DenseBackwardWeight in src/ops/dense/backward.rs.
 
@@ -27,6 +26,6 @@ fn dense_backward_weight(
     let tile = tile_index(group, groups);
     let o = (tile % output_blocks * workgroup_size + local) * 4u;
     let first = tile / output_blocks * 32u;
-    backward_weight(first, o, lane % 8u);
-    put_tiles(first, o);
+    sum_weight_grads(first, o, lane);
+    put_sums(first, o);
 }

@@ -1,5 +1,5 @@
 // Dense (fully connected) layer, softmax and cross-entropy, and the gradient of the batch's mean loss; a workgroup for 32
-// samples, in which each invocation has four neighbouring outputs: 8 tiles of 4 outputs by 4 samples, in registers.
+// samples, in which each invocation has four neighbouring outputs.
 //
 //   logits[n,o]      = bias[o] + sum over k of input[n,k] * weight[k,o]
 //   probability[n,o] = exp(logits[n,o] - m) / sum    where m is the largest logit, sum = sum over o of exp(logits[n,o] - m)
@@ -12,8 +12,8 @@
 //
 // Each of 8 lanes loads the inputs of four samples for all. The logits pass through workgroup memory to one invocation for each
 // sample. Needs subgroups of 8 lanes or more.
-// Parts: tiles, dense, dense_weights, texels, texels_f16 or texels_f32, input_texels, weight_texels, floats_f16 or floats_f32,
-// lane_products, put_tile, put_lane_tiles, dense_forward_lanes, grad_divisors_f16 or grad_divisors_f32, softmax, logits_grad,
+// Parts: tiles, dense, texels, texels_f16 or texels_f32, input_texels, weight_texels, floats_f16 or floats_f32,
+// lane_sums, put_sums, dense_forward_lanes, grad_divisors_f16 or grad_divisors_f32, softmax, logits_grad,
 // dense_cross_entropy, finish_sample.
 // CPU twin: DenseCrossEntropyForward in src/ops/dense/cross_entropy.rs.
 
@@ -47,7 +47,7 @@ fn dense_cross_entropy_forward(
     // No invocation may leave early: those beyond the last output help to load inputs, and keep nothing.
     let first = tile_index(group, groups) * samples;
     sum_products(first, local * 4u, lane);
-    put_tiles(0u, local * 4u);
+    put_sums(0u, local * 4u);
     workgroupBarrier();
     for (var row = local; row < min(samples, max(first, batch) - first); row += workgroup_size) {
         finish(first + row, row);

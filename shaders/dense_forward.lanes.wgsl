@@ -1,12 +1,12 @@
 // Dense (fully connected) layer with bias, then a rectifier; a workgroup for 32 samples, in which each invocation has four
-// neighbouring outputs: 8 tiles of 4 outputs by 4 samples, in registers.
+// neighbouring outputs.
 //
 //   output[n,o] = rectified(bias[o] + sum over k of input[n,k] * weight[k,o])
 //
 // Each of 8 lanes loads the inputs of four samples for all. Needs subgroups of 8 lanes or more.
 //
-// Parts: tiles, dense, dense_weights, texels, texels_f16 or texels_f32, input_texels, weight_texels, floats_f16 or floats_f32,
-// lane_products, put_tile, put_lane_tiles, dense_forward_lanes, rectifier.
+// Parts: tiles, dense, texels, texels_f16 or texels_f32, input_texels, weight_texels, floats_f16 or floats_f32,
+// lane_sums, put_sums, dense_forward_lanes, rectifier.
 // CPU twin: DenseForward in src/ops/dense/forward.rs.
 
 @group(0) @binding(3) var<storage, read_write> output: array<Word>;  // [batch, outputs]
@@ -31,5 +31,5 @@ fn dense_forward(
     let o = (group.z * workgroup_size + local) * 4u;
     let first = tile_index(group, groups) * 32u;
     sum_products(first, o, lane);
-    put_tiles(first, o);
+    put_sums(first, o);
 }

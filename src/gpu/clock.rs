@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::Gpu;
+use super::kernel::Fresh;
 use super::timestamps::Timestamps;
 
 /// How long the host waits between the two timestamps with which it checks a clock.
@@ -50,14 +51,14 @@ impl Gpu {
         let encoder = || self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let before_first = Instant::now();
         let mut first = encoder();
-        timestamps.encode(&mut first, 0, std::iter::empty());
+        timestamps.encode(&mut first, 0, std::iter::empty(), &mut Fresh::default());
         let submission = self.queue.submit([first.finish()]);
         self.wait(Some(submission), &self.done(), "the first of two timestamps").await?;
         let pause = Instant::now();
         std::thread::sleep(PAUSE);
         let least = pause.elapsed();
         let mut second = encoder();
-        timestamps.encode(&mut second, 1, std::iter::empty());
+        timestamps.encode(&mut second, 1, std::iter::empty(), &mut Fresh::default());
         timestamps.resolve(&mut second);
         let submission = self.queue.submit([second.finish()]);
         let spans = timestamps.read(self, submission, "the second of two timestamps").await?;

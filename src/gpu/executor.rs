@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use super::Gpu;
 use super::adapters::AdapterKind;
 use super::choice::choose_variant;
-use super::kernel::{Dispatch, Kernel, encode, leave_out_copies, staging_buffer, storage_buffer};
+use super::kernel::{Dispatch, Fresh, Kernel, encode, staging_buffer, storage_buffer};
 use super::kernels::kernels;
 use super::texture::{self, Textures};
 use crate::executor::{Counters, Executor, Observer, Pending, Unobserved, ensure_memory_suffices, ensure_tensors_fit};
@@ -121,14 +121,12 @@ impl GpuExecutor {
             kernel.bind(gpu, &bindings, &mut textures)
         };
         let mut train: Vec<Dispatch> = calls.iter().zip(kernels).map(bind).collect();
-        let mut evaluate = train.split_off(plan.train.len());
-        for (calls, dispatches) in [(&plan.train, &mut train), (&plan.evaluate, &mut evaluate)] {
-            let writes = calls.iter().map(|call| {
-                let tensors = call.op.operands().into_iter().zip(&call.tensors);
-                tensors.filter(|(operand, _)| operand.is_written()).map(|(_, id)| places[id.0].binding())
-            });
-            leave_out_copies(dispatches, writes);
+        for (call, dispatch) in calls.iter().zip(&mut train) {
+            let tensors = call.op.operands().into_iter().zip(&call.tensors);
+            let written = tensors.filter(|(operand, _)| operand.is_written()).map(|(_, id)| places[id.0].binding());
+            dispatch.outdates(&textures, written);
         }
+        let evaluate = train.split_off(plan.train.len());
         if let Some(error) = scope.pop().await {
             let needed = memory_bytes >> 20;
             bail!(
@@ -166,12 +164,14 @@ impl GpuExecutor {
     fn submit(&mut self, group: &Group<'_>) -> wgpu::SubmissionIndex {
         let start = Instant::now();
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        // Nothing else runs within the group, so that a copy in a texture serves all steps until a dispatch outdates it.
+        let mut fresh = Fresh::default();
         if group.collections.is_empty() {
             let steps = group.steps.clone();
-            encode(&mut encoder, steps.flat_map(|_| self.phase(group.phase)));
+            encode(&mut encoder, steps.flat_map(|_| self.phase(group.phase)), &mut fresh);
         } else {
             for step in group.steps.clone() {
-                encode(&mut encoder, self.phase(group.phase).iter());
+                encode(&mut encoder, self.phase(group.phase).iter(), &mut fresh);
                 for Collection { tensor, staging } in group.collections {
                     let Place { buffer, offset, size } = &self.places[tensor.0];
                     encoder.copy_buffer_to_buffer(buffer, *offset, staging, step as u64 * size.get(), size.get());

@@ -35,9 +35,13 @@ pub(super) struct Dispatch {
     bind_group: wgpu::BindGroup,
     /// The textures that it reads.
     textures: Vec<TextureCopy>,
-    /// The textures that must be updated before it.
-    copies: Vec<TextureCopy>,
+    /// The textures that are out of date after it.
+    outdated: Vec<TextureCopy>,
 }
+
+/// The textures that are up to date at some point of a list of commands.
+#[derive(Default)]
+pub(super) struct Fresh(Vec<TextureCopy>);
 
 impl Kernel {
     /// Compiles a variant; wgpu checks its constants' names and its bindings against the op's sizes and operands.
@@ -106,7 +110,8 @@ impl Kernel {
         }
     }
 
-    /// Binds buffers, in the order of the op's operands, or their copies in textures.
+    /// Binds buffers, in the order of the op's operands, or their copies in textures. These are made each time that it runs,
+    /// unless [`Dispatch::outdates`] says which it changes.
     pub(super) fn bind(self, gpu: &Gpu, buffers: &[wgpu::BufferBinding<'_>], textures: &mut Textures) -> Dispatch {
         let copy = |(buffer, format): (_, &Option<_>)| format.map(|format| textures.copy_of(gpu, buffer, format));
         let copies: Vec<Option<TextureCopy>> = buffers.iter().zip(&self.formats).map(copy).collect();
@@ -124,20 +129,24 @@ impl Kernel {
             entries: &entries,
         });
         let textures: Vec<_> = copies.into_iter().flatten().collect();
-        Dispatch { kernel: self, bind_group, copies: textures.clone(), textures }
+        Dispatch { kernel: self, bind_group, outdated: textures.clone(), textures }
     }
 }
 
 impl Dispatch {
-    /// Whether tensors are copied before it.
-    pub(super) fn has_copies(&self) -> bool {
-        !self.copies.is_empty()
+    /// Whether it reads textures, so that tensors may be copied before it.
+    pub(super) fn reads_textures(&self) -> bool {
+        !self.textures.is_empty()
+    }
+
+    /// Notes what it writes: of all textures, the copies of these are out of date after it.
+    pub(super) fn outdates<'a>(&mut self, textures: &Textures, written: impl Iterator<Item = wgpu::BufferBinding<'a>>) {
+        self.outdated = written.flat_map(|written| textures.copies_of(written)).collect();
     }
 
     /// Appends this dispatch, after updates of all textures that it reads.
     pub(super) fn encode_alone(&self, encoder: &mut wgpu::CommandEncoder) {
-        self.textures.iter().for_each(|texture| texture.encode(encoder));
-        self.encode(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
+        encode(encoder, std::iter::once(self), &mut Fresh::default());
     }
 
     /// Appends this dispatch to a pass; its textures must be up to date.
@@ -154,30 +163,25 @@ impl Dispatch {
     }
 }
 
-/// Removes texture updates that an earlier dispatch makes unnecessary. The dispatches always run in this order;
-/// `writes` lists what each of them writes.
-pub(super) fn leave_out_copies<'a, W: Iterator<Item = wgpu::BufferBinding<'a>>>(
-    dispatches: &mut [Dispatch],
-    writes: impl Iterator<Item = W>,
+/// Appends dispatches. One that reads textures which are out of date starts a new pass after their updates; all others share a
+/// pass.
+pub(super) fn encode<'a>(
+    encoder: &mut wgpu::CommandEncoder,
+    dispatches: impl Iterator<Item = &'a Dispatch>,
+    Fresh(fresh): &mut Fresh,
 ) {
-    let mut fresh: Vec<TextureCopy> = Vec::new();
-    for (dispatch, writes) in dispatches.iter_mut().zip(writes) {
-        dispatch.copies.retain(|copy| !fresh.contains(copy));
-        fresh.extend_from_slice(&dispatch.copies);
-        writes.for_each(|written| fresh.retain(|copy| !copy.is_of(&written)));
-    }
-}
-
-/// Appends dispatches. A dispatch with texture updates starts a new pass after them; all others share a pass.
-pub(super) fn encode<'a>(encoder: &mut wgpu::CommandEncoder, dispatches: impl Iterator<Item = &'a Dispatch>) {
     let mut pass: Option<wgpu::ComputePass<'static>> = None;
     for dispatch in dispatches {
-        if dispatch.has_copies() {
-            drop(pass.take());
-            dispatch.copies.iter().for_each(|copy| copy.encode(encoder));
+        for texture in &dispatch.textures {
+            if !fresh.contains(texture) {
+                drop(pass.take());
+                texture.encode(encoder);
+                fresh.push(texture.clone());
+            }
         }
         let begin = || encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()).forget_lifetime();
         dispatch.encode(pass.get_or_insert_with(begin));
+        fresh.retain(|texture| !dispatch.outdated.contains(texture));
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 use super::clock::doubt;
-use super::kernel::{Dispatch, encode};
+use super::kernel::{Dispatch, Fresh, encode};
 use super::timestamps::Timestamps;
 use super::{BoundKernel, Gpu, GpuExecutor};
 use crate::plan::Phase;
@@ -65,10 +65,10 @@ impl Stopwatch {
         let start = Instant::now();
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         if let Ok(timestamps) = &self.timestamps {
-            timestamps.encode(&mut encoder, 0, dispatches);
+            timestamps.encode(&mut encoder, 0, dispatches, &mut Fresh::default());
             timestamps.resolve(&mut encoder);
         } else {
-            encode(&mut encoder, dispatches);
+            encode(&mut encoder, dispatches, &mut Fresh::default());
         }
         let commands = encoder.finish();
         let encode_seconds = start.elapsed().as_secs_f64();

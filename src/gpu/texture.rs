@@ -74,7 +74,7 @@ impl TextureCopy {
     }
 
     /// Whether it copies a part of what is bound.
-    pub(super) fn is_of(&self, bound: &wgpu::BufferBinding<'_>) -> bool {
+    fn is_of(&self, bound: &wgpu::BufferBinding<'_>) -> bool {
         let end = self.offset + 4 * u64::from(self.texels) * u64::from(texel_words(self.texture.format()));
         let bound_end = bound.size.map_or(bound.buffer.size(), |size| bound.offset + u64::from(size));
         self.buffer == *bound.buffer && self.offset < bound_end && bound.offset < end
@@ -124,5 +124,10 @@ impl Textures {
     ) -> TextureCopy {
         let key = (source.buffer.clone(), source.offset, source.size, format);
         self.0.entry(key).or_insert_with(|| TextureCopy::new(gpu, source, format)).clone()
+    }
+
+    /// All copies of parts of what is bound.
+    pub(super) fn copies_of(&self, bound: wgpu::BufferBinding<'_>) -> impl Iterator<Item = TextureCopy> {
+        self.0.values().filter(move |copy| copy.is_of(&bound)).cloned()
     }
 }

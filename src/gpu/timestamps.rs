@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::Gpu;
-use super::kernel::{Dispatch, encode, staging_buffer};
+use super::kernel::{Dispatch, Fresh, encode, staging_buffer};
 
 /// Bytes of a timestamp.
 const SIZE_BYTES: u64 = 8;
@@ -54,18 +54,19 @@ impl Timestamps {
         })
     }
 
-    /// Appends dispatches and their texture updates between the two timestamps of a span.
+    /// Appends dispatches, and updates of their textures that are not fresh, between the two timestamps of a span.
     pub(super) fn encode<'a>(
         &self,
         encoder: &mut wgpu::CommandEncoder,
         span: usize,
         dispatches: impl Iterator<Item = &'a Dispatch> + Clone,
+        fresh: &mut Fresh,
     ) {
         let [begin, end] = [0, 1].map(|i| Some(2 * span as u32 + i));
-        if dispatches.clone().any(Dispatch::has_copies) {
+        if dispatches.clone().any(Dispatch::reads_textures) {
             // Passes write timestamps, and copies are between passes, so empty passes mark both ends.
             self.pass(encoder, begin, None);
-            encode(encoder, dispatches);
+            encode(encoder, dispatches, fresh);
             self.pass(encoder, None, end);
         } else {
             let mut pass = self.pass(encoder, begin, end);

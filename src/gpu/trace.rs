@@ -6,6 +6,7 @@ use anyhow::{Result, anyhow, ensure};
 
 use super::GpuExecutor;
 use super::clock::doubt;
+use super::kernel::Fresh;
 use super::timestamps::Timestamps;
 use crate::executor::Executor;
 use crate::plan::Phase;
@@ -30,8 +31,9 @@ impl GpuExecutor {
         for step in 0..steps {
             let encode_start = start.elapsed().as_secs_f64();
             let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            let mut fresh = Fresh::default();
             for (index, dispatch) in self.phase(phase).iter().enumerate() {
-                timestamps.encode(&mut encoder, step * calls + index, std::iter::once(dispatch));
+                timestamps.encode(&mut encoder, step * calls + index, std::iter::once(dispatch), &mut fresh);
             }
             let commands = encoder.finish();
             let submit_start = start.elapsed().as_secs_f64();

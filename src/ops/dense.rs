@@ -23,11 +23,11 @@ pub use forward::DenseForward;
 
 use crate::op::SUBGROUP_LANES;
 
-/// Samples of a tile: four for each of the lanes that load for the others.
-const TILE_SAMPLES: usize = 4 * SUBGROUP_LANES as usize;
+/// Rows of sums of an invocation that shares lanes: four for each of the lanes that load for the others.
+const TILE_ROWS: usize = 4 * SUBGROUP_LANES as usize;
 
-/// Quads of inputs of a tile of the weights' gradient: one for each of these lanes.
-const TILE_QUADS: usize = SUBGROUP_LANES as usize;
+/// Terms of a sum that such an invocation takes at a time.
+const TILE_TERMS: usize = 8;
 
 /// The most outputs of the variants that keep all of them in registers.
 const NARROW_OUTPUTS: usize = 12;

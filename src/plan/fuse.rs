@@ -247,6 +247,9 @@ fn join_loss(calls: &mut Vec<Recorded>, fusion: &mut Fusion) {
     let Some(&CrossEntropy { label_smoothing, .. }) = op(&calls[loss]) else { return };
     let why = match only_writer(calls, &calls[loss].tensors[0], loss) {
         Ok(dense) => match op(&calls[dense]) {
+            Some(DenseForward { dense: sizes, .. }) if sizes.outputs > DenseCrossEntropyForward::MOST_OUTPUTS => {
+                format!("{} classes are more than a workgroup's memory holds", sizes.outputs)
+            }
             Some(&DenseForward { dense: sizes, negative_slope: 1.0 }) => {
                 let Recorded { tensors: results, .. } = calls.remove(loss);
                 let call = &mut calls[dense];

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::products::Packed;
 use super::shaders::{
     BACKWARD, BACKWARD_BLOCKS, BACKWARD_BLOCKS_NARROW, BACKWARD_LANES, BACKWARD_NARROW, BACKWARD_WEIGHT,
-    BACKWARD_WEIGHT_LANES,
+    BACKWARD_WEIGHT_BLOCKS, BACKWARD_WEIGHT_LANES,
 };
-use super::{Dense, NARROW_OUTPUTS, TILE_QUADS, TILE_SAMPLES};
+use super::{Dense, NARROW_OUTPUTS, TILE_ROWS, TILE_TERMS};
 use crate::op::{AdapterClass, MAX_WORKGROUP, Op, Operand, SUBGROUP_LANES, Shader, Variant, sum_tolerance};
 use crate::ops::half::Half;
 use crate::ops::relu::grad_before;
@@ -17,6 +17,23 @@ use crate::tensor::HostTensor;
 
 /// The operands that the fast variants read as textures.
 const TEXTURES: [&str; 3] = ["input", "output_grad", "weight"];
+
+/// Rows and columns of a tile in workgroup memory, and terms of its sums there at a time.
+const BLOCK_ROWS: usize = 32;
+
+/// Its bytes: both factors, and the parts of a sum.
+const BLOCKS_BYTES: usize = 16 * (2 * (BLOCK_ROWS * 9 - 1) + MAX_WORKGROUP);
+
+/// The iterations of sums of this many terms: an invocation has eight of those in memory at a time. Then it adds up four sums in
+/// two rounds and one in five.
+fn block_iterations(terms: usize) -> usize {
+    terms.div_ceil(BLOCK_ROWS) * (1 + 8) + 4 * 2 + 5
+}
+
+/// A variant of the largest workgroups.
+fn blocks(shader: Shader, tiles: usize, iterations: usize) -> Variant {
+    Variant::tiled(shader, tiles, MAX_WORKGROUP, iterations).made_for(AdapterClass::WITHOUT_LANES)
+}
 
 /// The gradients of the parameters, in f64.
 fn parameter_grads(dense: Dense, tensors: [&HostTensor; 2], weight_grad: &mut HostTensor, bias_grad: &mut HostTensor) {
@@ -44,6 +61,16 @@ pub struct DenseBackward {
 }
 
 impl DenseBackward {
+    pub(super) fn lanes(&self, shader: Shader) -> Variant {
+        let Dense { batch, inputs, outputs } = self.dense;
+        let size = self.dense.workgroup_size();
+        // First the tiles of the weights' gradient, then those of the input's.
+        let weight_tiles = inputs.div_ceil(TILE_ROWS) * outputs.div_ceil(4 * size);
+        let input_tiles = inputs.div_ceil(4 * size) * batch.div_ceil(TILE_ROWS);
+        let iterations = batch.max(outputs).div_ceil(TILE_TERMS) + 4 * TILE_ROWS + 4;
+        Variant::tiled(shader, weight_tiles + input_tiles, size, iterations).sharing_lanes().reading_textures(&TEXTURES)
+    }
+
     pub(super) fn narrow(&self, shader: Shader) -> Option<Variant> {
         let Dense { batch, inputs, outputs } = self.dense;
         let size = SUBGROUP_LANES as usize;
@@ -57,22 +84,15 @@ impl DenseBackward {
     /// The variant with blocks in workgroup memory, if these sizes have one.
     fn blocks(&self) -> Option<Variant> {
         let Dense { batch, inputs, outputs } = self.dense;
-        let tiled = |shader, tiles, iterations| {
-            Variant::tiled(shader, tiles, MAX_WORKGROUP, iterations).made_for(AdapterClass::WITHOUT_LANES)
-        };
         if !inputs.is_multiple_of(4) {
             None
         } else if outputs <= NARROW_OUTPUTS {
             // 32 inputs a workgroup, every 32nd sample an invocation; then four sums, each in five rounds.
-            Some(
-                tiled(BACKWARD_BLOCKS_NARROW, inputs.div_ceil(32), batch.div_ceil(32) + 4 * 5 + 4 + 5 * NARROW_OUTPUTS)
-                    .sharing(64 * MAX_WORKGROUP),
-            )
+            let iterations = batch.div_ceil(32) + 4 * 5 + 4 + 5 * NARROW_OUTPUTS;
+            Some(blocks(BACKWARD_BLOCKS_NARROW, inputs.div_ceil(32), iterations).sharing(64 * MAX_WORKGROUP))
         } else if outputs.is_multiple_of(4) {
-            // Slices of 32 terms, of which an invocation has eight; then four sums in two rounds and one in five.
-            let tiles = inputs.div_ceil(32) * (outputs.div_ceil(32) + batch.div_ceil(32));
-            let bytes = 16 * (2 * (32 * 9 - 1) + MAX_WORKGROUP);
-            Some(tiled(BACKWARD_BLOCKS, tiles, batch.max(outputs).div_ceil(32) * (1 + 8) + 4 * 2 + 5).sharing(bytes))
+            let tiles = inputs.div_ceil(BLOCK_ROWS) * (outputs.div_ceil(BLOCK_ROWS) + batch.div_ceil(BLOCK_ROWS));
+            Some(blocks(BACKWARD_BLOCKS, tiles, block_iterations(batch.max(outputs))).sharing(BLOCKS_BYTES))
         } else {
             None
         }
@@ -102,15 +122,8 @@ impl Op for DenseBackward {
 
     fn variants(&self) -> Vec<Variant> {
         let Dense { batch, inputs, outputs } = self.dense;
-        let size = self.dense.workgroup_size();
-        // First the tiles of the weights' gradient, then those of the input's.
-        let weight_tiles = inputs.div_ceil(4 * TILE_QUADS) * outputs.div_ceil(4 * size);
-        let input_tiles = inputs.div_ceil(4 * size) * batch.div_ceil(TILE_SAMPLES);
-        let iterations = batch.max(outputs).div_ceil(4) + 4 * TILE_SAMPLES + 4;
         let elements = inputs * outputs + outputs + batch * inputs;
-        let lanes = Variant::tiled(BACKWARD_LANES, weight_tiles + input_tiles, size, iterations)
-            .sharing_lanes()
-            .reading_textures(&TEXTURES);
+        let lanes = self.lanes(BACKWARD_LANES);
         let plain = Variant::linear(BACKWARD, elements, batch.max(outputs));
         let narrow = self.narrow(BACKWARD_NARROW);
         narrow.into_iter().chain([lanes]).chain(self.blocks()).chain([plain]).collect()
@@ -166,10 +179,18 @@ impl DenseBackwardWeight {
     pub(super) fn lanes(&self, shader: Shader) -> Variant {
         let Dense { batch, inputs, outputs } = self.0;
         let size = self.0.workgroup_size();
-        let tiles = inputs.div_ceil(4 * TILE_QUADS) * outputs.div_ceil(4 * size);
-        Variant::tiled(shader, tiles, size, batch.div_ceil(4) + 4 * 4 * TILE_QUADS + 4)
+        let tiles = inputs.div_ceil(TILE_ROWS) * outputs.div_ceil(4 * size);
+        Variant::tiled(shader, tiles, size, batch.div_ceil(TILE_TERMS) + 4 * TILE_ROWS + 4)
             .sharing_lanes()
             .reading_textures(&TEXTURES[..2])
+    }
+
+    /// The variant with blocks in workgroup memory, if these sizes have one.
+    fn blocks(&self) -> Option<Variant> {
+        let Dense { batch, inputs, outputs } = self.0;
+        let tiles = inputs.div_ceil(BLOCK_ROWS) * outputs.div_ceil(BLOCK_ROWS);
+        let variant = || blocks(BACKWARD_WEIGHT_BLOCKS, tiles, block_iterations(batch)).sharing(BLOCKS_BYTES);
+        (inputs.is_multiple_of(4) && outputs.is_multiple_of(4)).then(variant)
     }
 }
 
@@ -194,7 +215,8 @@ impl Op for DenseBackwardWeight {
 
     fn variants(&self) -> Vec<Variant> {
         let Dense { batch, inputs, outputs } = self.0;
-        vec![self.lanes(BACKWARD_WEIGHT_LANES), Variant::linear(BACKWARD_WEIGHT, inputs * outputs + outputs, batch)]
+        let plain = Variant::linear(BACKWARD_WEIGHT, inputs * outputs + outputs, batch);
+        [self.lanes(BACKWARD_WEIGHT_LANES)].into_iter().chain(self.blocks()).chain([plain]).collect()
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::forward::FORWARD_TEXTURES;
 use super::shaders::{CROSS_ENTROPY, CROSS_ENTROPY_BLOCKS, CROSS_ENTROPY_LANES};
-use super::{Dense, DenseForward, TILE_SAMPLES};
+use super::{Dense, DenseForward, TILE_ROWS, TILE_TERMS};
 use crate::op::{AdapterClass, MAX_WORKGROUP, Op, Operand, SUBGROUP_LANES, Shader, Variant};
 use crate::ops::cross_entropy::CrossEntropy;
 use crate::ops::half::Half;
@@ -25,6 +25,10 @@ pub struct DenseCrossEntropyForward {
 }
 
 impl DenseCrossEntropyForward {
+    /// The most outputs with which the fast variant's workgroup holds the logits of its samples: 16 KiB. For layers of more
+    /// outputs, two calls are faster.
+    pub(crate) const MOST_OUTPUTS: usize = (16 << 10) / (4 * TILE_ROWS);
+
     /// Sizes, every other one with smoothed labels.
     pub(in crate::ops) fn awkward(sizes: Vec<Dense>) -> Vec<Self> {
         let smoothings = [0.0, 0.1].into_iter().cycle();
@@ -51,11 +55,10 @@ impl DenseCrossEntropyForward {
     pub(super) fn lanes(&self, shader: Shader) -> Option<Variant> {
         let Dense { batch, inputs, outputs } = self.dense;
         let size = self.dense.workgroup_size();
-        let iterations = inputs.div_ceil(4) + 4 * TILE_SAMPLES + TILE_SAMPLES.div_ceil(size) * 4 * outputs;
-        let bytes = 4 * TILE_SAMPLES * outputs;
-        let variant = || Variant::tiled(shader, batch.div_ceil(TILE_SAMPLES), size, iterations).sharing(bytes);
-        // 16 KiB for the logits of 32 samples.
-        (outputs <= 128).then(|| variant().sharing_lanes().reading_textures(&FORWARD_TEXTURES))
+        let iterations = inputs.div_ceil(TILE_TERMS) + 4 * TILE_ROWS + TILE_ROWS.div_ceil(size) * 4 * outputs;
+        let bytes = 4 * TILE_ROWS * outputs;
+        let variant = || Variant::tiled(shader, batch.div_ceil(TILE_ROWS), size, iterations).sharing(bytes);
+        (outputs <= Self::MOST_OUTPUTS).then(|| variant().sharing_lanes().reading_textures(&FORWARD_TEXTURES))
     }
 
     /// The variant with blocks in workgroup memory, if these sizes have one.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::products::Packed;
 use super::shaders::{FORWARD, FORWARD_BLOCKS, FORWARD_LANES};
-use super::{Dense, TILE_SAMPLES};
+use super::{Dense, TILE_ROWS, TILE_TERMS};
 use crate::op::{AdapterClass, MAX_WORKGROUP, Op, Operand, Shader, Variant, sum_tolerance};
 use crate::ops::half::Half;
 use crate::ops::relu::rectified;
@@ -27,7 +27,7 @@ impl DenseForward {
     pub(super) fn lanes(&self, shader: Shader) -> Variant {
         let Dense { batch, inputs, outputs } = self.dense;
         let size = self.dense.workgroup_size();
-        Variant::tiled(shader, batch.div_ceil(TILE_SAMPLES), size, inputs.div_ceil(4) + 4 * TILE_SAMPLES)
+        Variant::tiled(shader, batch.div_ceil(TILE_ROWS), size, inputs.div_ceil(TILE_TERMS) + 4 * TILE_ROWS)
             .repeated(outputs.div_ceil(4 * size))
             .sharing_lanes()
             .reading_textures(&FORWARD_TEXTURES)

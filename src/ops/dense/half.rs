@@ -1,17 +1,12 @@
 //! Dense layers in half precision.
 
 use super::shaders::{
-    BACKWARD_F16, BACKWARD_NARROW_F16, BACKWARD_WEIGHT_F16, BACKWARD_WEIGHT_LANES_F16, CROSS_ENTROPY_F16,
-    CROSS_ENTROPY_LANES_F16, FORWARD_F16, FORWARD_LANES_F16,
+    BACKWARD_F16, BACKWARD_LANES_F16, BACKWARD_NARROW_F16, BACKWARD_WEIGHT_F16, BACKWARD_WEIGHT_LANES_F16,
+    CROSS_ENTROPY_F16, CROSS_ENTROPY_LANES_F16, FORWARD_F16, FORWARD_LANES_F16,
 };
 use super::{Dense, DenseBackward, DenseBackwardWeight, DenseCrossEntropyForward, DenseForward};
 use crate::op::Variant;
 use crate::ops::half::{InHalf, LOSS_SCALE};
-
-/// A variant that reads rows by words, so rows must begin at a word.
-fn whole_words(variant: Option<Variant>, rows: &[usize]) -> Option<Variant> {
-    variant.filter(|_| rows.iter().all(|row| row.is_multiple_of(2)))
-}
 
 impl InHalf for DenseForward {
     const NAME: &'static str = "dense_forward_f16";
@@ -21,7 +16,7 @@ impl InHalf for DenseForward {
         let Dense { batch, inputs, outputs } = self.dense;
         let lanes = self.lanes(FORWARD_LANES_F16);
         let plain = Variant::linear(FORWARD_F16, batch * outputs / 2, 2 * inputs);
-        whole_words(Some(lanes), &[inputs]).into_iter().chain([plain]).collect()
+        vec![lanes, plain]
     }
 }
 
@@ -37,7 +32,7 @@ impl InHalf for DenseCrossEntropyForward {
     fn half_variants(&self) -> Vec<Variant> {
         let lanes = self.lanes(CROSS_ENTROPY_LANES_F16);
         let plain = self.plain(CROSS_ENTROPY_F16);
-        whole_words(lanes, &[self.dense.inputs]).into_iter().chain([plain]).collect()
+        lanes.into_iter().chain([plain]).collect()
     }
 }
 
@@ -55,7 +50,7 @@ impl InHalf for DenseBackward {
         let words = inputs * outputs + outputs + batch * inputs / 2;
         let plain = Variant::linear(BACKWARD_F16, words, batch.max(2 * outputs));
         let narrow = self.narrow(BACKWARD_NARROW_F16);
-        whole_words(narrow, &[outputs]).into_iter().chain([plain]).collect()
+        narrow.into_iter().chain([self.lanes(BACKWARD_LANES_F16), plain]).collect()
     }
 }
 
@@ -72,6 +67,6 @@ impl InHalf for DenseBackwardWeight {
         let Dense { batch, inputs, outputs } = self.0;
         let lanes = self.lanes(BACKWARD_WEIGHT_LANES_F16);
         let plain = Variant::linear(BACKWARD_WEIGHT_F16, inputs * outputs + outputs, batch);
-        whole_words(Some(lanes), &[inputs, outputs]).into_iter().chain([plain]).collect()
+        vec![lanes, plain]
     }
 }

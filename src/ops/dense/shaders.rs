@@ -19,8 +19,8 @@ macro_rules! lanes {
 /// Such a shader of a layer's outputs.
 macro_rules! forward_lanes {
     ($name:literal: $texels:literal, $floats:literal, $($part:literal),+) => {
-        lanes!($name: $texels, $floats, "shared/dense_weights", "shared/weight_texels", "shared/lane_products",
-            "shared/put_tile", "shared/put_lane_tiles", "shared/dense_forward_lanes", $($part),+)
+        lanes!($name: $texels, $floats, "shared/weight_texels", "shared/lane_sums", "shared/put_sums",
+            "shared/dense_forward_lanes", $($part),+)
     };
 }
 
@@ -35,8 +35,17 @@ macro_rules! backward_lanes {
 /// Such a shader of the parameters' gradients alone.
 macro_rules! weight_lanes {
     ($name:literal: $texels:literal, $loss:literal) => {
-        backward_lanes!($name: $texels, $loss, "shared/dense_weight_grads", "shared/lane_products", "shared/put_tile",
-            "shared/put_lane_tiles", "shared/dense_weight_tiles", "dense_backward_weight.lanes")
+        backward_lanes!($name: $texels, $loss, "shared/dense_weight_grads", "shared/lane_sums", "shared/put_sums",
+            "shared/dense_weight_tiles", "dense_backward_weight.lanes")
+    };
+}
+
+/// Such a shader of all gradients.
+macro_rules! all_lanes {
+    ($name:literal: $texels:literal, $floats:literal, $loss:literal) => {
+        backward_lanes!($name: $texels, $loss, $floats, "shared/dense_weights", "shared/weight_texels",
+            "shared/dense_weight_texels", "shared/dense_all_grads", "shared/rectifier_grad", "shared/lane_sums",
+            "shared/put_sums", "shared/dense_weight_tiles", "dense_backward.lanes")
     };
 }
 
@@ -91,16 +100,17 @@ pub(super) const BACKWARD: Shader = plain!("dense_backward": "shared/floats_f32"
 pub(super) const BACKWARD_F16: Shader = plain!("dense_backward_f16": "shared/floats_f16", "shared/linear",
     "shared/grad_divisors_f16", "shared/dense_all_grads", "shared/dense_parameter_sums", "shared/rectifier_grad",
     "dense_backward");
-pub(super) const BACKWARD_LANES: Shader = backward_lanes!("dense_backward.lanes":
-    "shared/texels_f32", "shared/grad_divisors_f32", "shared/dense_weights", "shared/weight_texels",
-    "shared/dense_weight_texels", "shared/dense_all_grads", "shared/rectifier_grad", "shared/lane_products",
-    "shared/put_tile", "shared/put_lane_tiles", "shared/dense_weight_tiles", "dense_backward.lanes");
+pub(super) const BACKWARD_LANES: Shader = all_lanes!("dense_backward.lanes":
+    "shared/texels_f32", "shared/floats_f32", "shared/grad_divisors_f32");
+pub(super) const BACKWARD_LANES_F16: Shader = all_lanes!("dense_backward_f16.lanes":
+    "shared/texels_f16", "shared/floats_f16", "shared/grad_divisors_f16");
 pub(super) const BACKWARD_NARROW: Shader =
     narrow_lanes!("dense_backward.lanes_narrow": "shared/texels_f32", "shared/grad_divisors_f32");
 pub(super) const BACKWARD_NARROW_F16: Shader =
     narrow_lanes!("dense_backward_f16.lanes_narrow": "shared/texels_f16", "shared/grad_divisors_f16");
 pub(super) const BACKWARD_BLOCKS: Shader = blocks!("dense_backward.blocks":
-    "shared/outer", "shared/dense_blocks", "shared/split_sums", "shared/rectifier_grad", "dense_backward.blocks");
+    "shared/outer", "shared/dense_blocks", "shared/dense_gradient_blocks", "shared/split_sums", "shared/rectifier_grad",
+    "dense_backward.blocks");
 pub(super) const BACKWARD_BLOCKS_NARROW: Shader = blocks!("dense_backward.blocks_narrow":
     "shared/dense_weights", "shared/outer", "shared/split_sums", "shared/dense_all_grads", "shared/dense_parameter_grads",
     "shared/rectifier_grad", "shared/dense_narrow_grads", "dense_backward.blocks_narrow");
@@ -109,6 +119,9 @@ pub(super) const BACKWARD_WEIGHT: Shader = plain!("dense_backward_weight": "shar
     "shared/grad_divisors_f32", "shared/dense_weight_grads", "shared/dense_parameter_sums", "dense_backward_weight");
 pub(super) const BACKWARD_WEIGHT_F16: Shader = plain!("dense_backward_weight_f16": "shared/floats_f16", "shared/linear",
     "shared/grad_divisors_f16", "shared/dense_weight_grads", "shared/dense_parameter_sums", "dense_backward_weight");
+pub(super) const BACKWARD_WEIGHT_BLOCKS: Shader = blocks!("dense_backward_weight.blocks":
+    "shared/outer", "shared/dense_blocks", "shared/dense_gradient_blocks", "shared/split_sums",
+    "dense_backward_weight.blocks");
 pub(super) const BACKWARD_WEIGHT_LANES: Shader =
     weight_lanes!("dense_backward_weight.lanes": "shared/texels_f32", "shared/grad_divisors_f32");
 pub(super) const BACKWARD_WEIGHT_LANES_F16: Shader =
