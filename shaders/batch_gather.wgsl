@@ -5,7 +5,7 @@
 //
 // An index outside the data set means "no sample": zeros, and a label that is no class. One invocation computes one word of
 // pixels, in memory order; the first of an image also its label.
-// `quad` computes four pixels, where their number is a multiple of 4.
+// `quad` computes four pixels, where their number is a multiple of 4; `run` several such quads, which is fastest in software.
 //
 // Parts: linear, floats_f16 or floats_f32, batch_gather.
 // CPU twin: BatchGather in src/ops/batch.rs.

@@ -18,6 +18,9 @@ use crate::tensor::{HostTensor, pack_bytes};
 /// Words of the clock: step, cursor, seed.
 pub const CLOCK_LENGTH: usize = 3;
 
+/// The most words of four pixels that an invocation gathers in software.
+const MOST_RUN_WORDS: usize = 8;
+
 /// An entry of the order that means "no sample here".
 pub const NO_SAMPLE: u32 = u32::MAX;
 
@@ -98,12 +101,17 @@ impl Op for BatchGather {
 
     fn variants(&self) -> Vec<Variant> {
         let values = self.batch * self.pixels;
+        let quads = self.pixels / 4;
+        let words = (1..=MOST_RUN_WORDS).rev().find(|&words| quads.is_multiple_of(words)).unwrap_or(1);
+        let run = shader!("batch_gather.run": "shared/linear", "shared/batch_gather", "batch_gather.quad");
+        let run =
+            Variant::linear(run, values / 4 / words, words).constant("words", words).made_for(AdapterClass::SOFTWARE);
         let quad = shader!("batch_gather.quad": "shared/linear", "shared/batch_gather", "batch_gather.quad");
-        let quad = Variant::linear(quad, values / 4, 0);
-        let quad = self.pixels.is_multiple_of(4).then_some(quad);
+        let quad = Variant::linear(quad, values / 4, 1).constant("words", 1);
+        let by_words = if self.pixels.is_multiple_of(4) { vec![run, quad] } else { vec![] };
         let plain =
             shader!("batch_gather": "shared/linear", "shared/floats_f32", "shared/batch_gather", "batch_gather");
-        quad.into_iter().chain([Variant::linear(plain, values, 0)]).collect()
+        by_words.into_iter().chain([Variant::linear(plain, values, 0)]).collect()
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

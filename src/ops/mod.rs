@@ -85,13 +85,13 @@ pub const TABLE: &[Entry] = &[
     row("norm_fold", || cases(NormFold::awkward())),
     row("conv_relu_pool_forward", || each(ConvReluPool::awkward(), ConvReluPoolForward)),
     row("dense_forward", || {
-        with_slopes(Dense::awkward(), |dense, negative_slope| DenseForward { dense, negative_slope })
+        with_a_slope_each(Dense::awkward(), |dense, negative_slope| DenseForward { dense, negative_slope })
     }),
     row("dropout_apply", || cases(DropoutApply::awkward())),
     row("cross_entropy", || cases(CrossEntropy::awkward())),
     row("dense_cross_entropy_forward", || cases(DenseCrossEntropyForward::awkward(Dense::awkward()))),
     row("dense_backward", || {
-        with_slopes(Dense::awkward(), |dense, negative_slope| DenseBackward { dense, negative_slope })
+        with_a_slope_each(Dense::awkward(), |dense, negative_slope| DenseBackward { dense, negative_slope })
     }),
     row("dense_backward_weight", || each(Dense::awkward(), DenseBackwardWeight)),
     row("max_pool_backward", || {
@@ -134,7 +134,7 @@ pub const TABLE: &[Entry] = &[
     row("conv_relu_pool_forward_f16", || each_half(ConvReluPool::awkward_f16(), ConvReluPoolForward)),
     row("dense_forward_f16", || {
         let sizes = Dense::awkward_f16(|dense| dense.outputs);
-        with_slopes_half(sizes, |dense, negative_slope| DenseForward { dense, negative_slope })
+        with_a_slope_each(sizes, |dense, negative_slope| Half(DenseForward { dense, negative_slope }))
     }),
     row("relu_forward_f16", || {
         with_slopes_half(awkward_lengths_f16(), |length, negative_slope| ReluForward { length, negative_slope })
@@ -176,7 +176,7 @@ pub const TABLE: &[Entry] = &[
     }),
     row("dense_backward_f16", || {
         let sizes = Dense::awkward_f16(|dense| dense.inputs);
-        with_slopes_half(sizes, |dense, negative_slope| DenseBackward { dense, negative_slope })
+        with_a_slope_each(sizes, |dense, negative_slope| Half(DenseBackward { dense, negative_slope }))
     }),
     row("dense_backward_weight_f16", || each_half(Dense::awkward_f16(|_| 2), DenseBackwardWeight)),
     row("conv_relu_pool_backward_input_f16", || {
@@ -210,6 +210,11 @@ pub(crate) fn each<S, O: Op + 'static>(sizes: Vec<S>, op: fn(S) -> O) -> Vec<Cas
 pub(crate) fn with_slopes<S: Copy, O: Op + 'static>(sizes: Vec<S>, op: fn(S, f64) -> O) -> Vec<Case> {
     let with_slope = |slope| sizes.iter().map(move |&sizes| op(sizes, slope));
     cases(SLOPES.into_iter().flat_map(with_slope).collect())
+}
+
+/// The same with these slopes in turn, for ops of many sizes whose kernels take long to compile.
+fn with_a_slope_each<S: Copy, O: Op + 'static>(sizes: Vec<S>, op: fn(S, f64) -> O) -> Vec<Case> {
+    cases(sizes.into_iter().zip(SLOPES.into_iter().cycle()).map(|(sizes, slope)| op(sizes, slope)).collect())
 }
 
 fn with_slopes_half<S: Copy, O: InHalf + 'static>(sizes: Vec<S>, op: fn(S, f64) -> O) -> Vec<Case> {
