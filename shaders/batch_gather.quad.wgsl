@@ -10,8 +10,8 @@
 // Parts: linear, batch_gather.
 // CPU twin: BatchGather in src/ops/batch.rs.
 
-/// Words of a run, a divisor of those of an image: one on GPUs, where neighbouring invocations share what memory delivers; several
-/// in software, so that an invocation finds its image once for all of them.
+/// Words of a run, a divisor of those of an image: one on GPUs, where neighbouring invocations share what memory delivers;
+/// several in software, so that an invocation finds its image once for all of them.
 override words: u32;
 
 override runs: u32 = pixels / (4u * words);

@@ -8,9 +8,9 @@
 // or, after these, a tile of the inputs' gradient, 32 samples in all, of which each invocation has four neighbouring inputs.
 // Each of 8 lanes loads the factors of four inputs, or four samples, for all. Needs subgroups of 8 lanes or more.
 //
-// Parts: tiles, dense, dense_weights, texels, texels_f16 or texels_f32, floats_f16 or floats_f32, input_texels, weight_texels,
-// grad_divisors_f16 or grad_divisors_f32, output_grad_texels, dense_backward_texels, dense_weight_texels, dense_all_grads,
-// dense_parameter_grads, rectifier_grad, lane_sums, put_sums, dense_weight_tiles.
+// Parts: tiles, dense, texels, texels_f16 or texels_f32, input_texels, grad_divisors_f16 or grad_divisors_f32,
+// output_grad_texels, dense_backward_texels, dense_parameter_grads, floats_f16 or floats_f32, dense_weights, weight_texels,
+// dense_weight_texels, dense_all_grads, rectifier_grad, lane_sums, put_sums, dense_weight_tiles.
 // CPU twin: DenseBackward in src/ops/dense/backward.rs.
 
 override input_blocks: u32 = (inputs + 4u * workgroup_size - 1u) / (4u * workgroup_size);

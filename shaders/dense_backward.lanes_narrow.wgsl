@@ -1,4 +1,5 @@
-// All gradients of a dense (fully connected) layer. That of the input is the gradient before the rectifier that made the input. For at most 12 outputs, such as a classifier's.
+// All gradients of a dense (fully connected) layer of at most 12 outputs, such as a classifier's. That of the input is the
+// gradient before the rectifier that made the input.
 //
 //   weight_grad[k,o] = sum over n of input[n,k] * output_grad[n,o]
 //   bias_grad[o]     = sum over n of output_grad[n,o]
@@ -9,9 +10,9 @@
 // output gradients at a time: each of the first 8 lanes loads those of one sample and broadcasts them to the others. Needs
 // subgroups of 8 lanes or more, and a number of inputs that is a multiple of 4.
 //
-// Parts: tiles, dense, dense_weights, texels, texels_f16 or texels_f32, input_texels, weight_texels, grad_divisors_f16 or
-// grad_divisors_f32, output_grad_texels, dense_backward_texels, dense_weight_texels, dense_all_grads, dense_parameter_grads,
-// rectifier_grad, dense_narrow_grads.
+// Parts: tiles, dense, texels, texels_f16 or texels_f32, input_texels, grad_divisors_f16 or grad_divisors_f32,
+// output_grad_texels, dense_backward_texels, dense_parameter_grads, dense_weights, weight_texels, dense_weight_texels,
+// dense_all_grads, rectifier_grad, dense_narrow_grads.
 // CPU twin: DenseBackward in src/ops/dense/backward.rs.
 
 @group(0) @binding(5) var<storage, read_write> input_grad: array<Four>;  // [batch, inputs]

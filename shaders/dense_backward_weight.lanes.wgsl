@@ -7,7 +7,7 @@
 // Needs subgroups of 8 lanes or more.
 //
 // Parts: tiles, dense, texels, texels_f16 or texels_f32, input_texels, grad_divisors_f16 or grad_divisors_f32,
-// output_grad_texels, dense_backward_texels, dense_weight_grads, dense_parameter_grads, lane_sums, put_sums,
+// output_grad_texels, dense_backward_texels, dense_parameter_grads, dense_weight_grads, lane_sums, put_sums,
 // dense_weight_tiles.
 // CPU twin: DenseBackwardWeight in src/ops/dense/backward.rs.
 

@@ -12,9 +12,9 @@
 //
 // Each of 8 lanes loads the inputs of four samples for all. The logits pass through workgroup memory to one invocation for each
 // sample. Needs subgroups of 8 lanes or more.
-// Parts: tiles, dense, texels, texels_f16 or texels_f32, input_texels, weight_texels, floats_f16 or floats_f32,
-// lane_sums, put_sums, dense_forward_lanes, grad_divisors_f16 or grad_divisors_f32, softmax, logits_grad,
-// dense_cross_entropy, finish_sample.
+// Parts: tiles, dense, texels, texels_f16 or texels_f32, input_texels, floats_f16 or floats_f32, weight_texels, lane_sums,
+// put_sums, dense_forward_lanes, grad_divisors_f16 or grad_divisors_f32, softmax, logits_grad, dense_cross_entropy,
+// finish_sample.
 // CPU twin: DenseCrossEntropyForward in src/ops/dense/cross_entropy.rs.
 
 /// Samples of a workgroup.

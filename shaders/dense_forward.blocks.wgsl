@@ -1,5 +1,5 @@
-// Dense (fully connected) layer with bias, then a rectifier, for GPUs and for software without subgroups; a workgroup for a tile of 16
-// samples by 16 outputs, of which each invocation has four by four, in registers, over a sixteenth of the sum's terms.
+// Dense (fully connected) layer with bias, then a rectifier, for GPUs and for software without subgroups; a workgroup for a tile
+// of 16 samples by 16 outputs, of which each invocation has four by four, in registers, over a sixteenth of the sum's terms.
 //
 //   output[n,o] = rectified(bias[o] + sum over k of input[n,k] * weight[k,o])
 //

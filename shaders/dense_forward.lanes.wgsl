@@ -5,8 +5,8 @@
 //
 // Each of 8 lanes loads the inputs of four samples for all. Needs subgroups of 8 lanes or more.
 //
-// Parts: tiles, dense, texels, texels_f16 or texels_f32, input_texels, weight_texels, floats_f16 or floats_f32,
-// lane_sums, put_sums, dense_forward_lanes, rectifier.
+// Parts: tiles, dense, texels, texels_f16 or texels_f32, input_texels, floats_f16 or floats_f32, weight_texels, lane_sums,
+// put_sums, dense_forward_lanes, rectifier.
 // CPU twin: DenseForward in src/ops/dense/forward.rs.
 
 @group(0) @binding(3) var<storage, read_write> output: array<Word>;  // [batch, outputs]

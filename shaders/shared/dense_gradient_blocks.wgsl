@@ -1,5 +1,5 @@
-// What kernels of a dense layer's gradients by blocks in workgroup memory share: tiles of 32 rows by 32 columns, and the factors of
-// the weights' gradient. Needs numbers of inputs and of outputs that are multiples of 4.
+// What kernels of a dense layer's gradients by blocks in workgroup memory share: tiles of 32 rows by 32 columns, and the factors
+// of the weights' gradient. Needs numbers of inputs and of outputs that are multiples of 4.
 
 /// Quads of rows of a tile, and quads of its columns.
 const side = 8u;
