@@ -304,9 +304,9 @@ impl Plan {
         check::ensure_lengths(model, config.batch, &evaluate)?;
         let mut fusion = Fusion::default();
         if config.form.fuse {
-            fusion = fuse::fuse(&mut evaluate);
+            fusion = fuse::fuse(&mut evaluate, config.form.precision == Precision::F32);
             if !train.is_empty() {
-                fusion = fuse::fuse(&mut train);
+                fusion = fuse::fuse(&mut train, false);
             }
         }
         if config.form.precision == Precision::F16 {

@@ -17,8 +17,9 @@ use gpu_digits::op::{Op, Operand, Shader, Variant};
 use gpu_digits::ops::Case;
 use gpu_digits::ops::batch::NO_SAMPLE;
 use gpu_digits::plan::{Optimizer, Phase, Plan, PlanConfig, PlanForm, Precision};
+use gpu_digits::random::Random;
 use gpu_digits::schedule::Schedule;
-use gpu_digits::tensor::{HostTensor, pack_bytes};
+use gpu_digits::tensor::{HostTensor, Shape, pack_bytes};
 use gpu_digits::train::{Epoch, TrainConfig, Trainer};
 use gpu_digits::weights;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -38,7 +39,8 @@ fn main() {
         ("a_loss_that_is_not_finite_is_an_error", diverging),
         ("samples_that_cannot_be_are_errors_and_no_panics", wrong_samples),
     ];
-    let on_each: [(&str, AdapterTest); 8] = [
+    let on_each: [(&str, AdapterTest); 9] = [
+        ("normalisations_folded_into_weights_give_the_same_probabilities", folds_normalisations),
         ("a_validation_and_a_test_of_the_same_images_have_the_same_loss", same_loss),
         ("a_run_repeats_to_the_bit", repeats_to_the_bit),
         ("a_long_run_allocates_nothing_and_reads_nothing_inside_an_epoch", allocates_nothing),
@@ -274,6 +276,41 @@ fn compiles_once(device: &Device) -> Result<(), Failed> {
     }
     let again = gpu.compiled_kernels();
     check(compiled == again, format!("{compiled} kernels became {again}"))
+}
+
+/// The probabilities of a model with normalisations whose statistics are not those of a new model.
+fn folds_normalisations(device: &Device) -> Result<(), Failed> {
+    let model: Model =
+        "conv 5x3, norm, relu, pool 2, conv 8x3 stride 2, norm, flatten, dense 12, norm, leaky 0.1, dense 10"
+            .parse()?;
+    let mut random = Random::new(5, 5);
+    let drawn = |((name, shape), initial): ((String, Shape), HostTensor)| {
+        let positive = name.ends_with("running_var");
+        let values: Vec<f32> =
+            (0..shape.len()).map(|_| random.uniform(if positive { 0.5 } else { -0.5 }, 1.5)).collect();
+        if name.starts_with("norm") { HostTensor::from_f32(shape, &values) } else { initial }
+    };
+    let named = model.parameters().into_iter().zip(model.initial_parameters(1));
+    let parameters: Vec<HostTensor> = named.map(drawn).collect();
+    let images = dataset(4).train.images;
+    let probabilities = |fuse: bool| -> Result<(usize, Vec<f32>), Failed> {
+        let form = PlanForm { fuse, precision: Precision::F32 };
+        let plan = Plan::new(&model, PlanConfig { images: 4, batches: 1, form, ..PlanConfig::for_mnist(4, None) })?;
+        let folded = plan.evaluate.iter().filter(|call| call.op.name() == "norm_fold").count();
+        let mut executor = block_on(device.executor(plan))?;
+        let host = executor.plan().host.clone();
+        executor.write(host.images, &pack_bytes(&images));
+        for (parameter, values) in host.parameters.iter().zip(&parameters) {
+            executor.write(parameter.tensor, &parameter.arranged(values));
+        }
+        executor.write(host.order, &[0, 1, 2, 3]);
+        block_on(executor.run(Phase::Evaluate, 1, &mut Unobserved))?;
+        Ok((folded, block_on(executor.read(host.probability))?.f32().to_vec()))
+    };
+    let ((none, plain), (three, folded)) = (probabilities(false)?, probabilities(true)?);
+    check((none, three) == (0, 3), format!("{three} normalisations are folded, {none} without fusing"))?;
+    let worst = plain.iter().zip(&folded).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    check(worst < 1e-5, format!("folding changes the probabilities by {worst}"))
 }
 
 /// An op whose shader cannot be compiled.

@@ -5,6 +5,7 @@
 //!   its output ([`Op::rectifying`], [`Op::before_rectifier`]).
 //! * Convolution, ReLU and max-pooling, and their gradients, become one op each, where that pays.
 //! * A last dense layer and the loss become one op.
+//! * In evaluation, a normalisation becomes a part of the weights of the layer before it.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -19,13 +20,18 @@ use crate::ops::conv2d::{Conv2dBackwardInput, Conv2dBackwardWeight, Conv2dForwar
 use crate::ops::cross_entropy::CrossEntropy;
 use crate::ops::dense::{DenseCrossEntropyForward, DenseForward};
 use crate::ops::max_pool::{MaxPoolBackward, MaxPoolForward};
+use crate::ops::norm::{NormApply, NormFold};
 use crate::ops::relu::{ReluBackward, ReluForward};
 
-/// Rewrites the calls of a phase, and says what has become one and what has not.
-pub(super) fn fuse(calls: &mut Vec<Recorded>) -> Fusion {
+/// Rewrites the calls of a phase, and says what has become one and what has not. Normalisations are folded on request: there is no
+/// copy of folded weights in half precision.
+pub(super) fn fuse(calls: &mut Vec<Recorded>, folds_norms: bool) -> Fusion {
     let mut fusion = Fusion::default();
     rectify_outputs(calls, &mut fusion);
     rectify_gradients(calls, &mut fusion);
+    if folds_norms {
+        fold_norms(calls, &mut fusion);
+    }
     pool_convolutions(calls, &mut fusion);
     join_loss(calls, &mut fusion);
     fusion
@@ -241,6 +247,57 @@ fn drops_clipped(calls: &[Recorded], writer: usize, grad: &String) -> bool {
     readers.map(|place| &calls[place]).all(drops)
 }
 
+/// In evaluation, each normalisation by running statistics becomes a part of the weights and biases of the convolution or dense
+/// layer before it, which are computed anew at each step, since training changes them.
+fn fold_norms(calls: &mut Vec<Recorded>, fusion: &mut Fusion) {
+    let mut place = 0;
+    while place < calls.len() {
+        if let Some(writer) = foldable(calls, place) {
+            let Recorded { layer, tensors, .. } = calls.remove(place);
+            let [_, mean, variance, norm_weight, norm_bias, output] = &tensors[..] else {
+                unreachable!("six operands")
+            };
+            fusion.merge(&calls[writer.place].layer, &layer);
+            let folded = ["folded_weight", "folded_bias"].map(|name| format!("{layer}.{name}"));
+            let call = &mut calls[writer.place];
+            let [weight, bias] = [1, 2].map(|operand| call.tensors[operand].clone());
+            call.op = writer.rectifying;
+            call.tensors[1..].clone_from_slice(&[&folded[..], std::slice::from_ref(output)].concat());
+            let operands = [&weight, &bias, norm_weight, norm_bias, mean, variance, &folded[0], &folded[1]];
+            let tensors = operands.into_iter().cloned().collect();
+            calls.insert(writer.place, Recorded { op: Arc::new(writer.fold), tensors, layer });
+        }
+        place += 1;
+    }
+}
+
+/// A layer before a normalisation, into whose weights it can be folded.
+struct Foldable {
+    place: usize,
+    fold: NormFold,
+    rectifying: Arc<dyn Op>,
+}
+
+fn foldable(calls: &[Recorded], place: usize) -> Option<Foldable> {
+    let NormApply { negative_slope, .. } = *op(&calls[place])?;
+    let [input, mean, ..] = &calls[place].tensors[..] else { return None };
+    // In training a call writes the statistics of the batch.
+    if calls.iter().any(|call| writes(call, mean)) {
+        return None;
+    }
+    let writer = only_writer(calls, input, place).ok()?;
+    let (terms, outputs) = match (op(&calls[writer]), op(&calls[writer])) {
+        (Some(&Conv2dForward { conv, negative_slope: 1.0 }), _) => {
+            (conv.kernel * conv.kernel * conv.in_channels, conv.out_channels)
+        }
+        (_, Some(&DenseForward { dense, negative_slope: 1.0 })) => (dense.inputs, dense.outputs),
+        _ => return None,
+    };
+    let before = &calls[writer].op;
+    let rectifying = if negative_slope == 1.0 { Some(before.clone()) } else { before.rectifying(negative_slope) };
+    Some(Foldable { place: writer, fold: NormFold { terms, outputs }, rectifying: rectifying? })
+}
+
 /// A last dense layer and the loss become one op.
 fn join_loss(calls: &mut Vec<Recorded>, fusion: &mut Fusion) {
     let Some(loss) = calls.iter().position(|call| op::<CrossEntropy>(call).is_some()) else { return };
@@ -339,6 +396,18 @@ mod tests {
         assert_eq!(
             apart("conv 10x28, relu, residual(conv 10x1), flatten"),
             ["the loss is a call of its own: `sum_forward` of residual1 comes before it, and no dense layer"]
+        );
+    }
+
+    #[test]
+    fn a_normalisation_is_folded_in_evaluation_and_not_in_training() {
+        let model = "conv 4x3, norm, relu, dropout 0.1, norm, flatten, dense 8, norm, relu, dense 10";
+        assert!(ops(model).contains(&"norm_apply"));
+        let plan = plan(model);
+        let names: Vec<_> = plan.calls(Phase::Evaluate).iter().map(|call| call.op.name()).collect();
+        assert_eq!(
+            names[1..names.len() - 1],
+            ["norm_fold", "conv2d_forward", "norm_apply", "norm_fold", "dense_forward", "dense_cross_entropy_forward"]
         );
     }
 
