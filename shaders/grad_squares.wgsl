@@ -7,7 +7,7 @@
 // CPU twin: GradSquares in src/ops/clip.rs.
 
 @group(0) @binding(0) var<storage, read> grad_partial: array<f32>;          // [gradients]
-@group(0) @binding(1) var<storage, read> blocks: array<vec4<u32>>;          // [parameters / 64, 4]: offset, stride, chunks, elements
+@group(0) @binding(1) var<storage, read> blocks: array<vec4<u32>>;  // [parameters / 64, 4]: offset, stride, chunks, elements
 @group(0) @binding(2) var<storage, read_write> square_partial: array<f32>;  // [parameters / 64]
 
 @compute @workgroup_size(workgroup_size)
