@@ -232,6 +232,7 @@ fn every_shader_is_written_in_the_language_of_every_back_end() {
 fn a_shader_that_a_language_cannot_say_is_found() {
     let source = "enable f16;
         override length: u32;
+        override negative_slope: f32;
         override workgroup_size: u32 = 64u;
         @group(0) @binding(0) var<storage, read_write> output: array<vec4<f32>>;
         @compute @workgroup_size(workgroup_size) fn relu_forward() {
