@@ -380,6 +380,13 @@ mod tests {
     }
 
     #[test]
+    fn a_block_that_is_fused_in_evaluation_alone_has_codes_of_its_own() {
+        let plan = plan("conv 4x3, relu, dropout 0.2, pool 2, flatten, dense 10");
+        let has = |phase, name: &str| plan.calls(phase).iter().any(|call| call.op.name() == name);
+        assert!(has(Phase::Evaluate, "conv_relu_pool_forward") && has(Phase::Train, "max_pool_forward"));
+    }
+
+    #[test]
     fn what_was_fused_and_why_the_rest_was_not_is_said() {
         let Fusion { merged, apart } = plan("conv 4x3, relu, pool 2, dropout 0.2, relu, flatten, dense 10").fusion;
         assert_eq!(merged, [vec!["conv1", "relu1", "pool1"], vec!["dense1", "loss"]]);
