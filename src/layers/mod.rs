@@ -43,6 +43,9 @@ pub use residual::Residual;
 use crate::ops;
 use crate::tensor::{HostTensor, Shape};
 
+/// Makes a layer of words and of the layers in its parentheses.
+pub type Parse = fn(&[&str], Vec<Arc<dyn Layer>>) -> Result<Arc<dyn Layer>>;
+
 /// A row of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
@@ -54,7 +57,7 @@ pub struct Entry {
     pub help: &'static str,
     /// The layer with these words after the first, which are as many as in one of the forms, and around these layers, of which
     /// there are some if the form has them in parentheses.
-    pub parse: fn(&[&str], Vec<Arc<dyn Layer>>) -> Result<Arc<dyn Layer>>,
+    pub parse: Parse,
     /// Its ops that do not stand in the table of ops. They are verified and tested with those if the row stands in
     /// [`LAYERS`]; the ops of your own layers are checked by [`verify::check`](crate::verify::check).
     pub ops: &'static [ops::Entry],

@@ -58,7 +58,7 @@ impl Windows {
     }
 
     /// The rows of a map that each row of windows covers, in order.
-    pub(super) fn rows<'a>(self, map: &'a [f32]) -> impl IndexedParallelIterator<Item = &'a [f32]> {
+    pub(super) fn rows(self, map: &[f32]) -> impl IndexedParallelIterator<Item = &[f32]> {
         let [_, rows, _, _] = self.output();
         let row = self.width * self.channels;
         (0..self.batch * rows).into_par_iter().map(move |index| {

@@ -19,7 +19,7 @@ pub(super) fn halve(calls: &mut [Recorded], model: &Model) -> Result<()> {
             let odd = odd_row(op.as_ref()).map_or_else(String::new, |(name, length)| {
                 format!(": its {name} has rows of {length}, but two neighbours share a word; make the number even")
             });
-            format!("layer {layer}: there is no `{}` in half precision{odd}, or leave --precision out", op.label())
+            format!("layer {layer}: there is no `{}` in half precision{odd}, or leave --precision out", op.name())
         })?;
         for (operand, name) in half.operands().iter().zip(tensors) {
             if operand.dtype == F16 && parameters.contains(name) {

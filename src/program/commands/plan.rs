@@ -46,7 +46,7 @@ async fn gpu(choice: &DeviceChoice) -> Result<Gpu> {
 /// What was fused in a training step, and what was not and why.
 fn print_fusion(Fusion { merged, apart }: &Fusion) {
     let merged: Vec<String> = merged.iter().map(|layers| layers.join(", ")).collect();
-    for (title, sentences) in [("one call each", &merged), ("not fused", apart)] {
+    for (title, sentences) in [("one call each", &merged), ("calls of their own", apart)] {
         if !sentences.is_empty() {
             out!("\n{title}:");
             sentences.iter().for_each(|sentence| out!("  {sentence}"));
