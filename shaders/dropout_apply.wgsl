@@ -25,9 +25,9 @@ fn dropout_apply(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_work
     let words = threefry(vec2(clock[2], layer), vec2(i * NUMBERS / 4u, clock[0]));
     var bits = vec4(words.x >> 16u, words.x & 0xffffu, words.y >> 16u, words.y & 0xffffu);
     if NUMBERS < 4u {
-        // The place of the first element among the four.
+        // The place of the first element among the four; where there are two, it is even.
         let first = i * NUMBERS % 4u;
-        bits = vec4(bits[first], bits[(first + 1u) % 4u], 0u, 0u);
+        bits = vec4(bits[first], bits[first | 1u], vec2<u32>());
     }
     output[i] = numbers_of(select(values_of(input[i]) * scale, vec4(0.0), bits < vec4(threshold)));
 }

@@ -25,17 +25,12 @@ fn max_pool_backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_
     if n >= batch { return; }
 
     var grads = vec4(0.0);
-    var places = vec4(0u);
+    var places = vec4<u32>();
     if y < out_height && x < out_width {
         let window = ((n * out_height + y) * out_width + x) * channel_groups + group;
         grads = values_of(output_grad[window]);
         if is_rectified { grads = grad_before(grads, values_of(output[window])); }
-        places.x = argmax[window * NUMBERS];
-        if NUMBERS > 1u { places.y = argmax[window * NUMBERS + 1u]; }
-        if NUMBERS > 2u {
-            places.z = argmax[window * NUMBERS + 2u];
-            places.w = argmax[window * NUMBERS + 3u];
-        }
+        for (var k = 0u; k < NUMBERS; k++) { places[k] = argmax[window * NUMBERS + k]; }
     }
     for (var ky = 0u; ky < window_height; ky++) {
         for (var kx = 0u; kx < window_width; kx++) {

@@ -34,10 +34,5 @@ fn max_pool_forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_w
         }
     }
     output[i] = numbers_of(rectified(best));
-    argmax[i * NUMBERS] = places.x;
-    if NUMBERS > 1u { argmax[i * NUMBERS + 1u] = places.y; }
-    if NUMBERS > 2u {
-        argmax[i * NUMBERS + 2u] = places.z;
-        argmax[i * NUMBERS + 3u] = places.w;
-    }
+    for (var k = 0u; k < NUMBERS; k++) { argmax[i * NUMBERS + k] = places[k]; }
 }

@@ -24,9 +24,9 @@ fn norm_apply(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgro
     let first = i / channel_groups;
     if first >= row_step { return; }
 
-    var means = vec4(0.0);
-    var factors = vec4(0.0);
-    var shifts = vec4(0.0);
+    var means = vec4<f32>();
+    var factors = vec4<f32>();
+    var shifts = vec4<f32>();
     for (var k = 0u; k < NUMBERS; k++) {
         let c = group * NUMBERS + k;
         means[k] = mean[c];

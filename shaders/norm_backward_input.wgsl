@@ -29,10 +29,10 @@ fn norm_backward_input(@builtin(global_invocation_id) id: vec3<u32>, @builtin(nu
     let first = i / channel_groups;
     if first >= row_step { return; }
 
-    var means = vec4(0.0);
-    var shifts = vec4(0.0);
-    var slopes = vec4(0.0);
-    var factors = vec4(0.0);
+    var means = vec4<f32>();
+    var shifts = vec4<f32>();
+    var slopes = vec4<f32>();
+    var factors = vec4<f32>();
     for (var k = 0u; k < NUMBERS; k++) {
         let c = group * NUMBERS + k;
         let deviation = sqrt(variance[c] + epsilon);

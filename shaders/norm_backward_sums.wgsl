@@ -24,7 +24,7 @@ fn norm_backward_sums(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num
     let chunk = i / channel_groups;
     if chunk >= chunks { return; }
 
-    var means = vec4(0.0);
+    var means = vec4<f32>();
     for (var k = 0u; k < NUMBERS; k++) { means[k] = mean[group * NUMBERS + k]; }
     var sums = vec4(0.0);
     var products = vec4(0.0);
