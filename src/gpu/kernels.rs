@@ -12,8 +12,14 @@ use super::adapters::Backend;
 use super::kernel::Kernel;
 use crate::op::{Op, Variant, variant_label};
 
-/// A variant with its sizes, and its text: an op of a user may have another one in each of its plans.
+/// All that a kernel is made of: a user's op may have another text or other constants in each of its plans.
 type Key = (String, &'static str);
+
+fn key(op: &dyn Op, variant: &Variant) -> Key {
+    let Variant { constants, workgroups, textures, .. } = variant;
+    let label = variant_label(op, variant);
+    (format!("{label} {constants:?} {workgroups:?} {textures:?}"), variant.shader.source)
+}
 
 /// The kernels compiled so far.
 #[derive(Default)]
@@ -38,7 +44,7 @@ impl Kernels {
 /// # Errors
 /// If kernels do not compile, the error of the first op that needs one of them, independent of the order of the threads.
 pub(super) async fn kernels(gpu: &Gpu, ops: &[(&dyn Op, Variant)]) -> Result<Vec<Kernel>> {
-    let keys: Vec<Key> = ops.iter().map(|(op, variant)| (variant_label(*op, variant), variant.shader.source)).collect();
+    let keys: Vec<Key> = ops.iter().map(|(op, variant)| key(*op, variant)).collect();
     let mut missing: Vec<(&Key, &(&dyn Op, Variant))> = Vec::new();
     for (key, op) in keys.iter().zip(ops) {
         if gpu.kernels.get(key).is_none() && !missing.iter().any(|(known, _)| *known == key) {

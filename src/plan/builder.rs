@@ -158,7 +158,7 @@ mod tests {
             ),
             (
                 Wrong::Operand,
-                "layer wrong1 cannot be planned: `relu_forward:length=33,negative_slope=0`: `dense1.output` is a tensor of F32",
+                "layer wrong1 (`wrong`) says that `wrong1.output` has 32 elements, but its ops make it [33]",
             ),
             (Wrong::Unread, "layer wrong1 (`wrong`) has a parameter `gain`, which no op reads"),
             (

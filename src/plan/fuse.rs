@@ -294,7 +294,7 @@ struct Foldable {
 }
 
 fn foldable(calls: &[Recorded], place: usize) -> Option<Foldable> {
-    let NormApply { negative_slope, .. } = *op(&calls[place])?;
+    let NormApply { norm, negative_slope } = *op(&calls[place])?;
     let [input, mean, ..] = &calls[place].tensors[..] else { return None };
     // In training a call writes the statistics of the batch.
     if calls.iter().any(|call| writes(call, mean)) {
@@ -308,6 +308,10 @@ fn foldable(calls: &[Recorded], place: usize) -> Option<Foldable> {
         (_, Some(&DenseForward { dense, negative_slope: 1.0 })) => (dense.inputs, dense.outputs),
         _ => return None,
     };
+    // Behind `flatten` each element of a map has statistics of its own.
+    if norm.channels != outputs {
+        return None;
+    }
     let before = &calls[writer].op;
     let rectifying = if negative_slope == 1.0 { Some(before.clone()) } else { before.rectifying(negative_slope) };
     Some(Foldable { place: writer, fold: NormFold { terms, outputs }, rectifying: rectifying? })

@@ -13,7 +13,7 @@ pub(crate) fn help(home: &Home) -> Result<(), Failed> {
 pub(crate) fn command_help(home: &Home) -> Result<(), Failed> {
     let train = [
         "--model",
-        "conv 32x3, conv 32x3 same  convolution",
+        "convolution to 32 channels",
         "--device",
         "--data",
         "--dataset",
@@ -145,14 +145,14 @@ pub(crate) fn too_much_memory(home: &Home) -> Result<(), Failed> {
     let model = "conv 50000x3, pool 26, flatten, dense 10";
     let run =
         home.run(&["train", "--device", "cpu", "--dataset", "generated", "--model", model, "--batch-size", "1000"]);
-    run.is_refused(&["does not fit", "layer conv1", "[1000, 1, 28, 28]", "[1000, 50000, 26, 26]", "smaller"])?;
+    run.is_refused(&["does not fit", "layer conv1", "[1000, 28, 28, 1]", "[1000, 26, 26, 50000]", "smaller"])?;
     check(!home.path("runs").exists(), "a run folder was made")
 }
 
 pub(crate) fn too_much_for_adapter(home: &Home, device: &str) -> Result<(), Failed> {
     let words = ["train", "--device", device, "--dataset", "generated", "--batch-size", "1000"];
     let run = home.run(&[&words[..], &["--model", "conv 50000x3, pool 26, flatten, dense 10"]].concat());
-    run.is_refused(&["does not fit", "layer conv1", "[1000, 1, 28, 28]", "[1000, 50000, 26, 26]", "smaller"])
+    run.is_refused(&["does not fit", "layer conv1", "[1000, 28, 28, 1]", "[1000, 26, 26, 50000]", "smaller"])
 }
 
 pub(crate) fn wrong_numbers(home: &Home) -> Result<(), Failed> {

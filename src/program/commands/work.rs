@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn ops_are_selected_by_name_label_and_pattern() {
         assert_eq!(ops(&["conv2d_backward*t"]), ["conv2d_backward_input", "conv2d_backward_weight"]);
-        assert_eq!(ops(&["relu_forward.quad:length=64"]), ["relu_forward"]);
+        assert_eq!(ops(&["relu_forward.quad:length=64,negative_slope=0"]), ["relu_forward"]);
         assert_eq!(ops(&["sum_*:length=65,negative_slope=1", "sum_*"]).len(), 4);
         assert!(ops(&["lock*"]).is_empty());
         assert!(ops(&[]).len() == every_op().count());
