@@ -61,17 +61,19 @@ pub(super) fn ensure_read(model: &Model, evaluate: &[Recorded]) -> Result<()> {
     Ok(())
 }
 
-/// Refuses an output of another length than its layer says.
+/// Refuses an output of another length than its layer says. A layer that records no call hands its input on.
 pub(super) fn ensure_lengths(model: &Model, batch: usize, calls: &[Recorded]) -> Result<()> {
+    let operands: Vec<_> = calls.iter().flat_map(|call| call.op.operands().into_iter().zip(&call.tensors)).collect();
+    let written = |name: &str| operands.iter().find(|(operand, tensor)| *tensor == name && operand.is_written());
+    let mut current = "batch".to_owned();
     for placed in model.layers() {
-        let (name, length) = (format!("{}.output", placed.name), batch * placed.output.iter().product::<usize>());
-        let operands = calls.iter().flat_map(|call| call.op.operands().into_iter().zip(&call.tensors));
-        let written = operands.into_iter().find(|(operand, tensor)| **tensor == name && operand.is_written());
-        // A layer that hands its input on has no output of its own.
-        let Some((Operand { shape, .. }, _)) = written else { continue };
+        let own = format!("{}.output", placed.name);
+        current = if written(&own).is_some() { own } else { current };
+        let Some((Operand { shape, .. }, _)) = written(&current) else { continue };
+        let length = batch * placed.output.iter().product::<usize>();
         ensure!(
             shape.len() == length,
-            "layer {} (`{}`) says that `{name}` has {length} elements, but its ops make it {shape}",
+            "layer {} (`{}`) says that `{current}` has {length} elements, but its ops make it {shape}",
             placed.name,
             placed.layer
         );
