@@ -75,7 +75,8 @@ impl MaxPoolForward {
     fn linear(&self, shader: Shader, channels: usize) -> Variant {
         let windows = self.pool.windows();
         let invocations = windows.output().iter().product::<usize>() / channels;
-        Variant::linear(shader, invocations, self.pool.size * (1 + self.pool.size))
+        // The window, then the place of each channel's maximum.
+        Variant::linear(shader, invocations, self.pool.size * (1 + self.pool.size) + channels)
     }
 }
 
@@ -187,7 +188,7 @@ pub struct MaxPoolBackward {
 impl MaxPoolBackward {
     fn linear(&self, shader: Shader, channels: usize) -> Variant {
         let MaxPool { channels: all, size, .. } = self.pool;
-        Variant::linear(shader, self.pool.windows().blocks() * all / channels, size * (1 + size))
+        Variant::linear(shader, self.pool.windows().blocks() * all / channels, size * (1 + size) + channels)
     }
 }
 
