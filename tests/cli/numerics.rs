@@ -4,7 +4,7 @@ use std::fs;
 
 use libtest_mimic::Failed;
 
-use crate::program::{Home, Run, check};
+use crate::program::{Home, check};
 
 pub(crate) fn unfused(home: &Home) -> Result<(), Failed> {
     let model = "conv 4x3, dropout 0.1, relu, pool 2, flatten, dense 10";
