@@ -25,7 +25,7 @@ use memory::Memory;
 /// An optimizer with its parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Optimizer {
-    /// See [`SgdUpdate`](crate::ops::optimizer::SgdUpdate).
+    /// See [`SgdStep`](crate::ops::optimizer::SgdStep).
     Sgd {
         /// Fraction of the velocity that is kept.
         momentum: f64,
@@ -34,7 +34,7 @@ pub enum Optimizer {
         /// Factor of the L2 penalty's gradient.
         weight_decay: f64,
     },
-    /// See [`AdamUpdate`](crate::ops::optimizer::AdamUpdate).
+    /// See [`AdamStep`](crate::ops::optimizer::AdamStep).
     Adam {
         /// Fraction of the first moment that is kept.
         beta1: f64,

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A slope of 0 is ReLU, whose gradient at 0 is 0, as in PyTorch. A slope of 1 is no rectifier. Ops that end with a rectifier, or
-//! whose input came out of one, have its slope as a field and use [`rectified`] and [`grad_before`] in their references.
+//! whose input came out of one, have its slope as a field and use `rectified` and `grad_before` in their references.
 
 use std::sync::Arc;
 
