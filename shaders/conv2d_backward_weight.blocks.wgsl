@@ -75,9 +75,12 @@ fn conv2d_backward_weight(@builtin(workgroup_id) group: vec3<u32>, @builtin(loca
     // No invocation may leave early: those beyond the last quad or channel help to load, and store nothing.
     let first_run_quad = group.x * TILE;
     let first_quad = group.y * tile_quads;
-    first_sample = group.z * samples_per_chunk;
-    terms = (end_of_chunk(group.z) - first_sample) * area;
-    add_terms(terms, first_run_quad, first_quad, local);
+    // Compilers see that a local constant is the same for the whole workgroup, as barriers need, but not that a variable is.
+    let own_first_sample = group.z * samples_per_chunk;
+    let own_terms = (end_of_chunk(group.z) - own_first_sample) * area;
+    first_sample = own_first_sample;
+    terms = own_terms;
+    add_terms(own_terms, first_run_quad, first_quad, local);
     store(group.z, first_run_quad + local / tile_quads, first_quad + local % tile_quads, sums[0]);
     store(group.z, first_run_quad + local / tile_quads + SHARERS, first_quad + local % tile_quads, sums[1]);
 }
