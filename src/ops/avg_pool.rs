@@ -13,7 +13,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::half::{Half, InHalf};
-use super::relu::{grad_before, rectified};
+use super::relu::{grad_before, rectified, take_in};
 pub use super::windows::Windows;
 use crate::op::{Op, Operand, Shader, Variant, shader, sum_tolerance};
 use crate::tensor::DType::F32;
@@ -86,7 +86,7 @@ impl Op for AvgPoolForward {
     }
 
     fn rectifying(&self, negative_slope: f64) -> Option<Arc<dyn Op>> {
-        (self.negative_slope == 1.0).then(|| Arc::new(Self { negative_slope, ..*self }) as _)
+        take_in(self.negative_slope, Self { negative_slope, ..*self })
     }
 
     fn in_half(&self) -> Option<Arc<dyn Op>> {
@@ -185,7 +185,7 @@ impl Op for AvgPoolBackward {
     }
 
     fn before_rectifier(&self, negative_slope: f64) -> Option<Arc<dyn Op>> {
-        (self.negative_slope == 1.0).then(|| Arc::new(Self { negative_slope, ..*self }) as _)
+        take_in(self.negative_slope, Self { negative_slope, ..*self })
     }
 
     fn leaves_unread(&self, operand: &str) -> bool {

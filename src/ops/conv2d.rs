@@ -27,6 +27,7 @@ use super::blocks::{self, SHARERS, SLICE};
 use crate::op::{
     AdapterClass, MAX_ITERATIONS, MAX_WORKGROUP, Op, Operand, SUBGROUP_LANES, Shader, Variant, sum_tolerance,
 };
+use crate::ops::relu::take_in;
 use crate::tensor::DType::F32;
 use crate::tensor::HostTensor;
 
@@ -238,7 +239,7 @@ impl Op for Conv2dForward {
     }
 
     fn rectifying(&self, negative_slope: f64) -> Option<Arc<dyn Op>> {
-        (self.negative_slope == 1.0).then(|| Arc::new(Self { negative_slope, ..*self }) as Arc<dyn Op>)
+        take_in(self.negative_slope, Self { negative_slope, ..*self })
     }
 
     fn in_half(&self) -> Option<Arc<dyn Op>> {

@@ -109,7 +109,8 @@ impl<O: InHalf + 'static> Op for Half<O> {
     fn cost(&self) -> Cost {
         let Cost { flops, bytes } = self.0.cost();
         // 16-bit operands have half the words, which saves half of their traffic.
-        let halves = self.operands().into_iter().filter(|operand| operand.dtype == F16);
+        let is_half = |operand: &Operand| operand.dtype == F16 && !self.leaves_unread(operand.name);
+        let halves = self.operands().into_iter().filter(is_half);
         Cost { flops, bytes: bytes - halves.map(|operand| operand.traffic_bytes()).sum::<u64>() }
     }
 
@@ -226,6 +227,7 @@ impl InHalf for BatchGather {
 #[cfg(test)]
 mod tests {
     use super::super::dense::{Dense, DenseForward};
+    use super::super::sum::SumBackward;
     use super::*;
 
     #[test]
@@ -235,5 +237,12 @@ mod tests {
         let (factors_and_outputs, biases) = (4 * (6 + 2) + 6 * 2, 2);
         assert_eq!(op.cost().bytes, 4 * factors_and_outputs + 4 * biases);
         assert_eq!(Half(op).cost().bytes, 2 * factors_and_outputs + 4 * biases);
+    }
+
+    #[test]
+    fn what_is_left_unread_is_no_traffic_in_either_precision() {
+        let sum = |negative_slope| SumBackward { length: 8, negative_slope };
+        assert_eq!([sum(0.0), sum(1.0)].map(|op| op.cost().bytes), [4 * 4 * 8, 3 * 4 * 8]);
+        assert_eq!([sum(0.0), sum(1.0)].map(|op| Half(op).cost().bytes), [2 * 4 * 8, 2 * 3 * 8]);
     }
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::half::{Half, InHalf};
-use super::relu::{grad_before, rectified};
+use super::relu::{grad_before, rectified, take_in};
 use super::windows::Windows;
 use crate::op::{Op, Operand, Shader, Variant, shader};
 use crate::random::Random;
@@ -154,7 +154,7 @@ impl Op for MaxPoolForward {
     }
 
     fn rectifying(&self, negative_slope: f64) -> Option<Arc<dyn Op>> {
-        (self.negative_slope == 1.0).then(|| Arc::new(Self { negative_slope, ..*self }) as _)
+        take_in(self.negative_slope, Self { negative_slope, ..*self })
     }
 
     fn in_half(&self) -> Option<Arc<dyn Op>> {
@@ -271,7 +271,7 @@ impl Op for MaxPoolBackward {
     }
 
     fn before_rectifier(&self, negative_slope: f64) -> Option<Arc<dyn Op>> {
-        (self.negative_slope == 1.0).then(|| Arc::new(Self { negative_slope, ..*self }) as _)
+        take_in(self.negative_slope, Self { negative_slope, ..*self })
     }
 
     fn leaves_unread(&self, operand: &str) -> bool {

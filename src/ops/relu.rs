@@ -40,6 +40,12 @@ pub(crate) fn grad_before(grad: f32, value: f32, slope: f64) -> f32 {
     }
 }
 
+/// An op that has taken a rectifier in, as [`Op::rectifying`] and [`Op::before_rectifier`] say it: none if the op had one, which
+/// its own slope tells.
+pub(super) fn take_in(own_slope: f64, with_rectifier: impl Op) -> Option<Arc<dyn Op>> {
+    (own_slope == 1.0).then(|| Arc::new(with_rectifier) as _)
+}
+
 /// Whether a slope needs a multiplication, which rounds.
 fn roundings(slope: f64) -> usize {
     usize::from(slope != 0.0 && slope != 1.0)

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::formula::{Formula, elementwise_kernels, elementwise_operands, half_kernels, half_variants};
 use super::half::{Half, InHalf};
-use super::relu::{grad_before, rectified};
+use super::relu::{grad_before, rectified, take_in};
 use crate::op::{Op, Operand, Variant};
 use crate::shader::Shader;
 
@@ -47,7 +47,7 @@ impl Formula for SumForward {
     }
 
     fn rectifying(&self, negative_slope: f64) -> Option<Arc<dyn Op>> {
-        (self.negative_slope == 1.0).then(|| Arc::new(Self { negative_slope, ..*self }) as _)
+        take_in(self.negative_slope, Self { negative_slope, ..*self })
     }
 }
 
@@ -90,7 +90,7 @@ impl Formula for SumBackward {
     }
 
     fn before_rectifier(&self, negative_slope: f64) -> Option<Arc<dyn Op>> {
-        (self.negative_slope == 1.0).then(|| Arc::new(Self { negative_slope, ..*self }) as _)
+        take_in(self.negative_slope, Self { negative_slope, ..*self })
     }
 }
 

@@ -7,9 +7,10 @@ use super::shaders::{
     BACKWARD_WEIGHT, BACKWARD_WEIGHT_BLOCKS, BACKWARD_WEIGHT_LANES,
 };
 use super::{Conv2d, LANES, STRIP, reference};
-use crate::op::{Cost, Op, Operand, Shader, Variant, sum_tolerance};
+use crate::op::{Op, Operand, Shader, Variant, sum_tolerance};
 use crate::ops::blocks;
 use crate::ops::half::Half;
+use crate::ops::relu::take_in;
 use crate::tensor::DType::F32;
 use crate::tensor::HostTensor;
 
@@ -99,20 +100,12 @@ impl Op for Conv2dBackwardInput {
         self.conv.flops()
     }
 
-    fn cost(&self) -> Cost {
-        let is_read = |operand: &Operand| operand.name != "input" || self.negative_slope != 1.0;
-        Cost {
-            flops: self.flops(),
-            bytes: self.operands().iter().filter(|operand| is_read(operand)).map(Operand::traffic_bytes).sum(),
-        }
-    }
-
     fn tolerance(&self) -> f64 {
         sum_tolerance(self.conv.out_channels * self.conv.kernel * self.conv.kernel)
     }
 
     fn before_rectifier(&self, negative_slope: f64) -> Option<Arc<dyn Op>> {
-        (self.negative_slope == 1.0).then(|| Arc::new(Self { negative_slope, ..*self }) as Arc<dyn Op>)
+        take_in(self.negative_slope, Self { negative_slope, ..*self })
     }
 
     fn leaves_unread(&self, operand: &str) -> bool {

@@ -10,7 +10,7 @@ use super::shaders::{
 use super::{Dense, NARROW_OUTPUTS, TILE_ROWS, TILE_TERMS};
 use crate::op::{AdapterClass, MAX_WORKGROUP, Op, Operand, SUBGROUP_LANES, Shader, Variant, sum_tolerance};
 use crate::ops::half::Half;
-use crate::ops::relu::grad_before;
+use crate::ops::relu::{grad_before, take_in};
 use crate::random::Random;
 use crate::tensor::DType::F32;
 use crate::tensor::HostTensor;
@@ -163,7 +163,7 @@ impl Op for DenseBackward {
     }
 
     fn before_rectifier(&self, negative_slope: f64) -> Option<Arc<dyn Op>> {
-        (self.negative_slope == 1.0).then(|| Arc::new(Self { negative_slope, ..*self }) as Arc<dyn Op>)
+        take_in(self.negative_slope, Self { negative_slope, ..*self })
     }
 
     fn in_half(&self) -> Option<Arc<dyn Op>> {

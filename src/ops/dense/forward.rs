@@ -7,7 +7,7 @@ use super::shaders::{FORWARD, FORWARD_BLOCKS, FORWARD_LANES};
 use super::{Dense, TILE_ROWS, TILE_TERMS};
 use crate::op::{AdapterClass, MAX_WORKGROUP, Op, Operand, Shader, Variant, sum_tolerance};
 use crate::ops::half::Half;
-use crate::ops::relu::rectified;
+use crate::ops::relu::{rectified, take_in};
 use crate::tensor::DType::F32;
 use crate::tensor::HostTensor;
 
@@ -95,7 +95,7 @@ impl Op for DenseForward {
     }
 
     fn rectifying(&self, negative_slope: f64) -> Option<Arc<dyn Op>> {
-        (self.negative_slope == 1.0).then(|| Arc::new(Self { negative_slope, ..*self }) as Arc<dyn Op>)
+        take_in(self.negative_slope, Self { negative_slope, ..*self })
     }
 
     fn in_half(&self) -> Option<Arc<dyn Op>> {

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::{EPSILON, Norm, cases, kernels};
 use crate::op::{Op, Operand, Variant, shader, sum_tolerance};
 use crate::ops::half::Half;
-use crate::ops::relu::rectified;
+use crate::ops::relu::{rectified, take_in};
 use crate::random::Random;
 use crate::tensor::DType::F32;
 use crate::tensor::HostTensor;
@@ -76,7 +76,7 @@ impl Op for NormApply {
     }
 
     fn rectifying(&self, negative_slope: f64) -> Option<Arc<dyn Op>> {
-        (self.negative_slope == 1.0).then(|| Arc::new(Self { negative_slope, ..*self }) as _)
+        take_in(self.negative_slope, Self { negative_slope, ..*self })
     }
 
     fn in_half(&self) -> Option<Arc<dyn Op>> {

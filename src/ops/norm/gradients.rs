@@ -8,7 +8,7 @@ use super::apply::factor;
 use super::{EPSILON, Norm, cases, kernels};
 use crate::op::{Op, Operand, Variant, shader, sum_tolerance};
 use crate::ops::half::Half;
-use crate::ops::relu::grad_before;
+use crate::ops::relu::{grad_before, take_in};
 use crate::random::Random;
 use crate::tensor::DType::F32;
 use crate::tensor::HostTensor;
@@ -212,7 +212,7 @@ impl Op for NormBackwardInput {
     }
 
     fn before_rectifier(&self, negative_slope: f64) -> Option<Arc<dyn Op>> {
-        (self.negative_slope == 1.0).then(|| Arc::new(Self { negative_slope, ..*self }) as _)
+        take_in(self.negative_slope, Self { negative_slope, ..*self })
     }
 
     fn in_half(&self) -> Option<Arc<dyn Op>> {
