@@ -8,7 +8,8 @@
 use rayon::prelude::*;
 
 use super::batch::CLOCK_LENGTH;
-use crate::op::{Op, Operand, Variant, shader};
+use super::fours::{in_fours, plain_and_quad};
+use crate::op::{Op, Operand, Variant};
 use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::HostTensor;
@@ -50,11 +51,8 @@ impl Op for AverageUpdate {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        let plain = shader!("average_update": "shared/linear", "shared/floats_f32", "shared/single", "average_update");
-        let quad =
-            shader!("average_update.quad": "shared/linear", "shared/texels_f32", "shared/quad", "average_update");
-        let quad = self.length.is_multiple_of(4).then(|| Variant::linear(quad, self.length / 4, 0));
-        quad.into_iter().chain([Variant::linear(plain, self.length, 0)]).collect()
+        let shaders = plain_and_quad!(f32 "average_update" "average_update.quad": "average_update");
+        in_fours(shaders, self.length, 1, |shader, elements| Variant::linear(shader, self.length / elements, 0))
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

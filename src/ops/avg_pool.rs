@@ -12,10 +12,11 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::fours::{in_fours, plain_and_quad};
 use super::half::{Half, InHalf};
 use super::relu::{grad_before, rectified, take_in};
 pub use super::windows::Windows;
-use crate::op::{Op, Operand, Shader, Variant, shader, sum_tolerance};
+use crate::op::{Op, Operand, Shader, Variant, sum_tolerance};
 use crate::tensor::DType::F32;
 use crate::tensor::HostTensor;
 
@@ -49,12 +50,8 @@ impl Op for AvgPoolForward {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        let plain = shader!("avg_pool_forward": "shared/linear", "shared/floats_f32", "shared/single",
-            "shared/channels", "shared/windows", "shared/rectifier", "avg_pool_forward");
-        let quad = shader!("avg_pool_forward.quad": "shared/linear", "shared/texels_f32", "shared/quad",
-            "shared/channels", "shared/windows", "shared/rectifier", "avg_pool_forward");
-        let quad = self.windows.channels.is_multiple_of(4).then(|| self.linear(quad, 4));
-        quad.into_iter().chain([self.linear(plain, 1)]).collect()
+        let shaders = plain_and_quad!(f32 "avg_pool_forward" "avg_pool_forward.quad": "shared/channels", "shared/windows", "shared/rectifier", "avg_pool_forward");
+        in_fours(shaders, self.windows.channels, 1, |shader, channels| self.linear(shader, channels))
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
@@ -99,12 +96,8 @@ impl InHalf for AvgPoolForward {
     const HALVES: &'static [&'static str] = &["input", "output"];
 
     fn half_variants(&self) -> Vec<Variant> {
-        let plain = shader!("avg_pool_forward_f16": "shared/linear", "shared/floats_f16", "shared/single",
-            "shared/channels", "shared/windows", "shared/rectifier", "avg_pool_forward");
-        let quad = shader!("avg_pool_forward_f16.quad": "shared/linear", "shared/texels_f16", "shared/quad",
-            "shared/channels", "shared/windows", "shared/rectifier", "avg_pool_forward");
-        let quad = self.windows.channels.is_multiple_of(4).then(|| self.linear(quad, 4));
-        quad.into_iter().chain([self.linear(plain, 2)]).collect()
+        let shaders = plain_and_quad!(f16 "avg_pool_forward_f16" "avg_pool_forward_f16.quad": "shared/channels", "shared/windows", "shared/rectifier", "avg_pool_forward");
+        in_fours(shaders, self.windows.channels, 2, |shader, channels| self.linear(shader, channels))
     }
 }
 
@@ -142,12 +135,8 @@ impl Op for AvgPoolBackward {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        let plain = shader!("avg_pool_backward": "shared/linear", "shared/floats_f32", "shared/single",
-            "shared/channels", "shared/windows", "shared/blocks_of_map", "shared/rectifier_grad", "avg_pool_backward");
-        let quad = shader!("avg_pool_backward.quad": "shared/linear", "shared/texels_f32", "shared/quad",
-            "shared/channels", "shared/windows", "shared/blocks_of_map", "shared/rectifier_grad", "avg_pool_backward");
-        let quad = self.windows.channels.is_multiple_of(4).then(|| self.linear(quad, 4));
-        quad.into_iter().chain([self.linear(plain, 1)]).collect()
+        let shaders = plain_and_quad!(f32 "avg_pool_backward" "avg_pool_backward.quad": "shared/channels", "shared/windows", "shared/blocks_of_map", "shared/rectifier_grad", "avg_pool_backward");
+        in_fours(shaders, self.windows.channels, 1, |shader, channels| self.linear(shader, channels))
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
@@ -202,12 +191,8 @@ impl InHalf for AvgPoolBackward {
     const HALVES: &'static [&'static str] = &["input", "output_grad", "input_grad"];
 
     fn half_variants(&self) -> Vec<Variant> {
-        let plain = shader!("avg_pool_backward_f16": "shared/linear", "shared/floats_f16", "shared/single",
-            "shared/channels", "shared/windows", "shared/blocks_of_map", "shared/rectifier_grad", "avg_pool_backward");
-        let quad = shader!("avg_pool_backward_f16.quad": "shared/linear", "shared/texels_f16", "shared/quad",
-            "shared/channels", "shared/windows", "shared/blocks_of_map", "shared/rectifier_grad", "avg_pool_backward");
-        let quad = self.windows.channels.is_multiple_of(4).then(|| self.linear(quad, 4));
-        quad.into_iter().chain([self.linear(plain, 2)]).collect()
+        let shaders = plain_and_quad!(f16 "avg_pool_backward_f16" "avg_pool_backward_f16.quad": "shared/channels", "shared/windows", "shared/blocks_of_map", "shared/rectifier_grad", "avg_pool_backward");
+        in_fours(shaders, self.windows.channels, 2, |shader, channels| self.linear(shader, channels))
     }
 }
 

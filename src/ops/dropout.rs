@@ -16,8 +16,9 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::batch::CLOCK_LENGTH;
+use super::fours::{in_fours, plain_and_quad};
 use super::half::{Half, InHalf};
-use crate::op::{Op, Operand, Shader, Variant, shader};
+use crate::op::{Op, Operand, Shader, Variant};
 use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::HostTensor;
@@ -82,10 +83,9 @@ impl DropoutApply {
         boundaries.into_iter().chain(lengths.map(Self::of)).collect()
     }
 
-    /// Four elements an invocation where the length is a multiple of four, otherwise a word of some.
-    fn kernels(&self, plain: Shader, floats: usize, quad: Shader) -> Vec<Variant> {
-        let quad = self.length.is_multiple_of(4).then(|| Variant::linear(quad, self.length / 4, 0));
-        quad.into_iter().chain([Variant::linear(plain, self.length / floats, 0)]).collect()
+    /// The variants of these shaders, whose words have so many floats.
+    fn in_fours(&self, shaders: [Shader; 2], floats: usize) -> Vec<Variant> {
+        in_fours(shaders, self.length, floats, |shader, elements| Variant::linear(shader, self.length / elements, 0))
     }
 
     fn of((length, rate, layer): (usize, f64, usize)) -> Self {
@@ -116,11 +116,7 @@ impl Op for DropoutApply {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        let plain = shader!("dropout_apply": "shared/linear", "shared/floats_f32", "shared/single", "shared/threefry",
-            "dropout_apply");
-        let quad = shader!("dropout_apply.quad": "shared/linear", "shared/texels_f32", "shared/quad", "shared/threefry",
-            "dropout_apply");
-        self.kernels(plain, 1, quad)
+        self.in_fours(plain_and_quad!(f32 "dropout_apply" "dropout_apply.quad": "shared/threefry", "dropout_apply"), 1)
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
@@ -162,11 +158,10 @@ impl InHalf for DropoutApply {
     const HALVES: &'static [&'static str] = &["input", "output"];
 
     fn half_variants(&self) -> Vec<Variant> {
-        let plain = shader!("dropout_apply_f16": "shared/linear", "shared/floats_f16", "shared/single", "shared/threefry",
-            "dropout_apply");
-        let quad = shader!("dropout_apply_f16.quad": "shared/linear", "shared/texels_f16", "shared/quad", "shared/threefry",
-            "dropout_apply");
-        self.kernels(plain, 2, quad)
+        self.in_fours(
+            plain_and_quad!(f16 "dropout_apply_f16" "dropout_apply_f16.quad": "shared/threefry", "dropout_apply"),
+            2,
+        )
     }
 }
 

@@ -110,18 +110,6 @@ pub trait Formula: Debug + Send + Sync {
     }
 }
 
-/// The two kernels that the file of an element-wise op is: its `Numbers` are one float in the plain kernel and four in
-/// `quad`. Their names are followed by the parts that they share.
-macro_rules! elementwise_kernels {
-    ($name:literal, $quad:literal $(, $part:literal)*) => {
-        &[
-            $crate::shader::shader!($name: "shared/linear", "shared/floats_f32", "shared/single", $($part,)* $name),
-            $crate::shader::shader!($quad: "shared/linear", "shared/texels_f32", "shared/quad", $($part,)* $name),
-        ]
-    };
-}
-pub(crate) use elementwise_kernels;
-
 /// Operands of one length, the output last.
 pub fn elementwise_operands(names: &[&'static str], length: usize) -> Vec<Operand> {
     let mut operands: Vec<Operand> = names.iter().map(|name| Operand::read(name, F32, [length])).collect();
@@ -140,23 +128,6 @@ pub fn awkward_lengths() -> Vec<usize> {
 /// The awkward lengths that are even, which half precision needs.
 pub(super) fn awkward_lengths_f16() -> Vec<usize> {
     vec![2, 126, 130, 1010, 64 * 64 * 2 + 2, 4 * 64 * 130 + 4]
-}
-
-/// The two kernels of an element-wise op in half precision.
-macro_rules! half_kernels {
-    ($name:literal, $quad:literal, $rectifier:literal, $kernel:literal) => {
-        [
-            $crate::shader::shader!($name: "shared/linear", "shared/floats_f16", "shared/single", $rectifier, $kernel),
-            $crate::shader::shader!($quad: "shared/linear", "shared/texels_f16", "shared/quad", $rectifier, $kernel),
-        ]
-    };
-}
-pub(super) use half_kernels;
-
-/// Four elements an invocation where the length is a multiple of four, otherwise a word.
-pub(super) fn half_variants([plain, quad]: [Shader; 2], length: usize) -> Vec<Variant> {
-    let quad = length.is_multiple_of(4).then(|| Variant::linear(quad, length / 4, 0));
-    quad.into_iter().chain([Variant::linear(plain, length / 2, 0)]).collect()
 }
 
 impl<F: Formula + 'static> Op for F {

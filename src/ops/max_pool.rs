@@ -14,10 +14,11 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::fours::{in_fours, plain_and_quad};
 use super::half::{Half, InHalf};
 use super::relu::{grad_before, rectified, take_in};
 use super::windows::Windows;
-use crate::op::{Op, Operand, Shader, Variant, shader};
+use crate::op::{Op, Operand, Shader, Variant};
 use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::HostTensor;
@@ -99,12 +100,8 @@ impl Op for MaxPoolForward {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        let plain = shader!("max_pool_forward": "shared/linear", "shared/floats_f32", "shared/single",
-            "shared/channels", "shared/windows", "shared/rectifier", "max_pool_forward");
-        let quad = shader!("max_pool_forward.quad": "shared/linear", "shared/texels_f32", "shared/quad",
-            "shared/channels", "shared/windows", "shared/rectifier", "max_pool_forward");
-        let quad = self.pool.channels.is_multiple_of(4).then(|| self.linear(quad, 4));
-        quad.into_iter().chain([self.linear(plain, 1)]).collect()
+        let shaders = plain_and_quad!(f32 "max_pool_forward" "max_pool_forward.quad": "shared/channels", "shared/windows", "shared/rectifier", "max_pool_forward");
+        in_fours(shaders, self.pool.channels, 1, |shader, channels| self.linear(shader, channels))
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
@@ -167,12 +164,8 @@ impl InHalf for MaxPoolForward {
     const HALVES: &'static [&'static str] = &["input", "output"];
 
     fn half_variants(&self) -> Vec<Variant> {
-        let plain = shader!("max_pool_forward_f16": "shared/linear", "shared/floats_f16", "shared/single",
-            "shared/channels", "shared/windows", "shared/rectifier", "max_pool_forward");
-        let quad = shader!("max_pool_forward_f16.quad": "shared/linear", "shared/texels_f16", "shared/quad",
-            "shared/channels", "shared/windows", "shared/rectifier", "max_pool_forward");
-        let quad = self.pool.channels.is_multiple_of(4).then(|| self.linear(quad, 4));
-        quad.into_iter().chain([self.linear(plain, 2)]).collect()
+        let shaders = plain_and_quad!(f16 "max_pool_forward_f16" "max_pool_forward_f16.quad": "shared/channels", "shared/windows", "shared/rectifier", "max_pool_forward");
+        in_fours(shaders, self.pool.channels, 2, |shader, channels| self.linear(shader, channels))
     }
 }
 
@@ -212,12 +205,8 @@ impl Op for MaxPoolBackward {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        let plain = shader!("max_pool_backward": "shared/linear", "shared/floats_f32", "shared/single",
-            "shared/channels", "shared/windows", "shared/blocks_of_map", "shared/rectifier_grad", "max_pool_backward");
-        let quad = shader!("max_pool_backward.quad": "shared/linear", "shared/texels_f32", "shared/quad",
-            "shared/channels", "shared/windows", "shared/blocks_of_map", "shared/rectifier_grad", "max_pool_backward");
-        let quad = self.pool.channels.is_multiple_of(4).then(|| self.linear(quad, 4));
-        quad.into_iter().chain([self.linear(plain, 1)]).collect()
+        let shaders = plain_and_quad!(f32 "max_pool_backward" "max_pool_backward.quad": "shared/channels", "shared/windows", "shared/blocks_of_map", "shared/rectifier_grad", "max_pool_backward");
+        in_fours(shaders, self.pool.channels, 1, |shader, channels| self.linear(shader, channels))
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
@@ -288,11 +277,7 @@ impl InHalf for MaxPoolBackward {
     const HALVES: &'static [&'static str] = &["output", "output_grad", "input_grad"];
 
     fn half_variants(&self) -> Vec<Variant> {
-        let plain = shader!("max_pool_backward_f16": "shared/linear", "shared/floats_f16", "shared/single",
-            "shared/channels", "shared/windows", "shared/blocks_of_map", "shared/rectifier_grad", "max_pool_backward");
-        let quad = shader!("max_pool_backward_f16.quad": "shared/linear", "shared/texels_f16", "shared/quad",
-            "shared/channels", "shared/windows", "shared/blocks_of_map", "shared/rectifier_grad", "max_pool_backward");
-        let quad = self.pool.channels.is_multiple_of(4).then(|| self.linear(quad, 4));
-        quad.into_iter().chain([self.linear(plain, 2)]).collect()
+        let shaders = plain_and_quad!(f16 "max_pool_backward_f16" "max_pool_backward_f16.quad": "shared/channels", "shared/windows", "shared/blocks_of_map", "shared/rectifier_grad", "max_pool_backward");
+        in_fours(shaders, self.pool.channels, 2, |shader, channels| self.linear(shader, channels))
     }
 }

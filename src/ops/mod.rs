@@ -11,6 +11,7 @@ pub mod cross_entropy;
 pub mod dense;
 pub mod dropout;
 pub mod formula;
+mod fours;
 pub mod half;
 #[doc(hidden)]
 pub mod layout;

@@ -30,6 +30,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::fours::{in_fours, plain_and_quad};
 use super::half::Half;
 use crate::op::{MAX_ITERATIONS, Op, Operand, Shader, Variant, shader, sum_tolerance};
 use crate::random::Random;
@@ -92,21 +93,19 @@ impl Norm {
         [self.chunks(), 2, self.channels]
     }
 
-    /// The plain and the `quad` variant, if these sizes have one, of a kernel with an invocation for each chunk of a group of
-    /// channels; `floats` are those of a word.
-    fn in_chunks(&self, plain: Shader, floats: usize, quad: Shader) -> Vec<Variant> {
-        self.by_groups(plain, floats, quad, self.chunks(), self.rows_per_chunk())
+    /// The variants with an invocation for each chunk of a group of channels; words have so many floats.
+    fn in_chunks(&self, shaders: [Shader; 2], floats: usize) -> Vec<Variant> {
+        self.by_groups(shaders, floats, self.chunks(), self.rows_per_chunk())
     }
 
     /// The same for some rows of a group of channels.
-    fn in_steps(&self, plain: Shader, floats: usize, quad: Shader) -> Vec<Variant> {
-        self.by_groups(plain, floats, quad, self.rows().div_ceil(ROWS), ROWS)
+    fn in_steps(&self, shaders: [Shader; 2], floats: usize) -> Vec<Variant> {
+        self.by_groups(shaders, floats, self.rows().div_ceil(ROWS), ROWS)
     }
 
-    fn by_groups(&self, plain: Shader, floats: usize, quad: Shader, parts: usize, rows: usize) -> Vec<Variant> {
+    fn by_groups(&self, shaders: [Shader; 2], floats: usize, parts: usize, rows: usize) -> Vec<Variant> {
         let variant = |shader, group| Variant::linear(shader, parts * self.channels / group, rows + 2 * group);
-        let quad = self.channels.is_multiple_of(4).then(|| variant(quad, 4));
-        quad.into_iter().chain([variant(plain, floats)]).collect()
+        in_fours(shaders, self.channels, floats, variant)
     }
 
     /// Operands of a number for each channel, which are only read.
@@ -114,20 +113,6 @@ impl Norm {
         names.map(|name| Operand::read(name, F32, [self.channels]))
     }
 }
-
-/// The kernels of one op of batch normalisation: `kernels!("norm_apply" "norm_apply.quad": "norm_apply", "floats_f32"
-/// "texels_f32", parts…)`.
-macro_rules! kernels {
-    ($plain:literal $quad:literal: $kernel:literal, $floats:literal $texels:literal $(, $part:literal)*) => {
-        [
-            $crate::op::shader!($plain: "shared/linear", $floats, "shared/single", "shared/channels", "shared/norm_rows",
-                $($part,)* $kernel),
-            $crate::op::shader!($quad: "shared/linear", $texels, "shared/quad", "shared/channels", "shared/norm_rows",
-                $($part,)* $kernel),
-        ]
-    };
-}
-use kernels;
 
 /// `input` to `moments`: mean and squared deviations of each chunk of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -147,9 +132,8 @@ impl Op for NormMoments {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        let [plain, quad] = kernels!("norm_moments" "norm_moments.quad": "norm_moments",
-            "shared/floats_f32" "shared/texels_f32", "shared/row_chunks");
-        self.0.in_chunks(plain, 1, quad)
+        let shaders = plain_and_quad!(f32 "norm_moments" "norm_moments.quad": "shared/channels", "shared/norm_rows", "shared/row_chunks", "norm_moments");
+        self.0.in_chunks(shaders, 1)
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

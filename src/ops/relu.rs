@@ -10,7 +10,8 @@
 
 use std::sync::Arc;
 
-use super::formula::{Formula, elementwise_kernels, elementwise_operands, half_kernels, half_variants};
+use super::formula::{Formula, elementwise_operands};
+use super::fours::{in_fours, plain_and_quad};
 use super::half::{Half, InHalf};
 use crate::op::{Op, Operand, Variant};
 use crate::shader::Shader;
@@ -62,7 +63,8 @@ pub struct ReluForward {
 
 impl Formula for ReluForward {
     const NAME: &'static str = "relu_forward";
-    const KERNELS: &'static [Shader] = elementwise_kernels!("relu_forward", "relu_forward.quad", "shared/rectifier");
+    const KERNELS: &'static [Shader] =
+        &plain_and_quad!(f32 "relu_forward" "relu_forward.quad": "shared/rectifier", "relu_forward");
 
     fn operands(&self) -> Vec<Operand> {
         elementwise_operands(&["input", "output"], self.length)
@@ -97,7 +99,7 @@ pub struct ReluBackward {
 impl Formula for ReluBackward {
     const NAME: &'static str = "relu_backward";
     const KERNELS: &'static [Shader] =
-        elementwise_kernels!("relu_backward", "relu_backward.quad", "shared/rectifier_grad");
+        &plain_and_quad!(f32 "relu_backward" "relu_backward.quad": "shared/rectifier_grad", "relu_backward");
 
     fn operands(&self) -> Vec<Operand> {
         elementwise_operands(&["output", "output_grad", "input_grad"], self.length)
@@ -126,8 +128,9 @@ impl InHalf for ReluForward {
     const HALVES: &'static [&'static str] = &["input", "output"];
 
     fn half_variants(&self) -> Vec<Variant> {
-        let kernels = half_kernels!("relu_forward_f16", "relu_forward_f16.quad", "shared/rectifier", "relu_forward");
-        half_variants(kernels, self.length)
+        let shaders =
+            plain_and_quad!(f16 "relu_forward_f16" "relu_forward_f16.quad": "shared/rectifier", "relu_forward");
+        in_fours(shaders, self.length, 2, |shader, elements| Variant::linear(shader, self.length / elements, 0))
     }
 }
 
@@ -136,8 +139,8 @@ impl InHalf for ReluBackward {
     const HALVES: &'static [&'static str] = &["output", "output_grad", "input_grad"];
 
     fn half_variants(&self) -> Vec<Variant> {
-        let kernels =
-            half_kernels!("relu_backward_f16", "relu_backward_f16.quad", "shared/rectifier_grad", "relu_backward");
-        half_variants(kernels, self.length)
+        let shaders =
+            plain_and_quad!(f16 "relu_backward_f16" "relu_backward_f16.quad": "shared/rectifier_grad", "relu_backward");
+        in_fours(shaders, self.length, 2, |shader, elements| Variant::linear(shader, self.length / elements, 0))
     }
 }

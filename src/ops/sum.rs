@@ -7,7 +7,8 @@
 
 use std::sync::Arc;
 
-use super::formula::{Formula, elementwise_kernels, elementwise_operands, half_kernels, half_variants};
+use super::formula::{Formula, elementwise_operands};
+use super::fours::{in_fours, plain_and_quad};
 use super::half::{Half, InHalf};
 use super::relu::{grad_before, rectified, take_in};
 use crate::op::{Op, Operand, Variant};
@@ -24,7 +25,8 @@ pub struct SumForward {
 
 impl Formula for SumForward {
     const NAME: &'static str = "sum_forward";
-    const KERNELS: &'static [Shader] = elementwise_kernels!("sum_forward", "sum_forward.quad", "shared/rectifier");
+    const KERNELS: &'static [Shader] =
+        &plain_and_quad!(f32 "sum_forward" "sum_forward.quad": "shared/rectifier", "sum_forward");
 
     fn operands(&self) -> Vec<Operand> {
         elementwise_operands(&["left", "right", "output"], self.length)
@@ -63,7 +65,7 @@ pub struct SumBackward {
 impl Formula for SumBackward {
     const NAME: &'static str = "sum_backward";
     const KERNELS: &'static [Shader] =
-        elementwise_kernels!("sum_backward", "sum_backward.quad", "shared/rectifier_grad");
+        &plain_and_quad!(f32 "sum_backward" "sum_backward.quad": "shared/rectifier_grad", "sum_backward");
 
     fn operands(&self) -> Vec<Operand> {
         elementwise_operands(&["left_grad", "right_grad", "input", "input_grad"], self.length)
@@ -99,8 +101,8 @@ impl InHalf for SumForward {
     const HALVES: &'static [&'static str] = &["left", "right", "output"];
 
     fn half_variants(&self) -> Vec<Variant> {
-        let kernels = half_kernels!("sum_forward_f16", "sum_forward_f16.quad", "shared/rectifier", "sum_forward");
-        half_variants(kernels, self.length)
+        let shaders = plain_and_quad!(f16 "sum_forward_f16" "sum_forward_f16.quad": "shared/rectifier", "sum_forward");
+        in_fours(shaders, self.length, 2, |shader, elements| Variant::linear(shader, self.length / elements, 0))
     }
 }
 
@@ -109,8 +111,8 @@ impl InHalf for SumBackward {
     const HALVES: &'static [&'static str] = &["left_grad", "right_grad", "input", "input_grad"];
 
     fn half_variants(&self) -> Vec<Variant> {
-        let kernels =
-            half_kernels!("sum_backward_f16", "sum_backward_f16.quad", "shared/rectifier_grad", "sum_backward");
-        half_variants(kernels, self.length)
+        let shaders =
+            plain_and_quad!(f16 "sum_backward_f16" "sum_backward_f16.quad": "shared/rectifier_grad", "sum_backward");
+        in_fours(shaders, self.length, 2, |shader, elements| Variant::linear(shader, self.length / elements, 0))
     }
 }

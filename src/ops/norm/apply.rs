@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::{EPSILON, Norm, cases, kernels};
+use super::{EPSILON, Norm, cases};
 use crate::op::{Op, Operand, Variant, shader, sum_tolerance};
+use crate::ops::fours::plain_and_quad;
 use crate::ops::half::Half;
 use crate::ops::relu::{rectified, take_in};
 use crate::random::Random;
@@ -43,9 +44,8 @@ impl Op for NormApply {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        let [plain, quad] = kernels!("norm_apply" "norm_apply.quad": "norm_apply",
-            "shared/floats_f32" "shared/texels_f32", "shared/row_steps", "shared/rectifier");
-        self.norm.in_steps(plain, 1, quad)
+        let shaders = plain_and_quad!(f32 "norm_apply" "norm_apply.quad": "shared/channels", "shared/norm_rows", "shared/row_steps", "shared/rectifier", "norm_apply");
+        self.norm.in_steps(shaders, 1)
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::apply::factor;
-use super::{EPSILON, Norm, cases, kernels};
+use super::{EPSILON, Norm, cases};
 use crate::op::{Op, Operand, Variant, shader, sum_tolerance};
+use crate::ops::fours::plain_and_quad;
 use crate::ops::half::Half;
 use crate::ops::relu::{grad_before, take_in};
 use crate::random::Random;
@@ -39,9 +40,8 @@ impl Op for NormBackwardSums {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        let [plain, quad] = kernels!("norm_backward_sums" "norm_backward_sums.quad": "norm_backward_sums",
-            "shared/floats_f32" "shared/texels_f32", "shared/row_chunks");
-        self.0.in_chunks(plain, 1, quad)
+        let shaders = plain_and_quad!(f32 "norm_backward_sums" "norm_backward_sums.quad": "shared/channels", "shared/norm_rows", "shared/row_chunks", "norm_backward_sums");
+        self.0.in_chunks(shaders, 1)
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
@@ -170,9 +170,8 @@ impl Op for NormBackwardInput {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        let [plain, quad] = kernels!("norm_backward_input" "norm_backward_input.quad": "norm_backward_input",
-            "shared/floats_f32" "shared/texels_f32", "shared/row_steps", "shared/rectifier_grad");
-        self.norm.in_steps(plain, 1, quad)
+        let shaders = plain_and_quad!(f32 "norm_backward_input" "norm_backward_input.quad": "shared/channels", "shared/norm_rows", "shared/row_steps", "shared/rectifier_grad", "norm_backward_input");
+        self.norm.in_steps(shaders, 1)
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

@@ -1,7 +1,8 @@
 //! Batch normalisation in half precision. Statistics, parameters and their gradients stay in 32 bits.
 
-use super::{Norm, NormApply, NormBackwardInput, NormBackwardSums, NormBackwardWeight, NormMoments, kernels};
+use super::{Norm, NormApply, NormBackwardInput, NormBackwardSums, NormBackwardWeight, NormMoments};
 use crate::op::{Variant, shader};
+use crate::ops::fours::plain_and_quad;
 use crate::ops::half::{InHalf, LOSS_SCALE};
 
 impl InHalf for NormMoments {
@@ -9,9 +10,8 @@ impl InHalf for NormMoments {
     const HALVES: &'static [&'static str] = &["input"];
 
     fn half_variants(&self) -> Vec<Variant> {
-        let [plain, quad] = kernels!("norm_moments_f16" "norm_moments_f16.quad": "norm_moments",
-            "shared/floats_f16" "shared/texels_f16", "shared/row_chunks");
-        self.0.in_chunks(plain, 2, quad)
+        let shaders = plain_and_quad!(f16 "norm_moments_f16" "norm_moments_f16.quad": "shared/channels", "shared/norm_rows", "shared/row_chunks", "norm_moments");
+        self.0.in_chunks(shaders, 2)
     }
 }
 
@@ -20,9 +20,8 @@ impl InHalf for NormApply {
     const HALVES: &'static [&'static str] = &["input", "output"];
 
     fn half_variants(&self) -> Vec<Variant> {
-        let [plain, quad] = kernels!("norm_apply_f16" "norm_apply_f16.quad": "norm_apply",
-            "shared/floats_f16" "shared/texels_f16", "shared/row_steps", "shared/rectifier");
-        self.norm.in_steps(plain, 2, quad)
+        let shaders = plain_and_quad!(f16 "norm_apply_f16" "norm_apply_f16.quad": "shared/channels", "shared/norm_rows", "shared/row_steps", "shared/rectifier", "norm_apply");
+        self.norm.in_steps(shaders, 2)
     }
 }
 
@@ -31,9 +30,8 @@ impl InHalf for NormBackwardSums {
     const HALVES: &'static [&'static str] = &["input", "output_grad"];
 
     fn half_variants(&self) -> Vec<Variant> {
-        let [plain, quad] = kernels!("norm_backward_sums_f16" "norm_backward_sums_f16.quad": "norm_backward_sums",
-            "shared/floats_f16" "shared/texels_f16", "shared/row_chunks");
-        self.0.in_chunks(plain, 2, quad)
+        let shaders = plain_and_quad!(f16 "norm_backward_sums_f16" "norm_backward_sums_f16.quad": "shared/channels", "shared/norm_rows", "shared/row_chunks", "norm_backward_sums");
+        self.0.in_chunks(shaders, 2)
     }
 }
 
@@ -59,8 +57,7 @@ impl InHalf for NormBackwardInput {
     const HALVES: &'static [&'static str] = &["input", "output_grad", "input_grad"];
 
     fn half_variants(&self) -> Vec<Variant> {
-        let [plain, quad] = kernels!("norm_backward_input_f16" "norm_backward_input_f16.quad": "norm_backward_input",
-            "shared/floats_f16" "shared/texels_f16", "shared/row_steps", "shared/rectifier_grad");
-        self.norm.in_steps(plain, 2, quad)
+        let shaders = plain_and_quad!(f16 "norm_backward_input_f16" "norm_backward_input_f16.quad": "shared/channels", "shared/norm_rows", "shared/row_steps", "shared/rectifier_grad", "norm_backward_input");
+        self.norm.in_steps(shaders, 2)
     }
 }
