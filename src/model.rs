@@ -100,16 +100,18 @@ impl Model {
 
     /// The parameters' names and shapes, in order: `conv1.weight`, `conv1.bias`, ...
     pub fn parameters(&self) -> Vec<(String, Shape)> {
-        let named =
-            |layer: &PlacedLayer, own: &ParameterSpec| (format!("{}.{}", layer.name, own.name), own.shape.clone());
-        self.layers.iter().flat_map(|layer| layer.parameters.iter().map(move |own| named(layer, own))).collect()
+        self.named(|_| true)
     }
 
     /// Those that are trained: all but state such as running statistics.
     pub fn trained_parameters(&self) -> Vec<(String, Shape)> {
-        let specs = self.layers.iter().flat_map(|layer| &layer.parameters);
-        let trained = self.parameters().into_iter().zip(specs).filter(|(_, own)| own.trained);
-        trained.map(|(named, _)| named).collect()
+        self.named(|own| own.trained)
+    }
+
+    fn named(&self, is_wanted: fn(&ParameterSpec) -> bool) -> Vec<(String, Shape)> {
+        let all = self.layers.iter().flat_map(|layer| layer.parameters.iter().map(move |own| (layer, own)));
+        let wanted = all.filter(|(_, own)| is_wanted(own));
+        wanted.map(|(layer, own)| (layer.name_of(own), own.shape.clone())).collect()
     }
 
     /// The number of weights and biases.

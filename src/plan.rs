@@ -301,6 +301,7 @@ impl Plan {
             Some(_) => builder::record(model, &config, Phase::Train),
             None => vec![],
         };
+        check::ensure_read(model, &evaluate)?;
         check::ensure_lengths(model, config.batch, &evaluate)?;
         let mut fusion = Fusion::default();
         if config.form.fuse {
@@ -313,7 +314,6 @@ impl Plan {
             half::halve(&mut evaluate, model)?;
             half::halve(&mut train, model)?;
         }
-        check::ensure_read(model, &evaluate)?;
         let mut memory = Memory::default();
         let (mut parameters, segments) = memory.place_parameters(model, &train)?;
         if config.form.precision == Precision::F16 {

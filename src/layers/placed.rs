@@ -26,6 +26,11 @@ pub struct PlacedLayer {
 }
 
 impl PlacedLayer {
+    /// The full name of one of its parameters: `conv2.weight`.
+    pub fn name_of(&self, own: &ParameterSpec) -> String {
+        format!("{}.{}", self.name, own.name)
+    }
+
     /// The map whose elements its output has as a vector. A layer that keeps the shape is taken to keep their order, unless it
     /// mixes them, as a dense layer.
     fn flattens(&self) -> Option<[usize; 3]> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Layer, PlacedLayer};
-use crate::op::Op;
+use crate::op::{Op, Operand};
 
 /// An op, the names of its tensors in the op's order, and the layer that it belongs to.
 #[derive(Clone, Debug)]
@@ -14,6 +14,28 @@ pub(crate) struct Recorded {
 }
 
 impl Recorded {
+    /// Whether a tensor is one of its operands.
+    pub(crate) fn uses(&self, tensor: &str) -> bool {
+        self.tensors.iter().any(|name| name == tensor)
+    }
+
+    /// The operand by which it writes a tensor, if it does.
+    pub(crate) fn written(&self, tensor: &str) -> Option<Operand> {
+        self.operand(tensor, |_, operand| operand.is_written())
+    }
+
+    /// Whether it needs what a tensor holds.
+    pub(crate) fn needs(&self, tensor: &str) -> bool {
+        self.operand(tensor, |op, operand| !op.leaves_unread(operand.name)).is_some()
+    }
+
+    fn operand(&self, tensor: &str, is_it: impl Fn(&dyn Op, &Operand) -> bool) -> Option<Operand> {
+        // Most calls do not have it, and lists of operands are made anew each time.
+        let operands = if self.uses(tensor) { self.op.operands() } else { vec![] };
+        let mut found = operands.into_iter().zip(&self.tensors);
+        found.find(|(operand, name)| *name == tensor && is_it(self.op.as_ref(), operand)).map(|(operand, _)| operand)
+    }
+
     /// The same on another tensor instead of one.
     pub(crate) fn rename(&mut self, from: &str, to: &str) {
         for name in self.tensors.iter_mut().filter(|name| *name == from) {

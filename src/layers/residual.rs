@@ -107,7 +107,7 @@ impl Layer for Residual {
                     weight @ Initial::Weight { .. } => Initial::Uniform(weight.bound(slope)),
                     other => other,
                 };
-                ParameterSpec { name: format!("{}.{}", placed.name, own.name).into(), initial, ..own.clone() }
+                ParameterSpec { name: placed.name_of(own).into(), initial, ..own.clone() }
             };
             placed.parameters.iter().map(own).collect::<Vec<_>>()
         };

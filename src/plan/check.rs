@@ -45,12 +45,9 @@ pub(super) fn ensure_written(plan: &Plan) -> Result<()> {
 pub(super) fn ensure_read(model: &Model, evaluate: &[Recorded]) -> Result<()> {
     for placed in model.layers() {
         for own in &placed.parameters {
-            let name = format!("{}.{}", placed.name, own.name);
-            // A call in half precision reads its copy.
-            let reads =
-                |tensor: &String| tensor.strip_prefix(&name).is_some_and(|rest| rest.is_empty() || rest == ".f16");
+            let name = placed.name_of(own);
             ensure!(
-                evaluate.iter().any(|call| call.tensors.iter().any(reads)),
+                evaluate.iter().any(|call| call.uses(&name)),
                 "layer {} (`{}`) has a parameter `{}`, which no op reads",
                 placed.name,
                 placed.layer,
@@ -63,13 +60,12 @@ pub(super) fn ensure_read(model: &Model, evaluate: &[Recorded]) -> Result<()> {
 
 /// Refuses an output of another length than its layer says. A layer that records no call hands its input on.
 pub(super) fn ensure_lengths(model: &Model, batch: usize, calls: &[Recorded]) -> Result<()> {
-    let operands: Vec<_> = calls.iter().flat_map(|call| call.op.operands().into_iter().zip(&call.tensors)).collect();
-    let written = |name: &str| operands.iter().find(|(operand, tensor)| *tensor == name && operand.is_written());
+    let written = |name: &str| calls.iter().find_map(|call| call.written(name));
     let mut current = "batch".to_owned();
     for placed in model.layers() {
         let own = format!("{}.output", placed.name);
         current = if written(&own).is_some() { own } else { current };
-        let Some((Operand { shape, .. }, _)) = written(&current) else { continue };
+        let Some(Operand { shape, .. }) = written(&current) else { continue };
         let length = batch * placed.output.iter().product::<usize>();
         ensure!(
             shape.len() == length,

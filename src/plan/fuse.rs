@@ -27,8 +27,7 @@ use crate::ops::relu::{ReluBackward, ReluForward};
 /// copy of folded weights in half precision.
 pub(super) fn fuse(calls: &mut Vec<Recorded>, folds_norms: bool) -> Fusion {
     let mut fusion = Fusion::default();
-    rectify_outputs(calls, &mut fusion);
-    rectify_gradients(calls, &mut fusion);
+    rectify(calls, &mut fusion);
     if folds_norms {
         fold_norms(calls, &mut fusion);
     }
@@ -52,119 +51,92 @@ fn op<O: Op>(call: &Recorded) -> Option<&O> {
     (call.op.as_ref() as &dyn Any).downcast_ref()
 }
 
+/// A call as messages name it: `conv2d_forward` of conv1.
+fn describe(call: &Recorded) -> String {
+    format!("`{}` of {}", call.op.name(), call.layer)
+}
+
+/// The places of the calls that have a tensor as an operand, but one.
+fn other_users<'a>(calls: &'a [Recorded], tensor: &'a str, one: usize) -> impl Iterator<Item = usize> + 'a {
+    (0..calls.len()).filter(move |&place| place != one && calls[place].uses(tensor))
+}
+
 /// The place of the only call that writes a tensor, if one alone of all other calls needs it: that at `reader`.
 ///
 /// # Errors
 /// If there is none; the error says why.
 fn only_writer(calls: &[Recorded], tensor: &str, reader: usize) -> Result<usize, String> {
-    let users = || (0..calls.len()).filter(|&place| calls[place].tensors.iter().any(|name| name == tensor));
-    let mut writers = users().filter(|&place| writes(&calls[place], tensor));
+    let mut writers = (0..calls.len()).filter(|&place| calls[place].written(tensor).is_some());
     let Some(writer) = writers.next() else { return Err(format!("no call writes `{tensor}`")) };
-    let needs = |place: usize| place != writer && place != reader && reads(&calls[place], tensor);
-    match users().find(|&place| needs(place)) {
+    match other_users(calls, tensor, reader).find(|&place| place != writer && calls[place].needs(tensor)) {
         Some(other) => Err(format!("{} reads `{tensor}` too", describe(&calls[other]))),
         None => Ok(writer),
     }
 }
 
-/// A rectifier of another length than what is written is a mistake, which is found when the plan is made.
+/// Each rectifier becomes a part of the call that writes its input, and its gradient one of the call that writes the gradient of
+/// its output.
+fn rectify(calls: &mut Vec<Recorded>, fusion: &mut Fusion) {
+    let mut place = 0;
+    while place < calls.len() {
+        let Recorded { layer, .. } = &calls[place];
+        let layer = layer.clone();
+        if let Some(&ReluForward { length, negative_slope }) = op(&calls[place]) {
+            let rectifying = |op: &dyn Op| op.rectifying(negative_slope);
+            match join_writer(calls, place, [0, 1], length, rectifying, "rectify what it writes") {
+                Ok(into) => {
+                    fusion.merge(&into, &layer);
+                    continue;
+                }
+                Err(why) => fusion.apart.push(format!("{layer}: {why}")),
+            }
+        } else if let Some(&ReluBackward { length, negative_slope }) = op(&calls[place]) {
+            let before_rectifier = |op: &dyn Op| op.before_rectifier(negative_slope);
+            match join_writer(calls, place, [1, 2], length, before_rectifier, "take it in") {
+                Ok(_) => continue,
+                Err(why) => fusion.apart.push(format!("gradient of {layer}: {why}")),
+            }
+        }
+        place += 1;
+    }
+}
+
+/// Makes the call at a place, from one of its tensors to another, a part of the call that writes the former; returns that one's
+/// layer.
 ///
 /// # Errors
-/// If the lengths differ.
-fn ensure_length(call: &Recorded, tensor: &str, length: usize) -> Result<(), String> {
-    let operands = call.op.operands();
-    let written = operands.iter().zip(&call.tensors).find(|(operand, name)| *name == tensor && operand.is_written());
-    match written {
-        Some((operand, _)) if operand.shape.len() == length => Ok(()),
-        _ => Err(format!("{} does not write {length} elements", describe(call))),
+/// If that cannot be done; the error says why.
+fn join_writer(
+    calls: &mut Vec<Recorded>,
+    place: usize,
+    from_to: [usize; 2],
+    length: usize,
+    with_it: impl Fn(&dyn Op) -> Option<Arc<dyn Op>>,
+    what: &str,
+) -> Result<String, String> {
+    let [from, to] = from_to.map(|operand| calls[place].tensors[operand].clone());
+    let writer = only_writer(calls, &from, place)?;
+    let before = &calls[writer];
+    // A rectifier of another length than what is written is a mistake, which is found when the plan is made.
+    if before.written(&from).is_none_or(|operand| operand.shape.len() != length) {
+        return Err(format!("{} does not write {length} elements", describe(before)));
     }
-}
-
-/// Whether a call needs what a tensor holds.
-fn reads(call: &Recorded, tensor: &str) -> bool {
-    let operands = call.op.operands();
-    operands.iter().zip(&call.tensors).any(|(operand, name)| name == tensor && !call.op.leaves_unread(operand.name))
-}
-
-fn writes(call: &Recorded, tensor: &str) -> bool {
-    let operands = call.op.operands();
-    operands.iter().zip(&call.tensors).any(|(operand, name)| name == tensor && operand.is_written())
-}
-
-/// A call as messages name it: `conv2d_forward (conv1)`.
-fn describe(call: &Recorded) -> String {
-    format!("`{}` of {}", call.op.name(), call.layer)
-}
-
-/// Each rectifier becomes a part of the call that writes its input.
-fn rectify_outputs(calls: &mut Vec<Recorded>, fusion: &mut Fusion) {
-    let mut place = 0;
-    while place < calls.len() {
-        let Some(&ReluForward { length, negative_slope }) = op(&calls[place]) else {
-            place += 1;
-            continue;
-        };
-        let [input, output] = [0, 1].map(|operand| calls[place].tensors[operand].clone());
-        let rectifying = only_writer(calls, &input, place).and_then(|writer| {
-            let before = &calls[writer];
-            ensure_length(before, &input, length)?;
-            let rectifying = before.op.rectifying(negative_slope);
-            rectifying
-                .map(|op| (writer, op))
-                .ok_or_else(|| format!("{} cannot rectify what it writes", describe(before)))
-        });
-        match rectifying {
-            Ok((writer, op)) => {
-                let Recorded { layer, .. } = calls.remove(place);
-                calls[writer].op = op;
-                // Others have it as an operand that they leave unread.
-                calls.iter_mut().for_each(|call| call.rename(&input, &output));
-                fusion.merge(&calls[writer].layer, &layer);
-            }
-            Err(why) => {
-                fusion.apart.push(format!("{}: {why}", calls[place].layer));
-                place += 1;
-            }
-        }
-    }
-}
-
-/// The gradient of each rectifier becomes a part of the call that writes the gradient of its output.
-fn rectify_gradients(calls: &mut Vec<Recorded>, fusion: &mut Fusion) {
-    let mut place = 0;
-    while place < calls.len() {
-        let Some(&ReluBackward { length, negative_slope }) = op(&calls[place]) else {
-            place += 1;
-            continue;
-        };
-        let [output_grad, input_grad] = [1, 2].map(|operand| calls[place].tensors[operand].clone());
-        let before_rectifier = only_writer(calls, &output_grad, place).and_then(|writer| {
-            let before = &calls[writer];
-            ensure_length(before, &output_grad, length)?;
-            let op = before.op.before_rectifier(negative_slope);
-            op.map(|op| (writer, op)).ok_or_else(|| format!("{} cannot take it in", describe(before)))
-        });
-        match before_rectifier {
-            Ok((writer, op)) => {
-                calls.remove(place);
-                calls[writer].op = op;
-                calls[writer].rename(&output_grad, &input_grad);
-            }
-            Err(why) => {
-                fusion.apart.push(format!("gradient of {}: {why}", calls[place].layer));
-                place += 1;
-            }
-        }
-    }
+    let op = with_it(before.op.as_ref()).ok_or_else(|| format!("{} cannot {what}", describe(before)))?;
+    let layer = before.layer.clone();
+    calls[writer].op = op;
+    calls.remove(place);
+    // Others may have it as an operand that they leave unread.
+    calls.iter_mut().for_each(|call| call.rename(&from, &to));
+    Ok(layer)
 }
 
 /// Convolution, ReLU and max-pooling become one op, and so do their gradients.
 fn pool_convolutions(calls: &mut Vec<Recorded>, fusion: &mut Fusion) {
     let mut place = 0;
     while place < calls.len() {
-        if op::<MaxPoolForward>(&calls[place]).is_some() {
+        if let Some(&pooling) = op::<MaxPoolForward>(&calls[place]) {
             let layer = calls[place].layer.clone();
-            match pooled_convolution(calls, place) {
+            match pooled_convolution(calls, place, pooling) {
                 Ok(convolution) => {
                     fusion.merge(&convolution, &layer);
                     continue;
@@ -180,10 +152,11 @@ fn pool_convolutions(calls: &mut Vec<Recorded>, fusion: &mut Fusion) {
 ///
 /// # Errors
 /// If that cannot be done, or does not pay; the error says why.
-fn pooled_convolution(calls: &mut Vec<Recorded>, pooling: usize) -> Result<String, String> {
-    let Some(&MaxPoolForward { pool, negative_slope: after }) = op(&calls[pooling]) else {
-        return Err("it is no max-pooling".to_owned());
-    };
+fn pooled_convolution(
+    calls: &mut Vec<Recorded>,
+    pooling: usize,
+    MaxPoolForward { pool, negative_slope: after }: MaxPoolForward,
+) -> Result<String, String> {
     let convolution = only_writer(calls, &calls[pooling].tensors[0], pooling)?;
     let Some(&Conv2dForward { conv, negative_slope: before }) = op(&calls[convolution]) else {
         return Err(format!("{} comes before it, and no convolution", describe(&calls[convolution])));
@@ -197,8 +170,7 @@ fn pooled_convolution(calls: &mut Vec<Recorded>, pooling: usize) -> Result<Strin
         return Err("for these sizes two calls are faster than one".to_owned());
     }
     let argmax = calls[pooling].tensors[2].clone();
-    let unpooling = (0..calls.len())
-        .find(|&place| op::<MaxPoolBackward>(&calls[place]).is_some() && calls[place].tensors.contains(&argmax));
+    let unpooling = other_users(calls, &argmax, pooling).find(|&place| op::<MaxPoolBackward>(&calls[place]).is_some());
     let gradients = unpooling.map_or(Ok(vec![]), |place| pooled_gradients(calls, place, block))?;
 
     let layer = calls[convolution].layer.clone();
@@ -224,11 +196,8 @@ fn pooled_gradients(
     unpooling: usize,
     block: ConvReluPool,
 ) -> Result<Vec<(usize, Recorded)>, String> {
-    let [_, output_grad, argmax, map_grad] = &calls[unpooling].tensors[..] else {
-        return Err(format!("{} has other operands", describe(&calls[unpooling])));
-    };
+    let [output_grad, argmax, map_grad] = [1, 2, 3].map(|operand| &calls[unpooling].tensors[operand]);
     let codes = &codes(argmax);
-    let readers = (0..calls.len()).filter(|&place| place != unpooling && calls[place].tensors.contains(map_grad));
     let gradient = |place: usize| {
         let call = &calls[place];
         let (op, tensors): (Arc<dyn Op>, _) = match (op(call), op(call), &call.tensors[..]) {
@@ -244,7 +213,7 @@ fn pooled_gradients(
         };
         Ok((place, Recorded { op, tensors: tensors.into_iter().cloned().collect(), layer: call.layer.clone() }))
     };
-    readers.map(gradient).collect()
+    other_users(calls, map_grad, unpooling).map(gradient).collect()
 }
 
 /// The tensor of a fused op for the places of maxima. It is another one than that of a max-pooling, which is larger and which the
@@ -254,12 +223,11 @@ fn codes(argmax: &str) -> String {
 }
 
 /// Whether all readers of a gradient, which the call at a place writes, leave out what ReLU has clipped: then that call need not.
-fn drops_clipped(calls: &[Recorded], writer: usize, grad: &String) -> bool {
-    let readers = (0..calls.len()).filter(|&place| place != writer && calls[place].tensors.contains(grad));
+fn drops_clipped(calls: &[Recorded], writer: usize, grad: &str) -> bool {
     let drops = |call: &Recorded| {
         op::<ConvReluPoolBackwardWeight>(call).is_some() || op::<ConvReluPoolBackwardInput>(call).is_some()
     };
-    readers.map(|place| &calls[place]).all(drops)
+    other_users(calls, grad, writer).map(|place| &calls[place]).all(drops)
 }
 
 /// In evaluation, each normalisation by running statistics becomes a part of the weights and biases of the convolution or dense
@@ -297,7 +265,7 @@ fn foldable(calls: &[Recorded], place: usize) -> Option<Foldable> {
     let NormApply { norm, negative_slope } = *op(&calls[place])?;
     let [input, mean, ..] = &calls[place].tensors[..] else { return None };
     // In training a call writes the statistics of the batch.
-    if calls.iter().any(|call| writes(call, mean)) {
+    if calls.iter().any(|call| call.written(mean).is_some()) {
         return None;
     }
     let writer = only_writer(calls, input, place).ok()?;

@@ -102,7 +102,7 @@ impl Memory {
         let gradients = (!train.is_empty()).then(|| self.add("gradients", F32, [all_gradients], None));
         let mut places = segments.0.iter().zip(starts);
         let place = |(placed, own): (&PlacedLayer, &ParameterSpec)| {
-            let (name, length) = (parameter_name(placed, own), own.shape.len());
+            let (name, length) = (placed.name_of(own), own.shape.len());
             let place = own.trained.then(|| places.next()).flatten();
             let tensor = self.add(&name, F32, [length], place.map(|(_, [start, _])| (parameters, start)));
             let grad = gradients.zip(place).map(|(gradients, (segment, [_, start]))| {
@@ -173,18 +173,10 @@ pub(super) fn read_averages(evaluate: &mut [Recorded], model: &Model) {
     evaluate.iter_mut().for_each(|call| call.rename("parameters", AVERAGE));
 }
 
-fn parameter_name(placed: &PlacedLayer, own: &ParameterSpec) -> String {
-    format!("{}.{}", placed.name, own.name)
-}
-
 /// How many partial sums of a parameter's gradient a training step writes.
 fn chunks_of_gradient(placed: &PlacedLayer, own: &ParameterSpec, train: &[Recorded]) -> Result<usize> {
-    let grad = format!("{}.grad", parameter_name(placed, own));
-    let written = train.iter().find_map(|call| {
-        let place = call.tensors.iter().position(|name| *name == grad)?;
-        Some(call.op.operands().swap_remove(place).shape)
-    });
-    let Some(written) = written else { return Ok(1) };
+    let grad = format!("{}.grad", placed.name_of(own));
+    let Some(Operand { shape: written, .. }) = train.iter().find_map(|call| call.written(&grad)) else { return Ok(1) };
     let length = own.shape.len();
     ensure!(
         written.len().is_multiple_of(length),
