@@ -17,23 +17,20 @@
 @compute @workgroup_size(workgroup_size)
 fn avg_pool_backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = linear_index(id, groups);
-    let group = i % channel_groups;
-    let x = i / channel_groups % blocks_across;
-    let y = i / (channel_groups * blocks_across) % blocks_down;
-    let n = i / (channel_groups * blocks_across * blocks_down);
-    if n >= batch { return; }
+    let block = place_of(i, blocks_down, blocks_across);
+    if block.n >= batch { return; }
 
     var share = vec4(0.0);
-    if y < out_height && x < out_width {
-        let window = ((n * out_height + y) * out_width + x) * channel_groups + group;
+    if block.y < out_height && block.x < out_width {
+        let window = ((block.n * out_height + block.y) * out_width + block.x) * channel_groups + block.group;
         share = values_of(output_grad[window]) / f32(window_height * window_width);
     }
     for (var ky = 0u; ky < window_height; ky++) {
         for (var kx = 0u; kx < window_width; kx++) {
-            let to_y = y * window_height + ky;
-            let to_x = x * window_width + kx;
-            if to_y < height && to_x < width {
-                let to = group_at(n, to_y, to_x, group);
+            let y = block.y * window_height + ky;
+            let x = block.x * window_width + kx;
+            if y < height && x < width {
+                let to = group_at(block.n, y, x, block.group);
                 var grads = share;
                 if is_rectified { grads = grad_before(share, values_of(input[to])); }
                 input_grad[to] = numbers_of(grads);

@@ -14,13 +14,10 @@
 @compute @workgroup_size(workgroup_size)
 fn avg_pool_forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = linear_index(id, groups);
-    let group = i % channel_groups;
-    let x = i / channel_groups % out_width;
-    let y = i / (channel_groups * out_width) % out_height;
-    let n = i / (channel_groups * out_width * out_height);
-    if n >= batch { return; }
+    let to = place_of(i, out_height, out_width);
+    if to.n >= batch { return; }
 
-    let corner = group_at(n, y * window_height, x * window_width, group);
+    let corner = group_at(to.n, to.y * window_height, to.x * window_width, to.group);
     var sums = vec4(0.0);
     for (var ky = 0u; ky < window_height; ky++) {
         for (var kx = 0u; kx < window_width; kx++) {

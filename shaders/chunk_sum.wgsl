@@ -4,7 +4,7 @@
 //
 // One invocation computes one sum.
 // Parts: linear.
-// CPU twin: ChunkSum in src/ops/reduce.rs.
+// CPU twin: ChunkSum in src/ops/peak.rs.
 
 override chunks: u32;
 override length: u32;

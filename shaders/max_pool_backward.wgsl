@@ -18,27 +18,24 @@
 @compute @workgroup_size(workgroup_size)
 fn max_pool_backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = linear_index(id, groups);
-    let group = i % channel_groups;
-    let x = i / channel_groups % blocks_across;
-    let y = i / (channel_groups * blocks_across) % blocks_down;
-    let n = i / (channel_groups * blocks_across * blocks_down);
-    if n >= batch { return; }
+    let block = place_of(i, blocks_down, blocks_across);
+    if block.n >= batch { return; }
 
     var grads = vec4(0.0);
     var places = vec4<u32>();
-    if y < out_height && x < out_width {
-        let window = ((n * out_height + y) * out_width + x) * channel_groups + group;
+    if block.y < out_height && block.x < out_width {
+        let window = ((block.n * out_height + block.y) * out_width + block.x) * channel_groups + block.group;
         grads = values_of(output_grad[window]);
         if is_rectified { grads = grad_before(grads, values_of(output[window])); }
         for (var k = 0u; k < NUMBERS; k++) { places[k] = argmax[window * NUMBERS + k]; }
     }
     for (var ky = 0u; ky < window_height; ky++) {
         for (var kx = 0u; kx < window_width; kx++) {
-            let to_y = y * window_height + ky;
-            let to_x = x * window_width + kx;
-            if to_y < height && to_x < width {
+            let y = block.y * window_height + ky;
+            let x = block.x * window_width + kx;
+            if y < height && x < width {
                 let is_maximum = places == vec4(ky * window_width + kx);
-                input_grad[group_at(n, to_y, to_x, group)] = numbers_of(select(vec4(0.0), grads, is_maximum));
+                input_grad[group_at(block.n, y, x, block.group)] = numbers_of(select(vec4(0.0), grads, is_maximum));
             }
         }
     }

@@ -24,8 +24,7 @@ use gpu_digits::ops::norm::{
     NormStatistics,
 };
 use gpu_digits::ops::optimizer::{AdamStep, SgdStep};
-use gpu_digits::ops::peak::{BufferCopy, FmaChain, FmaChainF16, MatrixChain};
-use gpu_digits::ops::reduce::ChunkSum;
+use gpu_digits::ops::peak::{BufferCopy, ChunkSum, FmaChain, FmaChainF16, MatrixChain};
 use gpu_digits::ops::relu::{ReluBackward, ReluForward};
 use gpu_digits::ops::segments::{Segment, Segments};
 use gpu_digits::ops::sum::{SumBackward, SumForward};

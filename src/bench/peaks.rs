@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::measure::{Effort, measure};
 use crate::gpu::{Gpu, Lap, Stopwatch, bind_variant, choose_variant};
 use crate::ops::Case;
-use crate::ops::peak::{BufferCopy, FmaChain, FmaChainF16, MatrixChain};
-use crate::ops::reduce::ChunkSum;
+use crate::ops::peak::{BufferCopy, ChunkSum, FmaChain, FmaChainF16, MatrixChain};
 use crate::verify::Example;
 
 /// A dispatch of multiply-adds must take this long, so that its overhead is negligible.

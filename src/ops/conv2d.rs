@@ -156,6 +156,15 @@ impl Conv2d {
             .made_for(AdapterClass::WITHOUT_LANES)
     }
 
+    /// The gradients of weights and bias, in so many partial sums.
+    pub(super) fn partial_grads(&self, chunks: usize) -> [Operand; 2] {
+        let [kernel, _, in_channels, out_channels] = self.weight();
+        [
+            Operand::write("weight_grad_partial", F32, [chunks, kernel, kernel, in_channels, out_channels]),
+            Operand::write("bias_grad_partial", F32, [chunks, out_channels]),
+        ]
+    }
+
     /// A multiply-add counts as two; padding counts as if it were multiplied.
     fn flops(&self) -> u64 {
         2 * (self.output().iter().product::<usize>() * self.in_channels * self.kernel * self.kernel) as u64

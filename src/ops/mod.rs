@@ -19,7 +19,6 @@ pub mod max_pool;
 pub mod norm;
 pub mod optimizer;
 pub mod peak;
-pub mod reduce;
 pub mod relu;
 pub mod segments;
 pub mod sum;
@@ -44,8 +43,7 @@ use norm::{
     Norm, NormApply, NormBackwardInput, NormBackwardSums, NormBackwardWeight, NormFold, NormMoments, NormStatistics,
 };
 use optimizer::{AdamStep, SgdStep};
-use peak::{BufferCopy, FmaChain, FmaChainF16, MatrixChain};
-use reduce::ChunkSum;
+use peak::{BufferCopy, ChunkSum, FmaChain, FmaChainF16, MatrixChain};
 use relu::{ReluBackward, ReluForward, SLOPES};
 use sum::{SumBackward, SumForward};
 
@@ -119,7 +117,6 @@ pub const TABLE: &[Entry] = &[
         cases(Conv2d::with_slopes(Conv2d::awkward(), of))
     }),
     row("conv2d_backward_weight", || each(Conv2d::awkward(), Conv2dBackwardWeight)),
-    row("chunk_sum", || cases(ChunkSum::awkward())),
     row("grad_squares", || cases(GradSquares::awkward())),
     row("grad_clip", || cases(GradClip::awkward())),
     row("sgd_step", || cases(SgdStep::awkward())),
@@ -193,6 +190,7 @@ pub const TABLE: &[Entry] = &[
     row("fma_chain_f16", || each(FmaChain::awkward(), FmaChainF16)),
     row("matrix_chain", || cases(MatrixChain::awkward())),
     row("buffer_copy", || cases(BufferCopy::awkward())),
+    row("chunk_sum", || cases(ChunkSum::awkward())),
 ];
 
 pub(crate) const fn row(name: &'static str, awkward_cases: fn() -> Vec<Case>) -> Entry {

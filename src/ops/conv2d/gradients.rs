@@ -166,13 +166,12 @@ impl Op for Conv2dBackwardWeight {
     }
 
     fn operands(&self) -> Vec<Operand> {
-        let [kernel, _, in_channels, out_channels] = self.0.weight();
-        let chunks = self.0.chunks();
+        let [weight_grad, bias_grad] = self.0.partial_grads(self.0.chunks());
         vec![
             Operand::read("input", F32, self.0.input()),
             Operand::read("output_grad", F32, self.0.output()),
-            Operand::write("weight_grad_partial", F32, [chunks, kernel, kernel, in_channels, out_channels]),
-            Operand::write("bias_grad_partial", F32, [chunks, out_channels]),
+            weight_grad,
+            bias_grad,
         ]
     }
 

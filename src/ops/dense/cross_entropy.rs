@@ -9,7 +9,7 @@ use crate::op::{AdapterClass, MAX_WORKGROUP, Op, Operand, SUBGROUP_LANES, Shader
 use crate::ops::cross_entropy::CrossEntropy;
 use crate::ops::half::Half;
 use crate::random::Random;
-use crate::tensor::DType::{F32, U32};
+use crate::tensor::DType::F32;
 use crate::tensor::HostTensor;
 
 /// Samples of a workgroup of the variant for GPUs; an invocation finishes an output of one of them.
@@ -91,17 +91,8 @@ impl Op for DenseCrossEntropyForward {
     }
 
     fn operands(&self) -> Vec<Operand> {
-        let Dense { batch, inputs, outputs } = self.dense;
-        vec![
-            Operand::read("input", F32, [batch, inputs]),
-            Operand::read("weight", F32, [inputs, outputs]),
-            Operand::read("bias", F32, [outputs]),
-            Operand::read("label", U32, [batch]),
-            Operand::write("probability", F32, [batch, outputs]),
-            Operand::write("logits_grad", F32, [batch, outputs]),
-            Operand::write("loss", F32, [batch]),
-            Operand::write("hit", U32, [batch]),
-        ]
+        // What the logits are made of, and what is made of the logits.
+        [&self.logits().operands()[..3], &self.cross_entropy().operands()[1..]].concat()
     }
 
     fn variants(&self) -> Vec<Variant> {
