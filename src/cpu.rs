@@ -65,6 +65,12 @@ impl CpuExecutor {
         &self.tensors[id.0]
     }
 
+    /// The current values of a call's operands, in operand order.
+    pub fn operands(&mut self, phase: Phase, index: usize) -> Vec<HostTensor> {
+        self.gather(phase, index);
+        self.plan.calls(phase)[index].tensors.iter().map(|&id| self.tensor(id).clone()).collect()
+    }
+
     fn step(&mut self, phase: Phase) {
         for index in 0..self.plan.calls(phase).len() {
             self.execute(phase, index);
@@ -73,14 +79,21 @@ impl CpuExecutor {
         self.counters.submissions += 1;
     }
 
-    fn execute(&mut self, phase: Phase, index: usize) {
+    /// Brings tensors that a call takes whole up to date with their parts.
+    fn gather(&mut self, phase: Phase, index: usize) {
         let Self { plan, tensors, parts, .. } = self;
         let call = &plan.calls(phase)[index];
-        let empty = || HostTensor::zeros(crate::tensor::DType::U32, [0].into());
         for part in parts.iter().filter(|part| call.tensors.contains(&part.whole)) {
             let [within, words] = part.views(tensors);
             within.copy_from_slice(words);
         }
+    }
+
+    fn execute(&mut self, phase: Phase, index: usize) {
+        self.gather(phase, index);
+        let Self { plan, tensors, parts, .. } = self;
+        let call = &plan.calls(phase)[index];
+        let empty = || HostTensor::zeros(crate::tensor::DType::U32, [0].into());
         // The reference borrows the operands as one slice; of a tensor that it reads twice, it gets a copy.
         let mut lent: Vec<HostTensor> = Vec::with_capacity(call.tensors.len());
         for (place, id) in call.tensors.iter().enumerate() {

@@ -1,6 +1,7 @@
 //! Verification: every case of every op and variant against its CPU reference, and whole steps of models in lockstep.
 
 mod compare;
+mod conditioning;
 mod gradients;
 mod lockstep;
 mod subject;

@@ -6,31 +6,43 @@ use crate::tensor::{DType, HostTensor, Shape};
 
 /// Compares a tensor with the expected one: integers exactly, floats within a tolerance.
 pub fn compare(name: &str, got: &HostTensor, wanted: &HostTensor, tolerance: Tolerance) -> Outcome {
+    compare_near(name, got, wanted, tolerance, &vec![0.0; wanted.shape.len()])
+}
+
+/// The same where each float may also be off by its own `movement`.
+pub(super) fn compare_near(
+    name: &str,
+    got: &HostTensor,
+    wanted: &HostTensor,
+    tolerance: Tolerance,
+    movements: &[f64],
+) -> Outcome {
     if wanted.dtype == DType::F16 {
         let widened = |tensor: &HostTensor| HostTensor::from_f32(tensor.shape.clone(), &tensor.widened());
-        return compare(name, &widened(got), &widened(wanted), tolerance);
+        return compare_near(name, &widened(got), &widened(wanted), tolerance, movements);
     }
     let is_float = wanted.dtype == DType::F32;
     let scale = if is_float { root_mean_square(wanted.f32()) } else { 0.0 };
-    let ratio = |(&got, &wanted): (&u32, &u32)| {
+    let ratio = |((&got, &wanted), &movement): ((&u32, &u32), &f64)| {
         if got == wanted {
             0.0
         } else if is_float {
             let (got, wanted) = (f32::from_bits(got), f64::from(f32::from_bits(wanted)));
-            error_ratio(got, wanted, tolerance.relative * (wanted.abs() + scale) + tolerance.absolute)
+            error_ratio(got, wanted, tolerance.relative * (wanted.abs() + scale) + tolerance.absolute + movement)
         } else {
             f64::INFINITY
         }
     };
-    let ratios = got.words().iter().zip(wanted.words()).map(ratio).enumerate();
-    let (index, worst_ratio) = ratios.fold((0, 0.0), |worst, next| if next.1 > worst.1 { next } else { worst });
+    let ratios = || got.words().iter().zip(wanted.words()).zip(movements).map(ratio);
+    let (index, worst_ratio) =
+        ratios().enumerate().fold((0, 0.0), |worst, next| if next.1 > worst.1 { next } else { worst });
     if worst_ratio <= 1.0 {
         return Outcome::Passed { worst_ratio };
     }
     let show = |tensor: &HostTensor| {
         if is_float { format!("{:e}", tensor.f32()[index]) } else { tensor.u32()[index].to_string() }
     };
-    let wrong = got.words().iter().zip(wanted.words()).filter(|&pair| ratio(pair) > 1.0).count();
+    let wrong = ratios().filter(|&ratio| ratio > 1.0).count();
     Outcome::Failed {
         reason: format!(
             "{name}{:?} is {} but should be {}, error / allowed {worst_ratio:.3}; {wrong} of {} elements are wrong",

@@ -1,9 +1,12 @@
 //! Whole steps of a model on the GPU and the CPU in lockstep: each call gets the same operands on both, and each
 //! written tensor is compared, so that the first wrong call is named.
 
+use std::cell::LazyCell;
+
 use anyhow::{Result, ensure};
 
-use super::compare::{compare, compare_choices, worse};
+use super::compare::{compare, compare_choices, compare_near, worse};
+use super::conditioning::movements;
 use super::subject::{IMAGES, LARGE_WEIGHTS, Lockstep};
 use super::{Check, Outcome};
 use crate::cpu::CpuExecutor;
@@ -11,7 +14,7 @@ use crate::executor::Executor;
 use crate::finite::{LARGEST, bound, ensure_finite};
 use crate::gpu::{Gpu, GpuExecutor};
 use crate::model::Model;
-use crate::op::tolerance;
+use crate::op::{Op, tolerance};
 use crate::plan::{Phase, Precision, TensorId};
 use crate::random::Random;
 use crate::schedule::Schedule;
@@ -75,47 +78,57 @@ async fn run(gpu: &Gpu, lockstep: &Lockstep, parameters: &[HostTensor], phase: P
     let mut worst = Outcome::Passed { worst_ratio: 0.0 };
     for step in 0..steps {
         for (index, call) in plan.calls(phase).iter().enumerate() {
+            let given = on_cpu.operands(phase, index);
             on_gpu.run_call(phase, index).await?;
             on_cpu.run_call(phase, index).await?;
-            let operands = call.op.operands();
-            for (operand, &id) in operands.iter().zip(&call.tensors).filter(|(operand, _)| operand.is_written()) {
-                let got = on_gpu.read(id).await?;
-                let wanted = on_cpu.tensor(id);
-                let outcome = if operand.dtype == DType::U32 && call.op.has_near_ties() {
-                    compare_choices(operand.name, &got, wanted)
-                } else {
-                    let mut allowed = tolerance(call.op.as_ref(), operand);
-                    let sums =
-                        operands.iter().zip(&call.tensors).filter(|(operand, _)| GRADIENTS.contains(&operand.name));
-                    for (_, &summed) in sums {
-                        allowed.absolute += allowed.relative * size_of_sum(on_cpu.tensor(summed), wanted);
-                    }
-                    compare(operand.name, &got, wanted, allowed)
-                };
-                if let Outcome::Failed { reason } = outcome {
+            let wanted = on_cpu.operands(phase, index);
+            let mut got = Vec::with_capacity(wanted.len());
+            for &id in &call.tensors {
+                got.push(on_gpu.read(id).await?);
+            }
+            match compare_call(call.op.as_ref(), &given, &got, &wanted) {
+                (place, Outcome::Failed { reason }) => {
                     let (layer, kernel) = (&call.layer, on_gpu.describe_call(phase, index));
-                    let tensor = &plan.tensor(id).name;
+                    let tensor = &plan.tensor(call.tensors[place]).name;
                     let reason = format!("step {step}, call {index} ({layer}, `{kernel}`), {tensor}: {reason}");
                     return Ok(Outcome::Failed { reason });
                 }
-                worst = worse(worst, outcome);
-                // Both continue with the same bits, so that errors do not accumulate from call to call.
-                on_cpu.write(id, got.words());
+                (_, outcome) => worst = worse(worst, outcome),
+            }
+            // Both continue with the same bits, so that errors do not accumulate from call to call.
+            for ((operand, &id), got) in call.op.operands().iter().zip(&call.tensors).zip(got) {
+                if operand.is_written() {
+                    on_cpu.write(id, got.words());
+                }
             }
         }
     }
     Ok(worst)
 }
 
-/// Gradients that ops sum up. Where a normalisation follows, a sum may be exactly 0, and what is computed is the rounding of its
-/// terms: the bias before a normalisation changes nothing.
-const GRADIENTS: [&str; 2] = ["output_grad", "grad_sums"];
-
-/// How large a sum of so many of a tensor's elements is if their signs are random.
-fn size_of_sum(summed: &HostTensor, sums: &HostTensor) -> f64 {
-    let values = if summed.dtype == DType::F16 { summed.widened() } else { summed.f32().to_vec() };
-    let squares: f64 = values.iter().map(|&value| f64::from(value) * f64::from(value)).sum();
-    (squares / sums.shape.len().max(1) as f64).sqrt()
+/// The worst outcome of an op's written operands, and the place of its operand.
+fn compare_call(op: &dyn Op, given: &[HostTensor], got: &[HostTensor], wanted: &[HostTensor]) -> (usize, Outcome) {
+    let mut worst = (0, Outcome::Passed { worst_ratio: 0.0 });
+    // They take several runs of the reference, and few calls need them.
+    let movements = LazyCell::new(|| movements(op, given, wanted));
+    for (place, operand) in op.operands().iter().enumerate().filter(|(_, operand)| operand.is_written()) {
+        let (got, wanted, allowed) = (&got[place], &wanted[place], tolerance(op, operand));
+        let outcome = if operand.dtype == DType::U32 && op.has_near_ties() {
+            compare_choices(operand.name, got, wanted)
+        } else {
+            match compare(operand.name, got, wanted, allowed) {
+                Outcome::Failed { .. } if operand.dtype != DType::U32 => {
+                    compare_near(operand.name, got, wanted, allowed, &movements[place])
+                }
+                outcome => outcome,
+            }
+        };
+        if matches!(outcome, Outcome::Failed { .. }) {
+            return (place, outcome);
+        }
+        worst = (place, worse(worst.1, outcome));
+    }
+    worst
 }
 
 /// Seeded images, labels, weights and a schedule.
