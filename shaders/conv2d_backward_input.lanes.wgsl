@@ -19,6 +19,8 @@
 @group(0) @binding(1) var weight: Texels;       // [kernel, kernel, in_channels, out_channels]
 @group(0) @binding(2) var input: Texels;        // [batch, in_height, in_width, in_channels]
 
+const SUMS = 16u;
+
 override groups_per_phase: u32 = (strips_per_phase + workgroup_size - 1u) / workgroup_size;
 
 /// Weights of four output channels, the rows, for up to 16 input channels, the columns. Each lane has those of one column or two.
@@ -57,17 +59,17 @@ fn add_row(n: u32, y: u32, x: u32, ky: u32, first_kx: u32, first_c: u32, quad: u
     let p2 = grad_at(n, y, x + 2u, quad);
     let p3 = grad_at(n, y, x + 3u, quad);
     let row = ky * run + first_c;
-    add_products(count, rows_at(row + first_kx * in_channels, quad, own), p0, p1, p2, p3);
+    add_products(0u, count, rows_at(row + first_kx * in_channels, quad, own), p0, p1, p2, p3);
     if first_kx + stride >= kernel { return; }
     var l1 = grad_at(n, y, x - 1u, quad);
-    add_products(count, rows_at(row + (first_kx + stride) * in_channels, quad, own), l1, p0, p1, p2);
+    add_products(0u, count, rows_at(row + (first_kx + stride) * in_channels, quad, own), l1, p0, p1, p2);
     var l2 = p0;
     var l3 = p1;
     var left = x - 1u;
     for (var kx = first_kx + 2u * stride; kx < kernel; kx += stride) {
         left -= 1u;
         let l0 = grad_at(n, y, left, quad);
-        add_products(count, rows_at(row + kx * in_channels, quad, own), l0, l1, l2, l3);
+        add_products(0u, count, rows_at(row + kx * in_channels, quad, own), l0, l1, l2, l3);
         l3 = l2; l2 = l1; l1 = l0;
     }
 }

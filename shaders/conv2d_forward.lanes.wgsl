@@ -17,6 +17,8 @@
 @group(0) @binding(1) var weight: Texels;                   // [kernel, kernel, in_channels, out_channels]
 @group(0) @binding(2) var<storage, read> bias: array<f32>;  // [out_channels]
 
+const SUMS = 16u;
+
 override strips_per_row: u32 = (out_width + 3u) / 4u;
 
 var<private> first_quad: u32;
@@ -36,10 +38,10 @@ fn add_run(n: u32, y: u32, x: u32, k: u32, count: u32, rows: Rows) {
     if in_channels == 1u && stride == 1u {
         let here = pixels_at(n, y, x + k);
         let next = pixels_at(n, y, x + k + 4u);
-        add_products(count, rows, here, vec4(here.yzw, next.x), vec4(here.zw, next.xy), vec4(here.w, next.xyz));
+        add_products(0u, count, rows, here, vec4(here.yzw, next.x), vec4(here.zw, next.xy), vec4(here.w, next.xyz));
     } else {
         add_products(
-            count, rows, input_at(n, y, x, k), input_at(n, y, x + stride, k), input_at(n, y, x + 2u * stride, k),
+            0u, count, rows, input_at(n, y, x, k), input_at(n, y, x + stride, k), input_at(n, y, x + 2u * stride, k),
             input_at(n, y, x + 3u * stride, k),
         );
     }
@@ -84,13 +86,13 @@ fn conv2d_forward(
                 let p1 = input_at(n, y, x + 1u, c);
                 var p2 = input_at(n, y, x + 2u, c);
                 var p3 = input_at(n, y, x + 3u, c);
-                add_products(4u, rows_at(row, lane % 8u), p0, p1, p2, p3);
+                add_products(0u, 4u, rows_at(row, lane % 8u), p0, p1, p2, p3);
                 if kernel == 1u { continue; }
                 var p4 = input_at(n, y, x + 4u, c);
-                add_products(4u, rows_at(row + in_channels, lane % 8u), p1, p2, p3, p4);
+                add_products(0u, 4u, rows_at(row + in_channels, lane % 8u), p1, p2, p3, p4);
                 for (var kx = 2u; kx < kernel; kx++) {
                     let p5 = input_at(n, y, x + kx + 3u, c);
-                    add_products(4u, rows_at(row + kx * in_channels, lane % 8u), p2, p3, p4, p5);
+                    add_products(0u, 4u, rows_at(row + kx * in_channels, lane % 8u), p2, p3, p4, p5);
                     p2 = p3; p3 = p4; p4 = p5;
                 }
             }

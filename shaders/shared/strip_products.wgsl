@@ -1,17 +1,18 @@
 // Products of an invocation's numbers with four rows of numbers that 8 lanes share: up to four tiles of 4x4 sums in registers,
-// each for a quad of the rows' columns.
-// Needs from the kernel: row_of(rows, r, q), four columns of a row.
+// each for a quad of the rows' columns, once or for each of several sets of rows.
+// Needs from the kernel: SUMS, 16 for each set; row_of(rows, r, q), four columns of a row.
 
 /// Quads of columns of an invocation, 1 to 4.
 override tile_quads: u32;
 
-/// For each quad of columns, its sums for each of the invocation's four vectors.
-var<private> sums: array<vec4<f32>, 16>;
+/// For each set and each quad of columns, its sums for each of the invocation's four vectors.
+var<private> sums: array<vec4<f32>, SUMS>;
 
-/// Adds to the sums of a quad the products of the first `count` rows, each with its number of each vector.
-fn add_to_quad(q: u32, count: u32, rows: Rows, a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) {
+/// Adds to the sums of a quad, in the set that begins with `first`, the products of the first `count` rows, each with its number of
+/// each vector.
+fn add_to_quad(first: u32, q: u32, count: u32, rows: Rows, a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) {
     if q >= tile_quads { return; }
-    let i = q * 4u;
+    let i = first + q * 4u;
     let w0 = row_of(rows, 0u, q);
     let w1 = row_of(rows, 1u, q);
     let w2 = row_of(rows, 2u, q);
@@ -36,9 +37,9 @@ fn add_to_quad(q: u32, count: u32, rows: Rows, a: vec4<f32>, b: vec4<f32>, c: ve
     sums[i] = s0; sums[i + 1u] = s1; sums[i + 2u] = s2; sums[i + 3u] = s3;
 }
 
-fn add_products(count: u32, rows: Rows, a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) {
-    add_to_quad(0u, count, rows, a, b, c, d);
-    add_to_quad(1u, count, rows, a, b, c, d);
-    add_to_quad(2u, count, rows, a, b, c, d);
-    add_to_quad(3u, count, rows, a, b, c, d);
+fn add_products(first: u32, count: u32, rows: Rows, a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) {
+    add_to_quad(first, 0u, count, rows, a, b, c, d);
+    add_to_quad(first, 1u, count, rows, a, b, c, d);
+    add_to_quad(first, 2u, count, rows, a, b, c, d);
+    add_to_quad(first, 3u, count, rows, a, b, c, d);
 }

@@ -16,6 +16,9 @@ use crate::tensor::HostTensor;
 
 pub(in crate::ops) use reference::weight_grads;
 
+/// The most columns of the kernel of an invocation of a `lanes` variant of the weights' gradient.
+const TILE_COLUMNS: usize = 3;
+
 /// Gradient with respect to the input, before the rectifier that the input came out of, if any: `output_grad`, `weight`,
 /// `input` to `input_grad`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -127,10 +130,13 @@ impl Conv2dBackwardWeight {
     /// Workgroups that have as many quads of the kernel's runs as lanes, for each group of output channels and each chunk.
     pub(super) fn lanes(&self, shader: Shader) -> Variant {
         let conv = self.0;
-        let quads = conv.kernel * conv.run().div_ceil(4);
+        let sees_neighbours = conv.stride == 1 && conv.in_channels.is_multiple_of(4);
+        let parts = if sees_neighbours { conv.kernel.div_ceil(TILE_COLUMNS) } else { conv.kernel };
+        let columns = conv.kernel.div_ceil(parts);
+        let row_quads = if columns > 1 { parts * conv.in_channels / 4 } else { conv.run().div_ceil(4) };
         let iterations = conv.samples_per_chunk() * (1 + conv.out_height() * (1 + conv.out_width().div_ceil(STRIP)));
-        let variant = Conv2d::lanes(shader, 1, conv.out_channels, iterations);
-        self.in_chunks(variant.reading_textures(&["input", "output_grad"]), quads.div_ceil(LANES))
+        let variant = Conv2d::lanes(shader, 1, conv.out_channels, iterations).constant("tile_columns", columns);
+        self.in_chunks(variant.reading_textures(&["input", "output_grad"]), (conv.kernel * row_quads).div_ceil(LANES))
     }
 
     pub(super) fn blocks(&self, shader: Shader) -> Variant {
