@@ -127,16 +127,23 @@ impl Op for Conv2dBackwardInput {
 pub struct Conv2dBackwardWeight(pub Conv2d);
 
 impl Conv2dBackwardWeight {
+    /// Columns of the kernel of a lane, and the quads of floats that lanes begin with: those of the runs, or, where several columns
+    /// occupy all lanes, those of each column's part.
+    fn columns(&self) -> [usize; 2] {
+        let Conv2d { in_channels, kernel, stride, .. } = self.0;
+        let parts = kernel.div_ceil(TILE_COLUMNS);
+        let quads = kernel * parts * in_channels / 4;
+        let pays = stride == 1 && in_channels.is_multiple_of(4) && quads.is_multiple_of(LANES);
+        if pays { [kernel.div_ceil(parts), quads] } else { [1, kernel * self.0.run().div_ceil(4)] }
+    }
+
     /// Workgroups that have as many quads of the kernel's runs as lanes, for each group of output channels and each chunk.
     pub(super) fn lanes(&self, shader: Shader) -> Variant {
         let conv = self.0;
-        let sees_neighbours = conv.stride == 1 && conv.in_channels.is_multiple_of(4);
-        let parts = if sees_neighbours { conv.kernel.div_ceil(TILE_COLUMNS) } else { conv.kernel };
-        let columns = conv.kernel.div_ceil(parts);
-        let row_quads = if columns > 1 { parts * conv.in_channels / 4 } else { conv.run().div_ceil(4) };
+        let [columns, quads] = self.columns();
         let iterations = conv.samples_per_chunk() * (1 + conv.out_height() * (1 + conv.out_width().div_ceil(STRIP)));
         let variant = Conv2d::lanes(shader, 1, conv.out_channels, iterations).constant("tile_columns", columns);
-        self.in_chunks(variant.reading_textures(&["input", "output_grad"]), (conv.kernel * row_quads).div_ceil(LANES))
+        self.in_chunks(variant.reading_textures(&["input", "output_grad"]), quads.div_ceil(LANES))
     }
 
     pub(super) fn blocks(&self, shader: Shader) -> Variant {

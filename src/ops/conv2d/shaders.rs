@@ -17,11 +17,11 @@ macro_rules! lanes {
     };
 }
 
-/// Such a shader of the forward op: the type of its floats, how it stores them, and its file.
+/// Such a shader of the forward op: the type of its floats, and how it stores them.
 macro_rules! forward_lanes {
-    ($name:literal: $texels:literal, $($part:literal),+) => {
+    ($name:literal: $texels:literal, $output:literal) => {
         lanes!($name: $texels, "shared/lane_rows", "shared/input_texels", "shared/weight_texels", "shared/run_input",
-            "shared/run_weight", "shared/rectifier", $($part),+)
+            "shared/run_weight", "shared/rectifier", $output, "conv2d_forward.lanes")
     };
 }
 
@@ -75,11 +75,9 @@ macro_rules! backward_weight_blocks {
 pub(super) const FORWARD: Shader =
     plain!("conv2d_forward": "shared/rectifier", "shared/linear", "shared/floats_f32", "conv2d_forward");
 pub(super) const FORWARD_LANES: Shader =
-    forward_lanes!("conv2d_forward.lanes": "shared/texels_f32", "shared/output_fours", "conv2d_forward.lanes");
+    forward_lanes!("conv2d_forward.lanes": "shared/texels_f32", "shared/output_fours");
 pub(super) const FORWARD_LANES_ANY: Shader =
-    forward_lanes!("conv2d_forward.lanes_any": "shared/texels_f32", "shared/output_floats", "conv2d_forward.lanes");
-pub(super) const FORWARD_LANES_WINOGRAD: Shader = forward_lanes!("conv2d_forward.lanes_winograd":
-    "shared/texels_f32", "shared/output_fours", "shared/winograd", "conv2d_forward.lanes_winograd");
+    forward_lanes!("conv2d_forward.lanes_any": "shared/texels_f32", "shared/output_floats");
 pub(super) const FORWARD_BLOCKS: Shader =
     forward_blocks!("conv2d_forward.blocks": "shared/floats_f32", "shared/texels_f32", "shared/output_fours");
 pub(super) const FORWARD_BLOCKS_ANY: Shader =
@@ -87,7 +85,7 @@ pub(super) const FORWARD_BLOCKS_ANY: Shader =
 pub(super) const FORWARD_F16: Shader =
     plain!("conv2d_forward_f16": "shared/rectifier", "shared/linear", "shared/floats_f16", "conv2d_forward");
 pub(super) const FORWARD_LANES_F16: Shader =
-    forward_lanes!("conv2d_forward_f16.lanes": "shared/texels_f16", "shared/output_fours", "conv2d_forward.lanes");
+    forward_lanes!("conv2d_forward_f16.lanes": "shared/texels_f16", "shared/output_fours");
 pub(super) const FORWARD_BLOCKS_F16: Shader =
     forward_blocks!("conv2d_forward_f16.blocks": "shared/floats_f16", "shared/texels_f16", "shared/output_fours");
 
