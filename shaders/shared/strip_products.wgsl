@@ -8,8 +8,8 @@ override tile_quads: u32;
 /// For each set and each quad of columns, its sums for each of the invocation's four vectors.
 var<private> sums: array<vec4<f32>, SUMS>;
 
-/// Adds to the sums of a quad, in the set that begins with `first`, the products of the first `count` rows, each with its number of
-/// each vector.
+/// Adds to the sums of a quad, in the set that begins with `first`, the products of the first `count` rows, each with its number
+/// of each vector.
 fn add_to_quad(first: u32, q: u32, count: u32, rows: Rows, a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) {
     if q >= tile_quads { return; }
     let i = first + q * 4u;
