@@ -65,9 +65,8 @@ fn put_column(column: u32, first_row: u32, first_k: u32) {
 }
 
 fn put_bias(q: u32, chunk: u32, local: u32, biases: Rows) {
-    if q >= tile_quads { return; }
     let all = row_of(biases, 0u, q) + row_of(biases, 1u, q) + row_of(biases, 2u, q) + row_of(biases, 3u, q);
-    if local == 0u { put_biases(chunk, (first_quad + q) * 4u, all); }
+    if q < tile_quads && local == 0u { put_biases(chunk, (first_quad + q) * 4u, all); }
 }
 
 @compute @workgroup_size(workgroup_size)
@@ -88,8 +87,8 @@ fn conv2d_backward_weight(
             first_position = (n * out_height + y) * out_width;
             let in_y = y * stride + ky - before;
             // What the last columns have seen at a position the first ones see at the next.
-            var p0 = vec4(0.0);
-            var p1 = vec4(0.0);
+            var p0: vec4<f32>;
+            var p1: vec4<f32>;
             if tile_columns > 1u { p0 = input_at(n, in_y, 0u - before, k); }
             if tile_columns > 2u { p1 = input_at(n, in_y, 1u - before, k); }
             for (var x = 0u; x < out_width; x += 4u) {

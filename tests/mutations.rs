@@ -78,6 +78,8 @@ const STORED_TWICE: &str = "one round more, which stores what the next workgroup
 const NO_FOURS: &str = "the number of channels is no multiple of 4, so that the last quad never has all four";
 const LAST_OF_ALL: &str = "there is no such component or element, and wgpu takes the last in its place";
 
+const LOADED_TWICE: &str = "what is loaded is there already, or is loaded again before it is read";
+
 const SAME_ROW: &str = "an invocation more for each group, whose rows another one stores too";
 
 /// Edits that change nothing: the file, some text of the edited line, and why.
@@ -85,6 +87,19 @@ const EQUIVALENT: &[(&str, &str, &str)] = &[
     ("conv2d_forward.lanes", "lane % 9u", FIRST_EIGHT_LANES),
     ("conv2d_backward_input.lanes", "lane % 9u", FIRST_EIGHT_LANES),
     ("conv2d_backward_weight.lanes", "lane % 9u", FIRST_EIGHT_LANES),
+    ("conv2d_backward_weight.lanes", "SUMS = 49u", MORE_ROOM),
+    ("conv2d_backward_weight.lanes", "column * 16u, 5u", "there are four rows"),
+    ("conv2d_backward_weight.lanes", "q <= tile_quads && local", STORED_TWICE),
+    ("conv2d_backward_weight.lanes", "q < tile_quads || local", STORED_TWICE),
+    ("conv2d_backward_weight.lanes", "local != 0u", ANY_INVOCATION),
+    ("conv2d_backward_weight.lanes", "local == 1u", ANY_INVOCATION),
+    ("conv2d_backward_weight.lanes", "x <= out_width; x += 4u", ONLY_ZEROS),
+    ("conv2d_backward_weight.lanes", "tile_columns >= 1u { p0", LOADED_TWICE),
+    ("conv2d_backward_weight.lanes", "tile_columns >= 2u { p1", LOADED_TWICE),
+    ("conv2d_backward_weight.lanes", "tile_columns <= 2u { p0", LOADED_TWICE),
+    ("conv2d_backward_weight.lanes", "tile_columns < 3u { p0", LOADED_TWICE),
+    ("conv2d_backward_weight.lanes", "tile_columns <= 3u { p1", LOADED_TWICE),
+    ("conv2d_backward_weight.lanes", "tile_columns < 4u { p1", LOADED_TWICE),
     ("conv_relu_pool_forward.lanes", "lane % 9u", FIRST_EIGHT_LANES),
     ("conv_relu_pool_forward.lanes", "k <= run", ONLY_ZEROS),
     ("conv_relu_pool_forward.lanes_winograd", "lane % 9u", FIRST_EIGHT_LANES),
