@@ -12,7 +12,7 @@
 //   lanes   8 lanes load gradients for each other: fastest on software adapters with subgroups
 //   blocks  a product of matrices by blocks in workgroup memory, for GPUs, and for software without subgroups
 //
-// Parts: stride, conv2d, chunks, grad_divisors_f16 or grad_divisors_f32, linear, floats_f16 or floats_f32.
+// Parts: stride, conv2d, chunks, grad_divisors_f16 or grad_divisors_f32, parameter_elements, linear, floats_f16 or floats_f32.
 // CPU twin: Conv2dBackwardWeight in src/ops/conv2d/gradients.rs.
 
 @group(0) @binding(0) var<storage, read> input: array<Word>;        // [batch, in_height, in_width, in_channels]
@@ -20,44 +20,31 @@
 @group(0) @binding(2) var<storage, read_write> weight_grad_partial: array<f32>;  // [chunks, ky, kx, c, o]
 @group(0) @binding(3) var<storage, read_write> bias_grad_partial: array<f32>;    // [chunks, out_channels]
 
-override weights: u32 = kernel * kernel * in_channels * out_channels;
-
 @compute @workgroup_size(workgroup_size)
 fn conv2d_backward_weight(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-    // First the weights of all chunks, then the biases.
     let i = linear_index(id, groups);
-    if i >= chunks * (weights + out_channels) { return; }
-    let is_bias = i >= chunks * weights;
-    let element = select(i, i - chunks * weights, is_bias);
-    let chunk = element / select(weights, out_channels, is_bias);
-    let o = element % out_channels;
-    let c = element / out_channels % in_channels;
-    let kx = element / (out_channels * in_channels) % kernel;
-    let ky = element / (out_channels * in_channels * kernel) % kernel;
+    if i >= elements { return; }
+    let element = element_of(i);
+    let o = element.o;
     var sum = 0.0;
-    for (var n = chunk * samples_per_chunk; n < end_of_chunk(chunk); n++) {
+    for (var n = element.chunk * samples_per_chunk; n < end_of_chunk(element.chunk); n++) {
         for (var y = 0u; y < out_height; y++) {
             for (var x = 0u; x < out_width; x++) {
                 let at = ((n * out_height + y) * out_width + x) * out_channels + o;
                 let grad = float_of(output_grad[at / FLOATS_PER_WORD], at);
-                if is_bias {
+                if element.is_bias {
                     sum += grad;
                     continue;
                 }
                 // Positions above and to the left wrap round to huge numbers.
-                let in_y = y * stride + ky - before;
-                let in_x = x * stride + kx - before;
+                let in_y = y * stride + element.ky - before;
+                let in_x = x * stride + element.kx - before;
                 if in_y < in_height && in_x < in_width {
-                    let met = ((n * in_height + in_y) * in_width + in_x) * in_channels + c;
+                    let met = ((n * in_height + in_y) * in_width + in_x) * in_channels + element.c;
                     sum += grad * float_of(input[met / FLOATS_PER_WORD], met);
                 }
             }
         }
     }
-    sum /= parameter_divisor;
-    if is_bias {
-        bias_grad_partial[element] = sum;
-    } else {
-        weight_grad_partial[element] = sum;
-    }
+    put(element, sum);
 }

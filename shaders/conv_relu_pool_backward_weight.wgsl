@@ -17,7 +17,8 @@
 //                     input channel
 //   matrix8, matrix16  a product of matrices in half precision on matrix units
 //
-// Parts: conv2d, runs, conv_relu_pool, chunks, grad_divisors_f16 or grad_divisors_f32, linear, floats_f16 or floats_f32.
+// Parts: conv2d, runs, conv_relu_pool, chunks, grad_divisors_f16 or grad_divisors_f32, parameter_elements, linear, floats_f16 or
+// floats_f32.
 // CPU twin: ConvReluPoolBackwardWeight in src/ops/conv_relu_pool/gradients.rs.
 
 @group(0) @binding(0) var<storage, read> input: array<Word>;  // [batch, in_height, in_width, in_channels]
@@ -26,25 +27,17 @@
 @group(0) @binding(3) var<storage, read_write> weight_grad_partial: array<f32>;  // [chunks, ky, kx, c, o]
 @group(0) @binding(4) var<storage, read_write> bias_grad_partial: array<f32>;  // [chunks, out_channels]
 
-override weights: u32 = kernel * run * out_channels;
-
 @compute @workgroup_size(workgroup_size)
 fn conv_relu_pool_backward_weight(
     @builtin(global_invocation_id) id: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
 ) {
-    // First the weights of all chunks, then the biases.
     let i = linear_index(id, groups);
-    if i >= chunks * (weights + out_channels) { return; }
-    let is_bias = i >= chunks * weights;
-    let element = select(i, i - chunks * weights, is_bias);
-    let chunk = element / select(weights, out_channels, is_bias);
-    let o = element % out_channels;
-    let c = element / out_channels % in_channels;
-    let kx = element / (out_channels * in_channels) % kernel;
-    let ky = element / (out_channels * in_channels * kernel) % kernel;
+    if i >= elements { return; }
+    let element = element_of(i);
+    let o = element.o;
     var sum = 0.0;
-    for (var n = chunk * samples_per_chunk; n < end_of_chunk(chunk); n++) {
+    for (var n = element.chunk * samples_per_chunk; n < end_of_chunk(element.chunk); n++) {
         for (var y = 0u; y < pooled_height; y++) {
             for (var x = 0u; x < pooled_width; x++) {
                 let window = (n * pooled_height + y) * pooled_width + x;
@@ -52,24 +45,19 @@ fn conv_relu_pool_backward_weight(
                 if code == 255u { continue; }
                 let pooled = window * out_channels + o;
                 let grad = float_of(output_grad[pooled / FLOATS_PER_WORD], pooled);
-                if is_bias {
+                if element.is_bias {
                     sum += grad;
                     continue;
                 }
                 // Positions above and to the left wrap round to huge numbers.
-                let in_y = y * pool + code / pool + ky - before;
-                let in_x = x * pool + code % pool + kx - before;
+                let in_y = y * pool + code / pool + element.ky - before;
+                let in_x = x * pool + code % pool + element.kx - before;
                 if in_y < in_height && in_x < in_width {
-                    let met = ((n * in_height + in_y) * in_width + in_x) * in_channels + c;
+                    let met = ((n * in_height + in_y) * in_width + in_x) * in_channels + element.c;
                     sum += grad * float_of(input[met / FLOATS_PER_WORD], met);
                 }
             }
         }
     }
-    sum /= parameter_divisor;
-    if is_bias {
-        bias_grad_partial[element] = sum;
-    } else {
-        weight_grad_partial[element] = sum;
-    }
+    put(element, sum);
 }

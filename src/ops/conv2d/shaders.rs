@@ -107,13 +107,15 @@ pub(super) const BACKWARD_INPUT_BLOCKS_F16: Shader = backward_input_blocks!("con
     "shared/floats_f16", "shared/texels_f16", "shared/input_grad_fours");
 
 pub(super) const BACKWARD_WEIGHT: Shader = plain!("conv2d_backward_weight":
-    "shared/chunks", "shared/grad_divisors_f32", "shared/linear", "shared/floats_f32", "conv2d_backward_weight");
+    "shared/chunks", "shared/grad_divisors_f32", "shared/parameter_elements", "shared/linear", "shared/floats_f32",
+    "conv2d_backward_weight");
 pub(super) const BACKWARD_WEIGHT_LANES: Shader =
     backward_weight_lanes!("conv2d_backward_weight.lanes": "shared/texels_f32", "shared/grad_divisors_f32");
 pub(super) const BACKWARD_WEIGHT_BLOCKS: Shader =
     backward_weight_blocks!("conv2d_backward_weight.blocks": "shared/floats_f32", "shared/grad_divisors_f32");
 pub(super) const BACKWARD_WEIGHT_F16: Shader = plain!("conv2d_backward_weight_f16":
-    "shared/chunks", "shared/grad_divisors_f16", "shared/linear", "shared/floats_f16", "conv2d_backward_weight");
+    "shared/chunks", "shared/grad_divisors_f16", "shared/parameter_elements", "shared/linear", "shared/floats_f16",
+    "conv2d_backward_weight");
 pub(super) const BACKWARD_WEIGHT_LANES_F16: Shader =
     backward_weight_lanes!("conv2d_backward_weight_f16.lanes": "shared/texels_f16", "shared/grad_divisors_f16");
 pub(super) const BACKWARD_WEIGHT_BLOCKS_F16: Shader =

@@ -74,7 +74,8 @@ pub(super) const FORWARD_MATRIX_F16: [Shader; 2] = matrix!(
     "shared/maxima", "shared/maxima_fours", "conv_relu_pool_forward.matrix");
 
 pub(super) const BACKWARD_WEIGHT: Shader = block!("conv_relu_pool_backward_weight":
-    "shared/chunks", "shared/grad_divisors_f32", "shared/linear", "shared/floats_f32", "conv_relu_pool_backward_weight");
+    "shared/chunks", "shared/grad_divisors_f32", "shared/parameter_elements", "shared/linear", "shared/floats_f32",
+    "conv_relu_pool_backward_weight");
 pub(super) const BACKWARD_WEIGHT_LANES: Shader = backward_weight!("conv_relu_pool_backward_weight.lanes":
     "shared/texels_f32", "shared/grad_divisors_f32", "shared/put_parameter_grads",
     "conv_relu_pool_backward_weight.lanes");
@@ -85,7 +86,8 @@ pub(super) const BACKWARD_WEIGHT_LANES_3X3_GREY: Shader = backward_weight!("conv
 pub(super) const BACKWARD_WEIGHT_BLOCKS: Shader = block!("conv_relu_pool_backward_weight.blocks":
     "shared/chunks", "shared/tiles", "shared/split_sums", "conv_relu_pool_backward_weight.blocks");
 pub(super) const BACKWARD_WEIGHT_F16: Shader = block!("conv_relu_pool_backward_weight_f16":
-    "shared/chunks", "shared/grad_divisors_f16", "shared/linear", "shared/floats_f16", "conv_relu_pool_backward_weight");
+    "shared/chunks", "shared/grad_divisors_f16", "shared/parameter_elements", "shared/linear", "shared/floats_f16",
+    "conv_relu_pool_backward_weight");
 pub(super) const BACKWARD_WEIGHT_LANES_F16: Shader = backward_weight!("conv_relu_pool_backward_weight_f16.lanes":
     "shared/texels_f16", "shared/grad_divisors_f16", "shared/put_parameter_grads",
     "conv_relu_pool_backward_weight.lanes");
