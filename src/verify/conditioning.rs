@@ -12,22 +12,18 @@ use crate::tensor::{DType, HostTensor};
 /// Pairs of opposite nudges. In each pair, one of the two moves a result that is near a jump to its other side.
 const PAIRS: u64 = 4;
 
-/// For each element of each operand, how far it moves from `wanted` at most if the floats of the operands `given` are
-/// nudged up or down, at random, by the op's tolerance. The operands are in operand order; of those that are not written,
-/// the movement is that of the nudge.
-pub(super) fn movements(op: &dyn Op, given: &[HostTensor], wanted: &[HostTensor]) -> Vec<Vec<f64>> {
-    let mut movements: Vec<Vec<f64>> = wanted.iter().map(|tensor| vec![0.0; tensor.shape.len()]).collect();
-    for seed in 0..PAIRS {
-        for sign in [-1.0, 1.0] {
-            let mut random = Random::new(seed, 0);
-            let mut operands: Vec<HostTensor> =
-                given.iter().map(|tensor| nudged(tensor, sign * op.tolerance(), &mut random)).collect();
-            op.reference(&mut operands);
-            for ((movements, moved), wanted) in movements.iter_mut().zip(&operands).zip(wanted) {
-                for ((movement, moved), wanted) in movements.iter_mut().zip(floats(moved)).zip(floats(wanted)) {
-                    *movement = movement.max((f64::from(moved) - f64::from(wanted)).abs());
-                }
-            }
+/// For each float that an op writes to the operand at `place`, how far it moves from the one `wanted` at most if the floats of the
+/// operands `given` are nudged up or down, at random, by the op's tolerance.
+pub(super) fn movements(op: &dyn Op, place: usize, given: &[HostTensor], wanted: &HostTensor) -> Vec<f64> {
+    let wanted = floats(wanted);
+    let mut movements = vec![0.0_f64; wanted.len()];
+    for (seed, sign) in (0..PAIRS).flat_map(|seed| [(seed, -1.0), (seed, 1.0)]) {
+        let mut random = Random::new(seed, 0);
+        let nudge = |tensor| nudged(tensor, sign * op.tolerance(), &mut random);
+        let mut operands: Vec<HostTensor> = given.iter().map(nudge).collect();
+        op.reference(&mut operands);
+        for ((movement, moved), wanted) in movements.iter_mut().zip(floats(&operands[place])).zip(&wanted) {
+            *movement = movement.max((f64::from(moved) - f64::from(*wanted)).abs());
         }
     }
     movements
@@ -97,7 +93,7 @@ mod tests {
         let given: Vec<HostTensor> = op.operands().into_iter().map(value).collect();
         let mut wanted = given.clone();
         op.reference(&mut wanted);
-        let parameter = &movements(&op, &given, &wanted)[0];
+        let parameter = movements(&op, 0, &given, &wanted[0]);
         assert!(parameter[0] > 0.01, "{parameter:?}");
         assert!(parameter[1] < 1e-6, "{parameter:?}");
     }

@@ -1,8 +1,6 @@
 //! Whole steps of a model on the GPU and the CPU in lockstep: each call gets the same operands on both, and each
 //! written tensor is compared, so that the first wrong call is named.
 
-use std::cell::LazyCell;
-
 use anyhow::{Result, ensure};
 
 use super::compare::{compare, compare_choices, compare_near, worse};
@@ -78,57 +76,42 @@ async fn run(gpu: &Gpu, lockstep: &Lockstep, parameters: &[HostTensor], phase: P
     let mut worst = Outcome::Passed { worst_ratio: 0.0 };
     for step in 0..steps {
         for (index, call) in plan.calls(phase).iter().enumerate() {
+            let operands = call.op.operands();
             let given = on_cpu.operands(phase, index);
             on_gpu.run_call(phase, index).await?;
             on_cpu.run_call(phase, index).await?;
-            let wanted = on_cpu.operands(phase, index);
-            let mut got = Vec::with_capacity(wanted.len());
-            for &id in &call.tensors {
-                got.push(on_gpu.read(id).await?);
-            }
-            match compare_call(call.op.as_ref(), &given, &got, &wanted) {
-                (place, Outcome::Failed { reason }) => {
+            for (place, &id) in call.tensors.iter().enumerate().filter(|&(place, _)| operands[place].is_written()) {
+                let got = on_gpu.read(id).await?;
+                let outcome = compare_result(call.op.as_ref(), place, &given, &got, on_cpu.tensor(id));
+                if let Outcome::Failed { reason } = outcome {
                     let (layer, kernel) = (&call.layer, on_gpu.describe_call(phase, index));
-                    let tensor = &plan.tensor(call.tensors[place]).name;
+                    let tensor = &plan.tensor(id).name;
                     let reason = format!("step {step}, call {index} ({layer}, `{kernel}`), {tensor}: {reason}");
                     return Ok(Outcome::Failed { reason });
                 }
-                (_, outcome) => worst = worse(worst, outcome),
-            }
-            // Both continue with the same bits, so that errors do not accumulate from call to call.
-            for ((operand, &id), got) in call.op.operands().iter().zip(&call.tensors).zip(got) {
-                if operand.is_written() {
-                    on_cpu.write(id, got.words());
-                }
+                worst = worse(worst, outcome);
+                // Both continue with the same bits, so that errors do not accumulate from call to call.
+                on_cpu.write(id, got.words());
             }
         }
     }
     Ok(worst)
 }
 
-/// The worst outcome of an op's written operands, and the place of its operand.
-fn compare_call(op: &dyn Op, given: &[HostTensor], got: &[HostTensor], wanted: &[HostTensor]) -> (usize, Outcome) {
-    let mut worst = (0, Outcome::Passed { worst_ratio: 0.0 });
-    // They take several runs of the reference, and few calls need them.
-    let movements = LazyCell::new(|| movements(op, given, wanted));
-    for (place, operand) in op.operands().iter().enumerate().filter(|(_, operand)| operand.is_written()) {
-        let (got, wanted, allowed) = (&got[place], &wanted[place], tolerance(op, operand));
-        let outcome = if operand.dtype == DType::U32 && op.has_near_ties() {
-            compare_choices(operand.name, got, wanted)
-        } else {
-            match compare(operand.name, got, wanted, allowed) {
-                Outcome::Failed { .. } if operand.dtype != DType::U32 => {
-                    compare_near(operand.name, got, wanted, allowed, &movements[place])
-                }
-                outcome => outcome,
-            }
-        };
-        if matches!(outcome, Outcome::Failed { .. }) {
-            return (place, outcome);
-        }
-        worst = (place, worse(worst.1, outcome));
+/// Compares what an op has written to the operand at `place`, where the operands were `given`.
+fn compare_result(op: &dyn Op, place: usize, given: &[HostTensor], got: &HostTensor, wanted: &HostTensor) -> Outcome {
+    let operand = &op.operands()[place];
+    if operand.dtype == DType::U32 && op.has_near_ties() {
+        return compare_choices(operand.name, got, wanted);
     }
-    worst
+    let allowed = tolerance(op, operand);
+    match compare(operand.name, got, wanted, allowed) {
+        // Movements take several runs of the reference, and few results need them.
+        Outcome::Failed { .. } if operand.dtype != DType::U32 => {
+            compare_near(operand.name, got, wanted, allowed, &movements(op, place, given, wanted))
+        }
+        outcome => outcome,
+    }
 }
 
 /// Seeded images, labels, weights and a schedule.
