@@ -13,8 +13,7 @@
 @group(0) @binding(4) var<storage, read_write> output: array<Word>;  // [batch, pixels]
 
 fn pixel_at(i: u32) -> f32 {
-    let grey = (images[i / 4u] >> (8u * (i % 4u))) & 0xFFu;
-    return f32(grey) * scale + shift;
+    return f32(grey_of(i)) * scale + shift;
 }
 
 @compute @workgroup_size(workgroup_size)

@@ -18,6 +18,11 @@ fn index_of(n: u32) -> u32 {
     return order[clock[1] * batch + n];
 }
 
+/// A byte of all images.
+fn grey_of(i: u32) -> u32 {
+    return (images[i / 4u] >> (8u * (i % 4u))) & 0xFFu;
+}
+
 /// Stores the label of a sample; for "no sample" one that is no class.
 fn store_label(n: u32, index: u32) {
     var found = 0xFFFFFFFFu;

@@ -45,6 +45,25 @@ pub struct BatchGather {
 }
 
 impl BatchGather {
+    /// Stores the labels of the batch, and for each sample of the data set what `fill` makes of its image; it is also
+    /// told the place in the batch.
+    pub(super) fn gather(&self, tensors: &mut [HostTensor], fill: impl Fn(usize, Image<'_>, &mut [f32]) + Sync) {
+        let [images, labels, order, clock, output, label] = tensors else { unreachable!("six operands") };
+        let [_, cursor, _] = clock.u32() else { unreachable!("a clock has {CLOCK_LENGTH} words") };
+        let order = &order.u32()[*cursor as usize * self.batch..][..self.batch];
+        let samples = output.f32_mut().par_chunks_exact_mut(self.pixels).zip(label.u32_mut()).zip(order);
+        samples.enumerate().for_each(|(n, ((output, label), &index))| {
+            let index = index as usize;
+            if index >= self.count {
+                output.fill(0.0);
+                *label = NO_LABEL;
+                return;
+            }
+            fill(n, Image { words: images.u32(), start: index * self.pixels }, output);
+            *label = u32::from(byte(labels.u32(), index));
+        });
+    }
+
     fn image_words(&self) -> usize {
         (self.count * self.pixels).div_ceil(4)
     }
@@ -63,13 +82,26 @@ impl BatchGather {
         [(1, 2, 1, 1), (3, 784, 7, 12), (5, 10, 11, 35), (66, 50, 31, 66)].map(Self::normalized).into()
     }
 
-    fn normalized((batch, pixels, count, order_length): (usize, usize, usize, usize)) -> Self {
+    pub(super) fn normalized((batch, pixels, count, order_length): (usize, usize, usize, usize)) -> Self {
         Self { batch, pixels, count, order_length, scale: 1.0 / 255.0 / 0.3081, shift: -0.1307 / 0.3081 }
     }
 }
 
 fn byte(words: &[u32], index: usize) -> u8 {
     words[index / 4].to_le_bytes()[index % 4]
+}
+
+/// An image of the resident data set.
+pub(super) struct Image<'a> {
+    words: &'a [u32],
+    start: usize,
+}
+
+impl Image<'_> {
+    /// Its byte in memory order.
+    pub(super) fn byte(&self, p: usize) -> u8 {
+        byte(self.words, self.start + p)
+    }
 }
 
 impl Op for BatchGather {
@@ -115,22 +147,10 @@ impl Op for BatchGather {
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
-        let [images, labels, order, clock, output, label] = tensors else { unreachable!("six operands") };
-        let [_, cursor, _] = clock.u32() else { unreachable!("a clock has {CLOCK_LENGTH} words") };
-        let order = &order.u32()[*cursor as usize * self.batch..][..self.batch];
-        let samples = output.f32_mut().par_chunks_exact_mut(self.pixels).zip(label.u32_mut());
-        samples.zip(order).for_each(|((output, label), &index)| {
-            let index = index as usize;
-            if index >= self.count {
-                output.fill(0.0);
-                *label = NO_LABEL;
-                return;
-            }
+        self.gather(tensors, |_, image, output| {
             for (p, output) in output.iter_mut().enumerate() {
-                let grey = f32::from(byte(images.u32(), index * self.pixels + p));
-                *output = grey * self.scale as f32 + self.shift as f32;
+                *output = f32::from(image.byte(p)) * self.scale as f32 + self.shift as f32;
             }
-            *label = u32::from(byte(labels.u32(), index));
         });
     }
 

@@ -5,11 +5,11 @@
 //! ```
 //!
 //! Whether an element is kept is a pure function of (seed, layer, step, i), computed with the counter-based generator
-//! Threefry-2x32-20 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011). So no mask is stored: the
-//! gradient of dropout is dropout of the gradient, and the backward pass runs the same op.
+//! Threefry-2x32-20. So no mask is stored: the gradient of dropout is dropout of the gradient, and the backward pass
+//! runs the same op.
 //!
-//! The generator makes 64 bits at a time, and four neighbours share them. So a rate is a multiple of 2^-16, the nearest one,
-//! and what is kept is scaled by that one.
+//! The generator makes 64 bits at a time, and four neighbours share them. So a rate is a multiple of 2^-16, the nearest
+//! one, and what is kept is scaled by that one.
 
 use std::sync::Arc;
 
@@ -18,6 +18,7 @@ use rayon::prelude::*;
 use super::batch::CLOCK_LENGTH;
 use super::fours::{in_fours, plain_and_quad};
 use super::half::{Half, InHalf};
+use super::threefry::threefry2x32;
 use crate::op::{Op, Operand, Shader, Variant};
 use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
@@ -165,34 +166,9 @@ impl InHalf for DropoutApply {
     }
 }
 
-/// Threefry-2x32 with 20 rounds: two random words for each counter.
-fn threefry2x32(key: [u32; 2], counter: [u32; 2]) -> [u32; 2] {
-    const ROTATIONS: [u32; 8] = [13, 15, 26, 6, 17, 29, 16, 24];
-    let keys = [key[0], key[1], key[0] ^ key[1] ^ 0x1BD1_1BDA];
-    let mut x = [counter[0].wrapping_add(keys[0]), counter[1].wrapping_add(keys[1])];
-    for round in 0..20 {
-        x[0] = x[0].wrapping_add(x[1]);
-        x[1] = x[1].rotate_left(ROTATIONS[round % 8]) ^ x[0];
-        if round % 4 == 3 {
-            let injection = round / 4 + 1;
-            x[0] = x[0].wrapping_add(keys[injection % 3]);
-            x[1] = x[1].wrapping_add(keys[(injection + 1) % 3]).wrapping_add(injection as u32);
-        }
-    }
-    x
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// The known answers that come with the authors' library Random123.
-    #[test]
-    fn threefry_gives_the_known_answers() {
-        assert_eq!(threefry2x32([0, 0], [0, 0]), [0x6b20_0159, 0x99ba_4efe]);
-        assert_eq!(threefry2x32([u32::MAX; 2], [u32::MAX; 2]), [0x1cb9_96fc, 0xbb00_2be7]);
-        assert_eq!(threefry2x32([0x1319_8a2e, 0x0370_7344], [0x243f_6a88, 0x85a3_08d3]), [0xc492_3a9c, 0x483d_f7a0]);
-    }
 
     #[test]
     fn an_element_at_the_threshold_is_kept() {

@@ -22,6 +22,7 @@ pub mod peak;
 pub mod relu;
 pub mod segments;
 pub mod sum;
+mod threefry;
 mod windows;
 
 use std::sync::Arc;
