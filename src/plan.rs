@@ -16,6 +16,7 @@ use std::sync::Arc;
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
+use crate::augment::Augment;
 use crate::model::Model;
 use crate::op::{MAX_ITERATIONS, Op};
 use crate::ops::Case;
@@ -116,6 +117,14 @@ pub struct Refinements {
     /// The fraction that the average of the parameters keeps at each step; models are evaluated and saved with the
     /// average. See [`average`](crate::ops::average).
     pub average: Option<f64>,
+    /// How the images of the batch are changed at random.
+    pub augment: Augment,
+}
+
+impl Refinements {
+    /// Those of `gpu-digits train` by default, which suit digits.
+    pub const FOR_DIGITS: Self =
+        Self { label_smoothing: 0.0, clip_norm: None, average: None, augment: Augment::FOR_DIGITS };
 }
 
 /// The parameters of a plan in addition to the model.
@@ -138,11 +147,11 @@ pub struct PlanConfig {
 }
 
 impl PlanConfig {
-    /// One epoch over MNIST's 60,000 training and 10,000 test images.
+    /// One epoch over MNIST's 60,000 training and 10,000 test images, as `gpu-digits train` trains it by default.
     pub fn for_mnist(batch: usize, optimizer: Option<Optimizer>) -> Self {
         let images: usize = 70_000;
         let batches = images.div_ceil(batch);
-        let (refinements, form) = (Refinements::default(), PlanForm::FUSED);
+        let (refinements, form) = (Refinements::FOR_DIGITS, PlanForm::FUSED);
         Self { batch, images, batches, steps: batches, optimizer, refinements, form }
     }
 }
@@ -292,10 +301,11 @@ impl Plan {
     /// The plan of a model.
     ///
     /// # Errors
-    /// If a kernel would loop more often than every driver executes (the error names the layer), if there are no ops
-    /// for the requested half precision, if a layer's ops do not fit its shapes, or if a call reads a tensor that nothing
-    /// writes.
+    /// If the images cannot be changed so much, a kernel would loop more often than every driver executes (the error
+    /// names the layer), if there are no ops for the requested half precision, if a layer's ops do not fit its shapes,
+    /// or if a call reads a tensor that nothing writes.
     pub fn new(model: &Model, config: PlanConfig) -> Result<Self> {
+        check::ensure_augmentable(model, config.refinements.augment)?;
         let mut evaluate = builder::record(model, &config, Phase::Evaluate);
         let mut train = match config.optimizer {
             Some(_) => builder::record(model, &config, Phase::Train),

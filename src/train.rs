@@ -34,7 +34,7 @@ pub struct TrainConfig {
     pub rate: f64,
     /// The learning-rate schedule.
     pub schedule: Schedule,
-    /// Seed of initial weights, shuffling and dropout.
+    /// Seed of initial weights, shuffling, dropout and augmentation.
     pub seed: u64,
     /// Whether each epoch is shuffled; otherwise the images come in the order of the data set.
     pub shuffle: bool,
@@ -44,7 +44,7 @@ pub struct TrainConfig {
     pub fuse: Option<bool>,
     /// The float type of activations and their gradients in memory.
     pub precision: Precision,
-    /// Label smoothing, clipping of gradients, and the average of the parameters.
+    /// Label smoothing, clipping of gradients, the average of the parameters, and augmentation.
     pub refinements: Refinements,
 }
 
@@ -52,7 +52,7 @@ impl TrainConfig {
     /// Training images of MNIST, for which [`Self::DEFAULT`] is made.
     pub const MNIST_IMAGES: usize = 60_000;
 
-    /// The defaults of `gpu-digits train`, with which the default model reaches a test accuracy of 99.1 % on MNIST.
+    /// The defaults of `gpu-digits train`, with which the default model reaches a test accuracy of 99.3 % on MNIST.
     pub const DEFAULT: Self = Self {
         epochs: 5,
         batch: 128,
@@ -64,7 +64,7 @@ impl TrainConfig {
         validation: 5_000,
         fuse: None,
         precision: Precision::F32,
-        refinements: Refinements { label_smoothing: 0.0, clip_norm: None, average: None },
+        refinements: Refinements::FOR_DIGITS,
     };
 }
 

@@ -3,9 +3,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use gpu_digits::augment::Augment;
 use gpu_digits::layers::{self, LAYERS, every_op};
 use gpu_digits::op::Op;
 use gpu_digits::ops::Case;
+use gpu_digits::ops::augment::BatchAugment;
 use gpu_digits::ops::average::AverageUpdate;
 use gpu_digits::ops::avg_pool::{AvgPoolBackward, AvgPoolForward, Windows};
 use gpu_digits::ops::batch::{BatchGather, NO_SAMPLE, StepFinish};
@@ -603,6 +605,19 @@ fn updates() -> Vec<Example> {
     ]
 }
 
+/// A batch of grey images of 2x2 pixels that move by a pixel at most, at random.
+fn moved() -> BatchAugment {
+    let gather = BatchGather { batch: 2, pixels: 4, count: 3, order_length: 4, scale: 2.0, shift: -1.0 };
+    BatchAugment { gather, width: 2, channels: 1, augment: Augment { shift: 1.0, ..Augment::NONE } }
+}
+
+/// Its operands. With seed 3, step 7541 moves the first image by half a pixel to the right and upwards: Threefry gives it
+/// the word 0xbffe_3fe4, thus -1/2 and 1/2 of a pixel for the place in the image.
+fn before_moving() -> Vec<Values> {
+    let images = u([0x281e_140a, 0, 0]);
+    vec![images, u([0x0007_0605]), u([0, 0, 0, NO_SAMPLE]), u([7541, 1, 3]), f([]), u([])]
+}
+
 fn data() -> Vec<Example> {
     let gather = BatchGather { batch: 2, pixels: 3, count: 3, order_length: 4, scale: 2.0, shift: -1.0 };
     vec![
@@ -619,6 +634,13 @@ fn data() -> Vec<Example> {
                 u([]),
             ],
             vec![f([13.0, 15.0, 17.0, 0.0, 0.0, 0.0]), u([7, NO_LABEL])],
+        ),
+        // The means of four pixels are 10, 25, 7.5 and 17.5: the image of 10, 20, 30 and 40 has background around it.
+        example(
+            "an image moves by half a pixel along each axis",
+            moved(),
+            before_moving(),
+            vec![f([19.0, 49.0, 14.0, 34.0, 0.0, 0.0, 0.0, 0.0]), u([5, NO_LABEL])],
         ),
         // 0, 1, 1.75, 2.3125, ... comes to 1 / (1 - 0.75), whatever it starts from, and there are eight chains.
         example(
@@ -826,6 +848,12 @@ fn halves() -> Vec<Example> {
             Half(gather),
             vec![u([0x0403_0201, 0x0605]), u([0x0007_0605]), u([0, 0, 2, NO_SAMPLE]), u([77, 1, 0]), f([]), u([])],
             vec![h([9.0, 11.0, 0.0, 0.0]), u([7, NO_LABEL])],
+        ),
+        example(
+            "an image moves by half a pixel, two pixels to a word",
+            Half(moved()),
+            before_moving(),
+            vec![h([19.0, 49.0, 14.0, 34.0, 0.0, 0.0, 0.0, 0.0]), u([5, NO_LABEL])],
         ),
         example(
             "the largest of a window with its place, rounded after it was chosen",

@@ -20,7 +20,7 @@ use gpu_digits::ops::dense::{Dense, DenseBackward, DenseBackwardWeight, DenseFor
 use gpu_digits::ops::dropout::DropoutApply;
 use gpu_digits::ops::max_pool::{MaxPool, MaxPoolBackward, MaxPoolForward};
 use gpu_digits::ops::relu::{ReluBackward, ReluForward};
-use gpu_digits::plan::{Optimizer, Parameter, Phase, Plan, PlanConfig, PlanForm, TensorId};
+use gpu_digits::plan::{Optimizer, Parameter, Phase, Plan, PlanConfig, PlanForm, Refinements, TensorId};
 use gpu_digits::random::Random;
 use gpu_digits::tensor::{DType, HostTensor, pack_bytes};
 use gpu_digits::verify::check_gradients;
@@ -282,6 +282,8 @@ fn step_of(model: &Model, form: PlanForm) -> Result<(Plan, CpuExecutor), Failed>
         batches: 1,
         steps: 1,
         form,
+        // The same images before and after a step.
+        refinements: Refinements::default(),
         ..PlanConfig::for_mnist(BATCH, optimizer)
     };
     let plan = Plan::new(model, config)?;

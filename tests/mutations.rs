@@ -166,6 +166,8 @@ const EQUIVALENT: &[(&str, &str, &str)] = &[
     ("dense_backward.blocks_narrow", "select(vec4(1.0), vec4(weight[i]", MEETS_ZEROS),
     ("dense_backward.blocks_narrow", "g2, vec4(1.0)", "the fourth column counts for nothing"),
     ("norm_apply", "first > row_step", SAME_ROW),
+    ("batch_gather.quad", "count + 1u", "no sample, no pixels: the limit only keeps the read inside"),
+    ("batch_augment", "map.pen >= 0", "where the pen is 0, so is the share of the lightest and of the darkest"),
     ("norm_backward_input", "first > row_step", SAME_ROW),
 ];
 

@@ -66,7 +66,7 @@ fn main() {
 
 /// The settings of a model; every other one has all refinements.
 fn config(index: usize) -> TrainConfig {
-    let refined = Refinements { label_smoothing: 0.1, clip_norm: Some(0.5), average: None };
+    let refined = Refinements { label_smoothing: 0.1, clip_norm: Some(0.5), ..Refinements::default() };
     TrainConfig {
         epochs: 1,
         batch: 7,

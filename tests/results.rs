@@ -24,6 +24,8 @@ const NOT_MEASURED: &[(&str, &str)] = &[
     ("step_finish.tree", NEEDS_GPU),
     ("average_update.quad", NEEDS_SIZES),
     ("avg_pool_backward.quad", NEEDS_SIZES),
+    ("batch_augment.run", NEEDS_SIZES),
+    ("batch_augment_f16.run", NEEDS_SIZES),
     ("avg_pool_backward_f16.quad", NEEDS_SIZES),
     ("avg_pool_forward.quad", NEEDS_SIZES),
     ("avg_pool_forward_f16.quad", NEEDS_SIZES),

@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use common::{adapter_name, gpus, without_adapter};
+use gpu_digits::augment::Augment;
 use gpu_digits::data::{Dataset, Folders, Request, load};
 use gpu_digits::device::Device;
 use gpu_digits::executor::{Counters, Observer, Unobserved};
@@ -16,7 +17,7 @@ use gpu_digits::model::Model;
 use gpu_digits::op::{Op, Operand, Shader, Variant};
 use gpu_digits::ops::Case;
 use gpu_digits::ops::batch::NO_SAMPLE;
-use gpu_digits::plan::{Optimizer, Phase, Plan, PlanConfig, PlanForm, Precision};
+use gpu_digits::plan::{Optimizer, Phase, Plan, PlanConfig, PlanForm, Precision, Refinements};
 use gpu_digits::random::Random;
 use gpu_digits::schedule::Schedule;
 use gpu_digits::tensor::{HostTensor, Shape, pack_bytes};
@@ -74,6 +75,9 @@ fn main() {
 }
 
 const SMALL: &str = "conv 4x3, relu, pool 2, dropout 0.25, flatten, dense 10";
+
+/// Training on the images as they are, for comparisons with their scores.
+const AS_THEY_ARE: Refinements = Refinements { augment: Augment::NONE, ..TrainConfig::DEFAULT.refinements };
 
 fn config() -> TrainConfig {
     TrainConfig {
@@ -433,6 +437,7 @@ fn every_image_is_seen(device: &Device) -> Result<(), Failed> {
         optimizer: Optimizer::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 },
         rate: f64::MIN_POSITIVE,
         validation: 0,
+        refinements: AS_THEY_ARE,
         ..config()
     };
     // 4 epochs of 40 images are 10 batches of 16 exactly: 2, 3, 2 and 3 of them.
@@ -450,7 +455,8 @@ fn every_image_is_seen(device: &Device) -> Result<(), Failed> {
 }
 
 fn order_without_shuffling(device: &Device) -> Result<(), Failed> {
-    let config = TrainConfig { shuffle: false, epochs: 1, batch: 10, validation: 0, ..config() };
+    let refinements = AS_THEY_ARE;
+    let config = TrainConfig { shuffle: false, epochs: 1, batch: 10, validation: 0, refinements, ..config() };
     let mut first = trainer(device, "flatten, dense 10", 10, config)?;
     let images = 0..10;
     let alone = block_on(first.evaluate(images))?.loss;

@@ -1,5 +1,6 @@
 //! The ops and THE TABLE of them. Every op of the table is verified, tested and benchmarked; training uses no others.
 
+pub mod augment;
 pub mod average;
 pub mod avg_pool;
 pub mod batch;
@@ -28,6 +29,7 @@ mod windows;
 use std::sync::Arc;
 
 use crate::op::Op;
+use augment::BatchAugment;
 use average::AverageUpdate;
 use avg_pool::{AvgPoolBackward, AvgPoolForward};
 use batch::{BatchGather, StepFinish};
@@ -64,6 +66,7 @@ pub struct Entry {
 /// The table of ops in the order of a training step, followed by those that measure an adapter.
 pub const TABLE: &[Entry] = &[
     row("batch_gather", || cases(BatchGather::awkward())),
+    row("batch_augment", || cases(BatchAugment::awkward())),
     row("conv2d_forward", || {
         cases(Conv2d::with_slopes(Conv2d::awkward(), |conv, negative_slope| Conv2dForward { conv, negative_slope }))
     }),
@@ -126,6 +129,7 @@ pub const TABLE: &[Entry] = &[
     row("step_finish", || cases(StepFinish::awkward())),
     row("parameter_copy_f16", || cases(ParameterCopyF16::awkward())),
     row("batch_gather_f16", || each(BatchGather::awkward_f16(), Half)),
+    row("batch_augment_f16", || each(BatchAugment::awkward_f16(), Half)),
     row("conv2d_forward_f16", || {
         let of = |conv, negative_slope| Half(Conv2dForward { conv, negative_slope });
         cases(Conv2d::with_slopes(Conv2d::awkward_f16(), of))

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use super::memory::{AVERAGE, COPY};
-use super::{Optimizer, Phase, PlanConfig};
+use super::{Optimizer, Phase, PlanConfig, Refinements};
+use crate::data::ImageShape;
 use crate::layers::{Ends, Recorded, Recorder};
 use crate::model::Model;
 use crate::op::Op;
+use crate::ops::augment::BatchAugment;
 use crate::ops::average::AverageUpdate;
 use crate::ops::batch::{BatchGather, StepFinish};
 use crate::ops::clip::{GradClip, GradSquares};
@@ -31,7 +33,7 @@ pub(super) fn record(model: &Model, config: &PlanConfig, phase: Phase) -> Vec<Re
         trains: phase == Phase::Train,
         ends: Ends::new("batch", ""),
         needs_input_grad: false,
-        calls: vec![gather(model, config)],
+        calls: vec![gather(model, config, phase)],
     };
     let names = step.forward(model.layers());
     let logits = names.last().cloned().unwrap_or_default();
@@ -47,11 +49,18 @@ pub(super) fn record(model: &Model, config: &PlanConfig, phase: Phase) -> Vec<Re
     step.calls
 }
 
-fn gather(model: &Model, &PlanConfig { batch, images, batches, .. }: &PlanConfig) -> Recorded {
-    let task = model.task();
-    let (pixels, [scale, shift]) = (task.image().bytes(), task.scale_and_shift());
-    let op = BatchGather { batch, pixels, count: images, order_length: batches * batch, scale, shift };
-    recorded("data", op, &["images", "labels", "order", "clock", "batch", "label"])
+fn gather(model: &Model, config: &PlanConfig, phase: Phase) -> Recorded {
+    let &PlanConfig { batch, images, batches, refinements: Refinements { augment, .. }, .. } = config;
+    let (image, [scale, shift]) = (model.task().image(), model.task().scale_and_shift());
+    let gather =
+        BatchGather { batch, pixels: image.bytes(), count: images, order_length: batches * batch, scale, shift };
+    let tensors = ["images", "labels", "order", "clock", "batch", "label"];
+    // A model is scored on the images as they are.
+    if phase == Phase::Evaluate || augment.is_none() {
+        return recorded("data", gather, &tensors);
+    }
+    let ImageShape { width, channels, .. } = image;
+    recorded("data", BatchAugment { gather, width, channels, augment }, &tensors)
 }
 
 /// The copy of all parameters in 16-bit floats.
@@ -99,10 +108,11 @@ mod tests {
     use anyhow::Result;
 
     use super::*;
+    use crate::augment::Augment;
     use crate::data::Task;
     use crate::layers::{Dense, Flatten, Initial, Layer, ParameterSpec};
     use crate::ops::relu::{ReluBackward, ReluForward};
-    use crate::plan::Plan;
+    use crate::plan::{Plan, PlanForm};
 
     /// A layer that is wrong in one way.
     #[derive(Clone, Copy, Debug, PartialEq)]
@@ -147,6 +157,32 @@ mod tests {
                 step.call(ReluBackward { length: step.length(), negative_slope: 0.0 });
             }
         }
+    }
+
+    #[test]
+    fn only_training_sees_the_images_changed() {
+        let optimizer = Some(Optimizer::adam(0.0, false));
+        let plan = |augment, form| {
+            let refinements = Refinements { augment, ..Refinements::default() };
+            let config = PlanConfig { form, refinements, ..PlanConfig::for_mnist(4, optimizer) };
+            Plan::new(&"mlp".parse().unwrap(), config)
+        };
+        let gather = |plan: &Plan, phase| {
+            let mut names = plan.calls(phase).iter().map(|call| call.op.name());
+            names.find(|name| name.starts_with("batch_")).unwrap()
+        };
+        for (form, suffix) in [(PlanForm::PLAIN, ""), (PlanForm::FUSED, ""), (PlanForm::HALF, "_f16")] {
+            let augmented = plan("rotate 10".parse().unwrap(), form).unwrap();
+            let plain = plan(Augment::NONE, form).unwrap();
+            assert_eq!(gather(&augmented, Phase::Train), format!("batch_augment{suffix}"));
+            assert_eq!(gather(&augmented, Phase::Evaluate), format!("batch_gather{suffix}"));
+            assert_eq!(gather(&plain, Phase::Train), format!("batch_gather{suffix}"));
+        }
+        let error = plan(Augment { rotate: 200.0, ..Augment::NONE }, PlanForm::PLAIN).unwrap_err();
+        assert_eq!(
+            format!("{error:#}"),
+            "cannot change the training images so much: `rotate 200` must be from 0 to 90"
+        );
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! Checks of every plan: each tensor must be written before a call reads it.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use super::{Call, Phase, Plan, TensorId};
+use crate::augment::Augment;
 use crate::layers::Recorded;
 use crate::model::Model;
 use crate::op::{Access, Operand};
+use crate::ops::augment::BatchAugment;
 
 /// Refuses a plan if a call reads a tensor that nothing has written, or if a tensor that the host reads is never
 /// updated.
@@ -38,6 +40,17 @@ pub(super) fn ensure_written(plan: &Plan) -> Result<()> {
             ensure!(updated.has(tensor), "no call of the phase {phase:?} writes `{}`", plan.tensor(tensor).name);
         }
     }
+    Ok(())
+}
+
+/// Refuses changes of the images beyond what the kernels can compute.
+pub(super) fn ensure_augmentable(model: &Model, augment: Augment) -> Result<()> {
+    augment.check().context("cannot change the training images so much")?;
+    let (image, most) = (model.task().image(), BatchAugment::MOST_SIDE);
+    ensure!(
+        augment.is_none() || image.height.max(image.width) <= most,
+        "images of {image} cannot be augmented: a side has at most {most} pixels; shrink them, or train without it"
+    );
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
+use crate::augment::Augment;
 use crate::data::DataRecord;
 use crate::date::now;
 use crate::files::write_atomically;
@@ -92,12 +93,19 @@ pub struct Settings {
     pub learning_rate: f64,
     /// The learning-rate schedule.
     pub schedule: String,
+    /// How the training images are changed at random; `none` in runs of older versions.
+    #[serde(default = "no_augmentation")]
+    pub augment: String,
     /// Whether each epoch is shuffled.
     pub shuffle: bool,
     /// Training images held out for validation, chosen with the seed from each class in proportion to its size.
     pub validation: usize,
     /// SHA-256 of the initial weights.
     pub initial_weights_sha256: String,
+}
+
+fn no_augmentation() -> String {
+    Augment::NONE.to_string()
 }
 
 /// The result of a run.
@@ -400,6 +408,7 @@ mod tests {
                 precision: Precision::F32,
                 learning_rate: 0.1,
                 schedule: String::new(),
+                augment: no_augmentation(),
                 shuffle: true,
                 validation: 0,
                 initial_weights_sha256: String::new(),

@@ -365,7 +365,7 @@ fn silent_device(home: &Home, device: &str) -> Result<(), Failed> {
         // It computes during submission, so there is no wait.
         return Ok(());
     }
-    let kernels = ["batch_gather", "conv_relu_pool_forward", "dense_cross_entropy_forward"];
+    let kernels = ["batch_augment", "conv_relu_pool_forward", "dense_cross_entropy_forward"];
     let parts = [&["has not finished training steps", "GPU_DIGITS_WAIT_SECONDS=SECONDS"][..], &kernels].concat();
     run("0.000001").exits_with(2)?.says(&parts).map(|_| ())
 }

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::augment::Augment;
 use crate::device::DeviceChoice;
 use crate::plan::Precision;
 use crate::program::files::Destination;
@@ -123,10 +124,13 @@ pub struct TrainArgs {
     /// Evaluate and save an exponential moving average of the parameters, which keeps this share of itself at each step
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = share)]
     pub average: Option<f64>,
+    /// How much each training image is changed at random, in degrees, shares and pixels, or `none`
+    #[arg(long, value_name = "CHANGES", default_value_t = DEFAULT.refinements.augment)]
+    pub augment: Augment,
     /// Learning-rate schedule
     #[arg(long, value_enum, default_value_t = DEFAULT.schedule)]
     pub schedule: Schedule,
-    /// Seed for weights, shuffling, dropout and the choice of validation images
+    /// Seed for weights, shuffling, dropout, augmentation and the choice of validation images
     #[arg(long, value_name = "N", default_value_t = DEFAULT.seed)]
     pub seed: u64,
     /// Shuffle the training images before each epoch
@@ -205,6 +209,9 @@ pub struct SweepArgs {
     /// Passes over the training images
     #[arg(long, value_name = "N", default_value_t = DEFAULT.epochs, value_parser = positive())]
     pub epochs: usize,
+    /// The same as for `train`
+    #[arg(long, value_name = "CHANGES", default_value_t = DEFAULT.refinements.augment)]
+    pub augment: Augment,
     /// Training images to hold out for validation; their accuracy ranks the settings [default: a twelfth]
     #[arg(long, value_name = "N", value_parser = positive())]
     pub validation: Option<usize>,

@@ -72,6 +72,7 @@ pub(super) fn command(args: &TrainArgs) -> Vec<Word> {
     option("--label-smoothing", float(Some(args.label_smoothing)));
     option("--clip-norm", float(args.clip_norm));
     option("--average", float(args.average));
+    option("--augment", Some(args.augment.to_string().into()));
     option("--schedule", Some(named(args.schedule)));
     option("--seed", Some(args.seed.to_string().into()));
     option("--shuffle", Some(named(args.shuffle)));
@@ -146,6 +147,8 @@ mod tests {
             "1.5",
             "--average",
             "0.99",
+            "--augment",
+            "rotate 10, pen 0.5",
             "--schedule",
             "step",
             "--seed",

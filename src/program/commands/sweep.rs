@@ -248,6 +248,7 @@ fn train_args(args: &SweepArgs, setting: &Setting, seed: usize) -> Result<TrainA
     let Command::Train(train) = Cli::try_parse_from(words)?.command else { bail!("a setting is no training run") };
     Ok(TrainArgs {
         epochs: args.epochs,
+        augment: args.augment,
         validation: args.validation,
         seed: seed as u64,
         device: args.device.clone(),

@@ -70,6 +70,7 @@ fn config(args: &TrainArgs, images: usize) -> Result<TrainConfig> {
             label_smoothing: args.label_smoothing,
             clip_norm: args.clip_norm,
             average: args.average,
+            augment: args.augment,
         },
     })
 }
@@ -145,6 +146,7 @@ pub(super) async fn train(session: &Session, args: &TrainArgs) -> Result<(Verdic
         numbers::exact(config.rate),
         config.seed
     );
+    note!("augmentation: {}", config.refinements.augment);
     warn_of_seen_images(args, dataset, &config)?;
     if let Some(output) = &args.trace {
         // Use a separate trainer, so that a trace does not change the run by a single bit.
@@ -205,7 +207,7 @@ async fn device(device: &Device, args: &TrainArgs, model: &Model, config: &Train
     };
     let plan = || {
         let mnist = PlanConfig::for_mnist(config.batch, Some(config.optimizer));
-        Plan::new(model, PlanConfig { form: config.form(device), ..mnist })
+        Plan::new(model, PlanConfig { form: config.form(device), refinements: config.refinements, ..mnist })
     };
     let gpu = tuned(gpu.as_ref().clone(), args.tune, plan).await?;
     // Kernels are measured for the sake of the adapter.
@@ -246,6 +248,7 @@ fn record(
             precision: config.precision,
             learning_rate: config.rate,
             schedule: format!("{:?}", config.schedule),
+            augment: config.refinements.augment.to_string(),
             shuffle: config.shuffle,
             validation: config.validation,
             initial_weights_sha256: weights::hash(parameters),

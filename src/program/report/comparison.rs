@@ -149,6 +149,7 @@ fn setting(report: &RunReport) -> Vec<(&'static str, String)> {
         ("batch ", settings.batch_size.to_string()),
         ("epochs ", settings.epochs.to_string()),
         ("", settings.precision.to_string()),
+        ("augmentation ", settings.augment.clone()),
         ("shuffle ", settings.shuffle.to_string()),
         ("validation ", settings.validation.to_string()),
         ("", record.data.title()),
