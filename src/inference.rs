@@ -7,12 +7,16 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::data::Samples;
+#[cfg(feature = "pictures")]
+use crate::data::Task;
 use crate::device::Device;
 use crate::executor::{Executor, Unobserved};
 use crate::finite::ensure_finite;
 use crate::layers;
 use crate::model::Model;
 use crate::ops::layout::to_planes;
+#[cfg(feature = "pictures")]
+use crate::photo;
 use crate::plan::{Phase, Plan, PlanConfig, PlanForm, Precision};
 use crate::resident::{ResidentData, write_order, write_parameters};
 use crate::tensor::HostTensor;
@@ -96,6 +100,33 @@ impl Predictor {
         };
         let samples = Samples { images: images.to_vec(), labels: vec![0; count] };
         Ok(evaluator.score(&samples).await?.probabilities)
+    }
+}
+
+#[cfg(feature = "pictures")]
+impl Predictor {
+    /// The digits of a picture, drawn, scanned or photographed, as numbers.
+    ///
+    /// ```no_run
+    /// use gpu_digits::device::DeviceChoice;
+    /// use gpu_digits::{Device, Predictor, photo};
+    ///
+    /// # async fn read() -> anyhow::Result<()> {
+    /// let device = Device::open(&DeviceChoice::Auto).await?;
+    /// let mut predictor = Predictor::open(device, "runs/first".as_ref())?;
+    /// let picture = photo::decode(&std::fs::read("photo.jpg")?)?;
+    /// let reading = predictor.read(&picture, &photo::Options::default()).await?;
+    /// let (number, certainty) = (reading.text(), reading.confidence());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The same as for [`photo::find`] and [`probabilities`], and if the model is not one for digits.
+    pub async fn read(&mut self, picture: &image::DynamicImage, options: &photo::Options) -> Result<photo::Reading> {
+        Task::MNIST.ensure_takes(self.model().task()).context("a model that reads pictures is one for digits")?;
+        let found = photo::find(picture, options)?;
+        Ok(found.read(&self.probabilities(&found.pixels()).await?))
     }
 }
 

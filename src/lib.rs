@@ -49,8 +49,6 @@ pub mod cpu;
 pub mod data;
 mod date;
 pub mod device;
-#[cfg(feature = "pictures")]
-pub mod digit_image;
 pub mod executor;
 mod files;
 mod finite;
@@ -64,6 +62,8 @@ pub mod model;
 mod names;
 pub mod op;
 pub mod ops;
+#[cfg(feature = "pictures")]
+pub mod photo;
 pub mod plan;
 pub mod random;
 mod resident;

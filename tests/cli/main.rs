@@ -30,7 +30,7 @@ use devices::{
 };
 use libtest_mimic::{Arguments, Failed, Trial};
 pub(crate) use predict::write_picture;
-use predict::{models_of_other_images, predict, wrong_pictures};
+use predict::{folders, models_of_other_images, numbers, predict, wrong_pictures};
 use program::{Home, Run, check};
 use serde_json::Value;
 #[cfg(target_os = "linux")]
@@ -96,6 +96,8 @@ fn main() {
         ("a_proxy_s_certificate_is_trusted_where_the_system_trusts_it", proxy::certificates),
         ("a_file_that_is_no_model_is_an_error", no_model),
         ("predict_recognises_pictures_as_text_and_json", predict),
+        ("predict_reads_numbers_and_draws_them", numbers),
+        ("predict_enters_folders_and_skips_what_is_hidden_or_no_picture", folders),
         ("pictures_that_cannot_be_used_are_errors", wrong_pictures),
         ("models_of_other_images_than_digits_are_refused_with_both_sizes", models_of_other_images),
         ("train_writes_a_report_that_stands_alone", reports::report),

@@ -23,15 +23,20 @@ pub(crate) fn predict(home: &Home) -> Result<(), Failed> {
     write_picture(&home.path("dark.pgm"), 20, 240)?;
     write_picture(&home.path("light.pgm"), 250, 10)?;
     let run = home.run(&["predict", "run", "dark.pgm", "light.pgm", "--device", "cpu"]);
-    run.exits_with(0)?.prints(&["image", "digit", "next", "dark.pgm", "light.pgm"])?;
+    run.exits_with(0)?.prints(&["image", "number", "next", "dark.pgm", "light.pgm"])?;
     let rows = home.run(&["predict", "run", "dark.pgm", "light.pgm", "--device", "cpu", "--json"]).json()?;
     check(rows.as_array().map_or(0, Vec::len) == 2, rows.to_string())?;
     for row in rows.as_array().into_iter().flatten() {
+        let digit = &row["rows"][0][0];
         let shares: Vec<f64> =
-            row["probabilities"].as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
+            digit["probabilities"].as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
         check(shares.len() == 10 && (shares.iter().sum::<f64>() - 1.0).abs() < 1e-5, row.to_string())?;
-        check(row["digit"] == 1, format!("a vertical stroke is taken for {row}"))?;
+        check(digit["digit"] == 1 && row["numbers"][0] == "1", format!("a vertical stroke is taken for {row}"))?;
+        let frame: Vec<f64> = digit["frame"].as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
+        let is_near = |(side, wanted): (&f64, f64)| (side - wanted).abs() <= 2.0;
+        check(frame.len() == 4 && frame.iter().zip([26.0, 10.0, 34.0, 70.0]).all(is_near), format!("{frame:?}"))?;
     }
+    check(rows[0]["ink"] == "dark" && rows[1]["ink"] == "light", rows.to_string())?;
     Ok(())
 }
 
@@ -56,7 +61,53 @@ pub(crate) fn wrong_pictures(home: &Home) -> Result<(), Failed> {
     home.run(&["predict", "run", "--json", "a.png", "b.png"]).is_refused(&["--json a.png", "--json -"])?;
     predict("nowhere.png").is_refused(&["cannot read the picture nowhere.png"])?;
     fs::write(home.path("text.png"), "no picture")?;
-    predict("text.png").is_refused(&["text.png", "PNG, JPEG or PGM"])?;
+    predict("text.png").is_refused(&["text.png", "PNG, JPEG, PNM"])?;
     write_picture(&home.path("blank.pgm"), 200, 200)?;
-    predict("blank.pgm").is_refused(&["blank.pgm", "blank"])
+    predict("blank.pgm").is_refused(&["blank.pgm", "no digit"])
+}
+
+/// A picture of thick vertical strokes beside each other, as a PGM file.
+fn write_strokes(path: &Path, count: usize) -> std::io::Result<()> {
+    let width = 60 * count;
+    let is_ink = |i: usize| (26..34).contains(&(i % width % 60)) && (10..70).contains(&(i / width));
+    let pixels: Vec<u8> = (0..width * 80).map(|i| if is_ink(i) { 20 } else { 240 }).collect();
+    fs::write(path, [format!("P5 {width} 80 255\n").as_bytes(), &pixels].concat())
+}
+
+/// Numbers, their tables and pictures, and what is asked of their certainty.
+pub(crate) fn numbers(home: &Home) -> Result<(), Failed> {
+    home.train(&["--epochs", "20", "--generated-images", "2000"]).exits_with(0)?;
+    write_strokes(&home.path("three.pgm"), 3)?;
+    let predict = |more: &[&str]| home.run(&[&["predict", "run", "three.pgm", "--device", "cpu"], more].concat());
+    predict(&[]).exits_with(0)?.prints(&["row", "width", "three.pgm: 111"])?;
+    let csv = predict(&["--csv", "-"]);
+    check(csv.exits_with(0)?.stdout.lines().count() == 4, csv.stdout.clone())?;
+    csv.prints(&["image,row,place,digit,probability,left", "three.pgm,1,3,1,"])?;
+    predict(&["--show", "read.png", "--stages", "stages"]).exits_with(0)?;
+    let shown = fs::read(home.path("read.png"))?;
+    check(shown.starts_with(b"\x89PNG"), "no PNG")?;
+    for stage in ["1-picture.png", "2-contrast.png", "3-ink.png", "4-handwriting.png"] {
+        check(home.path("stages").join(stage).exists(), format!("there is no {stage}"))?;
+    }
+    let one = predict(&["--one", "--json"]).json()?;
+    check(one[0]["rows"][0].as_array().map_or(0, Vec::len) == 1, one.to_string())?;
+    predict(&["--min-confidence", "0.1"]).exits_with(0)?;
+    predict(&["--min-confidence", "0.9999999"]).exits_with(1)?.says(&["1 of 1 pictures", "--min-confidence"])?;
+    home.run(&["predict", "run", "three.pgm", "three.pgm", "--show", "a.png"]).is_refused(&["--show", "give one"])
+}
+
+/// Folders in folders, hidden files, and files that are no pictures.
+pub(crate) fn folders(home: &Home) -> Result<(), Failed> {
+    home.train(&[]).exits_with(0)?;
+    fs::create_dir_all(home.path("forms/inner/.hidden"))?;
+    for name in ["forms/.a.pgm", "forms/inner/b.pgm", "forms/inner/.hidden/c.pgm"] {
+        write_picture(&home.path(name), 20, 240)?;
+    }
+    fs::write(home.path("forms/notes.txt"), "no picture")?;
+    let predict = |more: &[&str]| home.run(&[&["predict", "run", "forms", "--device", "cpu"], more].concat());
+    predict(&[]).is_refused(&["the folder forms holds no picture", "--recursive"])?;
+    let found = predict(&["--recursive", "--json"]);
+    found.says(&["1 file in these folders is no picture"])?;
+    let rows = found.json()?;
+    check(rows.as_array().map_or(0, Vec::len) == 1 && rows[0]["image"] == "forms/inner/b.pgm", rows.to_string())
 }

@@ -126,7 +126,7 @@ pub(crate) fn predict_forms(home: &Home) -> Result<(), Failed> {
     let picture = fs::read(home.path("pictures/a.pgm"))?;
     child.stdin.take().ok_or("no standard input")?.write_all(&picture)?;
     let rows: Value = Run::new(&words, child.wait_with_output()?).json()?;
-    check(rows[0]["digit"] == 1 && rows[0]["remark"].is_null(), rows.to_string())?;
+    check(rows[0]["numbers"][0] == "1" && rows[0]["remarks"].as_array().is_some_and(Vec::is_empty), rows.to_string())?;
 
     write_picture(&home.path("pictures/blank.pgm"), 200, 200)?;
     let mixed = home.run(&["predict", "run", "pictures", "--device", "cpu"]);

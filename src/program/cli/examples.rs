@@ -38,7 +38,8 @@ Examples:
 pub(super) const PREDICT: &str = "\
 Examples:
   gpu-digits predict run photo.jpg
-  gpu-digits predict run pictures/ --json digits.json
+  gpu-digits predict run photo.jpg --show read.png            draw what is read where
+  gpu-digits predict run forms/ --recursive --csv digits.csv --min-confidence 0.9
   curl -s https://example.org/seven.png | gpu-digits predict run -";
 
 pub(super) const VERIFY: &str = "\

@@ -9,7 +9,7 @@ impl Command {
         let named: Vec<&Option<Destination>> = match self {
             Self::Train(args) => vec![&args.trace],
             Self::Eval(args) => vec![&args.results.json],
-            Self::Predict(args) => vec![&args.results.json],
+            Self::Predict(args) => vec![&args.results.json, &args.csv, &args.show],
             Self::Verify(args) => vec![&args.results.json, &args.junit],
             Self::Bench(args) => match &args.command {
                 None => vec![&args.results.json, &args.roofline],
@@ -32,6 +32,7 @@ impl Command {
             self,
             Self::Train(_) | Self::Sweep(_) | Self::Tune(_) | Self::Shaders(_) | Self::Report(_) | Self::Man(_)
         );
+        let writes = writes || matches!(self, Self::Predict(args) if args.stages.is_some());
         writes || self.outputs().into_iter().any(|output| *output != Destination::StandardOutput)
     }
 }

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use gpu_digits::digit_image::{load, prepare};
+use anyhow::Result;
+use gpu_digits::photo::{self, Options, Pixels};
 use image::imageops::{FilterType, resize};
 use image::{DynamicImage, GrayImage, Luma, LumaA, Rgb, imageops};
 use tempfile::TempDir;
@@ -21,8 +22,18 @@ fn seven(width: u32, height: u32, x: i32, y: i32) -> GrayImage {
     })
 }
 
-fn prepared(picture: &GrayImage) -> [u8; 784] {
-    prepare(&picture.clone().into()).unwrap().pixels
+/// The picture of one digit as the network gets it.
+fn prepare(picture: &DynamicImage) -> Result<Pixels> {
+    let pixels = photo::find(picture, &Options { one: true, ..Options::default() })?.pixels();
+    Ok(pixels.try_into().expect("the pixels of one digit"))
+}
+
+fn read(bytes: &[u8]) -> Result<Pixels> {
+    prepare(&photo::decode(bytes)?)
+}
+
+fn prepared(picture: &GrayImage) -> Pixels {
+    prepare(&picture.clone().into()).unwrap()
 }
 
 fn as_image(pixels: [u8; 784]) -> GrayImage {
@@ -54,11 +65,11 @@ fn digit_fills_twenty_pixels_around_its_centre_of_mass() {
 }
 
 #[test]
-fn image_like_those_of_mnist_is_unchanged_and_so_is_its_enlargement() {
+fn image_like_those_of_mnist_is_unchanged_and_its_enlargement_nearly_so() {
     let pixels = prepared(&seven(300, 200, 40, 30));
     let image = as_image(pixels);
     assert_eq!(prepared(&image), pixels);
-    assert_eq!(prepared(&resize(&image, 280, 280, FilterType::Nearest)), pixels);
+    assert_close(&prepared(&resize(&image, 280, 280, FilterType::Nearest)), &pixels, 4.0);
 }
 
 #[test]
@@ -74,7 +85,7 @@ fn place_and_size_do_not_matter() {
     let pixels = prepared(&seven(300, 200, 40, 30));
     assert_close(&prepared(&seven(1000, 160, 801, 7)), &pixels, 0.2);
     let double = resize(&seven(300, 200, 40, 30), 600, 400, FilterType::Nearest);
-    assert_close(&prepared(&double), &pixels, 0.1);
+    assert_close(&prepared(&double), &pixels, 1.0);
     let photograph = resize(&seven(300, 200, 40, 30), 1200, 800, FilterType::Triangle);
     assert_close(&prepared(&photograph), &pixels, 3.0);
     let tiny = resize(&seven(300, 200, 40, 30), 30, 20, FilterType::Triangle);
@@ -86,7 +97,7 @@ fn colour_and_contrast_do_not_matter() {
     let paper_and_pen = seven(300, 200, 40, 30);
     let colour = |Luma([grey]): Luma<u8>| if grey < 128 { Rgb([40, 40, 200]) } else { Rgb([255, 250, 180]) };
     let picture = image::RgbImage::from_fn(300, 200, |x, y| colour(*paper_and_pen.get_pixel(x, y)));
-    assert_close(&prepare(&picture.into()).unwrap().pixels, &prepared(&paper_and_pen), 1.0);
+    assert_close(&prepare(&picture.into()).unwrap(), &prepared(&paper_and_pen), 1.0);
 }
 
 #[test]
@@ -95,7 +106,7 @@ fn transparent_counts_as_white() {
     let picture = image::GrayAlphaImage::from_fn(300, 200, |x, y| {
         LumaA([0, if paper_and_pen.get_pixel(x, y) == &PEN { 255 } else { 0 }])
     });
-    assert_close(&prepare(&picture.into()).unwrap().pixels, &prepared(&paper_and_pen), 0.2);
+    assert_close(&prepare(&picture.into()).unwrap(), &prepared(&paper_and_pen), 0.2);
 }
 
 #[test]
@@ -115,10 +126,19 @@ fn specks_and_grain_are_not_ink() {
 fn blank_picture_is_an_error() {
     for picture in [GrayImage::from_pixel(50, 40, PAPER), GrayImage::from_pixel(1, 1, PEN)] {
         let error = prepare(&picture.into()).unwrap_err().to_string();
-        assert!(error.contains("blank") && error.contains("0 of 255 grey levels"), "{error}");
+        assert!(error.contains("no digit"), "{error}");
     }
     let error = prepare(&DynamicImage::new_luma8(0, 0)).unwrap_err().to_string();
     assert!(error.contains("no pixels"), "{error}");
+}
+
+/// Checks that a file is refused, with a message that has all parts.
+#[track_caller]
+fn assert_refused(bytes: &[u8], parts: &[&str]) {
+    let message = format!("{:#}", read(bytes).unwrap_err());
+    for part in parts {
+        assert!(message.contains(part), "{part:?} is not in {message:?}");
+    }
 }
 
 struct Files(TempDir);
@@ -139,25 +159,16 @@ impl Files {
         picture.save(&path).unwrap();
         path
     }
-
-    /// Writes an unusable file, and checks that the error names it and has all parts.
-    #[track_caller]
-    fn assert_refused(&self, name: &str, bytes: &[u8], parts: &[&str]) {
-        let message = format!("{:#}", load(&self.write(name, bytes)).unwrap_err());
-        for part in parts.iter().chain([&name]) {
-            assert!(message.contains(part), "{part:?} is not in {message:?}");
-        }
-    }
 }
 
 #[test]
 fn png_pgm_and_jpeg_files_are_read_by_their_content() {
     let (files, picture) = (Files::new(), seven(300, 200, 40, 30));
-    for name in ["seven.png", "seven.pgm", "seven.jpg"] {
+    for name in ["seven.png", "seven.pgm", "seven.jpg", "seven.bmp", "seven.tiff", "seven.webp"] {
         let path = files.save(name, &picture);
-        assert_close(&load(&path).unwrap().pixels, &prepared(&picture), 2.0);
+        assert_close(&read(&fs::read(&path).unwrap()).unwrap(), &prepared(&picture), 2.0);
         let unnamed = files.write("seven", &fs::read(path).unwrap());
-        assert_close(&load(&unnamed).unwrap().pixels, &prepared(&picture), 2.0);
+        assert_close(&read(&fs::read(&unnamed).unwrap()).unwrap(), &prepared(&picture), 2.0);
     }
 }
 
@@ -170,48 +181,35 @@ fn photograph_on_its_side_is_turned() {
     let exif = [b"\xff\xe1\0\x22Exif\0\0".as_slice(), tiff].concat();
     let mut bytes = fs::read(on_its_side).unwrap();
     bytes.splice(2..2, exif);
-    let turned = load(&files.write("noted.jpg", &bytes)).unwrap().pixels;
+    let turned = read(&bytes).unwrap();
     assert_close(&turned, &prepared(&picture), 2.0);
 }
 
 #[test]
-fn missing_file_is_an_error() {
-    let error = format!("{:#}", load("no/such/picture.png".as_ref()).unwrap_err());
-    assert!(error.contains("cannot read the picture no/such/picture.png: "), "{error}");
-}
-
-#[test]
 fn file_that_is_no_picture_is_an_error() {
-    let files = Files::new();
-    files.assert_refused("notes.txt", b"7 is a number", &["give a PNG, JPEG or PGM file"]);
-    files.assert_refused("empty.png", b"", &["give a PNG, JPEG or PGM file"]);
+    assert_refused(b"7 is a number", &["give a PNG, JPEG, PNM, BMP, WebP or TIFF file"]);
+    assert_refused(b"", &["give a PNG, JPEG, PNM, BMP, WebP or TIFF file"]);
+    assert_refused(b"\0\0\0\x18ftypheic\0\0\0\0", &["HEIC", "export it as JPEG"]);
 }
 
 #[test]
 fn truncated_picture_is_an_error() {
     let files = Files::new();
-    for name in ["seven.png", "seven.pgm"] {
+    for name in ["seven.png", "seven.pgm", "seven.jpg", "seven.bmp", "seven.tiff", "seven.webp"] {
         let bytes = fs::read(files.save(name, &seven(300, 200, 40, 30))).unwrap();
-        files.assert_refused(name, &bytes[..bytes.len() / 2], &["damaged"]);
+        assert_refused(&bytes[..bytes.len() / 2], &[]);
     }
-}
-
-#[test]
-fn blank_file_is_an_error_with_its_name() {
-    let files = Files::new();
-    let bytes = fs::read(files.save("blank.png", &GrayImage::from_pixel(9, 9, PAPER))).unwrap();
-    files.assert_refused("blank.png", &bytes, &["cannot use the picture", "blank"]);
 }
 
 #[test]
 fn decompression_bomb_is_refused_by_its_header() {
     let files = Files::new();
-    files.assert_refused("bomb.pgm", b"P5 60000 60000 255\n\0", &["60000x60000", "256 MB", "shrink it"]);
+    assert_refused(b"P5 60000 60000 255\n\0", &["60000x60000", "256 MB", "shrink it"]);
 
     let mut jpeg = fs::read(files.save("bomb.jpg", &seven(300, 200, 40, 30))).unwrap();
     let size = jpeg.windows(4).position(|bytes| bytes == [0, 200, 1, 44]).unwrap();
     jpeg[size..size + 4].fill(0xfa);
-    files.assert_refused("bomb.jpg", &jpeg, &["64250x64250", "256 MB"]);
+    assert_refused(&jpeg, &["64250x64250", "256 MB"]);
 }
 
 #[test]
@@ -236,12 +234,18 @@ fn uneven_light_changes_little() {
 fn blank_paper_in_uneven_light_is_blank() {
     let paper = GrayImage::from_fn(200, 150, |x, y| Luma([(230 - x / 3 - y / 4) as u8]));
     let error = prepare(&paper.into()).unwrap_err().to_string();
-    assert!(error.contains("blank"), "{error}");
+    assert!(error.contains("no digit"), "{error}");
+}
+
+/// The digits that a recogniser finds that is never sure.
+fn digits(picture: GrayImage) -> usize {
+    let found = photo::find(&picture.into(), &Options::default()).unwrap();
+    let rows = vec![vec![0.1; 10]; found.pixels().len() / 784];
+    found.read(&rows).digits().count()
 }
 
 #[test]
 fn digits_side_by_side_are_counted() {
-    let digits = |picture: GrayImage| prepare(&picture.into()).unwrap().digits;
     assert_eq!(digits(seven(300, 200, 90, 40)), 1);
     let mut two = seven(300, 200, 30, 40);
     imageops::overlay(&mut two, &imageops::crop_imm(&seven(300, 200, 0, 40), 0, 0, 130, 200).to_image(), 160, 0);
@@ -257,5 +261,5 @@ fn strokes_of_one_digit_that_do_not_touch_are_one_digit() {
             (60..80).contains(&x) && (40..100).contains(&y) || (60..130).contains(&x) && (95..160).contains(&y);
         if is_bar || is_body { PEN } else { PAPER }
     });
-    assert_eq!(prepare(&five.into()).unwrap().digits, 1);
+    assert_eq!(digits(five), 1);
 }

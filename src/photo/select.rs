@@ -1,0 +1,263 @@
+//! Which ink is handwriting: a threshold, and what is taken out because it is none.
+
+use std::fmt;
+
+use super::ground::Ink;
+use super::lines::lines;
+use super::map::{Map, quantile};
+use super::parts::{Frame, Part, parts};
+use super::strokes::{Crossing, Strokes};
+
+/// A pixel is ink if it has at least this share of the handwriting's strength.
+const THRESHOLD: f32 = 0.38;
+/// The same where it is not yet known what is handwriting, of the strength at most crossings.
+const FIRST_THRESHOLD: f32 = 0.35;
+/// Ink exceeds the noise of bare ground by so many standard deviations.
+const ABOVE_NOISE: f32 = 4.5;
+/// The least difference that is ink; white minus black is 1.
+const LEAST: f32 = 0.035;
+/// Handwriting is at least this share of the picture's longer side, and so many pixels.
+const LEAST_SIDE: f32 = 0.02;
+const LEAST_PIXELS: usize = 9;
+/// The strength of the handwriting is that of the strongest parts that have this share of the ink.
+const STRONGEST: f32 = 0.25;
+/// What touches the edge of the sheet is no handwriting if it follows the edge for this share of the picture's side.
+const ALONG_EDGE: f32 = 0.25;
+/// A digit just reaches the edge with this share of its side, and is by less than this factor higher or lower than others.
+const JUST: f32 = 0.3;
+const LIKE_OTHERS: f32 = 1.5;
+/// A box is at most so many times as high as what stands in it.
+const BOX: f32 = 4.0;
+/// A part has so many crossings for each pixel of its longer side.
+const WRITTEN: f32 = 0.25;
+/// A part is a straight line if it is so many times as long as thick; no digit is if it is longer than others by this.
+const STRAIGHT: f32 = 14.0;
+const LONG: f32 = 1.5;
+/// A blot fills this share of its frame.
+const FULL: f32 = 0.62;
+/// Directions in which a box must be met from inside, of 16.
+const AROUND: usize = 13;
+
+/// Something that is not handwriting and was taken out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Removed {
+    /// Ground that is not the sheet.
+    Surroundings,
+    /// Lines through the whole sheet.
+    Lines,
+    /// A box around digits.
+    Box,
+    /// Ink that touches the edge of the picture or the sheet.
+    AtEdge,
+    /// Ink too small for a digit.
+    Dirt,
+}
+
+impl fmt::Display for Removed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Surroundings => "what is beside the sheet",
+            Self::Lines => "lines through the sheet",
+            Self::Box => "a box",
+            Self::AtEdge => "ink at the edge",
+            Self::Dirt => "dirt",
+        })
+    }
+}
+
+/// The handwriting of a picture.
+pub(super) struct Handwriting {
+    pub(super) parts: Vec<Part>,
+    /// Values above this are ink.
+    pub(super) threshold: f32,
+    /// How strong its ink is.
+    pub(super) strength: f32,
+    pub(super) removed: Vec<Removed>,
+    /// Whether some of it touches the edge.
+    pub(super) is_cut: bool,
+}
+
+impl Handwriting {
+    pub(super) fn of(ink: &Ink, strokes: &Strokes, sheet: &Map<bool>) -> Self {
+        let at_middles = strokes.crossings.iter().filter_map(|crossing| ink.values.around(crossing.at));
+        let typical = quantile(&mut at_middles.collect::<Vec<f32>>(), 0.6);
+        let least = (ABOVE_NOISE * ink.noise).max(LEAST);
+        let mut threshold = (FIRST_THRESHOLD * typical).max(least);
+        let mut found = Self::above(threshold, ink, strokes, sheet);
+        // Where the handwriting is stronger than what else was found, it is found anew without that.
+        for _ in 0..3 {
+            let better = (THRESHOLD * found.strength).max(least);
+            if better <= 1.1 * threshold {
+                break;
+            }
+            threshold = better;
+            found = Self::above(threshold, ink, strokes, sheet);
+        }
+        found
+    }
+
+    fn above(threshold: f32, ink: &Ink, strokes: &Strokes, sheet: &Map<bool>) -> Self {
+        let mut mask = ink.values.with(sheet, |value, on_sheet| on_sheet && value > threshold);
+        let is_ink = |at| mask.around(at) == Some(true);
+        let crossings: Vec<_> = strokes.crossings.iter().filter(|crossing| is_ink(crossing.at)).copied().collect();
+        let lines = lines(&crossings, &mask, sheet);
+        lines.iter().for_each(|line| line.erase(&mut mask));
+        let mut removed = if lines.is_empty() { vec![] } else { vec![Removed::Lines] };
+        let (parts, dirt): (Vec<Part>, Vec<Part>) =
+            parts(&mask, &ink.values).into_iter().partition(|part| part.pixels.len() >= LEAST_PIXELS);
+        let (written, others): (Vec<Part>, Vec<Part>) =
+            parts.into_iter().partition(|part| is_written(part, &crossings, &ink.values));
+        let parts = if written.iter().any(|part| is_large(part, &mask)) { written } else { [written, others].concat() };
+        let (dots, others): (Vec<Part>, Vec<Part>) = parts.into_iter().partition(is_dot);
+        let parts = if others.iter().any(|part| is_large(part, &mask)) { others } else { [dots, others].concat() };
+        let (at_edge, mut parts): (Vec<Part>, Vec<Part>) =
+            parts.into_iter().partition(|part| touches_edge(part, sheet) > 0);
+        let parts_before = parts.len();
+        drop_long_lines(&mut parts, mask.width);
+        if parts.len() < parts_before && !removed.contains(&Removed::Lines) {
+            removed.push(Removed::Lines);
+        }
+        let boxes: Vec<usize> = (0..parts.len()).filter(|&number| is_box(&parts[number], &parts, &mask)).collect();
+        if !boxes.is_empty() {
+            removed.push(Removed::Box);
+            boxes.iter().rev().for_each(|&number| drop(parts.remove(number)));
+        }
+        // A digit that is cut is better than none.
+        let is_cut = !parts.iter().any(|part| is_large(part, &mask));
+        let along_edge = ALONG_EDGE * mask.side() as f32;
+        let mut heights: Vec<f32> =
+            parts.iter().filter(|part| is_large(part, &mask)).map(|part| part.frame.height() as f32).collect();
+        let height = quantile(&mut heights, 0.5);
+        // So is one that just reaches the edge of the sheet, if it is as high as others.
+        let is_like_others = |part: &Part, touching: f32| {
+            let relative = part.frame.height() as f32 / height;
+            touching <= JUST * part.frame.side() as f32 && (1.0 / LIKE_OTHERS..=LIKE_OTHERS).contains(&relative)
+        };
+        let kept_at_edge = |part: &Part| {
+            let touching = touches_edge(part, sheet) as f32;
+            touching < along_edge && (is_cut || is_like_others(part, touching))
+        };
+        let (cut, out): (Vec<Part>, Vec<Part>) = at_edge.into_iter().partition(kept_at_edge);
+        if !out.is_empty() {
+            removed.push(Removed::AtEdge);
+        }
+        let is_cut = !cut.is_empty();
+        parts.extend(cut);
+        if !dirt.is_empty() {
+            removed.push(Removed::Dirt);
+        }
+        let strength = strength(parts.iter().filter(|part| is_large(part, &mask)));
+        Self { parts, threshold, strength, removed, is_cut }
+    }
+}
+
+/// Whether a part could be a digit by its size.
+fn is_large(part: &Part, mask: &Map<bool>) -> bool {
+    part.frame.side() as f32 >= LEAST_SIDE * mask.side() as f32
+}
+
+/// Whether a part is a blot: about as wide as high, and full.
+fn is_dot(part: &Part) -> bool {
+    let (width, height) = (part.frame.width(), part.frame.height());
+    let is_full = part.pixels.len() as f32 >= FULL * (width * height) as f32;
+    is_full && 5 * width.min(height) >= 3 * width.max(height)
+}
+
+/// Whether strokes run through a part for some of its length: there are none in a shadow.
+fn is_written(part: &Part, crossings: &[Crossing], ink: &Map<f32>) -> bool {
+    let Frame { left, top, right, bottom } = part.frame;
+    let is_inside = |crossing: &&Crossing| {
+        let [x, y] = crossing.at.map(|place| place.round() as usize);
+        (left..right).contains(&x)
+            && (top..bottom).contains(&y)
+            && part.pixels.binary_search(&(y * ink.width + x)).is_ok()
+    };
+    crossings.iter().filter(is_inside).count() as f32 >= WRITTEN * part.frame.side() as f32
+}
+
+/// Drops straight parts that are much longer than all others are high: the sheet's edge, a rule that ends.
+fn drop_long_lines(parts: &mut Vec<Part>, width: usize) {
+    let (lengths, is_straight): (Vec<f32>, Vec<bool>) = parts.iter().map(|part| straightness(part, width)).unzip();
+    let others = lengths.iter().zip(&is_straight).filter(|(_, is_straight)| !**is_straight).map(|(length, _)| *length);
+    let longest = others.fold(0.0, f32::max);
+    if longest > 0.0 {
+        let mut number = 0;
+        parts.retain(|_| {
+            number += 1;
+            !(is_straight[number - 1] && lengths[number - 1] > LONG * longest)
+        });
+    }
+}
+
+/// The length of a part, and whether it is a straight line: how far its pixels lie along their main direction and beside it.
+fn straightness(part: &Part, width: usize) -> (f32, bool) {
+    let place = |&pixel: &usize| [(pixel % width) as f32, (pixel / width) as f32];
+    let count = part.pixels.len() as f32;
+    let mean = [0, 1].map(|axis| part.pixels.iter().map(|pixel| place(pixel)[axis]).sum::<f32>() / count);
+    let moment = |a: usize, b: usize| {
+        part.pixels.iter().map(place).map(|at| (at[a] - mean[a]) * (at[b] - mean[b])).sum::<f32>() / count
+    };
+    let turn = 0.5 * (2.0 * moment(0, 1)).atan2(moment(0, 0) - moment(1, 1));
+    let (sin, cos) = turn.sin_cos();
+    let along = moment(0, 0) * cos * cos + 2.0 * moment(0, 1) * sin * cos + moment(1, 1) * sin * sin;
+    let beside = (moment(0, 0) + moment(1, 1) - along).max(0.0);
+    // A bar of length l has a variance of l * l / 12.
+    let [length, thickness] = [along, beside].map(|variance| (12.0 * variance).sqrt() + 1.0);
+    (length, length >= STRAIGHT * thickness)
+}
+
+/// The strength of which the strongest parts, with a share of all ink, have at least.
+fn strength<'a>(parts: impl Iterator<Item = &'a Part>) -> f32 {
+    let mut parts: Vec<(f32, f32)> =
+        parts.map(|part| (part.strength, part.pixels.len() as f32 * part.strength * part.strength)).collect();
+    parts.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let all: f32 = parts.iter().map(|part| part.1).sum();
+    let mut sum = 0.0;
+    let strong = parts.iter().find(|part| {
+        sum += part.1;
+        sum >= STRONGEST * all
+    });
+    strong.map_or(0.0, |part| part.0)
+}
+
+/// For how many pixels a part follows the edge of the picture or the sheet; 0 if it does not touch it.
+fn touches_edge(part: &Part, sheet: &Map<bool>) -> usize {
+    let is_outside = |x: isize, y: isize| {
+        let inside = x >= 0 && y >= 0 && x < sheet.width as isize && y < sheet.height as isize;
+        !inside || !sheet.at(x as usize, y as usize)
+    };
+    let at_edge = |&&pixel: &&usize| {
+        let (x, y) = ((pixel % sheet.width) as isize, (pixel / sheet.width) as isize);
+        [(-2, 0), (2, 0), (0, -2), (0, 2)].iter().any(|(dx, dy)| is_outside(x + dx, y + dy))
+    };
+    // Two pixels deep.
+    part.pixels.iter().filter(at_edge).count().div_ceil(2)
+}
+
+/// Whether a part runs around another one that could be a digit.
+fn is_box(outer: &Part, parts: &[Part], mask: &Map<bool>) -> bool {
+    parts.iter().any(|inner| {
+        let is_inside = outer.frame != inner.frame
+            && outer.frame.holds(&inner.frame)
+            && inner.frame.height() as f32 * BOX >= outer.frame.height() as f32
+            && inner.frame.side() * 6 >= outer.frame.side();
+        is_inside && surrounds(outer, inner.frame.middle(), mask)
+    })
+}
+
+/// Whether a part is met from a point in almost all directions.
+fn surrounds(part: &Part, from: [f32; 2], mask: &Map<bool>) -> bool {
+    let frame = part.frame;
+    let mut is_part = Map::filled(frame.width(), frame.height(), false);
+    for &pixel in &part.pixels {
+        let (x, y) = (pixel % mask.width - frame.left, pixel / mask.width - frame.top);
+        is_part.values[y * frame.width() + x] = true;
+    }
+    let start = [from[0] - frame.left as f32, from[1] - frame.top as f32];
+    let is_met = |direction: usize| {
+        let (sin, cos) = (direction as f32 * std::f32::consts::TAU / 16.0).sin_cos();
+        let point = |step: usize| [start[0] + cos * step as f32, start[1] + sin * step as f32];
+        (0..frame.width() + frame.height()).map_while(|step| is_part.around(point(step))).any(|met| met)
+    };
+    (0..16).filter(|&direction| is_met(direction)).count() >= AROUND
+}

@@ -1,0 +1,258 @@
+//! The sheet of paper, where a picture shows more than that: a desk, a corner of it, a finger.
+//!
+//! The ground is looked at in cells. The sheet grows from the cells around the handwriting to neighbours that are like the
+//! sheet nearby (region growing; Adams and Bischof, "Seeded region growing", 1994): light may fall off over the sheet, but not
+//! from one cell to the next. What the sheet encloses is part of it, and so are shadows. The rest is
+//! painted in the sheet's own colour, so that its edges and patterns are gone.
+
+use super::map::{Map, quantile};
+use super::parts::Part;
+use super::picture::Picture;
+
+/// Cells along the picture's longer side, and the least pixels of a cell's side.
+const CELLS: usize = 90;
+const LEAST_CELL: usize = 6;
+/// A cell shows the ground if this share of it is bare.
+const BARE: f32 = 0.3;
+/// The share of a cell's pixels that is darker than its colour, where ink is dark.
+const BEHIND_LINES: f32 = 0.65;
+/// A stroke's soft edge, as a share of its width.
+const SOFT: f32 = 0.4;
+/// A cell is like the sheet if no channel differs by more from the mean of the sheet within so many cells.
+const LIKE: f32 = 0.09;
+const NEARBY: usize = 5;
+/// A shadow leaves at least this share of the light, and changes no channel more than the others by this factor.
+const SHADOW: f32 = 0.35;
+const SHADOW_TINT: f32 = 1.2;
+/// A region with less than this share of the picture is no surroundings.
+const LEAST_SURROUNDINGS: f32 = 0.004;
+
+/// The colours of the ground, cell by cell.
+struct Cells {
+    side: usize,
+    colors: Map<[f32; 3]>,
+}
+
+/// Where the sheet is, with the rest of the picture painted over; none if the picture shows the sheet alone.
+pub(super) fn sheet(
+    picture: &Picture,
+    handwriting: &[Part],
+    is_dark: bool,
+    width: f32,
+) -> Option<(Map<bool>, Picture)> {
+    let cells = Cells::of(picture, handwriting, is_dark, width);
+    let amounts = cells.amounts(handwriting, is_dark, picture.width());
+    let sheet = completed(&grown(&cells.colors, &amounts)?, &cells.colors);
+    let outside = sheet.values.iter().filter(|is_sheet| !**is_sheet).count();
+    if (outside as f32) < LEAST_SURROUNDINGS * sheet.values.len() as f32 {
+        return None;
+    }
+    // A cell at the sheet's edge shows both.
+    let inner = Map::from_fn(sheet.width, sheet.height, |x, y| {
+        sheet.at(x, y) && beside(&sheet, x, y).all(|(x, y)| sheet.at(x, y))
+    });
+    let colors = spread(&cells.colors, &inner);
+    let on_sheet = Map::from_fn(picture.width(), picture.height(), |x, y| inner.at(x / cells.side, y / cells.side));
+    let channels = std::array::from_fn(|channel| {
+        let color = colors.map(|color: [f32; 3]| color[channel]);
+        Map::from_fn(picture.width(), picture.height(), |x, y| {
+            if on_sheet.at(x, y) { picture.channels[channel].at(x, y) } else { between(&color, x, y, cells.side) }
+        })
+    });
+    Some((on_sheet, Picture { channels, scale: picture.scale }))
+}
+
+impl Cells {
+    /// `stroke` is the width of a stroke.
+    fn of(picture: &Picture, handwriting: &[Part], is_dark: bool, stroke: f32) -> Self {
+        let (width, height) = (picture.width(), picture.height());
+        let mut ink = Map::filled(width, height, 0.0);
+        handwriting.iter().flat_map(|part| &part.pixels).for_each(|&pixel| ink.values[pixel] = 1.0);
+        // The edge of a stroke may be soft.
+        let is_ink = ink.extremes((SOFT * stroke).ceil() as usize + 2, f32::max);
+        let side = (width.max(height) / CELLS).max(LEAST_CELL);
+        let (columns, rows) = (width.div_ceil(side), height.div_ceil(side));
+        let mut members = Map { width: columns, height: rows, values: vec![vec![]; columns * rows] };
+        for (index, _) in is_ink.values.iter().enumerate().filter(|(_, is_ink)| **is_ink == 0.0) {
+            members.values[index / width / side * columns + index % width / side].push(index);
+        }
+        // Lines on paper, of the same kind as ink, cover the smaller part of a cell.
+        let share = if is_dark { BEHIND_LINES } else { 1.0 - BEHIND_LINES };
+        let color = |cell: &Vec<usize>| {
+            let channel = |channel: &Map<f32>| {
+                quantile(&mut cell.iter().map(|&index| channel.values[index]).collect::<Vec<f32>>(), share)
+            };
+            picture.channels.each_ref().map(channel)
+        };
+        let colors = Map { width: columns, height: rows, values: members.values.iter().map(color).collect() };
+        let least = BARE * (side * side) as f32 / 2.0;
+        let is_bare = Map {
+            width: columns,
+            height: rows,
+            values: members.values.iter().map(|cell| cell.len() as f32 >= least).collect(),
+        };
+        Self { side, colors: spread(&colors, &is_bare) }
+    }
+}
+
+/// The cells beside one, four at most.
+fn beside<T: Copy>(map: &Map<T>, x: usize, y: usize) -> impl Iterator<Item = (usize, usize)> + use<T> {
+    let (width, height) = (map.width, map.height);
+    [(-1, 0), (1, 0), (0, -1), (0, 1)]
+        .into_iter()
+        .filter_map(move |(dx, dy)| Some((x.checked_add_signed(dx)?, y.checked_add_signed(dy)?)))
+        .filter(move |&(x, y)| x < width && y < height)
+}
+
+/// The colours of known cells, spread to the others: each takes the mean of its neighbours that have one.
+fn spread(colors: &Map<[f32; 3]>, is_known: &Map<bool>) -> Map<[f32; 3]> {
+    let (mut colors, mut is_known) = (colors.clone(), is_known.clone());
+    loop {
+        let mut reached = Vec::new();
+        for y in 0..colors.height {
+            for x in (0..colors.width).filter(|&x| !is_known.at(x, y)) {
+                let known: Vec<[f32; 3]> =
+                    beside(&colors, x, y).filter(|&(x, y)| is_known.at(x, y)).map(|(x, y)| colors.at(x, y)).collect();
+                if !known.is_empty() {
+                    let mean = |channel| known.iter().map(|color| color[channel]).sum::<f32>() / known.len() as f32;
+                    reached.push((y * colors.width + x, [0, 1, 2].map(mean)));
+                }
+            }
+        }
+        if reached.is_empty() {
+            return colors;
+        }
+        for (cell, color) in reached {
+            colors.values[cell] = color;
+            is_known.values[cell] = true;
+        }
+    }
+}
+
+impl Cells {
+    /// How much handwriting each cell has. Dark ink is on light paper, and light ink on a dark board: the pattern of a desk
+    /// counts for less.
+    fn amounts(&self, handwriting: &[Part], is_dark: bool, width: usize) -> Map<f32> {
+        let mut amounts = self.colors.map(|_| 0.0);
+        for part in handwriting {
+            for pixel in &part.pixels {
+                let (x, y) = (pixel % width / self.side, pixel / width / self.side);
+                let grey = self.colors.at(x, y).iter().sum::<f32>() / 3.0;
+                let fit = if is_dark { grey } else { 1.0 - grey };
+                amounts.values[y * amounts.width + x] += part.strength * part.strength * fit * fit;
+            }
+        }
+        amounts
+    }
+}
+
+/// The cells that the sheet grows to; none if there is no handwriting.
+fn grown(colors: &Map<[f32; 3]>, amounts: &Map<f32>) -> Option<Map<bool>> {
+    let paper = [0, 1, 2].map(|channel| {
+        let mut values: Vec<(f32, f32)> =
+            colors.values.iter().zip(&amounts.values).map(|(color, &amount)| (color[channel], amount)).collect();
+        values.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let half = amounts.values.iter().sum::<f32>() / 2.0;
+        let mut sum = 0.0;
+        values.into_iter().find(|(_, amount)| {
+            sum += amount;
+            sum > half
+        })
+    });
+    let [Some(red), Some(green), Some(blue)] = paper else { return None };
+    let paper = [red.0, green.0, blue.0];
+    let mut sheet = colors.map(|_| false);
+    let mut open = Vec::new();
+    for cell in 0..colors.values.len() {
+        if amounts.values[cell] > 0.0 && is_like(colors.values[cell], paper) {
+            sheet.values[cell] = true;
+            open.push(cell);
+        }
+    }
+    while let Some(cell) = open.pop() {
+        for (x, y) in beside(colors, cell % colors.width, cell / colors.width) {
+            let next = y * colors.width + x;
+            if !sheet.values[next] && is_like(colors.values[next], nearby(colors, &sheet, x, y)) {
+                sheet.values[next] = true;
+                open.push(next);
+            }
+        }
+    }
+    Some(sheet)
+}
+
+/// The mean colour of the sheet around a cell.
+fn nearby(colors: &Map<[f32; 3]>, sheet: &Map<bool>, x: usize, y: usize) -> [f32; 3] {
+    let (mut sum, mut count) = ([0.0; 3], 0.0f32);
+    for y in y.saturating_sub(NEARBY)..(y + NEARBY + 1).min(colors.height) {
+        for x in x.saturating_sub(NEARBY)..(x + NEARBY + 1).min(colors.width) {
+            if sheet.at(x, y) {
+                sum.iter_mut().zip(colors.at(x, y)).for_each(|(sum, color)| *sum += color);
+                count += 1.0;
+            }
+        }
+    }
+    sum.map(|sum| sum / count.max(1.0))
+}
+
+fn is_like(a: [f32; 3], b: [f32; 3]) -> bool {
+    a.iter().zip(&b).all(|(a, b)| (a - b).abs() <= LIKE)
+}
+
+/// With what the sheet encloses, and with shadows.
+fn completed(sheet: &Map<bool>, colors: &Map<[f32; 3]>) -> Map<bool> {
+    let mean = |cells: &mut dyn Iterator<Item = usize>| {
+        let (mut sum, mut count) = ([0.0; 3], 0.0f32);
+        for cell in cells {
+            sum.iter_mut().zip(colors.values[cell]).for_each(|(sum, color)| *sum += color);
+            count += 1.0;
+        }
+        sum.map(|sum| sum / count.max(1.0))
+    };
+    let paper = mean(&mut (0..sheet.values.len()).filter(|&cell| sheet.values[cell]));
+    let (mut completed, mut is_seen) = (sheet.clone(), sheet.clone());
+    let has_tint = colors.map(|color| is_shadow(paper, color));
+    for start in 0..sheet.values.len() {
+        if is_seen.values[start] {
+            continue;
+        }
+        is_seen.values[start] = true;
+        let is_tinted = has_tint.values[start];
+        let (mut members, mut visited, mut is_at_border) = (vec![start], 0, false);
+        while let Some(&cell) = members.get(visited) {
+            visited += 1;
+            let (x, y) = (cell % sheet.width, cell / sheet.width);
+            is_at_border |= x == 0 || y == 0 || x + 1 == sheet.width || y + 1 == sheet.height;
+            for (x, y) in beside(sheet, x, y) {
+                let next = y * sheet.width + x;
+                if !is_seen.values[next] && has_tint.values[next] == is_tinted {
+                    is_seen.values[next] = true;
+                    members.push(next);
+                }
+            }
+        }
+        if !is_at_border || is_tinted {
+            members.iter().for_each(|&cell| completed.values[cell] = true);
+        }
+    }
+    completed
+}
+
+/// Whether a colour is that of the paper in less light, or in a little more.
+fn is_shadow(paper: [f32; 3], color: [f32; 3]) -> bool {
+    let shares: Vec<f32> = color.iter().zip(&paper).map(|(color, paper)| (color + 0.02) / (paper + 0.02)).collect();
+    let least = shares.iter().copied().fold(f32::INFINITY, f32::min);
+    let most = shares.iter().copied().fold(0.0, f32::max);
+    least >= SHADOW && most <= 1.0 / SHADOW && most <= SHADOW_TINT * least
+}
+
+/// The value of the cells at a pixel, interpolated between their middles.
+fn between(cells: &Map<f32>, x: usize, y: usize, side: usize) -> f32 {
+    let place = |pixel: usize, length: usize| {
+        let place = ((pixel as f32 + 0.5) / side as f32 - 0.5).clamp(0.0, (length - 1) as f32);
+        (place as usize, (place as usize + 1).min(length - 1), place.fract())
+    };
+    let ((left, right, x), (top, bottom, y)) = (place(x, cells.width), place(y, cells.height));
+    let row = |row: usize| cells.at(left, row) * (1.0 - x) + cells.at(right, row) * x;
+    row(top) * (1.0 - y) + row(bottom) * y
+}

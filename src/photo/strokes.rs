@@ -1,0 +1,205 @@
+//! Strokes: where the ink is, how wide its strokes are, and whether they are darker or lighter than their ground.
+//!
+//! A stroke has two edges that face each other at a short distance. From each edge a ray goes to both of its sides until it
+//! meets an edge that faces it (the rays of Epshtein, Ofek and Wexler, "Detecting text in natural scenes with stroke width
+//! transform", 2010). On the side of the ink it meets the other edge of the stroke; on the other side it meets a
+//! neighbouring stroke further away, or nothing. So each edge says on which of its sides the ink is, whatever the light.
+
+use super::contrast::Contrast;
+use super::map::{Map, quantile};
+
+/// Edges are looked for in a picture that is smoothed further, by a Gaussian of this share of the longer side: the texture of
+/// chalk and of paper is finer than any stroke that can be read.
+const SMOOTHING: f32 = 1.0 / 400.0;
+/// The least difference of brightness of the two sides of an edge; white minus black is 1.
+const LEAST_STEP: f32 = 0.03;
+/// An edge is at least this share as steep as most are, where each counts by its steepness to the power of 1.5.
+const STEEP: f32 = 0.3;
+/// The longest ray, as a share of the picture's longer side.
+const LONGEST: f32 = 0.3;
+/// The cosine between the directions of two edges that face each other is less than this.
+const FACING: f32 = -0.6;
+
+/// If the votes for dark and for light ink differ less from a half than this, the picture's border decides.
+const UNDECIDED: f32 = 0.2;
+const LIKE_BORDER: f32 = 0.12;
+/// Edges are dropped if they are softer by this factor than the sharpest share of all.
+const SOFTER: f32 = 3.0;
+const SHARPEST: f32 = 0.07;
+
+/// A place where the brightness changes the most.
+#[derive(Clone, Copy)]
+struct Edge {
+    at: [f32; 2],
+    /// The direction in which it gets brighter, of length 1.
+    brighter: [f32; 2],
+    /// The change of brightness from a pixel to the next.
+    steepness: f32,
+}
+
+/// A ray across a stroke.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Crossing {
+    /// Its middle.
+    pub(super) at: [f32; 2],
+    /// Its direction, of length 1.
+    pub(super) across: [f32; 2],
+    /// Its length: the width of the stroke.
+    pub(super) width: f32,
+}
+
+/// The strokes of a picture.
+pub(super) struct Strokes {
+    /// Whether the ink is darker than its ground.
+    pub(super) is_dark: bool,
+    /// The share of the edges, each by the nearness of the one that it faces, that says so.
+    pub(super) agreement: f32,
+    pub(super) crossings: Vec<Crossing>,
+}
+
+impl Strokes {
+    pub(super) fn of(contrast: &Contrast) -> Self {
+        let sigma = (SMOOTHING * contrast.brightness.side() as f32).max(0.5);
+        let brightness = contrast.brightness.blurred(sigma);
+        let both = sigma.hypot(contrast.sigma);
+        let least =
+            (LEAST_STEP / (both * std::f32::consts::TAU.sqrt())).max(contrast.grain_gradient * contrast.sigma / both);
+        let edges = steep(edges(&brightness, least));
+        let mut places = Map::filled(brightness.width, brightness.height, u32::MAX);
+        for (number, edge) in edges.iter().enumerate() {
+            let [x, y] = edge.at.map(|place| place as usize);
+            places.values[y * places.width + x] = number as u32;
+        }
+        let longest = LONGEST * places.side() as f32;
+        let mut crossings = [vec![], vec![]];
+        let mut nearer = Vec::new();
+        for edge in &edges {
+            let rays = [-1.0, 1.0].map(|side| ray(edge, side, longest, &edges, &places));
+            let [dark, bright] = rays.map(|ray| ray.map_or(f32::INFINITY, |ray| ray.width));
+            if dark.min(bright).is_finite() {
+                nearer.push((dark <= bright, edge.steepness, dark.min(bright)));
+            }
+            for (crossings, ray) in crossings.iter_mut().zip(rays) {
+                crossings.extend(ray.map(|ray| (ray, softness(edge, &ray, &contrast.brightness))));
+            }
+        }
+        let typical = quantile(&mut nearer.iter().map(|(_, _, width)| *width).collect::<Vec<f32>>(), 0.5);
+        let votes = |is_dark: bool| {
+            let these = nearer.iter().filter(|(dark, _, _)| *dark == is_dark);
+            these.map(|(_, steepness, width)| steepness / (width + typical)).sum::<f32>()
+        };
+        let share = votes(true) / (votes(true) + votes(false)).max(f32::MIN_POSITIVE);
+        let mut is_dark = share >= 0.5;
+        if (share - 0.5).abs() < UNDECIDED {
+            is_dark = is_dark_by_border(&contrast.brightness, &crossings).unwrap_or(is_dark);
+        }
+        let agreement = if is_dark { share } else { 1.0 - share };
+        let [dark, bright] = crossings;
+        Self { is_dark, agreement, crossings: sharp(if is_dark { dark } else { bright }) }
+    }
+}
+
+/// How many pixels the brightness takes from the ground to the middle of the stroke.
+fn softness(edge: &Edge, crossing: &Crossing, brightness: &Map<f32>) -> f32 {
+    let at = |step: f32| {
+        let point = [0, 1].map(|axis| edge.at[axis] + step * edge.brighter[axis]);
+        brightness.around(point).unwrap_or(0.0)
+    };
+    let steepest = (-2..=2).map(|step| at(step as f32 + 0.5) - at(step as f32 - 0.5)).fold(f32::MIN_POSITIVE, f32::max);
+    2.0 * (at(0.0) - brightness.around(crossing.at).unwrap_or(0.0)).abs() / steepest
+}
+
+/// The crossings whose edges are not much softer than those of the sharpest ones: a shadow is softer than ink.
+fn sharp(crossings: Vec<(Crossing, f32)>) -> Vec<Crossing> {
+    let mut all: Vec<f32> = crossings.iter().map(|(_, softness)| *softness).collect();
+    let most = SOFTER * quantile(&mut all, SHARPEST) + 2.0;
+    crossings.into_iter().filter(|(_, softness)| *softness <= most).map(|(crossing, _)| crossing).collect()
+}
+
+/// Whether the picture's border is like the middles of light gaps and not like those of dark strokes, for it is ground; none if
+/// it is like neither, as a desk.
+fn is_dark_by_border(brightness: &Map<f32>, crossings: &[Vec<(Crossing, f32)>; 2]) -> Option<bool> {
+    let [dark, bright] = crossings.each_ref().map(|crossings| {
+        let mut middles: Vec<f32> =
+            crossings.iter().filter_map(|(crossing, _)| brightness.around(crossing.at)).collect();
+        quantile(&mut middles, 0.5)
+    });
+    let mut border = Vec::new();
+    for x in 0..brightness.width {
+        border.extend([brightness.at(x, 0), brightness.at(x, brightness.height - 1)]);
+    }
+    for y in 0..brightness.height {
+        border.extend([brightness.at(0, y), brightness.at(brightness.width - 1, y)]);
+    }
+    let border = quantile(&mut border, 0.5);
+    let [from_dark, from_bright] = [dark, bright].map(|middle| (border - middle).abs());
+    (from_dark.min(from_bright) <= LIKE_BORDER).then_some(from_bright <= from_dark)
+}
+
+/// The pixels whose gradient is the largest along its direction (Canny, "A computational approach to edge detection", 1986).
+fn edges(brightness: &Map<f32>, least: f32) -> Vec<Edge> {
+    let (width, height) = (brightness.width, brightness.height);
+    let slope = |x: usize, y: usize| {
+        if x == 0 || y == 0 || x + 1 >= width || y + 1 >= height {
+            return [0.0; 2];
+        }
+        [brightness.at(x + 1, y) - brightness.at(x - 1, y), brightness.at(x, y + 1) - brightness.at(x, y - 1)]
+            .map(|change| change / 2.0)
+    };
+    let slopes = Map::from_fn(width, height, slope);
+    let steepness = slopes.map(|[x, y]| x.hypot(y));
+    let mut edges = Vec::new();
+    for y in 1..height.saturating_sub(1) {
+        for x in 1..width.saturating_sub(1) {
+            let here = steepness.at(x, y);
+            if here < least {
+                continue;
+            }
+            let brighter = slopes.at(x, y).map(|slope| slope / here);
+            let [before, after] = [-1.0, 1.0].map(|side| {
+                let [dx, dy] = brighter.map(|part| (side * part).round() as isize);
+                steepness.at(x.wrapping_add_signed(dx), y.wrapping_add_signed(dy))
+            });
+            if here >= before && here > after {
+                edges.push(Edge { at: [x as f32, y as f32], brighter, steepness: here });
+            }
+        }
+    }
+    edges
+}
+
+/// The edges that are not much less steep than most.
+fn steep(mut edges: Vec<Edge>) -> Vec<Edge> {
+    edges.sort_by(|a, b| b.steepness.total_cmp(&a.steepness));
+    let all: f32 = edges.iter().map(|edge| edge.steepness.powf(1.5)).sum();
+    let mut sum = 0.0;
+    let middle = edges.iter().find(|edge| {
+        sum += edge.steepness.powf(1.5);
+        sum >= all / 2.0
+    });
+    let least = middle.map_or(0.0, |edge| STEEP * edge.steepness);
+    edges.retain(|edge| edge.steepness >= least);
+    edges
+}
+
+/// From an edge to one side, until an edge that faces it.
+fn ray(from: &Edge, side: f32, longest: f32, edges: &[Edge], places: &Map<u32>) -> Option<Crossing> {
+    let along = from.brighter.map(|part| side * part);
+    let mut length = 1.5;
+    while length <= longest {
+        let at = [from.at[0] + along[0] * length, from.at[1] + along[1] * length];
+        let number = places.around(at)?;
+        // An edge one pixel wide can be passed at a corner; look beside the ray, too.
+        let beside = [[at[0] + 1.0, at[1]], [at[0], at[1] + 1.0]].map(|at| places.around(at).unwrap_or(u32::MAX));
+        for number in [number, beside[0], beside[1]] {
+            let Some(edge) = edges.get(number as usize) else { continue };
+            let cosine = edge.brighter[0] * from.brighter[0] + edge.brighter[1] * from.brighter[1];
+            if cosine < FACING {
+                let middle = [0, 1].map(|axis| from.at[axis] + along[axis] * length / 2.0);
+                return Some(Crossing { at: middle, across: along, width: length });
+            }
+        }
+        length += 1.0;
+    }
+    None
+}

@@ -1,0 +1,143 @@
+//! `gpu-digits predict`.
+
+mod pictures;
+mod results;
+mod show;
+
+use std::io::Read as _;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use image::DynamicImage;
+use rayon::prelude::*;
+
+use self::pictures::{STANDARD_INPUT, ensure_no_picture, pictures};
+use self::results::{Prediction, print_one, print_several, write_csv};
+use super::open::open_for;
+use super::{Verdict, scoring_first};
+use crate::data::Task;
+use crate::inference::probabilities;
+use crate::photo::{self, Findings, Options};
+use crate::program::cli::PredictArgs;
+use crate::program::files::Destination;
+use crate::program::terminal;
+use crate::weights;
+
+pub(super) async fn run(args: PredictArgs) -> Result<Verdict> {
+    for output in [&args.results.json, &args.csv].into_iter().flatten() {
+        ensure_no_picture(output)?;
+    }
+    let saved = weights::load(&args.model)?;
+    let task = saved.model.task();
+    ensure!(
+        Task::MNIST.ensure_takes(task).is_ok(),
+        "{} is a model for {task}, but `predict` makes each picture a digit, for models for {}; for other images use the \
+         library's `Predictor`",
+        args.model.display(),
+        Task::MNIST
+    );
+    let names = pictures(&args.images, args.recursive)?;
+    ensure!(
+        names.len() == 1 || args.show.is_none() && args.stages.is_none(),
+        "--show and --stages draw one picture, but there are {}; give one",
+        names.len()
+    );
+    let mut usable = Vec::new();
+    let bar = terminal::bar(names.len(), "{wide_bar} {pos}/{len} pictures  {left}");
+    let found: Vec<Result<Findings>> = names
+        .par_iter()
+        .map(|name| {
+            bar.inc(1);
+            load(name).and_then(|picture| find(&picture, &args, name))
+        })
+        .collect();
+    bar.finish_and_clear();
+    for (name, found) in names.iter().zip(found) {
+        match found {
+            Ok(found) => usable.push((name.display().to_string(), found)),
+            Err(error) if names.len() == 1 => return Err(error),
+            Err(error) => terminal::error(&format!("{error:#}")),
+        }
+    }
+    ensure!(!usable.is_empty(), "none of the {} pictures can be read; the errors above say why", names.len());
+    let pixels: Vec<u8> = usable.iter().flat_map(|(_, found)| found.pixels()).collect();
+    let count = Task::MNIST.image().count(&pixels)?;
+    let device = open_for(&args.device.device, count).await?;
+    let spinner = scoring_first(&device, count);
+    let rows = probabilities(&device, &saved.model, &saved.parameters, &pixels).await?;
+    drop(spinner);
+    let mut rest = &rows[..];
+    let predictions: Vec<Prediction> = usable
+        .into_iter()
+        .map(|(image, found)| {
+            let (these, others) = rest.split_at(found.pixels().len() / Task::MNIST.image().bytes());
+            rest = others;
+            Prediction { image, reading: found.read(these) }
+        })
+        .collect();
+    if let Some(output) = &args.results.json {
+        output.write_json(&predictions)?;
+    }
+    if let Some(output) = &args.csv {
+        write_csv(&predictions, output)?;
+    }
+    if let ([only], Some(output)) = (&predictions[..], &args.show) {
+        show::draw(&load(&names[0])?, only)?.write(output)?;
+    }
+    let to_stdout = |output: &Option<Destination>| *output == Some(Destination::StandardOutput);
+    if to_stdout(&args.results.json) || to_stdout(&args.csv) || to_stdout(&args.show) {
+        // These outputs replace the table.
+    } else if let [only] = &predictions[..] {
+        print_one(only);
+    } else {
+        print_several(&predictions);
+    }
+    let refused = names.len() - predictions.len();
+    if refused > 0 {
+        bail!("{refused} of {} pictures cannot be read; the errors above say why", names.len());
+    }
+    Ok(args.min_confidence.map_or(Verdict::Passed, |least| judged(&predictions, least)))
+}
+
+/// Fails if a picture is uncertain, and says which.
+fn judged(predictions: &[Prediction], least: f64) -> Verdict {
+    let is_below = |prediction: &&Prediction| {
+        f64::from(prediction.reading.confidence()) < least || prediction.reading.is_uncertain()
+    };
+    let below = predictions.iter().filter(is_below).count();
+    if below == 0 {
+        return Verdict::Passed;
+    }
+    terminal::error(&format!(
+        "{below} of {} pictures are less certain than --min-confidence {least}; the notes say why",
+        predictions.len()
+    ));
+    Verdict::Failed
+}
+
+fn load(path: &Path) -> Result<DynamicImage> {
+    if path != Path::new(STANDARD_INPUT) {
+        let bytes = std::fs::read(path).with_context(|| format!("cannot read the picture {}", path.display()))?;
+        return photo::decode(&bytes).with_context(|| format!("cannot use the picture {}", path.display()));
+    }
+    let mut bytes = Vec::new();
+    std::io::stdin().lock().read_to_end(&mut bytes).context("cannot read standard input")?;
+    photo::decode(&bytes).context("cannot use the picture on standard input")
+}
+
+/// Finds the digits of a picture, and writes its stages where they are asked for.
+fn find(picture: &DynamicImage, args: &PredictArgs, name: &Path) -> Result<Findings> {
+    let options = Options { one: args.one, stages: args.stages.is_some() };
+    let found =
+        photo::find(picture, &options).with_context(|| format!("cannot read the picture {}", name.display()))?;
+    if let Some(folder) = &args.stages {
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        for (number, (stage, picture)) in found.stages().iter().enumerate() {
+            let mut bytes = std::io::Cursor::new(Vec::new());
+            picture.write_to(&mut bytes, image::ImageFormat::Png).context("cannot encode a picture")?;
+            let file = folder.join(format!("{}-{stage}.png", number + 1));
+            crate::files::write_atomically(&file, &bytes.into_inner())?;
+        }
+    }
+    Ok(found)
+}
