@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use gpu_digits::photo::{self, Options, Pixels};
+use gpu_digits::random::Random;
 use image::imageops::{FilterType, resize};
 use image::{DynamicImage, GrayImage, Luma, LumaA, Rgb, imageops};
 use tempfile::TempDir;
@@ -262,4 +263,48 @@ fn strokes_of_one_digit_that_do_not_touch_are_one_digit() {
         if is_bar || is_body { PEN } else { PAPER }
     });
     assert_eq!(digits(five), 1);
+}
+
+#[test]
+fn any_picture_is_read_or_refused_without_a_panic() {
+    let mut random = Random::new(7, 0);
+    for round in 0..150u32 {
+        let [width, height] = [0, 1].map(|_| 1 + random.below(if round % 3 == 0 { 6 } else { 120 }));
+        let mut picture = image::RgbaImage::from_pixel(width, height, image::Rgba([random.below(256) as u8; 4]));
+        // Rectangles of any colour, and in every second picture grain.
+        for _ in 0..random.below(12) {
+            let color = image::Rgba(std::array::from_fn(|_| random.below(256) as u8));
+            let (left, top) = (random.below(width), random.below(height));
+            let (right, bottom) = (left + 1 + random.below(width - left), top + 1 + random.below(height - top));
+            for (x, y) in (top..bottom).flat_map(|y| (left..right).map(move |x| (x, y))) {
+                picture.put_pixel(x, y, color);
+            }
+        }
+        if round % 2 == 0 {
+            picture.pixels_mut().for_each(|pixel| pixel.0[round as usize % 3] ^= random.below(64) as u8);
+        }
+        for one in [false, true] {
+            if let Ok(found) = photo::find(&picture.clone().into(), &Options { one, stages: true }) {
+                let rows = vec![vec![0.1; 10]; found.pixels().len() / 784];
+                assert!(found.read(&rows).digits().count() > 0, "round {round}: found, and no digit");
+            }
+        }
+    }
+}
+
+#[test]
+fn damaged_files_are_read_or_refused_without_a_panic() {
+    let (files, mut random) = (Files::new(), Random::new(8, 0));
+    for name in ["seven.png", "seven.pgm", "seven.jpg", "seven.bmp", "seven.tiff", "seven.webp"] {
+        let bytes = fs::read(files.save(name, &seven(120, 90, 20, 5))).unwrap();
+        for _ in 0..60 {
+            let mut bytes = bytes.clone();
+            for _ in 0..=random.below(4) {
+                let place = random.below(bytes.len().min(400) as u32) as usize;
+                bytes[place] = random.below(256) as u8;
+            }
+            bytes.truncate(bytes.len() - random.below(20) as usize);
+            let _ = read(&bytes);
+        }
+    }
 }
