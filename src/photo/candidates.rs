@@ -34,6 +34,13 @@ pub(super) struct Candidate {
     pub(super) is_cut: bool,
 }
 
+impl Candidate {
+    /// The only candidate of a row of one piece.
+    pub(super) fn only(frame: Frame, pixels: Pixels) -> Self {
+        Self { first: 0, end: 1, frame, pixels, prior: 0.0, is_cut: false }
+    }
+}
+
 /// The candidates of a row, and the number of its pieces.
 pub(super) fn candidates(row: &Row, ink: &Map<f32>, strength: f32, width: f32) -> (usize, Vec<Candidate>) {
     let height = row.parts.iter().map(|part| part.frame.side()).max().unwrap_or(1) as f32;
@@ -62,8 +69,7 @@ pub(super) fn candidates(row: &Row, ink: &Map<f32>, strength: f32, width: f32) -
 /// The whole row as one digit.
 pub(super) fn only(row: &Row, ink: &Map<f32>, strength: f32, width: f32) -> (usize, Vec<Candidate>) {
     let glyph = Glyph::of(&row.parts.iter().collect::<Vec<_>>(), ink, strength, width);
-    let (frame, pixels) = (glyph.frame(), glyph.fitted(0.0));
-    (1, vec![Candidate { first: 0, end: 1, frame, pixels, prior: 0.0, is_cut: false }])
+    (1, vec![Candidate::only(glyph.frame(), glyph.fitted(0.0))])
 }
 
 /// What speaks against joining pieces; none if they are too far apart.

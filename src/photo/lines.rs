@@ -4,6 +4,7 @@
 //! Hart, "Use of the Hough transformation to detect lines and curves in pictures", 1972, with the direction known). A
 //! candidate is a line if ink covers it from one end of the sheet to the other. A digit's strokes end before.
 
+use super::axis::Axis;
 use super::map::{Map, quantile};
 use super::strokes::Crossing;
 
@@ -100,12 +101,8 @@ pub(super) fn lines(crossings: &[Crossing], mask: &Map<bool>, sheet: &Map<bool>)
 
 /// The line of least squared distances from points: its normal, near another one, and its distance from the corner.
 fn fitted(points: impl Iterator<Item = [f32; 2]> + Clone, near: [f32; 2]) -> ([f32; 2], f32) {
-    let count = points.clone().count().max(1) as f32;
-    let mean = [0, 1].map(|axis| points.clone().map(|at| at[axis]).sum::<f32>() / count);
-    let moment = |a: usize, b: usize| points.clone().map(|at| (at[a] - mean[a]) * (at[b] - mean[b])).sum::<f32>();
-    // The direction in which the points lie.
-    let turn = 0.5 * (2.0 * moment(0, 1)).atan2(moment(0, 0) - moment(1, 1));
-    let normal = [-turn.sin(), turn.cos()];
+    let Axis { mean, along, .. } = Axis::of(points);
+    let normal = [-along[1], along[0]];
     let sign = (normal[0] * near[0] + normal[1] * near[1]).signum();
     let normal = normal.map(|part| part * sign);
     if (normal[0] * near[0] + normal[1] * near[1]) < 0.99 {

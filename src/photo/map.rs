@@ -104,6 +104,20 @@ pub(super) fn quantile(values: &mut [f32], share: f32) -> f32 {
     *values.select_nth_unstable_by(rank, f32::total_cmp).1
 }
 
+/// The value for which those at least as high have a share of all weights, from values and their weights; none if there are no
+/// values.
+pub(super) fn highest(values: impl Iterator<Item = (f32, f32)>, share: f32) -> Option<f32> {
+    let mut values: Vec<(f32, f32)> = values.collect();
+    values.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let all: f32 = values.iter().map(|(_, weight)| weight).sum();
+    let mut sum = 0.0;
+    let reached = values.into_iter().find(|(_, weight)| {
+        sum += weight;
+        sum >= share * all
+    });
+    reached.map(|(value, _)| value)
+}
+
 fn running_extremes(line: &mut [f32], radius: usize, extreme: fn(f32, f32) -> f32) {
     let (length, window) = (line.len(), 2 * radius + 1);
     let (mut ahead, mut behind) = (line.to_vec(), line.to_vec());
@@ -155,5 +169,15 @@ mod tests {
         let map = Map::from_fn(11, 1, |x, _| 10.0 - x as f32);
         assert_eq!([0.0, 0.5, 1.0].map(|share| map.quantile(share)), [0.0, 5.0, 10.0]);
         assert_eq!(quantile(&mut [], 0.5), 0.0);
+    }
+
+    #[test]
+    fn the_highest_values_have_a_share_of_the_weights() {
+        let values = [(1.0, 1.0), (3.0, 2.0), (2.0, 1.0)];
+        assert_eq!(
+            [0.25, 0.5, 0.7, 1.0].map(|share| highest(values.into_iter(), share).unwrap()),
+            [3.0, 3.0, 2.0, 1.0]
+        );
+        assert_eq!(highest([].into_iter(), 0.5), None);
     }
 }

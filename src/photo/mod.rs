@@ -5,6 +5,7 @@
 //! handwriting, without `lines`, frames and dirt; order its `parts` in `rows`, with `cuts` where digits may touch; make each
 //! candidate (`candidates`) a `glyph` of 28x28 pixels. A recogniser then says which candidates are digits: [`Findings::read`].
 
+mod axis;
 mod candidates;
 mod contrast;
 mod cuts;
@@ -79,11 +80,10 @@ pub struct Findings {
 pub fn find(original: &DynamicImage, options: &Options) -> Result<Findings> {
     if let Some((pixels, is_dark)) = as_it_is(original) {
         let frame = Frame { left: 0, top: 0, right: IMAGE_SIDE, bottom: IMAGE_SIDE };
-        let only = Candidate { first: 0, end: 1, frame, pixels, prior: 0.0, is_cut: false };
         let mut stages = Stages::new(options.stages);
         stages.add("picture", || original.clone());
         return Ok(Findings {
-            rows: vec![(1, vec![only])],
+            rows: vec![(1, vec![Candidate::only(frame, pixels)])],
             is_dark,
             removed: vec![],
             doubts: vec![],

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use super::axis::Axis;
 use super::ground::Ink;
 use super::lines::lines;
-use super::map::{Map, quantile};
+use super::map::{Map, highest, quantile};
 use super::parts::{Frame, Part, parts};
 use super::strokes::{Crossing, Strokes};
 
@@ -177,47 +178,27 @@ fn is_written(part: &Part, crossings: &[Crossing], ink: &Map<f32>) -> bool {
 
 /// Drops straight parts that are much longer than all others are high: the sheet's edge, a rule that ends.
 fn drop_long_lines(parts: &mut Vec<Part>, width: usize) {
-    let (lengths, is_straight): (Vec<f32>, Vec<bool>) = parts.iter().map(|part| straightness(part, width)).unzip();
-    let others = lengths.iter().zip(&is_straight).filter(|(_, is_straight)| !**is_straight).map(|(length, _)| *length);
-    let longest = others.fold(0.0, f32::max);
+    let shapes: Vec<(f32, bool)> = parts.iter().map(|part| straightness(part, width)).collect();
+    let others = shapes.iter().filter(|(_, is_straight)| !is_straight);
+    let longest = others.map(|(length, _)| *length).fold(0.0, f32::max);
     if longest > 0.0 {
-        let mut number = 0;
-        parts.retain(|_| {
-            number += 1;
-            !(is_straight[number - 1] && lengths[number - 1] > LONG * longest)
-        });
+        let mut shapes = shapes.iter();
+        parts.retain(|_| shapes.next().is_none_or(|(length, is_straight)| !is_straight || *length <= LONG * longest));
     }
 }
 
 /// The length of a part, and whether it is a straight line: how far its pixels lie along their main direction and beside it.
 fn straightness(part: &Part, width: usize) -> (f32, bool) {
-    let place = |&pixel: &usize| [(pixel % width) as f32, (pixel / width) as f32];
-    let count = part.pixels.len() as f32;
-    let mean = [0, 1].map(|axis| part.pixels.iter().map(|pixel| place(pixel)[axis]).sum::<f32>() / count);
-    let moment = |a: usize, b: usize| {
-        part.pixels.iter().map(place).map(|at| (at[a] - mean[a]) * (at[b] - mean[b])).sum::<f32>() / count
-    };
-    let turn = 0.5 * (2.0 * moment(0, 1)).atan2(moment(0, 0) - moment(1, 1));
-    let (sin, cos) = turn.sin_cos();
-    let along = moment(0, 0) * cos * cos + 2.0 * moment(0, 1) * sin * cos + moment(1, 1) * sin * sin;
-    let beside = (moment(0, 0) + moment(1, 1) - along).max(0.0);
+    let axis = Axis::of(part.pixels.iter().map(|pixel| [(pixel % width) as f32, (pixel / width) as f32]));
     // A bar of length l has a variance of l * l / 12.
-    let [length, thickness] = [along, beside].map(|variance| (12.0 * variance).sqrt() + 1.0);
+    let [length, thickness] = axis.variances.map(|variance| (12.0 * variance).sqrt() + 1.0);
     (length, length >= STRAIGHT * thickness)
 }
 
 /// The strength of which the strongest parts, with a share of all ink, have at least.
 fn strength<'a>(parts: impl Iterator<Item = &'a Part>) -> f32 {
-    let mut parts: Vec<(f32, f32)> =
-        parts.map(|part| (part.strength, part.pixels.len() as f32 * part.strength * part.strength)).collect();
-    parts.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let all: f32 = parts.iter().map(|part| part.1).sum();
-    let mut sum = 0.0;
-    let strong = parts.iter().find(|part| {
-        sum += part.1;
-        sum >= STRONGEST * all
-    });
-    strong.map_or(0.0, |part| part.0)
+    let weight = |part: &Part| part.pixels.len() as f32 * part.strength * part.strength;
+    highest(parts.map(|part| (part.strength, weight(part))), STRONGEST).unwrap_or(0.0)
 }
 
 /// For how many pixels a part follows the edge of the picture or the sheet; 0 if it does not touch it.

@@ -5,7 +5,7 @@
 //! from one cell to the next. What the sheet encloses is part of it, and so are shadows. The rest is
 //! painted in the sheet's own colour, so that its edges and patterns are gone.
 
-use super::map::{Map, quantile};
+use super::map::{Map, highest, quantile};
 use super::parts::Part;
 use super::picture::Picture;
 
@@ -111,11 +111,9 @@ fn spread(colors: &Map<[f32; 3]>, is_known: &Map<bool>) -> Map<[f32; 3]> {
         let mut reached = Vec::new();
         for y in 0..colors.height {
             for x in (0..colors.width).filter(|&x| !is_known.at(x, y)) {
-                let known: Vec<[f32; 3]> =
-                    beside(&colors, x, y).filter(|&(x, y)| is_known.at(x, y)).map(|(x, y)| colors.at(x, y)).collect();
-                if !known.is_empty() {
-                    let mean = |channel| known.iter().map(|color| color[channel]).sum::<f32>() / known.len() as f32;
-                    reached.push((y * colors.width + x, [0, 1, 2].map(mean)));
+                let mut known = beside(&colors, x, y).filter(|&(x, y)| is_known.at(x, y)).peekable();
+                if known.peek().is_some() {
+                    reached.push((y * colors.width + x, mean(known.map(|(x, y)| colors.at(x, y)))));
                 }
             }
         }
@@ -148,19 +146,13 @@ impl Cells {
 
 /// The cells that the sheet grows to; none if there is no handwriting.
 fn grown(colors: &Map<[f32; 3]>, amounts: &Map<f32>) -> Option<Map<bool>> {
+    if amounts.values.iter().sum::<f32>() <= 0.0 {
+        return None;
+    }
     let paper = [0, 1, 2].map(|channel| {
-        let mut values: Vec<(f32, f32)> =
-            colors.values.iter().zip(&amounts.values).map(|(color, &amount)| (color[channel], amount)).collect();
-        values.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let half = amounts.values.iter().sum::<f32>() / 2.0;
-        let mut sum = 0.0;
-        values.into_iter().find(|(_, amount)| {
-            sum += amount;
-            sum > half
-        })
+        let weighted = colors.values.iter().zip(&amounts.values).map(|(color, &amount)| (color[channel], amount));
+        highest(weighted, 0.5).unwrap_or(0.0)
     });
-    let [Some(red), Some(green), Some(blue)] = paper else { return None };
-    let paper = [red.0, green.0, blue.0];
     let mut sheet = colors.map(|_| false);
     let mut open = Vec::new();
     for cell in 0..colors.values.len() {
@@ -183,14 +175,18 @@ fn grown(colors: &Map<[f32; 3]>, amounts: &Map<f32>) -> Option<Map<bool>> {
 
 /// The mean colour of the sheet around a cell.
 fn nearby(colors: &Map<[f32; 3]>, sheet: &Map<bool>, x: usize, y: usize) -> [f32; 3] {
+    let rows = y.saturating_sub(NEARBY)..(y + NEARBY + 1).min(colors.height);
+    let columns = x.saturating_sub(NEARBY)..(x + NEARBY + 1).min(colors.width);
+    let cells = rows.flat_map(|y| columns.clone().map(move |x| (x, y)));
+    mean(cells.filter(|&(x, y)| sheet.at(x, y)).map(|(x, y)| colors.at(x, y)))
+}
+
+/// The mean of some colours; black if there are none.
+fn mean(colors: impl Iterator<Item = [f32; 3]>) -> [f32; 3] {
     let (mut sum, mut count) = ([0.0; 3], 0.0f32);
-    for y in y.saturating_sub(NEARBY)..(y + NEARBY + 1).min(colors.height) {
-        for x in x.saturating_sub(NEARBY)..(x + NEARBY + 1).min(colors.width) {
-            if sheet.at(x, y) {
-                sum.iter_mut().zip(colors.at(x, y)).for_each(|(sum, color)| *sum += color);
-                count += 1.0;
-            }
-        }
+    for color in colors {
+        sum.iter_mut().zip(color).for_each(|(sum, channel)| *sum += channel);
+        count += 1.0;
     }
     sum.map(|sum| sum / count.max(1.0))
 }
@@ -201,15 +197,8 @@ fn is_like(a: [f32; 3], b: [f32; 3]) -> bool {
 
 /// With what the sheet encloses, and with shadows.
 fn completed(sheet: &Map<bool>, colors: &Map<[f32; 3]>) -> Map<bool> {
-    let mean = |cells: &mut dyn Iterator<Item = usize>| {
-        let (mut sum, mut count) = ([0.0; 3], 0.0f32);
-        for cell in cells {
-            sum.iter_mut().zip(colors.values[cell]).for_each(|(sum, color)| *sum += color);
-            count += 1.0;
-        }
-        sum.map(|sum| sum / count.max(1.0))
-    };
-    let paper = mean(&mut (0..sheet.values.len()).filter(|&cell| sheet.values[cell]));
+    let of_sheet = colors.values.iter().zip(&sheet.values).filter(|(_, is_sheet)| **is_sheet);
+    let paper = mean(of_sheet.map(|(color, _)| *color));
     let (mut completed, mut is_seen) = (sheet.clone(), sheet.clone());
     let has_tint = colors.map(|color| is_shadow(paper, color));
     for start in 0..sheet.values.len() {

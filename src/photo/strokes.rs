@@ -6,7 +6,7 @@
 //! neighbouring stroke further away, or nothing. So each edge says on which of its sides the ink is, whatever the light.
 
 use super::contrast::Contrast;
-use super::map::{Map, quantile};
+use super::map::{Map, highest, quantile};
 
 /// Edges are looked for in a picture that is smoothed further, by a Gaussian of this share of the longer side: the texture of
 /// chalk and of paper is finer than any stroke that can be read.
@@ -170,14 +170,8 @@ fn edges(brightness: &Map<f32>, least: f32) -> Vec<Edge> {
 
 /// The edges that are not much less steep than most.
 fn steep(mut edges: Vec<Edge>) -> Vec<Edge> {
-    edges.sort_by(|a, b| b.steepness.total_cmp(&a.steepness));
-    let all: f32 = edges.iter().map(|edge| edge.steepness.powf(1.5)).sum();
-    let mut sum = 0.0;
-    let middle = edges.iter().find(|edge| {
-        sum += edge.steepness.powf(1.5);
-        sum >= all / 2.0
-    });
-    let least = middle.map_or(0.0, |edge| STEEP * edge.steepness);
+    let weighted = edges.iter().map(|edge| (edge.steepness, edge.steepness.powf(1.5)));
+    let least = highest(weighted, 0.5).map_or(0.0, |middle| STEEP * middle);
     edges.retain(|edge| edge.steepness >= least);
     edges
 }
