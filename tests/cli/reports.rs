@@ -121,12 +121,14 @@ pub(crate) fn predict_forms(home: &Home) -> Result<(), Failed> {
     folder.exits_with(0)?.prints(&["pictures/a.pgm", "pictures/b.pgm"])?;
     check(!folder.stdout.contains("notes"), "a text is no picture")?;
 
-    let words = ["predict", "run", "-", "--device", "cpu", "--json"];
+    let words = ["predict", "run", "-", "--device", "cpu", "--json", "--show", "read.svg"];
     let mut child = home.command(&words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let picture = fs::read(home.path("pictures/a.pgm"))?;
     child.stdin.take().ok_or("no standard input")?.write_all(&picture)?;
     let rows: Value = Run::new(&words, child.wait_with_output()?).json()?;
     check(rows[0]["numbers"][0] == "1" && rows[0]["remarks"].as_array().is_some_and(Vec::is_empty), rows.to_string())?;
+
+    check(home.path("read.svg").exists(), "standard input is not drawn")?;
 
     write_picture(&home.path("pictures/blank.pgm"), 200, 200)?;
     let mixed = home.run(&["predict", "run", "pictures", "--device", "cpu"]);

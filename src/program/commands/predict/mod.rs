@@ -43,24 +43,32 @@ pub(super) async fn run(args: PredictArgs) -> Result<Verdict> {
         names.len()
     );
     let mut usable = Vec::new();
+    let mut pixels = Vec::new();
+    let mut shown = None;
     let bar = terminal::bar(names.len(), "{wide_bar} {pos}/{len} pictures  {left}");
-    let found: Vec<Result<Findings>> = names
+    // The picture itself is only kept to be drawn.
+    let found: Vec<Result<(Findings, Option<DynamicImage>)>> = names
         .par_iter()
         .map(|name| {
             bar.inc(1);
-            load(name).and_then(|picture| find(&picture, &args, name))
+            let picture = load(name)?;
+            Ok((find(&picture, &args, name)?, args.show.is_some().then_some(picture)))
         })
         .collect();
     bar.finish_and_clear();
     for (name, found) in names.iter().zip(found) {
         match found {
-            Ok(found) => usable.push((name.display().to_string(), found)),
+            Ok((found, picture)) => {
+                let these = found.pixels();
+                usable.push((name.display().to_string(), found, these.len() / Task::MNIST.image().bytes()));
+                pixels.extend(these);
+                shown = picture;
+            }
             Err(error) if names.len() == 1 => return Err(error),
             Err(error) => terminal::error(&format!("{error:#}")),
         }
     }
     ensure!(!usable.is_empty(), "none of the {} pictures can be read; the errors above say why", names.len());
-    let pixels: Vec<u8> = usable.iter().flat_map(|(_, found)| found.pixels()).collect();
     let count = Task::MNIST.image().count(&pixels)?;
     let device = open_for(&args.device.device, count).await?;
     let spinner = scoring_first(&device, count);
@@ -69,8 +77,8 @@ pub(super) async fn run(args: PredictArgs) -> Result<Verdict> {
     let mut rest = &rows[..];
     let predictions: Vec<Prediction> = usable
         .into_iter()
-        .map(|(image, found)| {
-            let (these, others) = rest.split_at(found.pixels().len() / Task::MNIST.image().bytes());
+        .map(|(image, found, candidates)| {
+            let (these, others) = rest.split_at(candidates);
             rest = others;
             Prediction { image, reading: found.read(these) }
         })
@@ -81,8 +89,8 @@ pub(super) async fn run(args: PredictArgs) -> Result<Verdict> {
     if let Some(output) = &args.csv {
         write_csv(&predictions, output)?;
     }
-    if let ([only], Some(output)) = (&predictions[..], &args.show) {
-        show::draw(&load(&names[0])?, only)?.write(output)?;
+    if let ([only], Some(output), Some(picture)) = (&predictions[..], &args.show, &shown) {
+        show::draw(picture, only)?.write(output)?;
     }
     let to_stdout = |output: &Option<Destination>| *output == Some(Destination::StandardOutput);
     if to_stdout(&args.results.json) || to_stdout(&args.csv) || to_stdout(&args.show) {
