@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use gpu_digits::photo::{self, Options, Pixels};
+use gpu_digits::photo::{self, Options, Pixels, Stages};
 use gpu_digits::random::Random;
 use image::imageops::{FilterType, resize};
 use image::{DynamicImage, GrayImage, Luma, LumaA, Rgb, imageops};
@@ -25,7 +25,7 @@ fn seven(width: u32, height: u32, x: i32, y: i32) -> GrayImage {
 
 /// The picture of one digit as the network gets it.
 fn prepare(picture: &DynamicImage) -> Result<Pixels> {
-    let pixels = photo::find(picture, &Options { one: true, ..Options::default() })?.pixels();
+    let pixels = photo::find(picture, &Options { one: true })?.pixels();
     Ok(pixels.try_into().expect("the pixels of one digit"))
 }
 
@@ -284,7 +284,8 @@ fn any_picture_is_read_or_refused_without_a_panic() {
             picture.pixels_mut().for_each(|pixel| pixel.0[round as usize % 3] ^= random.below(64) as u8);
         }
         for one in [false, true] {
-            if let Ok(found) = photo::find(&picture.clone().into(), &Options { one, stages: true }) {
+            let picture = picture.clone().into();
+            if let Ok(found) = photo::find_in_stages(&picture, &Options { one }, &mut Stages::kept()) {
                 let rows = vec![vec![0.1; 10]; found.pixels().len() / 784];
                 assert!(found.read(&rows).digits().count() > 0, "round {round}: found, and no digit");
             }

@@ -17,22 +17,27 @@ mod map;
 mod parts;
 mod picture;
 mod reading;
+mod ready;
 mod rows;
 mod select;
 mod sheet;
 mod stages;
 mod strokes;
 
-use anyhow::{Result, bail, ensure};
+use std::collections::BTreeSet;
+
+use anyhow::{Result, ensure};
 use image::DynamicImage;
 
-use crate::data::{IMAGE_BYTES, IMAGE_SIDE};
+use crate::data::IMAGE_SIDE;
 use candidates::Candidate;
 use contrast::Contrast;
 use ground::Ink;
 use map::{Map, quantile};
 use parts::Part;
 use picture::Picture;
+use ready::ready;
+use rows::Row;
 use select::Handwriting;
 use strokes::Strokes;
 
@@ -41,7 +46,7 @@ pub use glyph::Pixels;
 pub use parts::Frame;
 pub use reading::{Digit, Reading};
 pub use select::Removed;
-use stages::Stages;
+pub use stages::Stages;
 
 /// Below this share of agreement it is in doubt whether ink is dark or light.
 const AGREED: f32 = 0.6;
@@ -57,103 +62,131 @@ const MOST_PARTS: usize = 400;
 pub struct Options {
     /// There is one digit: all ink belongs to it.
     pub one: bool,
-    /// Keep a picture of each stage.
-    pub stages: bool,
 }
 
 /// What was found in a picture: candidates of digits.
 pub struct Findings {
     rows: Vec<(usize, Vec<Candidate>)>,
     is_dark: bool,
-    removed: Vec<Removed>,
+    removed: BTreeSet<Removed>,
     /// Why the whole picture is uncertain.
     doubts: Vec<String>,
     /// Pixels of the picture for each pixel that was looked at.
     scale: [f32; 2],
-    stages: Stages,
 }
 
 /// Finds the digits of a picture.
 ///
 /// # Errors
 /// If the picture has no pixels, or no ink that could be a digit.
-pub fn find(original: &DynamicImage, options: &Options) -> Result<Findings> {
-    if let Some((pixels, is_dark)) = as_it_is(original) {
-        let frame = Frame { left: 0, top: 0, right: IMAGE_SIDE, bottom: IMAGE_SIDE };
-        let mut stages = Stages::new(options.stages);
-        stages.add("picture", || original.clone());
-        return Ok(Findings {
-            rows: vec![(1, vec![Candidate::only(frame, pixels)])],
-            is_dark,
-            removed: vec![],
-            doubts: vec![],
-            scale: [1.0; 2],
-            stages,
-        });
+pub fn find(picture: &DynamicImage, options: &Options) -> Result<Findings> {
+    find_in_stages(picture, options, &mut Stages::unseen())
+}
+
+/// The same, with a picture of each stage; those up to the one that found nothing, if it fails.
+///
+/// # Errors
+/// The same as for [`find`].
+pub fn find_in_stages(picture: &DynamicImage, options: &Options, stages: &mut Stages) -> Result<Findings> {
+    if let Some((pixels, is_dark)) = ready(picture) {
+        stages.add("picture", || picture.clone());
+        return Ok(Findings::ready(pixels, is_dark));
     }
-    let picture = Picture::of(original)?;
-    let whole = Map::filled(picture.width(), picture.height(), true);
-    let mut traced = Traced::of(&picture, &whole);
-    let mut stages = Stages::new(options.stages);
+    let picture = Picture::of(picture)?;
     stages.add("picture", || picture.image().into());
-    let mut seen_sheet = whole;
-    let mut removed = Vec::new();
+    let whole = Map::filled(picture.width(), picture.height(), true);
+    let mut traced = Traced::of(&picture, whole);
     if let Some((on_sheet, painted)) =
         sheet::sheet(&picture, &traced.handwriting.parts, traced.strokes.is_dark, traced.width())
     {
-        traced = Traced::of(&painted, &on_sheet);
         stages.add("sheet", || painted.image().into());
-        seen_sheet = on_sheet;
-        removed.push(Removed::Surroundings);
+        traced = Traced::of(&painted, on_sheet);
+        traced.handwriting.removed.insert(Removed::Surroundings);
     }
-    let width = traced.width();
-    let Traced { contrast, strokes, ink, handwriting } = traced;
-    stages.add("contrast", || stages::grey(&contrast.brightness).into());
-    stages.add("ink", || stages::grey(&ink.values.map(|value| 1.0 - value / handwriting.strength.max(0.01))).into());
-    stages.add("handwriting", || handwriting.image(&ink.values).into());
-    removed.extend(&handwriting.removed);
-    let strength = handwriting.strength;
-    let mut doubts = Vec::new();
-    if handwriting.is_cut {
-        doubts.push("it touches the edge of the picture".to_owned());
+    traced.show(stages);
+    traced.ensure_digits()?;
+    Ok(traced.findings(options, picture.scale))
+}
+
+/// A picture or its sheet through the stages that look at pixels.
+struct Traced {
+    sheet: Map<bool>,
+    contrast: Contrast,
+    strokes: Strokes,
+    ink: Ink,
+    handwriting: Handwriting,
+}
+
+impl Traced {
+    fn of(picture: &Picture, sheet: Map<bool>) -> Self {
+        let contrast = Contrast::of(picture);
+        let strokes = Strokes::of(&contrast);
+        let ink = Ink::of(&contrast, &strokes);
+        let handwriting = Handwriting::of(&ink, &strokes, &sheet);
+        Self { sheet, contrast, strokes, ink, handwriting }
     }
-    if strokes.agreement < AGREED {
-        doubts.push("ink and ground are hard to tell apart".to_owned());
+
+    fn show(&self, stages: &mut Stages) {
+        let strength = self.handwriting.strength.max(0.01);
+        stages.add("contrast", || stages::grey(&self.contrast.brightness).into());
+        stages.add("ink", || stages::grey(&self.ink.values.map(|value| 1.0 - value / strength)).into());
+        stages.add("handwriting", || self.handwriting.image(&self.ink.values).into());
     }
-    let least = (LEAST_DIGIT * seen_sheet.side() as f32).max(LEAST_DIGIT_PIXELS as f32);
-    let parts = handwriting.parts;
-    let largest = parts.iter().map(|part| part.frame.side()).max().unwrap_or(0);
-    ensure!(
-        strength > 0.0 && largest as f32 >= least,
-        "it shows no digit: nothing on it is as dark or as large as handwriting; give a picture with more contrast, or a \
-         closer one"
-    );
-    if parts.len() > MOST_PARTS {
-        bail!("it shows no digit that can be told from its {} dots and lines; give a closer picture", parts.len());
+
+    /// The width of most strokes of the handwriting, in pixels.
+    fn width(&self) -> f32 {
+        let is_ink = |at| self.ink.values.around(at).is_some_and(|value| value > self.handwriting.threshold);
+        let crossings = self.strokes.crossings.iter().filter(|crossing| is_ink(crossing.at));
+        quantile(&mut crossings.map(|crossing| crossing.width).collect::<Vec<f32>>(), 0.5).max(1.0)
     }
-    let rows = if options.one {
-        let only = parts.into_iter().reduce(|mut all, part| {
-            all.add(part);
-            all
-        });
-        only.into_iter().map(|part| rows::Row { parts: vec![part], slope: 0.0 }).collect()
-    } else {
-        let (rows, has_dirt) = rows::rows(parts);
-        if has_dirt && !removed.contains(&Removed::Dirt) {
-            removed.push(Removed::Dirt);
+
+    /// Refuses pictures without handwriting.
+    fn ensure_digits(&self) -> Result<()> {
+        let parts = &self.handwriting.parts;
+        let least = (LEAST_DIGIT * self.sheet.side() as f32).max(LEAST_DIGIT_PIXELS as f32);
+        let largest = parts.iter().map(|part| part.frame.side()).max().unwrap_or(0);
+        ensure!(
+            self.handwriting.strength > 0.0 && largest as f32 >= least,
+            "it shows no digit: nothing on it is as dark or as large as handwriting; give a picture with more contrast, or \
+             a closer one"
+        );
+        ensure!(
+            parts.len() <= MOST_PARTS,
+            "it shows no digit that can be told from its {} dots and lines; give a closer picture",
+            parts.len()
+        );
+        Ok(())
+    }
+
+    /// Why the whole picture is uncertain.
+    fn doubts(&self) -> Vec<String> {
+        let doubts = [
+            (self.handwriting.is_cut, "it touches the edge of the picture"),
+            (self.strokes.agreement < AGREED, "ink and ground are hard to tell apart"),
+        ];
+        doubts.into_iter().filter(|(is_so, _)| *is_so).map(|(_, doubt)| doubt.to_owned()).collect()
+    }
+
+    /// The candidates of each row.
+    fn findings(self, options: &Options, scale: [f32; 2]) -> Findings {
+        let (doubts, width) = (self.doubts(), self.width());
+        let Handwriting { parts, mut removed, strength, .. } = self.handwriting;
+        let (rows, has_dirt) = if options.one { (vec![Row::of_one(parts)], false) } else { rows::rows(parts) };
+        if has_dirt {
+            removed.insert(Removed::Dirt);
         }
-        rows
-    };
-    let found = rows.iter().map(|row| {
-        let strength = row_strength(&row.parts, &ink.values, strength);
-        if options.one {
-            candidates::only(row, &ink.values, strength, width)
-        } else {
-            candidates::candidates(row, &ink.values, strength, width)
-        }
-    });
-    let rows = found.collect();
-    Ok(Findings { rows, is_dark: strokes.is_dark, removed, doubts, scale: picture.scale, stages })
+        let ink = &self.ink.values;
+        let candidates = |row: &Row| {
+            let strength = row_strength(&row.parts, ink, strength);
+            if options.one {
+                candidates::only(row, ink, strength, width)
+            } else {
+                candidates::candidates(row, ink, strength, width)
+            }
+        };
+        let rows = rows.iter().map(candidates).collect();
+        Findings { rows, is_dark: self.strokes.is_dark, removed, doubts, scale }
+    }
 }
 
 /// How strong the ink of a row is, from that of its parts.
@@ -163,80 +196,20 @@ fn row_strength(parts: &[Part], ink: &Map<f32>, all: f32) -> f32 {
     if strength > 0.0 { strength } else { all }
 }
 
-/// A picture or its sheet through the stages that look at pixels.
-struct Traced {
-    contrast: Contrast,
-    strokes: Strokes,
-    ink: Ink,
-    handwriting: Handwriting,
-}
-
-impl Traced {
-    fn of(picture: &Picture, sheet: &Map<bool>) -> Self {
-        let contrast = Contrast::of(picture);
-        let strokes = Strokes::of(&contrast);
-        let ink = Ink::of(&contrast, &strokes);
-        let handwriting = Handwriting::of(&ink, &strokes, sheet);
-        Self { contrast, strokes, ink, handwriting }
-    }
-
-    /// The width of most strokes of the handwriting, in pixels.
-    fn width(&self) -> f32 {
-        let is_ink = |at| self.ink.values.around(at).is_some_and(|value| value > self.handwriting.threshold);
-        let crossings = self.strokes.crossings.iter().filter(|crossing| is_ink(crossing.at));
-        quantile(&mut crossings.map(|crossing| crossing.width).collect::<Vec<f32>>(), 0.5).max(1.0)
-    }
-}
-
 impl Findings {
+    /// Those of a picture that is as a recogniser wants it.
+    fn ready(pixels: Pixels, is_dark: bool) -> Self {
+        let frame = Frame { left: 0, top: 0, right: IMAGE_SIDE, bottom: IMAGE_SIDE };
+        let rows = vec![(1, vec![Candidate::only(frame, pixels)])];
+        Self { rows, is_dark, removed: BTreeSet::new(), doubts: vec![], scale: [1.0; 2] }
+    }
+
     /// The images of all candidates, one after the other, for a recogniser.
     pub fn pixels(&self) -> Vec<u8> {
         self.candidates().flat_map(|candidate| candidate.pixels).collect()
     }
 
-    /// The pictures of the stages and their names, if they were to be kept.
-    pub fn stages(&self) -> &[(&'static str, DynamicImage)] {
-        &self.stages.pictures
-    }
-
     fn candidates(&self) -> impl Iterator<Item = &Candidate> {
         self.rows.iter().flat_map(|(_, candidates)| candidates)
     }
-}
-
-/// A picture that already is as MNIST's makers made theirs, or its negative: 28x28, the digit in a box with a longer side of
-/// 20 and its centre of mass in the middle. Scaling it again could only blur it. Returned with whether its ink is dark.
-fn as_it_is(picture: &DynamicImage) -> Option<(Pixels, bool)> {
-    if (picture.width(), picture.height()) != (IMAGE_SIDE as u32, IMAGE_SIDE as u32) || picture.color().has_alpha() {
-        return None;
-    }
-    let grey = picture.to_luma8();
-    let grey: &[u8] = grey.as_raw();
-    let place = |index: usize| [index % IMAGE_SIDE, index / IMAGE_SIDE];
-    let is_border = |index: &usize| place(*index).iter().any(|&at| at == 0 || at == IMAGE_SIDE - 1);
-    let mut border: Vec<f32> = (0..IMAGE_BYTES).filter(is_border).map(|index| f32::from(grey[index])).collect();
-    let ground = quantile(&mut border, 0.5) as u8;
-    if border.iter().filter(|value| (**value as u8).abs_diff(ground) > 25).count() > 4 {
-        return None;
-    }
-    let strongest = grey.iter().map(|value| value.abs_diff(ground)).max()?;
-    if strongest < 64 {
-        return None;
-    }
-    let is_dark =
-        grey.iter().map(|&value| i64::from(ground) - i64::from(value)).map(|step| step * step.abs()).sum::<i64>() > 0;
-    let ink = |value: u8| if is_dark { ground.saturating_sub(value) } else { value.saturating_sub(ground) };
-    let pixels: Pixels =
-        std::array::from_fn(|index| (u32::from(ink(grey[index])) * 255 / u32::from(strongest)).min(255) as u8);
-    let inked: Vec<[usize; 2]> = (0..IMAGE_BYTES).filter(|&index| pixels[index] > 76).map(place).collect();
-    let length = |axis: usize| {
-        let places = inked.iter().map(|at| at[axis]);
-        places.clone().max().unwrap_or(0) + 1 - places.min().unwrap_or(0)
-    };
-    let mass: f32 = pixels.iter().map(|&ink| f32::from(ink)).sum();
-    let centre = |axis: usize| {
-        (0..IMAGE_BYTES).map(|index| place(index)[axis] as f32 * f32::from(pixels[index])).sum::<f32>() / mass
-    };
-    let is_centred = [0, 1].into_iter().all(|axis| (centre(axis) - 14.0).abs() <= 1.6);
-    ((19..=21).contains(&length(0).max(length(1))) && is_centred).then_some((pixels, is_dark))
 }

@@ -1,5 +1,7 @@
 //! What a picture says: of all candidates those that the recogniser finds the likeliest, in the order of reading.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::candidates::Candidate;
@@ -39,7 +41,7 @@ pub struct Reading {
     /// Whether the ink is darker than its ground.
     pub is_dark: bool,
     /// What is no handwriting and was taken out.
-    pub removed: Vec<Removed>,
+    pub removed: BTreeSet<Removed>,
 }
 
 impl Reading {

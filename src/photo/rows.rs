@@ -25,6 +25,17 @@ pub(super) struct Row {
     pub(super) slope: f32,
 }
 
+impl Row {
+    /// All parts as one digit.
+    pub(super) fn of_one(parts: Vec<Part>) -> Self {
+        let only = parts.into_iter().reduce(|mut all, part| {
+            all.add(part);
+            all
+        });
+        Self { parts: only.into_iter().collect(), slope: 0.0 }
+    }
+}
+
 /// The rows, from top to bottom, and whether parts were left out as dirt.
 pub(super) fn rows(parts: Vec<Part>) -> (Vec<Row>, bool) {
     let highest = parts.iter().map(|part| part.frame.side()).max().unwrap_or(0) as f32;

@@ -1,6 +1,7 @@
 //! Which ink is handwriting: a threshold, and what is taken out because it is none.
 
-use std::fmt;
+use std::collections::BTreeSet;
+use std::{fmt, mem};
 
 use super::axis::Axis;
 use super::ground::Ink;
@@ -73,7 +74,7 @@ pub(super) struct Handwriting {
     pub(super) threshold: f32,
     /// How strong its ink is.
     pub(super) strength: f32,
-    pub(super) removed: Vec<Removed>,
+    pub(super) removed: BTreeSet<Removed>,
     /// Whether some of it touches the edge.
     pub(super) is_cut: bool,
 }
@@ -98,63 +99,113 @@ impl Handwriting {
     }
 
     fn above(threshold: f32, ink: &Ink, strokes: &Strokes, sheet: &Map<bool>) -> Self {
-        let mut mask = ink.values.with(sheet, |value, on_sheet| on_sheet && value > threshold);
+        let mut left = Selection::above(threshold, &ink.values, strokes, sheet);
+        left.keep_if_any_is_large(|part, left| is_written(part, &left.crossings, &left.mask));
+        left.keep_if_any_is_large(|part, _| !is_dot(part));
+        let at_edge = left.take_out(|part, left| touches_edge(part, left.sheet) > 0);
+        left.remove_long_lines();
+        left.remove_boxes();
+        let is_cut = left.add_digits_of(at_edge);
+        let strength = strength(left.large());
+        Self { parts: left.parts, threshold, strength, removed: left.removed, is_cut }
+    }
+}
+
+/// What is left of the ink, while what is no handwriting is taken out.
+struct Selection<'a> {
+    sheet: &'a Map<bool>,
+    mask: Map<bool>,
+    /// Those in the ink.
+    crossings: Vec<Crossing>,
+    parts: Vec<Part>,
+    removed: BTreeSet<Removed>,
+}
+
+impl<'a> Selection<'a> {
+    /// The ink above a threshold, without lines through the whole sheet and without single dots.
+    fn above(threshold: f32, ink: &Map<f32>, strokes: &Strokes, sheet: &'a Map<bool>) -> Self {
+        let mut mask = ink.with(sheet, |value, on_sheet| on_sheet && value > threshold);
         let is_ink = |at| mask.around(at) == Some(true);
         let crossings: Vec<_> = strokes.crossings.iter().filter(|crossing| is_ink(crossing.at)).copied().collect();
         let lines = lines(&crossings, &mask, sheet);
         lines.iter().for_each(|line| line.erase(&mut mask));
-        let mut removed = if lines.is_empty() { vec![] } else { vec![Removed::Lines] };
-        let (parts, dirt): (Vec<Part>, Vec<Part>) =
-            parts(&mask, &ink.values).into_iter().partition(|part| part.pixels.len() >= LEAST_PIXELS);
-        let (written, others): (Vec<Part>, Vec<Part>) =
-            parts.into_iter().partition(|part| is_written(part, &crossings, &ink.values));
-        let parts = if written.iter().any(|part| is_large(part, &mask)) { written } else { [written, others].concat() };
-        let (dots, others): (Vec<Part>, Vec<Part>) = parts.into_iter().partition(is_dot);
-        let parts = if others.iter().any(|part| is_large(part, &mask)) { others } else { [dots, others].concat() };
-        let (at_edge, mut parts): (Vec<Part>, Vec<Part>) =
-            parts.into_iter().partition(|part| touches_edge(part, sheet) > 0);
-        let parts_before = parts.len();
-        drop_long_lines(&mut parts, mask.width);
-        if parts.len() < parts_before && !removed.contains(&Removed::Lines) {
-            removed.push(Removed::Lines);
+        let parts = parts(&mask, ink);
+        let mut left = Self { sheet, mask, crossings, parts, removed: BTreeSet::new() };
+        if !lines.is_empty() {
+            left.removed.insert(Removed::Lines);
         }
-        let boxes: Vec<usize> = (0..parts.len()).filter(|&number| is_box(&parts[number], &parts, &mask)).collect();
-        if !boxes.is_empty() {
-            removed.push(Removed::Box);
-            boxes.iter().rev().for_each(|&number| drop(parts.remove(number)));
+        if !left.take_out(|part, _| part.pixels.len() < LEAST_PIXELS).is_empty() {
+            left.removed.insert(Removed::Dirt);
         }
-        // A digit that is cut is better than none.
-        let is_cut = !parts.iter().any(|part| is_large(part, &mask));
-        let along_edge = ALONG_EDGE * mask.side() as f32;
-        let mut heights: Vec<f32> =
-            parts.iter().filter(|part| is_large(part, &mask)).map(|part| part.frame.height() as f32).collect();
-        let height = quantile(&mut heights, 0.5);
-        // So is one that just reaches the edge of the sheet, if it is as high as others.
-        let is_like_others = |part: &Part, touching: f32| {
-            let relative = part.frame.height() as f32 / height;
-            touching <= JUST * part.frame.side() as f32 && (1.0 / LIKE_OTHERS..=LIKE_OTHERS).contains(&relative)
-        };
-        let kept_at_edge = |part: &Part| {
-            let touching = touches_edge(part, sheet) as f32;
-            touching < along_edge && (is_cut || is_like_others(part, touching))
-        };
-        let (cut, out): (Vec<Part>, Vec<Part>) = at_edge.into_iter().partition(kept_at_edge);
-        if !out.is_empty() {
-            removed.push(Removed::AtEdge);
-        }
-        let is_cut = !cut.is_empty();
-        parts.extend(cut);
-        if !dirt.is_empty() {
-            removed.push(Removed::Dirt);
-        }
-        let strength = strength(parts.iter().filter(|part| is_large(part, &mask)));
-        Self { parts, threshold, strength, removed, is_cut }
+        left
     }
-}
 
-/// Whether a part could be a digit by its size.
-fn is_large(part: &Part, mask: &Map<bool>) -> bool {
-    part.frame.side() as f32 >= LEAST_SIDE * mask.side() as f32
+    /// Takes some parts out, and returns them.
+    fn take_out(&mut self, is_taken: impl Fn(&Part, &Self) -> bool) -> Vec<Part> {
+        let parts = mem::take(&mut self.parts);
+        let (taken, kept) = parts.into_iter().partition(|part| is_taken(part, self));
+        self.parts = kept;
+        taken
+    }
+
+    /// Keeps only some parts, unless that leaves nothing as large as a digit.
+    fn keep_if_any_is_large(&mut self, is_kept: impl Fn(&Part, &Self) -> bool) {
+        let others = self.take_out(|part, left| !is_kept(part, left));
+        if self.large().next().is_none() {
+            self.parts.extend(others);
+        }
+    }
+
+    /// The parts that could be digits by their size.
+    fn large(&self) -> impl Iterator<Item = &Part> {
+        let least = LEAST_SIDE * self.mask.side() as f32;
+        self.parts.iter().filter(move |part| part.frame.side() as f32 >= least)
+    }
+
+    /// Takes out straight parts that are much longer than all others are high: the sheet's edge, a rule that ends.
+    fn remove_long_lines(&mut self) {
+        let width = self.mask.width;
+        let others = self.parts.iter().map(|part| straightness(part, width)).filter(|(_, is_straight)| !is_straight);
+        let longest = others.map(|(length, _)| length).fold(0.0, f32::max);
+        let is_long_line = |part: &Part| {
+            let (length, is_straight) = straightness(part, width);
+            is_straight && length > LONG * longest
+        };
+        if longest > 0.0 && !self.take_out(|part, _| is_long_line(part)).is_empty() {
+            self.removed.insert(Removed::Lines);
+        }
+    }
+
+    /// Takes out what runs around digits.
+    fn remove_boxes(&mut self) {
+        let boxes: Vec<Frame> =
+            self.parts.iter().filter(|part| is_box(part, &self.parts, &self.mask)).map(|part| part.frame).collect();
+        if !self.take_out(|part, _| boxes.contains(&part.frame)).is_empty() {
+            self.removed.insert(Removed::Box);
+        }
+    }
+
+    /// Adds the parts at the edge that may be digits all the same, and says whether there are any.
+    fn add_digits_of(&mut self, at_edge: Vec<Part>) -> bool {
+        let mut heights: Vec<f32> = self.large().map(|part| part.frame.height() as f32).collect();
+        let height = quantile(&mut heights, 0.5);
+        let is_digit = |part: &Part| {
+            let touching = touches_edge(part, self.sheet) as f32;
+            let relative = part.frame.height() as f32 / height;
+            // One that just reaches the edge, if it is as high as others.
+            let is_like_others =
+                touching <= JUST * part.frame.side() as f32 && (1.0 / LIKE_OTHERS..=LIKE_OTHERS).contains(&relative);
+            // A digit that is cut is better than none.
+            touching < ALONG_EDGE * self.mask.side() as f32 && (heights.is_empty() || is_like_others)
+        };
+        let (digits, others): (Vec<Part>, Vec<Part>) = at_edge.into_iter().partition(is_digit);
+        if !others.is_empty() {
+            self.removed.insert(Removed::AtEdge);
+        }
+        let are_any = !digits.is_empty();
+        self.parts.extend(digits);
+        are_any
+    }
 }
 
 /// Whether a part is a blot: about as wide as high, and full.
@@ -165,26 +216,15 @@ fn is_dot(part: &Part) -> bool {
 }
 
 /// Whether strokes run through a part for some of its length: there are none in a shadow.
-fn is_written(part: &Part, crossings: &[Crossing], ink: &Map<f32>) -> bool {
+fn is_written(part: &Part, crossings: &[Crossing], mask: &Map<bool>) -> bool {
     let Frame { left, top, right, bottom } = part.frame;
     let is_inside = |crossing: &&Crossing| {
         let [x, y] = crossing.at.map(|place| place.round() as usize);
         (left..right).contains(&x)
             && (top..bottom).contains(&y)
-            && part.pixels.binary_search(&(y * ink.width + x)).is_ok()
+            && part.pixels.binary_search(&(y * mask.width + x)).is_ok()
     };
     crossings.iter().filter(is_inside).count() as f32 >= WRITTEN * part.frame.side() as f32
-}
-
-/// Drops straight parts that are much longer than all others are high: the sheet's edge, a rule that ends.
-fn drop_long_lines(parts: &mut Vec<Part>, width: usize) {
-    let shapes: Vec<(f32, bool)> = parts.iter().map(|part| straightness(part, width)).collect();
-    let others = shapes.iter().filter(|(_, is_straight)| !is_straight);
-    let longest = others.map(|(length, _)| *length).fold(0.0, f32::max);
-    if longest > 0.0 {
-        let mut shapes = shapes.iter();
-        parts.retain(|_| shapes.next().is_none_or(|(length, is_straight)| !is_straight || *length <= LONG * longest));
-    }
 }
 
 /// The length of a part, and whether it is a straight line: how far its pixels lie along their main direction and beside it.

@@ -6,15 +6,26 @@ use super::map::Map;
 use super::picture::Picture;
 use super::select::Handwriting;
 
-/// Each stage's name and what it made, in order.
-pub(super) struct Stages {
+/// A picture of each stage of finding digits.
+pub struct Stages {
     are_kept: bool,
-    pub(super) pictures: Vec<(&'static str, DynamicImage)>,
+    pictures: Vec<(&'static str, DynamicImage)>,
 }
 
 impl Stages {
-    pub(super) fn new(are_kept: bool) -> Self {
-        Self { are_kept, pictures: vec![] }
+    /// To keep the pictures.
+    pub fn kept() -> Self {
+        Self { are_kept: true, pictures: vec![] }
+    }
+
+    /// To draw none.
+    pub(super) fn unseen() -> Self {
+        Self { are_kept: false, pictures: vec![] }
+    }
+
+    /// Each stage's name and what it made, in order.
+    pub fn pictures(&self) -> &[(&'static str, DynamicImage)] {
+        &self.pictures
     }
 
     pub(super) fn add(&mut self, name: &'static str, picture: impl FnOnce() -> DynamicImage) {

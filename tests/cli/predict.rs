@@ -89,6 +89,10 @@ pub(crate) fn numbers(home: &Home) -> Result<(), Failed> {
     for stage in ["1-picture.png", "2-contrast.png", "3-ink.png", "4-handwriting.png"] {
         check(home.path("stages").join(stage).exists(), format!("there is no {stage}"))?;
     }
+    // Where nothing is found, the stages show why.
+    fs::write(home.path("none.pgm"), [&b"P5 60 80 255\n"[..], &[240; 60 * 80]].concat())?;
+    home.run(&["predict", "run", "none.pgm", "--stages", "none"]).is_refused(&["it shows no digit"])?;
+    check(home.path("none/4-handwriting.png").exists(), "the last stage of an empty picture is missing")?;
     let one = predict(&["--one", "--json"]).json()?;
     check(one[0]["rows"][0].as_array().map_or(0, Vec::len) == 1, one.to_string())?;
     predict(&["--min-confidence", "0.1"]).exits_with(0)?;

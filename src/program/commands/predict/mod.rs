@@ -17,7 +17,7 @@ use super::open::open_for;
 use super::{Verdict, scoring_first};
 use crate::data::Task;
 use crate::inference::probabilities;
-use crate::photo::{self, Findings, Options};
+use crate::photo::{self, Findings, Options, Stages};
 use crate::program::cli::PredictArgs;
 use crate::program::files::Destination;
 use crate::program::terminal;
@@ -133,19 +133,19 @@ fn load(path: &Path) -> Result<DynamicImage> {
     photo::decode(&bytes).context("cannot use the picture on standard input")
 }
 
-/// Finds the digits of a picture, and writes its stages where they are asked for.
+/// Finds the digits of a picture, and writes its stages where they are asked for, also if it finds none.
 fn find(picture: &DynamicImage, args: &PredictArgs, name: &Path) -> Result<Findings> {
-    let options = Options { one: args.one, stages: args.stages.is_some() };
-    let found =
-        photo::find(picture, &options).with_context(|| format!("cannot read the picture {}", name.display()))?;
-    if let Some(folder) = &args.stages {
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-        for (number, (stage, picture)) in found.stages().iter().enumerate() {
-            let mut bytes = std::io::Cursor::new(Vec::new());
-            picture.write_to(&mut bytes, image::ImageFormat::Png).context("cannot encode a picture")?;
-            let file = folder.join(format!("{}-{stage}.png", number + 1));
-            crate::files::write_atomically(&file, &bytes.into_inner())?;
-        }
+    let options = Options { one: args.one };
+    let cannot = || format!("cannot read the picture {}", name.display());
+    let Some(folder) = &args.stages else { return photo::find(picture, &options).with_context(cannot) };
+    let mut stages = Stages::kept();
+    let found = photo::find_in_stages(picture, &options, &mut stages);
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    for (number, (stage, picture)) in stages.pictures().iter().enumerate() {
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        picture.write_to(&mut bytes, image::ImageFormat::Png).context("cannot encode a picture")?;
+        let file = folder.join(format!("{}-{stage}.png", number + 1));
+        crate::files::write_atomically(&file, &bytes.into_inner())?;
     }
-    Ok(found)
+    found.with_context(cannot)
 }
