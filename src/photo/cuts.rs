@@ -17,7 +17,7 @@ const SLANTS: [f32; 8] = [0.0, 0.15, 0.3, 0.45, 0.6, -0.15, -0.3, 0.75];
 /// A cut meets at most this share of the height.
 const THICKEST: f32 = 0.5;
 /// More cuts are not made in one part.
-const MOST_CUTS: usize = 5;
+pub(super) const MOST_CUTS: usize = 5;
 /// Digits that touch are as high as their pair. A cut costs this, and more for each height that a side lacks.
 const CUT: f32 = 0.8;
 const LOW: f32 = 5.0;

@@ -83,7 +83,8 @@ impl Findings {
     fn read_row(&self, pieces: usize, candidates: &[Candidate], probabilities: &[Vec<f32>]) -> Vec<Digit> {
         let score = |number: usize| {
             let row = &probabilities[number];
-            row[prediction(row)].max(1e-6).ln() + candidates[number].prior
+            let digit = prediction(row);
+            row[digit].max(1e-6).ln() + candidates[number].prior(digit)
         };
         let best = best_way(pieces, candidates, &score, None);
         let total = |way: &[usize]| way.iter().map(|&number| score(number)).sum::<f32>();

@@ -15,6 +15,12 @@ const SMOOTHING: f32 = 1.0 / 400.0;
 const LEAST_STEP: f32 = 0.03;
 /// An edge is at least this share as steep as most are, where each counts by its steepness to the power of 1.5.
 const STEEP: f32 = 0.3;
+/// If a smaller share of these face another one, edges of a height of this share of what is usual are tried.
+const FACED: f32 = 0.5;
+const HIGH: f32 = 0.6;
+/// A slope goes on while it is this share as steep as at the edge, for so many pixels.
+const SLOPE: f32 = 0.25;
+const LONGEST_SLOPE: usize = 40;
 /// The longest ray, as a share of the picture's longer side.
 const LONGEST: f32 = 0.3;
 /// The cosine between the directions of two edges that face each other is less than this.
@@ -64,25 +70,14 @@ impl Strokes {
         let both = sigma.hypot(contrast.sigma);
         let least =
             (LEAST_STEP / (both * std::f32::consts::TAU.sqrt())).max(contrast.grain_gradient * contrast.sigma / both);
-        let edges = steep(edges(&brightness, least));
-        let mut places = Map::filled(brightness.width, brightness.height, u32::MAX);
-        for (number, edge) in edges.iter().enumerate() {
-            let [x, y] = edge.at.map(|place| place as usize);
-            places.values[y * places.width + x] = number as u32;
+        let edges = edges(&brightness, least);
+        let mut faced = Faced::of(steep(&edges), contrast);
+        // Where the picture is soft as a whole, steep edges are only those of something pasted, and face nothing.
+        if faced.share() < FACED {
+            let others = Faced::of(high(&edges, &brightness), contrast);
+            faced = if others.share() > faced.share() { others } else { faced };
         }
-        let longest = LONGEST * places.side() as f32;
-        let mut crossings = [vec![], vec![]];
-        let mut nearer = Vec::new();
-        for edge in &edges {
-            let rays = [-1.0, 1.0].map(|side| ray(edge, side, longest, &edges, &places));
-            let [dark, bright] = rays.map(|ray| ray.map_or(f32::INFINITY, |ray| ray.width));
-            if dark.min(bright).is_finite() {
-                nearer.push((dark <= bright, edge.steepness, dark.min(bright)));
-            }
-            for (crossings, ray) in crossings.iter_mut().zip(rays) {
-                crossings.extend(ray.map(|ray| (ray, softness(edge, &ray, &contrast.brightness))));
-            }
-        }
+        let Faced { nearer, crossings, .. } = faced;
         let typical = quantile(&mut nearer.iter().map(|(_, _, width)| *width).collect::<Vec<f32>>(), 0.5);
         let votes = |is_dark: bool| {
             let these = nearer.iter().filter(|(dark, _, _)| *dark == is_dark);
@@ -96,6 +91,44 @@ impl Strokes {
         let agreement = if is_dark { share } else { 1.0 - share };
         let [dark, bright] = crossings;
         Self { is_dark, agreement, crossings: sharp(if is_dark { dark } else { bright }) }
+    }
+}
+
+/// Edges and what faces them.
+struct Faced {
+    edges: usize,
+    /// For each edge that faces another one: whether on its darker side, or nearer there than on the other, its steepness, and how
+    /// far away.
+    nearer: Vec<(bool, f32, f32)>,
+    /// The rays on the darker sides and on the brighter ones, and how soft their edges are.
+    crossings: [Vec<(Crossing, f32)>; 2],
+}
+
+impl Faced {
+    fn of(edges: Vec<Edge>, contrast: &Contrast) -> Self {
+        let mut places = contrast.brightness.map(|_| u32::MAX);
+        for (number, edge) in edges.iter().enumerate() {
+            let [x, y] = edge.at.map(|place| place as usize);
+            places.values[y * places.width + x] = number as u32;
+        }
+        let longest = LONGEST * places.side() as f32;
+        let mut faced = Self { edges: edges.len(), nearer: vec![], crossings: [vec![], vec![]] };
+        for edge in &edges {
+            let rays = [-1.0, 1.0].map(|side| ray(edge, side, longest, &edges, &places));
+            let [dark, bright] = rays.map(|ray| ray.map_or(f32::INFINITY, |ray| ray.width));
+            if dark.min(bright).is_finite() {
+                faced.nearer.push((dark <= bright, edge.steepness, dark.min(bright)));
+            }
+            for (crossings, ray) in faced.crossings.iter_mut().zip(rays) {
+                crossings.extend(ray.map(|ray| (ray, softness(edge, &ray, &contrast.brightness))));
+            }
+        }
+        faced
+    }
+
+    /// The share of the edges that face another one.
+    fn share(&self) -> f32 {
+        self.nearer.len() as f32 / self.edges.max(1) as f32
     }
 }
 
@@ -168,12 +201,34 @@ fn edges(brightness: &Map<f32>, least: f32) -> Vec<Edge> {
     edges
 }
 
-/// The edges that are not much less steep than most.
-fn steep(mut edges: Vec<Edge>) -> Vec<Edge> {
-    let weighted = edges.iter().map(|edge| (edge.steepness, edge.steepness.powf(1.5)));
-    let least = highest(weighted, 0.5).map_or(0.0, |middle| STEEP * middle);
-    edges.retain(|edge| edge.steepness >= least);
-    edges
+/// The edges that are not much less steep than most: grain and texture are less steep.
+fn steep(edges: &[Edge]) -> Vec<Edge> {
+    at_least(STEEP, edges, |edge| edge.steepness)
+}
+
+/// The edges whose sides do not differ by much less than those of most, however far apart these are.
+fn high(edges: &[Edge], brightness: &Map<f32>) -> Vec<Edge> {
+    at_least(HIGH, edges, |edge| step(edge, brightness))
+}
+
+/// The edges with at least a share of what most measure, where each counts by its measure to the power of 1.5.
+fn at_least(share: f32, edges: &[Edge], measure: impl Fn(&Edge) -> f32) -> Vec<Edge> {
+    let measured: Vec<f32> = edges.iter().map(measure).collect();
+    let most = highest(measured.iter().map(|&value| (value, value.powf(1.5))), 0.5).unwrap_or(0.0);
+    edges.iter().zip(measured).filter(|(_, value)| *value >= share * most).map(|(edge, _)| *edge).collect()
+}
+
+/// The difference in brightness of the two sides of an edge: as far to each as the slope goes on.
+fn step(edge: &Edge, brightness: &Map<f32>) -> f32 {
+    let climb = |sign: f32| {
+        let at = |length: usize| {
+            let point = [0, 1].map(|axis| edge.at[axis] + sign * length as f32 * edge.brighter[axis]);
+            brightness.around(point)
+        };
+        let climbs = (1..LONGEST_SLOPE).map_while(|length| Some(sign * (at(length)? - at(length - 1)?)));
+        climbs.take_while(|climb| *climb >= SLOPE * edge.steepness).sum::<f32>()
+    };
+    climb(-1.0) + climb(1.0)
 }
 
 /// From an edge to one side, until an edge that faces it.
