@@ -124,6 +124,8 @@ const EQUIVALENT: &[(&str, &str, &str)] = &[
     ("shared/block_products", "MOST_QUADS = 17u", MORE_ROOM),
     ("shared/block_products", "first <= terms", ONLY_ZEROS),
     ("shared/block_products", "i <= slice * TILE", BETWEEN_TERMS),
+    ("shared/block_products", "i <= slice * tile_quads", "one quad more, behind those of the slice, which is not read"),
+    ("shared/block_products", "slice * tile_quads; i = workgroup", "an invocation has one quad of a slice at most"),
     ("shared/strip_products", "q > tile_quads", SUMS_NOT_STORED),
     ("shared/lane_rows", "tile_quads < 2u", NOT_READ),
     ("shared/rectifier", "values, values >= vec4(0.0)", "0 times a slope is 0"),
