@@ -22,17 +22,21 @@
 override most_taps: u32 = (kernel + stride - 1u) / stride;
 override tiles_per_phase: u32 = (strips_per_phase + TILE - 1u) / TILE;
 
-/// The phase, the kernel's first column that it meets, and how many columns.
+/// The phase, and the kernel's first column that it meets.
 var<private> phase: u32;
 var<private> first_kx: u32;
-var<private> columns: u32;
 
 fn row_of_kernel(term: u32) -> u32 {
-    return (phase / stride + before) % stride + term / (columns * out_channels) * stride;
+    return (phase / stride + before) % stride + term / (most_taps * out_channels) * stride;
 }
 
 fn column_of_kernel(term: u32) -> u32 {
-    return first_kx + term / out_channels % columns * stride;
+    return first_kx + term / out_channels % most_taps * stride;
+}
+
+/// Not all phases meet as many rows and columns as there are terms for.
+fn is_in_kernel(ky: u32, kx: u32) -> bool {
+    return ky < kernel && kx < kernel;
 }
 
 /// What a term multiplies at one position; 0 outside the output. What is above and to the left of it wraps round to huge
@@ -45,7 +49,7 @@ fn grad_float_at(n: u32, y: u32, x: u32, o: u32) -> f32 {
 fn rows_at(strip: u32, term: u32) -> vec4<f32> {
     let ky = row_of_kernel(term);
     let kx = column_of_kernel(term);
-    if ky >= kernel || kx >= kernel { return vec4(0.0); }
+    if !is_in_kernel(ky, kx) { return vec4(0.0); }
     let place = place_of(strip, phase);
     let y = (place.y + before) / stride - ky / stride;
     let x = (place.x + before) / stride - kx / stride;
@@ -65,7 +69,7 @@ fn weight_float_at(tap: u32, c: u32, o: u32) -> f32 {
 fn columns_at(term: u32, quad: u32) -> vec4<f32> {
     let ky = row_of_kernel(term);
     let kx = column_of_kernel(term);
-    if ky >= kernel || kx >= kernel { return vec4(0.0); }
+    if !is_in_kernel(ky, kx) { return vec4(0.0); }
     let tap = ky * kernel + kx;
     let c = quad * 4u;
     let o = term % out_channels;
@@ -75,11 +79,12 @@ fn columns_at(term: u32, quad: u32) -> vec4<f32> {
     );
 }
 
+fn input_float_at(i: u32) -> f32 {
+    return float_of(input[i / FLOATS_PER_WORD], i);
+}
+
 fn input_quad_at(i: u32) -> vec4<f32> {
-    return vec4(
-        float_of(input[i / FLOATS_PER_WORD], i), float_of(input[(i + 1u) / FLOATS_PER_WORD], i + 1u),
-        float_of(input[(i + 2u) / FLOATS_PER_WORD], i + 2u), float_of(input[(i + 3u) / FLOATS_PER_WORD], i + 3u),
-    );
+    return vec4(input_float_at(i), input_float_at(i + 1u), input_float_at(i + 2u), input_float_at(i + 3u));
 }
 
 fn store(strip: u32, quad: u32, grads: mat4x4<f32>) {
@@ -98,7 +103,6 @@ fn conv2d_backward_input(
     let tile = tile_index(group, groups);
     phase = tile / tiles_per_phase;
     first_kx = (phase % stride + before) % stride;
-    columns = max((kernel + stride - 1u - first_kx) / stride, 1u);
     let first_strip = tile % tiles_per_phase * TILE;
     let first_quad = group.z * tile_quads;
     add_terms(most_taps * most_taps * out_channels, first_strip, first_quad, local);

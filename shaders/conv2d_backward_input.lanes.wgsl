@@ -30,7 +30,7 @@ struct Rows {
 }
 
 fn rows_at(row: u32, quad: u32, own: u32) -> Rows {
-    if tile_quads <= 2u { return Rows(weight_at(row + own, quad), vec4(0.0)); }
+    if tile_quads <= 2u { return Rows(weight_at(row + own, quad), vec4<f32>()); }
     return Rows(weight_at(row + own, quad), weight_at(row + 8u + own, quad));
 }
 
@@ -100,12 +100,8 @@ fn conv2d_backward_input(
     let first_quad = group.z * tile_quads;
     let up = (place.y + before) / stride;
     let left = (place.x + before) / stride;
-    var first_ky = 0u;
-    var first_kx = 0u;
-    if stride > 1u {
-        first_ky = (phase / stride + before) % stride;
-        first_kx = (phase % stride + before) % stride;
-    }
+    let first_ky = (phase / stride + before) % stride;
+    let first_kx = (phase % stride + before) % stride;
     for (var quad = 0u; quad < out_channels / 4u; quad++) {
         for (var ky = first_ky; ky < kernel; ky += stride) {
             add_row(place.n, up - ky / stride, left, ky, first_kx, first_quad * 4u, quad, 4u, lane % 8u);

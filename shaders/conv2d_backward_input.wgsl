@@ -46,8 +46,8 @@ fn input_grad_at(n: u32, y: u32, x: u32, c: u32) -> f32 {
 fn conv2d_backward_input(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let word = linear_index(id, groups);
     if word >= batch * in_height * in_width * in_channels / FLOATS_PER_WORD { return; }
-    var grads = vec4(0.0);
-    var values = vec4(0.0);
+    var grads = vec4<f32>();
+    var values = vec4<f32>();
     for (var j = 0u; j < FLOATS_PER_WORD; j++) {
         let i = word * FLOATS_PER_WORD + j;
         let position = i / in_channels;

@@ -24,8 +24,13 @@ fn input_float_at(n: u32, y: u32, x: u32, c: u32) -> f32 {
     return select(0.0, float_of(input[i / FLOATS_PER_WORD], i), y < in_height && x < in_width);
 }
 
+/// Whether there is such a term: a slice may end beyond the last one.
+fn is_term(term: u32) -> bool {
+    return term < terms;
+}
+
 fn rows_at(strip: u32, term: u32) -> vec4<f32> {
-    if term >= terms { return vec4(0.0); }
+    if !is_term(term) { return vec4(0.0); }
     let n = strip / (strips_per_row * out_height);
     let y = strip / strips_per_row % out_height * stride + term / run - before;
     let x = strip % strips_per_row * 4u * stride + term % run / in_channels - before;
@@ -42,7 +47,7 @@ fn weight_float_at(i: u32) -> f32 {
 
 /// The weights of a term. Those beyond the last channel are not used.
 fn columns_at(term: u32, quad: u32) -> vec4<f32> {
-    if term >= terms { return vec4(0.0); }
+    if !is_term(term) { return vec4(0.0); }
     let i = term * out_channels + quad * 4u;
     return vec4(weight_float_at(i), weight_float_at(i + 1u), weight_float_at(i + 2u), weight_float_at(i + 3u));
 }

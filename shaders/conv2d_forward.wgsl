@@ -45,7 +45,7 @@ fn output_at(n: u32, y: u32, x: u32, o: u32) -> f32 {
 fn conv2d_forward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let word = linear_index(id, groups);
     if word >= batch * out_height * out_width * out_channels / FLOATS_PER_WORD { return; }
-    var values = vec4(0.0);
+    var values = vec4<f32>();
     for (var j = 0u; j < FLOATS_PER_WORD; j++) {
         let i = word * FLOATS_PER_WORD + j;
         let position = i / out_channels;

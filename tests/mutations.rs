@@ -60,6 +60,7 @@ const SLIPS: &[(&str, &str)] = &[
 const FIRST_EIGHT_LANES: &str = "only what the first 8 lanes load is broadcast, and `lane % 9u` is the lane for these";
 
 const ONLY_ZEROS: &str = "one round more, in which all factors are zeros";
+const MORE_ZEROS: &str = "more terms, beyond the kernel, where all factors are zeros";
 const MEETS_ZEROS: &str = "what it is multiplied by is zero there: the choice only keeps out what is no number";
 const BEHIND_LAST_WEIGHT: &str = "behind the last weight nothing is stored: the limit only keeps the read inside";
 const NO_SAMPLE_NO_LOSS: &str = "where the label is no class the loss is 0: the limit only keeps the read inside";
@@ -78,17 +79,36 @@ const STORED_TWICE: &str = "one round more, which stores what the next workgroup
 const NO_FOURS: &str = "the number of channels is no multiple of 4, so that the last quad never has all four";
 const LAST_OF_ALL: &str = "there is no such component or element, and wgpu takes the last in its place";
 
+const FOUR_ROWS: &str = "there are four rows";
+const NOT_READ: &str = "what is loaded besides is not read";
+const NOT_STORED: &str = "one float more, behind those of the word, which is not stored";
+const SUMS_NOT_STORED: &str = "sums that are not stored";
+
 const LOADED_TWICE: &str = "what is loaded is there already, or is loaded again before it is read";
 
 const SAME_ROW: &str = "an invocation more for each group, whose rows another one stores too";
+const RELU_BY_A_FACTOR: &str = "0 times what is not above 0 is 0: the choice only keeps out what is no number";
+const MORE_ROWS: &str = "some invocations have a row more, and the others none";
 
 /// Edits that change nothing: the file, some text of the edited line, and why.
 const EQUIVALENT: &[(&str, &str, &str)] = &[
+    ("conv2d_forward", "j <= FLOATS_PER_WORD", NOT_STORED),
     ("conv2d_forward.lanes", "lane % 9u", FIRST_EIGHT_LANES),
+    ("conv2d_forward.lanes", "SUMS = 17u", MORE_ROOM),
+    ("conv2d_forward.lanes", "0u, 5u, rows_at", FOUR_ROWS),
+    ("conv2d_forward.lanes", "k, 5u, rows_at", FOUR_ROWS),
+    ("conv2d_forward.blocks", "return vec4(1.0)", MEETS_ZEROS),
+    ("conv2d_backward_input", "j <= FLOATS_PER_WORD", NOT_STORED),
     ("conv2d_backward_input.lanes", "lane % 9u", FIRST_EIGHT_LANES),
+    ("conv2d_backward_input.lanes", "SUMS = 17u", MORE_ROOM),
+    ("conv2d_backward_input.lanes", "quad, 5u, lane", FOUR_ROWS),
+    ("conv2d_backward_input.lanes", "tile_quads < 2u { return Rows", NOT_READ),
+    ("conv2d_backward_input.blocks", "(kernel + stride + 1u) / stride", MORE_ZEROS),
+    ("conv2d_backward_input.blocks", "(kernel + stride - 1u) * stride", MORE_ZEROS),
+    ("conv2d_backward_input.blocks", "return vec4(1.0)", MEETS_ZEROS),
     ("conv2d_backward_weight.lanes", "lane % 9u", FIRST_EIGHT_LANES),
     ("conv2d_backward_weight.lanes", "SUMS = 49u", MORE_ROOM),
-    ("conv2d_backward_weight.lanes", "column * 16u, 5u", "there are four rows"),
+    ("conv2d_backward_weight.lanes", "column * 16u, 5u", FOUR_ROWS),
     ("conv2d_backward_weight.lanes", "q <= tile_quads && local", STORED_TWICE),
     ("conv2d_backward_weight.lanes", "q < tile_quads || local", STORED_TWICE),
     ("conv2d_backward_weight.lanes", "local != 0u", ANY_INVOCATION),
@@ -100,6 +120,21 @@ const EQUIVALENT: &[(&str, &str, &str)] = &[
     ("conv2d_backward_weight.lanes", "tile_columns < 3u { p0", LOADED_TWICE),
     ("conv2d_backward_weight.lanes", "tile_columns <= 3u { p1", LOADED_TWICE),
     ("conv2d_backward_weight.lanes", "tile_columns < 4u { p1", LOADED_TWICE),
+    ("conv2d_backward_weight.blocks", "term >= terms { return vec4(1.0)", MEETS_ZEROS),
+    ("shared/block_products", "MOST_QUADS = 17u", MORE_ROOM),
+    ("shared/block_products", "first <= terms", ONLY_ZEROS),
+    ("shared/block_products", "i <= slice * TILE", BETWEEN_TERMS),
+    ("shared/block_products", "i <= slice * tile_quads", "one quad more, behind those of the slice, which is not read"),
+    ("shared/block_products", "slice * tile_quads; i = workgroup", "an invocation has one quad of a slice at most"),
+    ("shared/strip_products", "q > tile_quads", SUMS_NOT_STORED),
+    ("shared/lane_rows", "tile_quads < 2u", NOT_READ),
+    ("shared/rectifier", "values, values >= vec4(0.0)", "0 times a slope is 0"),
+    ("shared/rectifier", "negative_slope == 1.0 { return max", RELU_BY_A_FACTOR),
+    ("shared/rectifier_grad", "negative_slope == 1.0 { return select", RELU_BY_A_FACTOR),
+    ("grad_clip", "local <= half", UNSEEN_RACE),
+    ("grad_clip", "local != 0u", ANY_INVOCATION),
+    ("grad_clip", "local == 1u", ANY_INVOCATION),
+    ("shared/row_steps", "ROWS = 9u", MORE_ROWS),
     ("conv_relu_pool_forward.lanes", "lane % 9u", FIRST_EIGHT_LANES),
     ("conv_relu_pool_forward.lanes", "k <= run", ONLY_ZEROS),
     ("conv_relu_pool_forward.lanes_winograd", "lane % 9u", FIRST_EIGHT_LANES),
@@ -110,7 +145,7 @@ const EQUIVALENT: &[(&str, &str, &str)] = &[
     ("conv_relu_pool_forward.blocks", "i <= slice * TILE", BETWEEN_TERMS),
     ("conv_relu_pool_forward.blocks", "first <= terms", ONLY_ZEROS),
     ("conv_relu_pool_backward_weight.lanes", "tile > 5u", "a tile has 4 or 8 quads"),
-    ("conv_relu_pool_backward_weight.lanes", "tile >= 4u { add", "sums that are not stored"),
+    ("conv_relu_pool_backward_weight.lanes", "tile >= 4u { add", SUMS_NOT_STORED),
     ("conv_relu_pool_backward_weight.lanes_3x3", "add(ky, kx, 4u, s[3])", LAST_OF_ALL),
     ("conv_relu_pool_backward_weight.lanes_3x3", "at_maxima(2u, ky", LAST_OF_ALL),
     ("conv_relu_pool_backward_weight.lanes_3x3_grey", "at_maxima(2u, ky", LAST_OF_ALL),
@@ -166,6 +201,7 @@ const EQUIVALENT: &[(&str, &str, &str)] = &[
     ("dense_backward.blocks_narrow", "select(vec4(1.0), vec4(weight[i]", MEETS_ZEROS),
     ("dense_backward.blocks_narrow", "g2, vec4(1.0)", "the fourth column counts for nothing"),
     ("norm_apply", "first > row_step", SAME_ROW),
+    ("norm_fold", "i <= outputs", "the first bias is stored twice"),
     ("batch_gather.quad", "count + 1u", "no sample, no pixels: the limit only keeps the read inside"),
     ("batch_augment", "map.pen >= 0", "where the pen is 0, so is the share of the lightest and of the darkest"),
     ("norm_backward_input", "first > row_step", SAME_ROW),

@@ -11,7 +11,7 @@ struct Rows {
 }
 
 fn rows_at(row: u32, own: u32) -> Rows {
-    if has_few_quads { return Rows(quad_at(row + own / 2u, own % 2u), vec4(0.0)); }
+    if has_few_quads { return Rows(quad_at(row + own / 2u, own % 2u), vec4<f32>()); }
     return Rows(quad_at(row + own / 4u, own % 4u), quad_at(row + 2u + own / 4u, own % 4u));
 }
 

@@ -81,9 +81,11 @@ pub struct GradClip {
 }
 
 impl GradClip {
-    /// Sizes at which kernels often fail, with norms that are clipped and norms that are not.
+    /// Sizes at which kernels often fail, with norms that are clipped, norms that are not, and one that is nearly 0.
     pub(super) fn awkward() -> Vec<Self> {
-        [(1, 0.5), (2, 1e6), (255, 1.0), (257, 3.0), (4099, 0.25)].map(|(blocks, most)| Self { blocks, most }).into()
+        [(1, 0.5), (2, 1e6), (255, 1.0), (257, 3.0), (4099, 0.25), (3, 1e-5)]
+            .map(|(blocks, most)| Self { blocks, most })
+            .into()
     }
 }
 
@@ -121,8 +123,10 @@ impl Op for GradClip {
         sum_tolerance(self.blocks) + 8.0 * f64::from(f32::EPSILON)
     }
 
+    /// Squares are as small as the largest norm's, so that there too some norms are clipped.
     fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {
-        let squares: Vec<f32> = (0..self.blocks).map(|_| random.uniform(0.0, 1.0)).collect();
+        let largest = (2.0 * self.most).powi(2).min(1.0) as f32;
+        let squares: Vec<f32> = (0..self.blocks).map(|_| random.uniform(0.0, largest)).collect();
         vec![HostTensor::from_f32([self.blocks], &squares), HostTensor::zeros(F32, [1].into())]
     }
 }

@@ -19,6 +19,7 @@ impl Norm {
             [2, 65, 130],
             [7, 1171, 5],
             [41, 201, 4],
+            [8, 1, 64],
         ]
         .map(|[batch, area, channels]| Self { batch, area, channels })
         .into()
