@@ -19,7 +19,7 @@ const THICKEST: f32 = 0.5;
 /// More cuts are not made in one part.
 pub(super) const MOST_CUTS: usize = 5;
 /// Digits that touch are as high as their pair. A cut costs this, and more for each height that a side lacks.
-const CUT: f32 = 0.8;
+const CUT: f32 = 1.1;
 const LOW: f32 = 5.0;
 const HIGH: f32 = 0.8;
 /// The same for ink that is met twice.
