@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail, ensure};
 
-use crate::data::{Dataset, Splits};
+use crate::data::{Dataset, Splits, Task, digits};
 use crate::device::Device;
 use crate::executor::{Counters, Executor, Observer, Unobserved};
 use crate::finite::ensure_finite;
@@ -40,6 +40,8 @@ pub struct TrainConfig {
     pub shuffle: bool,
     /// Training images to hold out for validation, chosen by `seed` from each class in proportion to its size.
     pub validation: usize,
+    /// [Generated digits](crate::data::digits) to train on besides, drawn by `seed`: hands that the data set lacks.
+    pub generated: usize,
     /// Whether to fuse calls; none for the device's default.
     pub fuse: Option<bool>,
     /// The float type of activations and their gradients in memory.
@@ -52,7 +54,11 @@ impl TrainConfig {
     /// Training images of MNIST, for which [`Self::DEFAULT`] is made.
     pub const MNIST_IMAGES: usize = 60_000;
 
-    /// The defaults of `gpu-digits train`, with which the default model reaches a test accuracy of 99.3 % on MNIST.
+    /// Generated digits that `gpu-digits train` adds to them.
+    pub const MNIST_GENERATED: usize = 6_000;
+
+    /// The defaults of `gpu-digits train`, with which the default model reaches a test accuracy of 99.3 % on MNIST; `train` also
+    /// adds [`Self::MNIST_GENERATED`].
     pub const DEFAULT: Self = Self {
         epochs: 5,
         batch: 128,
@@ -62,6 +68,7 @@ impl TrainConfig {
         seed: 0,
         shuffle: true,
         validation: 5_000,
+        generated: 0,
         fuse: None,
         precision: Precision::F32,
         refinements: Refinements::FOR_DIGITS,
@@ -153,7 +160,8 @@ impl Trainer {
     /// Prepares training: makes the plan, allocates memory, compiles kernels, and uploads the data and the parameters.
     ///
     /// # Errors
-    /// If the sizes do not match, the model is made for other images or classes than those of the data set, or the device cannot run the plan.
+    /// If the sizes do not match, the model is made for other images or classes than those of the data set, generated digits are
+    /// to be added to something else, or the device cannot run the plan.
     pub async fn new(
         device: &Device,
         model: &Model,
@@ -170,7 +178,14 @@ impl Trainer {
             config.validation,
             train.len()
         );
-        let splits = Splits::stratified(dataset, config.validation, config.seed);
+        ensure!(
+            config.generated == 0 || dataset.task == Task::MNIST,
+            "generated digits cannot be added to images of {}; leave out --add-generated",
+            dataset.task
+        );
+        // Other digits than those of a generated data set of this seed.
+        let more = digits(config.generated, config.seed ^ u64::from_be_bytes(*b"more set"));
+        let splits = Splits::stratified(dataset, config.validation, config.seed).with_more(more.len());
         ensure!(
             config.batch <= splits.train.len(),
             "--batch-size {} exceeds the {} images to train on; make it smaller",
@@ -183,7 +198,7 @@ impl Trainer {
             model,
             PlanConfig {
                 batch: config.batch,
-                images: train.len() + test.len(),
+                images: train.len() + test.len() + more.len(),
                 batches: most_images.iter().max().unwrap_or(&1).div_ceil(config.batch),
                 steps,
                 optimizer: Some(config.optimizer),
@@ -192,7 +207,7 @@ impl Trainer {
             },
         )?;
         let mut executor = device.executor(plan).await?;
-        let sets = [(&train.images[..], &train.labels[..]), (&test.images[..], &test.labels[..])];
+        let sets = [train, test, &more].map(|samples| (&samples.images[..], &samples.labels[..]));
         ResidentData::pack(&sets).upload(executor.as_mut());
         let schedule = config.schedule.rows(config.rate, &config.optimizer, steps);
         let tensor = executor.plan().host.schedule;
@@ -289,14 +304,14 @@ impl Trainer {
         self.executor.trace(Phase::Train, steps).await
     }
 
-    /// Scores some images of the data set: those of a split, or any indices into the training set followed by the test
-    /// set.
+    /// Scores some images of the data set: those of a split, or any indices into the training set, followed by the test set,
+    /// followed by the digits added.
     ///
     /// # Errors
     /// If the device fails, an image does not exist, or there are more images than in the largest split.
     pub async fn evaluate(&mut self, images: impl IntoIterator<Item = u32>) -> Result<Score> {
         let images: Vec<u32> = images.into_iter().collect();
-        let (count, there) = (images.len(), self.splits.test.end);
+        let (count, there) = (images.len(), self.splits.test.end + self.config.generated as u32);
         if let Some(image) = images.iter().find(|&&image| image >= there) {
             bail!("cannot score image {image}: the data set holds {there} images, counted from 0");
         }

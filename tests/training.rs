@@ -88,6 +88,7 @@ fn config() -> TrainConfig {
         schedule: Schedule::OneCycle,
         seed: 7,
         shuffle: true,
+        generated: 0,
         validation: 20,
         fuse: None,
         refinements: TrainConfig::DEFAULT.refinements,
@@ -437,12 +438,15 @@ fn every_image_is_seen(device: &Device) -> Result<(), Failed> {
         optimizer: Optimizer::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 },
         rate: f64::MIN_POSITIVE,
         validation: 0,
+        generated: 10,
         refinements: AS_THEY_ARE,
         ..config()
     };
-    // 4 epochs of 40 images are 10 batches of 16 exactly: 2, 3, 2 and 3 of them.
-    let mut trainer = trainer(device, "flatten, dense 10", 40, still)?;
+    // 4 epochs of 40 images, of which 10 are added, are 10 batches of 16 exactly: 2, 3, 2 and 3 of them.
+    let mut trainer = trainer(device, "flatten, dense 10", 30, still)?;
     let alone = block_on(trainer.evaluate(trainer.splits().train.clone()))?;
+    let of_the_set = block_on(trainer.evaluate(0..30))?;
+    check(of_the_set.loss != alone.loss, "the digits added are like none")?;
     let (mut steps, mut total) = (Vec::new(), 0.0);
     for _ in 0..4 {
         let epoch = epoch(&mut trainer)?;

@@ -8,7 +8,7 @@ use crate::random::Random;
 /// The first of the random streams that choose the validation images, one for each class.
 const STREAM: u64 = 3 << 32;
 
-/// The images by use, as indices into the training set followed by the test set.
+/// The images by use, as indices into the training set, followed by the test set, followed by what is added to train on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Splits {
     /// Trained on, in the order of the set.
@@ -37,6 +37,12 @@ impl Splits {
         let count = train.len() as u32;
         let (validation, train) = (0..count).partition(|&image| is_held_out[image as usize]);
         Self { train, validation, test: count..count + test.len() as u32 }
+    }
+
+    /// Trains on so many images more, which come behind the test set.
+    pub fn with_more(mut self, images: usize) -> Self {
+        self.train.extend((self.test.end..).take(images));
+        self
     }
 }
 
@@ -77,6 +83,12 @@ mod tests {
         let mut counts = [0; CLASSES];
         splits.validation.iter().for_each(|&image| counts[usize::from(dataset.train.labels[image as usize])] += 1);
         counts
+    }
+
+    #[test]
+    fn images_added_are_trained_on_and_lie_behind_the_test_set() {
+        let splits = Splits::stratified(&sorted([16; CLASSES]), 20, 0).with_more(3);
+        assert_eq!((splits.train.len(), &splits.train[140..], splits.test), (143, &[165, 166, 167][..], 160..165));
     }
 
     #[test]

@@ -100,6 +100,9 @@ pub struct Settings {
     pub shuffle: bool,
     /// Training images held out for validation, chosen with the seed from each class in proportion to its size.
     pub validation: usize,
+    /// Generated digits trained on besides; none in runs of older versions.
+    #[serde(default)]
+    pub generated: usize,
     /// SHA-256 of the initial weights.
     pub initial_weights_sha256: String,
 }
@@ -411,6 +414,7 @@ mod tests {
                 augment: no_augmentation(),
                 shuffle: true,
                 validation: 0,
+                generated: 0,
                 initial_weights_sha256: String::new(),
             },
             data: DataRecord {

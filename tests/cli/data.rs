@@ -138,6 +138,13 @@ pub(crate) fn defaults_suit_small_sets(home: &Home) -> Result<(), Failed> {
     let report = &home.json("run/report.json")?["evaluation"];
     check(report["accuracy"].as_f64() > Some(0.9), report.to_string())?;
 
+    check(settings["generated"] == 0, settings.to_string())?;
+    let run = home.run(&[&words[..], &["--add-generated", "40", "--epochs", "1", "--out", "more"]].concat());
+    run.exits_with(0)?.says(&["13 images held out", "added: 40 generated digits"])?;
+    let record = home.json("more/run.json")?;
+    // 147 and 40 images are 23 batches of 8.
+    check(record["settings"]["generated"] == 40 && record["result"]["steps"] == 23, record.to_string())?;
+
     let run = home.run(&[&words[..], &["--validation", "160"]].concat());
     run.is_refused(&["--validation 160", "160 training images"])
 }

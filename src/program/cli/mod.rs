@@ -139,6 +139,9 @@ pub struct TrainArgs {
     /// Training images to hold out for validation, drawn at random from each class [default: a twelfth]
     #[arg(long, value_name = "N")]
     pub validation: Option<usize>,
+    /// Generated digits to train on besides, for hands that MNIST lacks [default: 6000 with MNIST, else 0]
+    #[arg(long, value_name = "N")]
+    pub add_generated: Option<usize>,
     /// Compute layers that follow each other in one kernel where that pays [default: on with a GPU, off with the CPU]
     #[arg(long, value_enum)]
     pub fuse: Option<Switch>,
@@ -215,6 +218,9 @@ pub struct SweepArgs {
     /// Training images to hold out for validation; their accuracy ranks the settings [default: a twelfth]
     #[arg(long, value_name = "N", value_parser = positive())]
     pub validation: Option<usize>,
+    /// The same as for `train`
+    #[arg(long, value_name = "N")]
+    pub add_generated: Option<usize>,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub device: DeviceArgs,

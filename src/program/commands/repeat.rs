@@ -42,6 +42,7 @@ pub(super) fn resolved(
         Optimizer::Adam { .. } => None,
     };
     resolved.validation = Some(config.validation);
+    resolved.add_generated = Some(config.generated);
     resolved.fuse = Some(if config.form(device).fuse { Switch::On } else { Switch::Off });
     // `--tune force` has saved its choices, so `auto` finds them.
     if args.tune == TuneChoice::Force {
@@ -77,6 +78,7 @@ pub(super) fn command(args: &TrainArgs) -> Vec<Word> {
     option("--seed", Some(args.seed.to_string().into()));
     option("--shuffle", Some(named(args.shuffle)));
     option("--validation", number(args.validation));
+    option("--add-generated", number(args.add_generated));
     option("--fuse", args.fuse.map(named));
     option("--precision", Some(named(args.precision)));
     option("--tune", Some(named(args.tune)));
@@ -157,6 +159,8 @@ mod tests {
             "off",
             "--validation",
             "2",
+            "--add-generated",
+            "30",
             "--fuse",
             "off",
             "--precision",

@@ -250,6 +250,7 @@ fn train_args(args: &SweepArgs, setting: &Setting, seed: usize) -> Result<TrainA
         epochs: args.epochs,
         augment: args.augment,
         validation: args.validation,
+        add_generated: args.add_generated,
         seed: seed as u64,
         device: args.device.clone(),
         data: args.data.clone(),

@@ -10,7 +10,7 @@ use super::run::Run;
 use super::session::Session;
 use super::tune::{refuse_without_gpu, tuned};
 use super::{Verdict, compiling, thousands};
-use crate::data::{DataRecord, Dataset, Task};
+use crate::data::{DataRecord, Dataset, MNIST, Task};
 use crate::date::now;
 use crate::device::{Device, DeviceChoice};
 use crate::model::Model;
@@ -45,8 +45,8 @@ pub(super) fn optimizer(name: OptimizerName, momentum: Option<f64>, weight_decay
     })
 }
 
-/// The settings for a training set of so many images.
-fn config(args: &TrainArgs, images: usize) -> Result<TrainConfig> {
+/// The settings for a data set of this name with so many images to train on.
+fn config(args: &TrainArgs, name: &str, images: usize) -> Result<TrainConfig> {
     let optimizer = optimizer(args.optimizer, args.momentum, args.weight_decay)?;
     let suited = match args.validation {
         Some(validation) => TrainConfig::holding_out(validation, images),
@@ -64,6 +64,7 @@ fn config(args: &TrainArgs, images: usize) -> Result<TrainConfig> {
         seed: args.seed,
         shuffle: args.shuffle == Switch::On,
         validation: suited.validation,
+        generated: args.add_generated.unwrap_or(if name == MNIST { TrainConfig::MNIST_GENERATED } else { 0 }),
         fuse: args.fuse.map(|fuse| fuse == Switch::On),
         precision: args.precision,
         refinements: Refinements {
@@ -117,7 +118,7 @@ fn warn_of_seen_images(args: &TrainArgs, dataset: &Dataset, config: &TrainConfig
 pub(super) async fn run(args: TrainArgs) -> Result<Verdict> {
     // Report wrong arguments before any work. All sets that can be read are of digits.
     let (model, _) = initial(&args, Task::MNIST)?;
-    let TrainConfig { batch, optimizer, fuse, precision, .. } = config(&args, TrainConfig::MNIST_IMAGES)?;
+    let TrainConfig { batch, optimizer, fuse, precision, .. } = config(&args, MNIST, TrainConfig::MNIST_IMAGES)?;
     if precision == Precision::F16 {
         let mnist = PlanConfig::for_mnist(batch, Some(optimizer));
         Plan::new(&model, PlanConfig { form: PlanForm { fuse: fuse.unwrap_or(true), precision }, ..mnist })?;
@@ -134,7 +135,7 @@ pub(super) async fn run(args: TrainArgs) -> Result<Verdict> {
 pub(super) async fn train(session: &Session, args: &TrainArgs) -> Result<(Verdict, RunReport)> {
     let Session { dataset, .. } = session;
     let (model, parameters) = initial(args, dataset.task)?;
-    let config = config(args, dataset.train.len())?;
+    let config = config(args, &dataset.name, dataset.train.len())?;
     note!("model: {model} ({} parameters)", thousands(model.parameter_count()));
     let start = Instant::now();
     let device = &device(&session.device, args, &model, &config).await?;
@@ -147,6 +148,9 @@ pub(super) async fn train(session: &Session, args: &TrainArgs) -> Result<(Verdic
         config.seed
     );
     note!("augmentation: {}", config.refinements.augment);
+    if config.generated > 0 {
+        note!("added: {} generated digits, which are not held out", thousands(config.generated));
+    }
     warn_of_seen_images(args, dataset, &config)?;
     if let Some(output) = &args.trace {
         // Use a separate trainer, so that a trace does not change the run by a single bit.
@@ -193,7 +197,7 @@ pub(super) async fn train(session: &Session, args: &TrainArgs) -> Result<(Verdic
 pub(super) async fn record_of(session: &Session, args: &TrainArgs) -> Result<RunRecord> {
     let dataset = &session.dataset;
     let (model, parameters) = initial(args, dataset.task)?;
-    let config = config(args, dataset.train.len())?;
+    let config = config(args, &dataset.name, dataset.train.len())?;
     let device = device(&session.device, args, &model, &config).await?;
     Ok(record(args, &device, &model, &parameters, dataset, &config))
 }
@@ -251,6 +255,7 @@ fn record(
             augment: config.refinements.augment.to_string(),
             shuffle: config.shuffle,
             validation: config.validation,
+            generated: config.generated,
             initial_weights_sha256: weights::hash(parameters),
         },
         data,

@@ -152,6 +152,7 @@ fn setting(report: &RunReport) -> Vec<(&'static str, String)> {
         ("augmentation ", settings.augment.clone()),
         ("shuffle ", settings.shuffle.to_string()),
         ("validation ", settings.validation.to_string()),
+        ("generated ", settings.generated.to_string()),
         ("", record.data.title()),
     ]
 }

@@ -180,6 +180,9 @@ fn facts(report: &RunReport) -> Table {
     fact("data", format!("{}, {train} training and {test} test images", data.name));
     fact("images", format!("{} (height, width, channels) of {} classes", data.image, data.classes));
     fact("validation", format!("{} of the training images", thousands(settings.validation)));
+    if settings.generated > 0 {
+        fact("added", format!("{} generated digits", thousands(settings.generated)));
+    }
     fact("SHA-256 of the data", data.sha256.clone());
     if let Some(result) = &record.result {
         fact("steps", thousands(result.steps));
