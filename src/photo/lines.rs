@@ -82,7 +82,11 @@ pub(super) fn lines(crossings: &[Crossing], mask: &Map<bool>, sheet: &Map<bool>)
             if *is_free && supports(crossing, normal, distance) {
                 *is_free = false;
                 widths.push(crossing.width);
-                angles(crossing).for_each(|angle| votes[cell(angle, crossing.at)] -= 1);
+                // A cell that was looked at before has no votes left.
+                for angle in angles(crossing) {
+                    let votes = &mut votes[cell(angle, crossing.at)];
+                    *votes = votes.saturating_sub(1);
+                }
             }
         }
         // Crossings that were counted in the cell but run in another direction by rounding.
