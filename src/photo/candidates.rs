@@ -103,3 +103,77 @@ fn join_prior(pieces: &[Piece], height: f32) -> Option<f32> {
     }
     Some(prior)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::drawn::block;
+    use super::*;
+
+    /// The pieces from and to which each candidate goes, its frame and its prior, for blocks in a row.
+    fn found(frames: &[[usize; 4]]) -> (usize, Vec<Candidate>) {
+        let ink = Map::filled(400, 100, 1.0);
+        let parts = frames.iter().map(|&frame| block(&ink, frame)).collect();
+        candidates(&Row { parts, slope: 0.0 }, &ink, 1.0, 8.0)
+    }
+
+    fn runs(candidates: &[Candidate]) -> Vec<(usize, usize)> {
+        candidates.iter().map(|candidate| (candidate.first, candidate.end)).collect()
+    }
+
+    #[test]
+    fn neighbours_are_joined_in_all_ways() {
+        let (pieces, found) = found(&[[20, 20, 40, 80], [45, 20, 65, 80], [70, 20, 90, 80]]);
+        assert_eq!(pieces, 3);
+        assert_eq!(runs(&found), [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]);
+        assert_eq!((found[1].frame.left, found[1].frame.right), (20, 65));
+        assert!(found.iter().all(|candidate| !candidate.is_cut));
+        assert!(found.iter().all(|candidate| candidate.pixels.contains(&255)));
+    }
+
+    #[test]
+    fn digits_apart_are_not_joined() {
+        let (pieces, found) = found(&[[20, 20, 50, 80], [100, 20, 130, 80], [180, 20, 210, 80]]);
+        assert_eq!(pieces, 3);
+        assert_eq!(runs(&found), [(0, 1), (1, 2), (2, 3)]);
+    }
+
+    #[test]
+    fn wide_small_and_joined_ones_are_less_likely() {
+        let prior = |frames: &[[usize; 4]], [left, top, right, bottom]: [usize; 4]| {
+            let (_, found) = found(frames);
+            found.iter().find(|candidate| candidate.frame == Frame { left, top, right, bottom }).unwrap().prior
+        };
+        let digit = prior(&[[20, 20, 50, 80]], [20, 20, 50, 80]);
+        assert_eq!(digit, 0.0);
+        // Two that are a few columns apart, and together as wide as a digit, or too wide.
+        let pair = |width: usize| {
+            let (end, start) = (20 + width, 24 + width);
+            prior(&[[20, 20, end, 80], [start, 20, start + width, 80]], [20, 20, start + width, 80])
+        };
+        assert!(pair(15) < digit - 0.5, "{}", pair(15));
+        assert!(pair(32) < pair(15) - 0.5, "{} and {}", pair(32), pair(15));
+        let small = [80, 40, 90, 52];
+        assert!(prior(&[[20, 20, 55, 80], small], small) < digit - 0.5, "a small one");
+        // Above each other, they are likely to be one.
+        assert_eq!(prior(&[[20, 20, 34, 45], [21, 50, 35, 80]], [20, 20, 35, 80]), 0.0);
+    }
+
+    #[test]
+    fn where_ink_is_cut_is_known() {
+        let ink = Map::filled(400, 100, 1.0);
+        let [left, bridge, right] =
+            [[20, 20, 30, 80], [30, 48, 70, 52], [70, 20, 80, 80]].map(|frame| block(&ink, frame));
+        let mut pair = left;
+        pair.add(bridge);
+        pair.add(right);
+        let row = Row { parts: vec![pair], slope: 0.0 };
+        let (pieces, found) = candidates(&row, &ink, 1.0, 8.0);
+        assert!(pieces >= 2);
+        for candidate in &found {
+            assert_eq!(candidate.is_cut, candidate.end < pieces, "{}..{}", candidate.first, candidate.end);
+        }
+        let (pieces, only) = only(&row, &ink, 1.0, 8.0);
+        assert_eq!((pieces, runs(&only)), (1, vec![(0, 1)]));
+        assert_eq!((only[0].frame.left, only[0].frame.right, only[0].is_cut), (20, 80, false));
+    }
+}

@@ -109,3 +109,75 @@ fn weighted(channels: &[Map<f32>; 3], weights: [f32; 3]) -> Map<f32> {
     let values = values.map(|((r, g), b)| weights[0] * r + weights[1] * g + weights[2] * b).collect();
     Map { values, width: red.width, height: red.height }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::drawn::{grey, is_in_bar, picture};
+    use super::*;
+    use crate::random::Random;
+
+    /// Where `drawing` is not, and in the middle of it.
+    const BARE: (usize, usize) = (30, 30);
+    const INKED: (usize, usize) = (100, 40);
+
+    /// A bar of 20 pixels' thickness.
+    fn drawing(ground: [f32; 3], ink: [f32; 3]) -> Picture {
+        picture(160, 120, |x, y| if is_in_bar([[100.0, 10.0], [100.0, 110.0]], 20.0, x, y) { ink } else { ground })
+    }
+
+    fn difference(map: &Map<f32>) -> f32 {
+        (map.at(BARE.0, BARE.1) - map.at(INKED.0, INKED.1)).abs()
+    }
+
+    #[test]
+    fn yellow_on_white_differs_in_blue_alone() {
+        let contrast = Contrast::of(&drawing([1.0, 1.0, 1.0], [1.0, 1.0, 0.2]));
+        assert!((difference(&contrast.brightness) - 0.8).abs() < 0.02, "{}", difference(&contrast.brightness));
+        assert!((difference(&contrast.grey) - 0.8 / 3.0).abs() < 0.02, "{}", difference(&contrast.grey));
+    }
+
+    #[test]
+    fn colours_of_the_same_grey_are_told_apart() {
+        let contrast = Contrast::of(&drawing([0.2, 0.8, 0.3], [0.8, 0.2, 0.3]));
+        assert!(difference(&contrast.grey) < 0.01, "{}", difference(&contrast.grey));
+        assert!(difference(&contrast.brightness) > 0.8, "{}", difference(&contrast.brightness));
+    }
+
+    #[test]
+    fn brightness_of_a_grey_picture_is_its_grey() {
+        for picture in [drawing([0.9; 3], [0.2; 3]), grey(40, 30, |_, _| 0.5)] {
+            let contrast = Contrast::of(&picture);
+            let factors = contrast.brightness.with(&contrast.grey, |brightness, grey| brightness / grey);
+            let [least, most] = [0.0, 1.0].map(|share| factors.quantile(share));
+            assert!(least > 0.5 && most - least < 0.05, "{least} to {most}");
+        }
+    }
+
+    #[test]
+    fn a_black_dot_does_not_decide_over_a_faint_line() {
+        let line_and_dot = picture(160, 120, |x, y| {
+            let is_line = is_in_bar([[10.0, 40.0], [150.0, 40.0]], 10.0, x, y);
+            let is_dot = (x as f32 - 30.0).hypot(y as f32 - 90.0) < 3.0;
+            if is_dot { [0.0; 3] } else { [0.9, 0.9, if is_line { 0.6 } else { 0.9 }] }
+        });
+        let contrast = Contrast::of(&line_and_dot);
+        assert!(difference(&contrast.brightness) > 0.25, "{}", difference(&contrast.brightness));
+    }
+
+    #[test]
+    fn grain_is_measured_and_smoothed_away() {
+        let mut random = Random::new(1, 0);
+        let mut grainy = drawing([0.8; 3], [0.3; 3]);
+        let clean = Contrast::of(&grainy);
+        assert!(grain(&grainy) < 1e-3, "{}", grain(&grainy));
+        for value in grainy.channels.iter_mut().flat_map(|channel| &mut channel.values) {
+            // A deviation of 0.03.
+            let [a, b, c] = [0; 3].map(|_| random.uniform(-0.03, 0.03));
+            *value += a + b + c;
+        }
+        assert!((grain(&grainy) - 0.03).abs() < 0.005, "{}", grain(&grainy));
+        let smoothed = Contrast::of(&grainy);
+        assert!(smoothed.sigma > clean.sigma + 0.3, "{} and {}", smoothed.sigma, clean.sigma);
+        assert!(smoothed.grain_gradient > clean.grain_gradient);
+    }
+}

@@ -159,3 +159,78 @@ fn cross(a: &Cut, b: &Cut, height: usize) -> bool {
     let half = height as f32 / 2.0;
     (at(a, -half) - at(b, -half)) * (at(a, half) - at(b, half)) <= 0.0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::drawn::{block, is_in_ring, part};
+    use super::*;
+
+    fn paper() -> Map<f32> {
+        Map::filled(160, 100, 1.0)
+    }
+
+    /// Two upright bars, and a bridge between them.
+    fn is_in_two_bars(x: usize, y: usize) -> bool {
+        let is_bar = (20..80).contains(&y) && ((30..40).contains(&x) || (80..90).contains(&x));
+        is_bar || (48..52).contains(&y) && (30..90).contains(&x)
+    }
+
+    #[test]
+    fn bars_joined_by_a_bridge_are_cut_at_it() {
+        let ink = paper();
+        let pair = part(&ink, is_in_two_bars);
+        let pieces = pieces(&pair, &ink, 60.0);
+        assert!(pieces.len() >= 2, "not cut");
+        let costs: Vec<bool> = pieces.iter().map(|piece| piece.cut.is_some()).collect();
+        assert!(costs[..costs.len() - 1].iter().all(|is_cut| *is_cut) && !costs[costs.len() - 1], "{costs:?}");
+        for pair in pieces.windows(2) {
+            assert!(pair[0].part.frame.middle()[0] < pair[1].part.frame.middle()[0], "not from left to right");
+        }
+        // One of the cuts leaves a bar on each side.
+        let has_a_bar_on_each_side = |cut: usize| {
+            let columns = |pieces: &[Piece]| {
+                let pixels = pieces.iter().flat_map(|piece| &piece.part.pixels).map(|pixel| pixel % ink.width);
+                (pixels.clone().min().unwrap(), pixels.max().unwrap())
+            };
+            columns(&pieces[..cut]).1 < 80 && columns(&pieces[cut..]).0 >= 40
+        };
+        assert!((1..pieces.len()).any(has_a_bar_on_each_side), "no cut through the bridge");
+        let mut pixels: Vec<usize> = pieces.iter().flat_map(|piece| piece.part.pixels.clone()).collect();
+        pixels.sort_unstable();
+        assert_eq!(pixels, pair.pixels, "pixels are lost or taken twice");
+    }
+
+    #[test]
+    fn a_cut_through_a_loop_costs_more_than_through_a_bridge() {
+        let ink = paper();
+        let least = |part: &Part| {
+            let costs = pieces(part, &ink, part.frame.height() as f32).into_iter().filter_map(|piece| piece.cut);
+            costs.fold(f32::INFINITY, f32::min)
+        };
+        let ring = part(&ink, |x, y| is_in_ring([70.0, 50.0], 30.0, 8.0, x, y));
+        let pair = part(&ink, is_in_two_bars);
+        assert!(least(&pair).is_finite());
+        assert!(least(&ring) > least(&pair) + 1.0, "{} and {}", least(&ring), least(&pair));
+    }
+
+    #[test]
+    fn narrow_parts_and_solid_ones_are_not_cut() {
+        let ink = paper();
+        for frame in [[40, 20, 60, 80], [40, 20, 110, 80]] {
+            assert_eq!(pieces(&block(&ink, frame), &ink, 60.0).len(), 1, "{frame:?}");
+        }
+        // Two thin bars, which a high row makes one narrow digit.
+        let pair = part(&ink, is_in_two_bars);
+        assert_eq!(cuts(&Part { frame: Frame { right: 50, ..pair.frame }, ..pair }, ink.width, 60.0).len(), 0);
+    }
+
+    #[test]
+    fn a_slanted_stroke_is_as_narrow_as_it_is_upright() {
+        let ink = paper();
+        // 12 pixels wide, three pixels to the left for each ten downwards.
+        let is_stroke = |x: usize, y: usize| (20..80).contains(&y) && (80..92).contains(&(x + 3 * y / 10));
+        let stroke = part(&ink, is_stroke);
+        let width = narrowest(stroke.pixels.iter().copied(), &stroke.frame, ink.width);
+        assert!(stroke.frame.width() > 25 && (11.0..15.0).contains(&width), "{width}");
+    }
+}

@@ -66,3 +66,82 @@ fn is_whole_jpeg(bytes: &[u8]) -> bool {
     }
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use image::{ImageBuffer, Luma, Rgb, RgbImage, Rgba, RgbaImage};
+
+    use super::*;
+
+    fn file(picture: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
+        let mut bytes = Cursor::new(vec![]);
+        picture.into().write_to(&mut bytes, format).unwrap();
+        bytes.into_inner()
+    }
+
+    #[test]
+    fn sixteen_bits_are_as_light_as_eight() {
+        let deep = ImageBuffer::from_fn(4, 1, |x, _| Luma([x as u16 * 21845]));
+        for format in [ImageFormat::Png, ImageFormat::Tiff] {
+            let decoded = decode(&file(deep.clone(), format)).unwrap().to_luma8();
+            assert_eq!(decoded.as_raw(), &[0, 85, 170, 255], "{format:?}");
+        }
+    }
+
+    #[test]
+    fn transparency_is_kept() {
+        let picture = RgbaImage::from_fn(2, 1, |x, _| Rgba([10, 20, 30, 200 * x as u8]));
+        for format in [ImageFormat::Png, ImageFormat::WebP, ImageFormat::Tiff] {
+            let decoded = decode(&file(picture.clone(), format)).unwrap();
+            assert!(decoded.color().has_alpha(), "{format:?}");
+            assert_eq!(decoded.to_rgba8().get_pixel(1, 0).0, [10, 20, 30, 200], "{format:?}");
+            assert_eq!(decoded.to_rgba8().get_pixel(0, 0).0[3], 0, "{format:?}");
+        }
+    }
+
+    /// A JPEG file of 32x16 pixels, its left half red, with an Exif segment that has an orientation.
+    fn photograph(orientation: u8) -> Vec<u8> {
+        let picture = RgbImage::from_fn(32, 16, |x, y| Rgb(if x < 16 && y < 8 { [255, 0, 0] } else { [0, 0, 255] }));
+        let mut bytes = file(picture, ImageFormat::Jpeg);
+        let tiff = [0x4d, 0x4d, 0, 0x2a, 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation, 0, 0, 0, 0, 0, 0];
+        let exif = [b"\xff\xe1\0\x22Exif\0\0", &tiff[..]].concat();
+        bytes.splice(2..2, exif);
+        bytes
+    }
+
+    #[test]
+    fn photographs_are_turned_as_their_exif_data_say() {
+        // Where the upper left corner comes to lie.
+        for (orientation, is_right, is_below) in [
+            (1, false, false),
+            (2, true, false),
+            (3, true, true),
+            (4, false, true),
+            (5, false, false),
+            (6, true, false),
+            (7, true, true),
+            (8, false, true),
+            // There is no such orientation.
+            (99, false, false),
+        ] {
+            let turned = decode(&photograph(orientation)).unwrap().to_rgb8();
+            let is_on_its_side = (5..=8).contains(&orientation);
+            assert_eq!(turned.dimensions(), if is_on_its_side { (16, 32) } else { (32, 16) }, "{orientation}");
+            let [x, y] = [(is_right, turned.width()), (is_below, turned.height())]
+                .map(|(is_far, side)| if is_far { side - 3 } else { 2 });
+            let Rgb([red, _, blue]) = *turned.get_pixel(x, y);
+            assert!(red > 200 && blue < 50, "{orientation}: red {red}, blue {blue}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_small_picture_inside_is_not_the_end() {
+        let [start, end] = [[0xff, 0xd8], [0xff, 0xd9]];
+        let thumbnail = [&[0xff, 0xe1, 0, 6][..], &start, &end].concat();
+        let scan = [0xff, 0xda, 0, 3, 1, 7, 7, 0xff, 0, 7, 0xff, 0xd0, 7];
+        let cut_off = [&start[..], &thumbnail, &scan].concat();
+        assert!(!is_whole_jpeg(&cut_off));
+        assert!(is_whole_jpeg(&[&cut_off[..], &end].concat()));
+        assert!(!is_whole_jpeg(&cut_off[..6]));
+    }
+}

@@ -109,3 +109,92 @@ fn splat(grey: &mut [f32; IMAGE_BYTES], middle: [f32; 2], side: f32, ink: f32) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::drawn::{block, ink, is_in_bar, is_in_seven, part};
+    use super::*;
+
+    /// The image of some ink of 300x200 pixels, with strokes of some width, turned by a slope.
+    fn fitted(width: f32, slope: f32, is_ink: impl Fn(usize, usize) -> bool) -> Pixels {
+        let ink = ink(&Map::from_fn(300, 200, &is_ink));
+        Glyph::of(&[&part(&ink, is_ink)], &ink, 1.0, width).fitted(slope)
+    }
+
+    /// The columns and rows that have ink.
+    fn sides(pixels: &Pixels) -> [usize; 2] {
+        let inked: Vec<usize> = (0..IMAGE_BYTES).filter(|&index| pixels[index] > 100).collect();
+        let side = |place: fn(usize) -> usize| {
+            let places = inked.iter().map(|&index| place(index));
+            places.clone().max().unwrap() + 1 - places.min().unwrap()
+        };
+        [side(|index| index % IMAGE_SIDE), side(|index| index / IMAGE_SIDE)]
+    }
+
+    /// The middle of the ink, from the image's corner.
+    fn centre(pixels: &Pixels) -> [f32; 2] {
+        let mass: f32 = pixels.iter().map(|&grey| f32::from(grey)).sum();
+        let moment = |place: fn(usize) -> usize| {
+            (0..IMAGE_BYTES).map(|index| (place(index) as f32 + 0.5) * f32::from(pixels[index])).sum::<f32>() / mass
+        };
+        [moment(|index| index % IMAGE_SIDE), moment(|index| index / IMAGE_SIDE)]
+    }
+
+    #[test]
+    fn a_digit_fills_twenty_pixels_and_keeps_its_aspect() {
+        let upright = fitted(40.0, 0.0, |x, y| (200..240).contains(&x) && (20..100).contains(&y));
+        assert_eq!(sides(&upright), [10, 20]);
+        let lying = fitted(40.0, 0.0, |x, y| (10..90).contains(&x) && (120..140).contains(&y));
+        assert_eq!(sides(&lying), [20, 5]);
+        let tiny = fitted(4.0, 0.0, |x, y| (10..14).contains(&x) && (120..128).contains(&y));
+        assert_eq!(sides(&tiny), [10, 20]);
+        assert_eq!((upright.iter().max(), upright[0]), (Some(&255), 0));
+    }
+
+    #[test]
+    fn the_centre_of_mass_is_in_the_middle() {
+        for corner in [[20, 30], [200, 90]] {
+            let seven = fitted(10.0, 0.0, |x, y| is_in_seven(corner, x, y));
+            // To a whole pixel.
+            assert!(centre(&seven).iter().all(|at| (13.4..15.1).contains(at)), "{:?}", centre(&seven));
+            // The frame's middle is not: a 7 has more ink above.
+            let rows = (0..IMAGE_BYTES).filter(|&index| seven[index] > 100).map(|index| index / IMAGE_SIDE);
+            assert!(rows.min().unwrap() > 4, "{:?}", centre(&seven));
+        }
+    }
+
+    #[test]
+    fn thin_strokes_are_widened() {
+        let line = |x: usize, y: usize| x == 150 && (20..180).contains(&y);
+        let mass =
+            |pixels: Pixels| pixels[14 * IMAGE_SIDE..15 * IMAGE_SIDE].iter().map(|&grey| f32::from(grey)).sum::<f32>();
+        let thin = mass(fitted(1.0, 0.0, line)) / 255.0;
+        assert!(thin > 1.2, "{thin} pixels wide");
+        // A stroke that is wide enough stays as wide: 30 of 160 pixels are 3.75 of 20.
+        let wide = mass(fitted(30.0, 0.0, |x, y| (130..160).contains(&x) && (20..180).contains(&y))) / 255.0;
+        assert!((3.4..4.1).contains(&wide), "{wide} pixels wide");
+    }
+
+    #[test]
+    fn a_row_that_falls_is_turned_level() {
+        let falling = |x: usize, y: usize| is_in_bar([[40.0, 40.0], [240.0, 90.0]], 20.0, x, y);
+        let [_, as_it_is] = sides(&fitted(20.0, 0.0, falling));
+        let [width, level] = sides(&fitted(20.0, 0.25, falling));
+        assert!(as_it_is >= 6 && level <= 3 && width == 20, "{as_it_is}, {level}, {width}");
+        let [_, steeper] = sides(&fitted(20.0, -0.25, falling));
+        assert!(steeper > as_it_is, "{steeper}");
+    }
+
+    #[test]
+    fn ink_of_neighbours_is_left_out() {
+        // An L, and something between its arms.
+        let is_own = |x: usize, y: usize| {
+            (20..120).contains(&y) && (20..40).contains(&x) || (100..120).contains(&y) && (20..90).contains(&x)
+        };
+        let alone = ink(&Map::from_fn(300, 200, is_own));
+        let mut both = alone.clone();
+        block(&both, [60, 40, 80, 80]).pixels.iter().for_each(|&pixel| both.values[pixel] = 1.0);
+        let [with, without] = [&both, &alone].map(|ink| Glyph::of(&[&part(ink, is_own)], ink, 1.0, 20.0).fitted(0.0));
+        assert_eq!(with, without);
+    }
+}

@@ -51,3 +51,48 @@ impl Ink {
         Self { values, noise }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::drawn::grey;
+    use super::*;
+    use crate::random::Random;
+
+    /// Two upright strokes 8 pixels wide, at columns 60 and 140, of ink that leaves a share of the light.
+    fn ink_of(share: f32, light: impl Fn(usize, usize) -> f32) -> Ink {
+        let is_ink = |x: usize, y: usize| (20..100).contains(&y) && ((60..68).contains(&x) || (140..148).contains(&x));
+        let picture = grey(200, 120, |x, y| light(x, y) * if is_ink(x, y) { share } else { 1.0 });
+        let contrast = Contrast::of(&picture);
+        Ink::of(&contrast, &Strokes::of(&contrast))
+    }
+
+    #[test]
+    fn ink_is_the_same_share_in_shadow_as_in_light() {
+        // A shadow with a sharp edge, and light that falls off.
+        for light in [|x: usize, _: usize| if x < 100 { 0.9 } else { 0.45 }, |x, _| 0.9 - 0.5 * x as f32 / 200.0] {
+            let ink = ink_of(0.4, light);
+            let [left, right] = [64, 144].map(|x| ink.values.at(x, 60));
+            assert!(left > 0.3 && (left / right - 1.0).abs() < 0.15, "{left} and {right}");
+            for x in [20, 40, 120, 170] {
+                let bare = ink.values.at(x, 60);
+                assert!(bare.abs() < 0.1 * left, "{bare} at {x}");
+            }
+        }
+    }
+
+    #[test]
+    fn light_ink_on_dark_ground_is_positive_too() {
+        let ink = ink_of(3.0, |_, _| 0.3);
+        assert!(ink.values.at(64, 60) > 0.4 && ink.values.at(144, 60) > 0.4, "{}", ink.values.at(64, 60));
+        assert!(ink.values.at(100, 60).abs() < 0.02, "{}", ink.values.at(100, 60));
+    }
+
+    #[test]
+    fn noise_is_that_of_bare_ground() {
+        let random = std::cell::RefCell::new(Random::new(1, 0));
+        let grain = |_: usize, _: usize| random.borrow_mut().uniform(0.75, 0.85);
+        let [clean, grainy] = [ink_of(0.3, |_, _| 0.8), ink_of(0.3, grain)];
+        assert!(clean.noise < 1e-3, "{}", clean.noise);
+        assert!((1e-3..0.05).contains(&grainy.noise), "{}", grainy.noise);
+    }
+}

@@ -82,7 +82,11 @@ pub(super) fn lines(crossings: &[Crossing], mask: &Map<bool>, sheet: &Map<bool>)
             if *is_free && supports(crossing, normal, distance) {
                 *is_free = false;
                 widths.push(crossing.width);
-                angles(crossing).for_each(|angle| votes[cell(angle, crossing.at)] -= 1);
+                // A cell that was looked at before has no votes left.
+                for angle in angles(crossing) {
+                    let votes = &mut votes[cell(angle, crossing.at)];
+                    *votes = votes.saturating_sub(1);
+                }
             }
         }
         // Crossings that were counted in the cell but run in another direction by rounding.
@@ -175,4 +179,110 @@ fn is_thin(mask: &Map<bool>, x: usize, y: usize) -> bool {
         matches!((x, y), (Some(x), Some(y)) if x < mask.width && y < mask.height && mask.at(x, y))
     };
     !(ink(-1, 0) || ink(1, 0)) || !(ink(0, -1) || ink(0, 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::drawn::{ink, is_in_bar};
+    use super::super::parts::parts;
+    use super::*;
+
+    const SIDES: [usize; 2] = [300, 200];
+    /// A rule that falls a little, and a digit's stroke across it.
+    const RULE: [[f32; 2]; 2] = [[-5.0, 90.0], [305.0, 102.0]];
+    const STROKE: [[f32; 2]; 2] = [[160.0, 40.0], [120.0, 160.0]];
+
+    /// The middles of a bar, two for each pixel of its length.
+    fn crossings([from, to]: [[f32; 2]; 2], width: f32) -> Vec<Crossing> {
+        let along = [to[0] - from[0], to[1] - from[1]];
+        let length = along[0].hypot(along[1]);
+        let across = [-along[1] / length, along[0] / length];
+        let at = |step: usize| [0, 1].map(|axis| from[axis] + along[axis] * step as f32 / (2.0 * length));
+        let middles = (0..2 * length as usize).map(at);
+        let inside = middles
+            .filter(|[x, y]| (0.0..SIDES[0] as f32 - 1.0).contains(x) && (0.0..SIDES[1] as f32 - 1.0).contains(y));
+        inside.map(|at| Crossing { at, across, width }).collect()
+    }
+
+    fn mask(bars: &[([[f32; 2]; 2], f32)]) -> Map<bool> {
+        Map::from_fn(SIDES[0], SIDES[1], |x, y| bars.iter().any(|&(ends, width)| is_in_bar(ends, width, x, y)))
+    }
+
+    fn whole() -> Map<bool> {
+        Map::filled(SIDES[0], SIDES[1], true)
+    }
+
+    #[test]
+    fn a_rule_is_erased_and_the_stroke_that_crosses_it_is_not() {
+        let mut mask = mask(&[(RULE, 3.0), (STROKE, 10.0)]);
+        let crossings = [crossings(RULE, 3.0), crossings(STROKE, 10.0)].concat();
+        let found = lines(&crossings, &mask, &whole());
+        assert_eq!(found.len(), 1);
+        found[0].erase(&mut mask);
+        let left = Map::from_fn(SIDES[0], SIDES[1], |x, y| mask.at(x, y) && !is_in_bar(STROKE, 20.0, x, y));
+        assert_eq!(left.values.iter().filter(|is_ink| **is_ink).count(), 0, "pixels of the rule");
+        let stroke = parts(&mask, &ink(&mask));
+        let largest = stroke.iter().max_by_key(|part| part.pixels.len()).unwrap();
+        assert!(largest.frame.height() > 115, "the stroke is cut: {:?}", largest.frame);
+    }
+
+    #[test]
+    fn a_stroke_that_ends_before_the_edges_is_no_line() {
+        let bar = [[60.0, 100.0], [240.0, 100.0]];
+        assert!(lines(&crossings(bar, 4.0), &mask(&[(bar, 4.0)]), &whole()).is_empty());
+        assert!(lines(&crossings(STROKE, 4.0), &mask(&[(STROKE, 4.0)]), &whole()).is_empty());
+    }
+
+    #[test]
+    fn a_line_may_have_gaps_and_is_not_mostly_one() {
+        let bar = |from: f32, to: f32| [[from, 100.0], [to, 100.0]];
+        for (bars, is_line) in
+            [([bar(-5.0, 130.0), bar(160.0, 305.0)], true), ([bar(-5.0, 70.0), bar(230.0, 305.0)], false)]
+        {
+            let crossings: Vec<Crossing> = bars.iter().flat_map(|&bar| crossings(bar, 4.0)).collect();
+            assert_eq!(lines(&crossings, &mask(&bars.map(|bar| (bar, 4.0))), &whole()).len(), usize::from(is_line));
+        }
+    }
+
+    #[test]
+    fn a_line_goes_through_the_sheet_and_not_through_the_picture() {
+        let bar = [[60.0, 100.0], [240.0, 100.0]];
+        let sheet = Map::from_fn(SIDES[0], SIDES[1], |x, _| (62..238).contains(&x));
+        assert_eq!(lines(&crossings(bar, 4.0), &mask(&[(bar, 4.0)]), &sheet).len(), 1);
+    }
+
+    #[test]
+    fn a_bar_as_thick_as_writing_is_no_line() {
+        let bar = [[-5.0, 100.0], [305.0, 100.0]];
+        assert!(lines(&crossings(bar, 30.0), &mask(&[(bar, 30.0)]), &whole()).is_empty());
+    }
+
+    #[test]
+    fn all_squares_of_paper_are_found() {
+        let rules = [30.0, 80.0, 130.0, 180.0].map(|y| [[-5.0, y], [305.0, y]]);
+        let columns = [25.0, 100.0, 175.0, 250.0].map(|x| [[x, -5.0], [x, 205.0]]);
+        let all: Vec<_> = rules.into_iter().chain(columns).collect();
+        let mut mask = mask(&all.iter().map(|&ends| (ends, 3.0)).collect::<Vec<_>>());
+        let crossings: Vec<Crossing> = all.iter().flat_map(|&ends| crossings(ends, 3.0)).collect();
+        let found = lines(&crossings, &mask, &whole());
+        assert_eq!(found.len(), 8);
+        found.iter().for_each(|line| line.erase(&mut mask));
+        assert!(mask.values.iter().all(|is_ink| !is_ink));
+    }
+
+    #[test]
+    fn scribble_is_no_line() {
+        let mut random = crate::random::Random::new(1, 0);
+        for round in 0..40 {
+            let mut mask = Map::filled(SIDES[0], SIDES[1], false);
+            let crossing = |_| {
+                let turn = random.uniform(0.0, 0.6);
+                let at = [random.uniform(20.0, 280.0), random.uniform(20.0, 180.0)];
+                mask.values[at[1] as usize * SIDES[0] + at[0] as usize] = true;
+                Crossing { at, across: [turn.sin(), turn.cos()], width: random.uniform(2.0, 9.0) }
+            };
+            let crossings: Vec<Crossing> = (0..3000).map(crossing).collect();
+            assert!(lines(&crossings, &mask, &whole()).is_empty(), "round {round}");
+        }
+    }
 }

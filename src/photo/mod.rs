@@ -213,3 +213,6 @@ impl Findings {
         self.rows.iter().flat_map(|(_, candidates)| candidates)
     }
 }
+
+#[cfg(test)]
+mod drawn;

@@ -110,3 +110,64 @@ pub(super) fn parts(mask: &Map<bool>, ink: &Map<f32>) -> Vec<Part> {
     }
     members.into_iter().filter(|pixels| !pixels.is_empty()).map(|pixels| Part::of(pixels, ink)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::drawn::frame;
+    use super::*;
+
+    fn mask(rows: &[&str]) -> Map<bool> {
+        let rows: Vec<&[u8]> = rows.iter().map(|row| row.as_bytes()).collect();
+        Map::from_fn(rows[0].len(), rows.len(), |x, y| rows[y][x] == b'#')
+    }
+
+    #[test]
+    fn corners_connect() {
+        let mask = mask(&[
+            "#....##", //
+            ".#...##", "..#....", "......#",
+        ]);
+        let found = parts(&mask, &mask.map(|_| 1.0));
+        let frames: Vec<Frame> = found.iter().map(|part| part.frame).collect();
+        assert_eq!(frames, [frame([0, 0, 3, 3]), frame([5, 0, 7, 2]), frame([6, 3, 7, 4])]);
+        assert_eq!(found[0].pixels, [0, 8, 16]);
+    }
+
+    #[test]
+    fn no_ink_is_no_part() {
+        let nothing = Map::filled(5, 4, false);
+        assert!(parts(&nothing, &nothing.map(|_| 0.0)).is_empty());
+    }
+
+    #[test]
+    fn a_part_is_as_strong_as_most_of_its_ink() {
+        let ink = Map { width: 10, height: 1, values: vec![0.1, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.9] };
+        assert_eq!(parts(&ink.map(|_| true), &ink)[0].strength, 0.5);
+    }
+
+    #[test]
+    fn frames_are_apart_or_overlap() {
+        let (a, b, c) = (frame([0, 0, 10, 20]), frame([13, 5, 20, 25]), frame([2, 30, 8, 40]));
+        assert_eq!((a.gaps(&b), a.overlaps(&b)), ([3, 0], [0, 15]));
+        assert_eq!((b.gaps(&a), b.overlaps(&a)), ([3, 0], [0, 15]));
+        assert_eq!((a.gaps(&c), a.overlaps(&c)), ([0, 10], [6, 0]));
+        assert_eq!((b.gaps(&c), b.overlaps(&c)), ([5, 5], [0, 0]));
+        assert_eq!((a.with(&b), a.side(), a.middle()), (frame([0, 0, 20, 25]), 20, [5.0, 10.0]));
+    }
+
+    #[test]
+    fn a_frame_holds_itself_and_what_is_inside() {
+        let outer = frame([5, 5, 25, 20]);
+        for (inner, is_inside) in [
+            ([5, 5, 25, 20], true),
+            ([6, 7, 10, 12], true),
+            ([4, 7, 10, 12], false),
+            ([6, 7, 26, 12], false),
+            ([6, 7, 10, 21], false),
+        ] {
+            assert_eq!(outer.holds(&frame(inner)), is_inside, "{inner:?}");
+        }
+        assert_eq!((Frame::NOTHING.width(), Frame::NOTHING.height()), (0, 0));
+        assert_eq!(Frame::NOTHING.with(&outer), outer);
+    }
+}

@@ -24,7 +24,9 @@ impl Picture {
         ensure!(width > 0 && height > 0, "it has no pixels");
         let longer = width.max(height);
         let sized = |longest: u32| {
-            let side = |length: u32| ((length * longest + longer / 2) / longer).max(1);
+            // In 64 bits, for a strip may be millions of pixels long.
+            let [longest, longer] = [longest, longer].map(u64::from);
+            let side = |length: u32| ((u64::from(length) * longest + longer / 2) / longer).max(1) as u32;
             (side(width), side(height))
         };
         let pixels: RgbaImage = if longer > MOST_SIDE {
@@ -65,4 +67,75 @@ fn over_better_ground(pixels: &RgbaImage) -> [Map<f32>; 3] {
         };
         Map { width, height, values: pixels.pixels().map(value).collect() }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INK: [u8; 3] = [30, 30, 30];
+
+    /// An opaque square in the middle of a picture of 300x300 pixels, the rest as transparent as `alpha` says.
+    fn square(side: u32, color: [u8; 3], alpha: u8) -> Picture {
+        let is_in_square = |at: u32| at.abs_diff(150) < side / 2;
+        let image = RgbaImage::from_fn(300, 300, |x, y| {
+            let [r, g, b] = color;
+            if is_in_square(x) && is_in_square(y) { Rgba([r, g, b, 255]) } else { Rgba([90, 90, 90, alpha]) }
+        });
+        Picture::of(&image.into()).unwrap()
+    }
+
+    #[test]
+    fn large_pictures_are_shrunk_and_small_ones_enlarged() {
+        for (sides, wanted) in [
+            ((2000, 1000), [1000, 500]),
+            ((1000, 4000), [250, 1000]),
+            ((400, 300), [400, 300]),
+            ((5000, 1), [1000, 1]),
+            ((1, 3000), [1, 1000]),
+            ((5_000_000, 2), [1000, 1]),
+        ] {
+            let picture = Picture::of(&DynamicImage::new_luma8(sides.0, sides.1)).unwrap();
+            assert_eq!([picture.width(), picture.height()], wanted);
+            assert_eq!(picture.scale, [sides.0 as f32 / wanted[0] as f32, sides.1 as f32 / wanted[1] as f32]);
+        }
+        let small = Picture::of(&DynamicImage::new_luma8(28, 14)).unwrap();
+        assert!(small.width() > 200 && small.width() == 2 * small.height(), "{}x{}", small.width(), small.height());
+        assert!(small.scale[0] < 0.2 && small.scale[0] == small.scale[1], "{:?}", small.scale);
+        assert!(Picture::of(&DynamicImage::new_luma8(0, 5)).is_err());
+    }
+
+    #[test]
+    fn what_is_where_stays_there() {
+        for side in [40, 400, 1600] {
+            let image = RgbaImage::from_fn(side, side, |x, _| {
+                if x < side / 4 { Rgba([255, 51, 0, 255]) } else { Rgba([0, 0, 255, 255]) }
+            });
+            let picture = Picture::of(&image.into()).unwrap();
+            let color = |x: usize| {
+                picture.channels.each_ref().map(|channel| channel.at(x * picture.width() / 100, picture.height() / 2))
+            };
+            assert_eq!([color(10), color(50)], [[1.0, 0.2, 0.0], [0.0, 0.0, 1.0]], "{side}");
+        }
+    }
+
+    #[test]
+    fn ink_on_nothing_is_over_the_ground_that_shows_it() {
+        for (color, ground) in [(INK, 1.0), ([230, 240, 250], 0.0)] {
+            let picture = square(100, color, 0);
+            assert_eq!(picture.channels.each_ref().map(|channel| channel.at(5, 5)), [ground; 3], "{color:?}");
+            assert_eq!(picture.channels[0].at(150, 150), f32::from(color[0]) / 255.0);
+        }
+    }
+
+    #[test]
+    fn nothing_around_a_sheet_is_like_the_sheet() {
+        for (color, ground) in [(INK, 0.0), ([230, 240, 250], 1.0)] {
+            let picture = square(280, color, 0);
+            assert_eq!(picture.channels.each_ref().map(|channel| channel.at(2, 2)), [ground; 3], "{color:?}");
+        }
+        // Half-transparent is a mixture.
+        let half = square(280, [255; 3], 51).channels[0].at(2, 2);
+        assert!((half - (0.8 + 0.2 * 90.0 / 255.0)).abs() < 0.01, "{half}");
+    }
 }

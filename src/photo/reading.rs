@@ -142,3 +142,99 @@ fn best_way(
     }
     ways[pieces].take().map_or_else(Vec::new, |(_, way)| way)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::drawn::frame;
+    use super::*;
+    use crate::data::IMAGE_BYTES;
+
+    /// A candidate of some pieces, and what a recogniser says: a digit, and how sure it is.
+    type Said = (std::ops::Range<usize>, usize, f32);
+
+    /// A row of pieces, each 10 pixels wide, at half the picture's width; `is_cut` says that ink was cut between them.
+    fn found(pieces: usize, said: &[Said], is_cut: bool) -> Findings {
+        let candidate = |(run, ..): &Said| Candidate {
+            first: run.start,
+            end: run.end,
+            is_cut: is_cut && run.end < pieces,
+            ..Candidate::only(frame([10 * run.start, 5, 10 * run.end, 25]), [0; IMAGE_BYTES])
+        };
+        Findings {
+            rows: vec![(pieces, said.iter().map(candidate).collect())],
+            is_dark: true,
+            removed: BTreeSet::new(),
+            doubts: vec![],
+            scale: [2.0, 4.0],
+        }
+    }
+
+    fn read(found: &Findings, said: &[Said]) -> Vec<Digit> {
+        let row = |&(_, digit, sure): &Said| {
+            (0..10).map(|other| if other == digit { sure } else { (1.0 - sure) / 9.0 }).collect::<Vec<f32>>()
+        };
+        found.read(&said.iter().map(row).collect::<Vec<_>>()).rows.remove(0)
+    }
+
+    fn digits(pieces: usize, said: &[Said]) -> Vec<Digit> {
+        read(&found(pieces, said, false), said)
+    }
+
+    fn text(digits: &[Digit]) -> String {
+        digits.iter().map(|digit| digit.digit.to_string()).collect()
+    }
+
+    #[test]
+    fn the_likeliest_way_through_a_row_is_read() {
+        let apart = [(0..1, 1, 0.9), (0..2, 8, 0.6), (1..2, 7, 0.9)];
+        assert_eq!(text(&digits(2, &apart)), "17");
+        let joined = [(0..1, 1, 0.6), (0..2, 8, 0.9), (1..2, 7, 0.6)];
+        assert_eq!(text(&digits(2, &joined)), "8");
+        // The first digit is likeliest alone, and what it leaves is not.
+        let greedy = [(0..1, 1, 0.99), (0..2, 8, 0.9), (1..3, 4, 0.2), (2..3, 3, 0.9), (1..2, 5, 0.3)];
+        assert_eq!(text(&digits(3, &greedy)), "83");
+        assert!(best_way(1, &[], &|_| 0.0, None).is_empty());
+    }
+
+    #[test]
+    fn a_prior_counts_like_a_probability() {
+        let said = [(0..1, 1, 0.8), (0..2, 8, 0.6), (1..2, 7, 0.8)];
+        for (prior, wanted) in [(0.0, "17"), (0.5, "8")] {
+            let mut found = found(2, &said, false);
+            found.rows[0].1[1].prior = prior;
+            assert_eq!(text(&read(&found, &said)), wanted);
+        }
+    }
+
+    #[test]
+    fn doubts_say_why() {
+        let doubts =
+            |digits: Vec<Digit>| digits.into_iter().map(|digit| digit.doubt.unwrap_or_default()).collect::<Vec<_>>();
+        assert_eq!(doubts(digits(1, &[(0..1, 3, 0.95)])), [""]);
+        assert_eq!(doubts(digits(1, &[(0..1, 3, 0.3)])), ["a guess"]);
+        let pair = [(0..1, 1, 0.9), (0..2, 8, 0.1), (1..2, 7, 0.9)];
+        assert_eq!(doubts(digits(2, &pair)), ["", ""]);
+        let cut = doubts(read(&found(2, &pair, true), &pair));
+        assert!(cut.iter().all(|doubt| doubt.contains("cut")), "{cut:?}");
+        let rivalled = doubts(digits(2, &[(0..1, 1, 0.9), (0..2, 8, 0.75), (1..2, 7, 0.9)]));
+        assert!(rivalled.iter().all(|doubt| doubt.contains("two digits")), "{rivalled:?}");
+    }
+
+    #[test]
+    fn frames_are_those_of_the_picture() {
+        let digits = digits(2, &[(0..1, 1, 0.9), (1..2, 7, 0.8)]);
+        assert_eq!(digits[0].frame, [0.0, 20.0, 20.0, 100.0]);
+        assert_eq!(digits[1].frame, [20.0, 20.0, 40.0, 100.0]);
+    }
+
+    #[test]
+    fn rows_are_lines_and_the_least_sure_digit_counts() {
+        let [first, second] =
+            [&[(0..1, 4, 0.9), (1..2, 2, 0.7)][..], &[(0..1, 7, 0.8)]].map(|said| digits(said.len(), said));
+        let reading = Reading { rows: vec![first, second], doubts: vec![], is_dark: true, removed: BTreeSet::new() };
+        assert_eq!(reading.text(), "42\n7");
+        assert_eq!(reading.confidence(), 0.7);
+        assert!(!reading.is_uncertain());
+        assert!(Reading { doubts: vec!["cut".to_owned()], ..reading }.is_uncertain());
+    }
+}

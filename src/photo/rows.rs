@@ -150,3 +150,70 @@ fn link(members: Vec<usize>, frames: &[Frame]) -> Link {
     let slope = if squares > 0.0 { (products / squares).clamp(-STEEPEST, STEEPEST) } else { 0.0 };
     Link { members, slope, middle: y }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::drawn::block;
+    use super::super::map::Map;
+    use super::*;
+
+    /// The frames of each row, for digits that fill these, and whether some were dirt.
+    fn read(frames: &[[usize; 4]]) -> (Vec<Vec<[usize; 4]>>, bool) {
+        let ink = Map::filled(400, 300, 1.0);
+        let (rows, has_dirt) = rows(frames.iter().map(|&frame| block(&ink, frame)).collect());
+        let frame = |part: &Part| [part.frame.left, part.frame.top, part.frame.right, part.frame.bottom];
+        (rows.iter().map(|row| row.parts.iter().map(frame).collect()).collect(), has_dirt)
+    }
+
+    #[test]
+    fn digits_are_read_from_left_to_right_and_from_top_to_bottom() {
+        let first = [[20, 20, 50, 70], [70, 24, 95, 76], [110, 18, 150, 66]];
+        let second = [[30, 140, 60, 190], [80, 136, 110, 188]];
+        let mixed = [second[1], first[2], first[0], second[0], first[1]];
+        assert_eq!(read(&mixed), (vec![first.to_vec(), second.to_vec()], false));
+    }
+
+    #[test]
+    fn a_row_may_slope() {
+        for degrees in [-14.0f32, -7.0, 7.0, 14.0] {
+            let slope = degrees.to_radians().tan();
+            let ink = Map::filled(400, 300, 1.0);
+            let digits = (0..5).map(|number| {
+                let (left, top) = (20 + 60 * number, (120.0 + slope * 60.0 * number as f32) as usize);
+                block(&ink, [left, top, left + 35, top + 55])
+            });
+            let (rows, _) = rows(digits.collect());
+            assert_eq!(rows.len(), 1, "{degrees}");
+            assert_eq!(rows[0].parts.len(), 5);
+            assert!((rows[0].slope - slope).abs() < 0.02, "{} for {slope}", rows[0].slope);
+        }
+    }
+
+    #[test]
+    fn an_index_shares_the_row() {
+        let digits = [[20, 50, 60, 110], [75, 90, 95, 122]];
+        assert_eq!(read(&digits), (vec![digits.to_vec()], false));
+    }
+
+    #[test]
+    fn parts_of_one_digit_are_joined() {
+        // The bar of a 5 above its body.
+        assert_eq!(read(&[[50, 40, 95, 48], [45, 52, 90, 110]]), (vec![vec![[45, 40, 95, 110]]], false));
+        // A small piece beside it.
+        assert_eq!(read(&[[45, 40, 90, 110], [94, 44, 108, 54]]), (vec![vec![[45, 40, 108, 110]]], false));
+        // Two digits above each other are not joined.
+        assert_eq!(read(&[[45, 40, 90, 110], [45, 115, 90, 185]]).0.len(), 2);
+        let one = Row::of_one(
+            [[10, 10, 20, 60], [200, 100, 240, 180]].map(|frame| block(&Map::filled(400, 300, 1.0), frame)).into(),
+        );
+        assert_eq!((one.parts.len(), one.parts[0].pixels.len(), one.slope), (1, 10 * 50 + 40 * 80, 0.0));
+    }
+
+    #[test]
+    fn what_is_small_and_far_is_dirt() {
+        let digit = [45, 40, 90, 110];
+        assert_eq!(read(&[digit, [300, 200, 312, 210]]), (vec![vec![digit]], true));
+        // A speck, though near.
+        assert_eq!(read(&[digit, [92, 60, 95, 64]]), (vec![vec![digit]], true));
+    }
+}

@@ -282,3 +282,84 @@ fn surrounds(part: &Part, from: [f32; 2], mask: &Map<bool>) -> bool {
     };
     (0..16).filter(|&direction| is_met(direction)).count() >= AROUND
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::drawn::{frame, is_in_bar, is_in_seven, traced};
+    use super::*;
+
+    /// The handwriting of a picture of 400x300 pixels.
+    fn handwriting(is_ink: impl Fn(usize, usize) -> bool) -> Handwriting {
+        let mask = Map::from_fn(400, 300, is_ink);
+        let (ink, strokes) = traced(&mask);
+        Handwriting::of(&ink, &strokes, &Map::filled(400, 300, true))
+    }
+
+    /// Checks that a 7 in the middle is the only handwriting beside something, and what was taken out.
+    #[track_caller]
+    fn assert_only_seven(is_other: impl Fn(usize, usize) -> bool, removed: &[Removed]) {
+        let found = handwriting(|x, y| is_in_seven([170, 100], x, y) || is_other(x, y));
+        let [seven] = &found.parts[..] else { panic!("{} parts", found.parts.len()) };
+        let wanted = frame([166, 96, 236, 204]);
+        assert!(wanted.holds(&seven.frame) && seven.frame.height() > 92, "{:?}", seven.frame);
+        assert_eq!(found.removed.iter().copied().collect::<Vec<_>>(), removed);
+        assert!(!found.is_cut);
+    }
+
+    #[test]
+    fn digits_are_handwriting() {
+        assert_only_seven(|_, _| false, &[]);
+        let two = handwriting(|x, y| is_in_seven([100, 100], x, y) || is_in_seven([220, 80], x, y));
+        assert_eq!((two.parts.len(), two.removed.len()), (2, 0));
+        assert!(
+            two.threshold > 0.1 * two.strength && two.threshold < two.strength,
+            "{} of {}",
+            two.threshold,
+            two.strength
+        );
+    }
+
+    #[test]
+    fn dots_dirt_and_boxes_are_none() {
+        assert_only_seven(|x, y| (x as f32 - 80.0).hypot(y as f32 - 150.0) < 14.0, &[]);
+        assert_only_seven(|x, y| (300..302).contains(&x) && (60..62).contains(&y), &[Removed::Dirt]);
+        let is_box = |x: usize, y: usize| {
+            let [across, down] = [(130..270).contains(&x), (70..230).contains(&y)];
+            across && down && !((134..266).contains(&x) && (74..226).contains(&y))
+        };
+        assert_only_seven(is_box, &[Removed::Box]);
+    }
+
+    #[test]
+    fn what_is_at_the_edge_or_is_long_is_none() {
+        let from_edge = [[0.0, 150.0], [90.0, 170.0]];
+        assert_only_seven(|x, y| is_in_bar(from_edge, 8.0, x, y), &[Removed::AtEdge]);
+        let rule = [[20.0, 270.0], [340.0, 260.0]];
+        assert_only_seven(|x, y| is_in_bar(rule, 4.0, x, y), &[Removed::Lines]);
+        assert_only_seven(|_, y| (240..243).contains(&y), &[Removed::Lines]);
+    }
+
+    #[test]
+    fn a_cut_digit_is_kept_if_it_is_the_only_one() {
+        let cut = handwriting(|x, y| is_in_seven([120, 230], x, y));
+        assert_eq!(cut.parts.len(), 1);
+        assert!(cut.is_cut);
+        let both = handwriting(|x, y| is_in_seven([120, 260], x, y) || is_in_seven([220, 80], x, y));
+        assert_eq!(both.parts.len(), 1);
+        assert!(!both.is_cut && both.removed.contains(&Removed::AtEdge), "{:?}", both.removed);
+        // As high as its neighbour, it only just reaches the edge.
+        let whole = handwriting(|x, y| is_in_seven([120, 199], x, y) || is_in_seven([220, 80], x, y));
+        assert_eq!(whole.parts.len(), 2);
+        assert!(whole.is_cut);
+    }
+
+    #[test]
+    fn ink_beside_the_sheet_is_none() {
+        let mask = Map::from_fn(400, 300, |x, y| is_in_seven([60, 100], x, y) || is_in_seven([260, 100], x, y));
+        let (ink, strokes) = traced(&mask);
+        let sheet = Map::from_fn(400, 300, |x, _| x < 200);
+        let found = Handwriting::of(&ink, &strokes, &sheet);
+        assert_eq!(found.parts.len(), 1);
+        assert!(found.parts[0].frame.right < 200);
+    }
+}

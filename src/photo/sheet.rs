@@ -245,3 +245,72 @@ fn between(cells: &Map<f32>, x: usize, y: usize, side: usize) -> f32 {
     let row = |row: usize| cells.at(left, row) * (1.0 - x) + cells.at(right, row) * x;
     row(top) * (1.0 - y) + row(bottom) * y
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::drawn::{frame, is_in_seven, part, picture};
+    use super::*;
+
+    const SIDES: [usize; 2] = [300, 240];
+    const PAPER: [f32; 3] = [0.85, 0.84, 0.8];
+    const DESK: [f32; 3] = [0.45, 0.3, 0.2];
+
+    /// The sheet and the painted picture, for a 7 on ground of these colours.
+    fn found(ground: impl Fn(usize, usize) -> [f32; 3]) -> Option<(Map<bool>, Picture)> {
+        let is_ink = |x, y| is_in_seven([120, 60], x, y);
+        let picture = picture(SIDES[0], SIDES[1], |x, y| ground(x, y).map(|v| if is_ink(x, y) { 0.2 * v } else { v }));
+        let ink = Map::from_fn(SIDES[0], SIDES[1], |x, y| if is_ink(x, y) { 0.7 } else { 0.0 });
+        sheet(&picture, &[part(&ink, is_ink)], true, 10.0)
+    }
+
+    fn is_on_paper(x: usize, y: usize) -> bool {
+        frame([60, 30, 250, 250]).holds(&frame([x, y, x + 1, y + 1]))
+    }
+
+    /// That a colour is the paper's, in some light.
+    #[track_caller]
+    fn assert_painted(painted: &Picture, x: usize, y: usize) {
+        let color = painted.channels.each_ref().map(|channel| channel.at(x, y));
+        assert!(is_like(color, PAPER), "{color:?} at {x}, {y}");
+    }
+
+    #[test]
+    fn the_desk_around_a_sheet_is_painted_over() {
+        let (on_sheet, painted) = found(|x, y| if is_on_paper(x, y) { PAPER } else { DESK }).unwrap();
+        for (x, y) in [(10, 10), (150, 5), (20, 200), (290, 120)] {
+            assert!(!on_sheet.at(x, y), "the desk at {x}, {y}");
+            assert_painted(&painted, x, y);
+        }
+        for (x, y) in [(80, 50), (150, 120), (230, 200), (100, 235)] {
+            assert!(on_sheet.at(x, y), "the sheet at {x}, {y}");
+        }
+        // The ink is as it was.
+        assert!(painted.channels[0].at(150, 65) < 0.3);
+    }
+
+    #[test]
+    fn a_picture_of_the_sheet_alone_is_left_as_it_is() {
+        assert!(found(|_, _| PAPER).is_none());
+        let falling = |x: usize, y: usize| PAPER.map(|v| v * (1.0 - 0.3 * x as f32 / 300.0 - 0.2 * y as f32 / 240.0));
+        assert!(found(falling).is_none());
+    }
+
+    #[test]
+    fn a_shadow_is_part_of_the_sheet() {
+        let lit = |x: usize| if x < 200 { PAPER } else { PAPER.map(|v| 0.6 * v) };
+        assert!(found(|x, _| lit(x)).is_none());
+        let (on_sheet, _) = found(|x, y| if is_on_paper(x, y) { lit(x) } else { DESK }).unwrap();
+        assert!(on_sheet.at(230, 120), "the shadow");
+        assert!(on_sheet.at(100, 120) && !on_sheet.at(20, 120));
+    }
+
+    #[test]
+    fn what_the_sheet_encloses_is_part_of_it() {
+        // A blot of colour, and a finger from the edge.
+        let is_blot = |x: usize, y: usize| (x as f32 - 60.0).hypot(y as f32 - 60.0) < 25.0;
+        let is_finger = |x: usize, y: usize| x > 230 && (100..160).contains(&y);
+        let (on_sheet, _) = found(|x, y| if is_blot(x, y) || is_finger(x, y) { DESK } else { PAPER }).unwrap();
+        assert!(on_sheet.at(60, 60), "the blot");
+        assert!(!on_sheet.at(280, 130), "the finger");
+    }
+}

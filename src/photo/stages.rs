@@ -71,3 +71,56 @@ impl Handwriting {
         image
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::drawn::is_in_seven;
+    use super::super::{Options, find_in_stages};
+    use super::*;
+
+    fn names(stages: &Stages) -> Vec<&'static str> {
+        stages.pictures().iter().map(|(name, _)| *name).collect()
+    }
+
+    fn page(is_ink: impl Fn(usize, usize) -> bool) -> DynamicImage {
+        GrayImage::from_fn(300, 260, |x, y| Luma([if is_ink(x as usize, y as usize) { 30 } else { 220 }])).into()
+    }
+
+    #[test]
+    fn pictures_are_drawn_only_to_be_kept() {
+        let mut kept = Stages::kept();
+        kept.add("first", || DynamicImage::new_luma8(3, 2));
+        kept.add("second", || DynamicImage::new_luma8(1, 1));
+        assert_eq!(names(&kept), ["first", "second"]);
+        assert_eq!(kept.pictures()[0].1.width(), 3);
+        let mut unseen = Stages::unseen();
+        unseen.add("first", || unreachable!("drawn"));
+        assert!(unseen.pictures().is_empty());
+    }
+
+    #[test]
+    fn each_stage_is_as_large_as_the_picture() {
+        let mut stages = Stages::kept();
+        find_in_stages(&page(|x, y| is_in_seven([120, 80], x, y)), &Options::default(), &mut stages).unwrap();
+        assert_eq!(names(&stages), ["picture", "contrast", "ink", "handwriting"]);
+        assert!(stages.pictures().iter().all(|(_, picture)| (picture.width(), picture.height()) == (300, 260)));
+        let handwriting = stages.pictures()[3].1.to_rgb8();
+        assert_eq!(handwriting.get_pixel(10, 10).0, [255; 3]);
+        assert_ne!(handwriting.get_pixel(150, 85).0, [255; 3]);
+        let ink = stages.pictures()[2].1.to_luma8();
+        assert!(ink.get_pixel(10, 10).0[0] > 200 && ink.get_pixel(150, 85).0[0] < 50);
+    }
+
+    #[test]
+    fn stages_are_kept_where_nothing_is_found() {
+        let mut stages = Stages::kept();
+        assert!(find_in_stages(&page(|_, _| false), &Options::default(), &mut stages).is_err());
+        assert_eq!(names(&stages), ["picture", "contrast", "ink", "handwriting"]);
+    }
+
+    #[test]
+    fn values_beyond_black_and_white_are_black_and_white() {
+        let map = Map { width: 4, height: 1, values: vec![-0.5, 0.0, 0.5, 1.5] };
+        assert_eq!(grey(&map).as_raw(), &[0, 0, 127, 255]);
+    }
+}

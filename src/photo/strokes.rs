@@ -252,3 +252,68 @@ fn ray(from: &Edge, side: f32, longest: f32, edges: &[Edge], places: &Map<u32>) 
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::drawn::{grey, is_in_bar};
+    use super::*;
+
+    /// A bar that slopes, in light.
+    fn strokes(ground: f32, ink: f32, thickness: f32, light: impl Fn(usize, usize) -> f32) -> Strokes {
+        let is_ink = |x, y| is_in_bar([[60.0, 40.0], [160.0, 110.0]], thickness, x, y);
+        let picture = grey(240, 160, |x, y| light(x, y) * if is_ink(x, y) { ink } else { ground });
+        Strokes::of(&Contrast::of(&picture))
+    }
+
+    const EVEN: fn(usize, usize) -> f32 = |_, _| 1.0;
+    const FALLING: fn(usize, usize) -> f32 = |x, y| 1.0 - 0.6 * (x as f32 / 240.0) - 0.2 * (y as f32 / 160.0);
+
+    #[test]
+    fn ink_is_known_as_dark_or_light_whatever_the_light() {
+        for (ground, ink) in [(0.9, 0.3), (0.9, 0.7), (0.2, 0.9), (0.2, 0.4)] {
+            for light in [EVEN, FALLING] {
+                let Strokes { is_dark, agreement, .. } = strokes(ground, ink, 9.0, light);
+                assert_eq!(is_dark, ink < ground, "{ink} on {ground}, {}", light(239, 159));
+                assert!(agreement > 0.8, "{ink} on {ground}: {agreement}");
+            }
+        }
+    }
+
+    #[test]
+    fn crossings_are_as_wide_as_the_stroke_and_run_across_it() {
+        for thickness in [4.0, 9.0, 20.0] {
+            let crossings = strokes(0.9, 0.2, thickness, EVEN).crossings;
+            assert!(crossings.len() > 100, "{}", crossings.len());
+            let width = quantile(&mut crossings.iter().map(|crossing| crossing.width).collect::<Vec<f32>>(), 0.5);
+            assert!((width - thickness).abs() < 2.0, "{width} for {thickness}");
+            // The bar's direction is (100, 70).
+            let is_across = |crossing: &&Crossing| (crossing.across[0] * 0.82 + crossing.across[1] * 0.57).abs() < 0.2;
+            let across = crossings.iter().filter(is_across).count();
+            assert!(10 * across >= 9 * (crossings.len() - 2 * thickness as usize), "{across} of {}", crossings.len());
+            let is_inside = |at: [f32; 2]| {
+                is_in_bar([[60.0, 40.0], [160.0, 110.0]], thickness + 2.0, at[0] as usize, at[1] as usize)
+            };
+            assert!(crossings.iter().all(|crossing| is_inside(crossing.at)), "{thickness}");
+        }
+    }
+
+    #[test]
+    fn blank_paper_has_no_strokes() {
+        for light in [EVEN, FALLING] {
+            let found = strokes(0.9, 0.9, 9.0, light).crossings;
+            assert!(found.is_empty(), "{} crossings", found.len());
+        }
+    }
+
+    #[test]
+    fn soft_shadows_are_no_strokes() {
+        // Dark for 20 pixels, with edges of half shadow: one less steep than a pen's, one less sharp than a pencil's.
+        for (ink, half, depth) in [(0.3, 20.0, 0.5), (0.6, 14.0, 0.7)] {
+            let shadow = |x: usize, _| 1.0 - depth * (1.0 - ((x as f32 - 200.0).abs() - 10.0) / half).clamp(0.0, 1.0);
+            let Strokes { is_dark, crossings, .. } = strokes(0.9, ink, 8.0, shadow);
+            assert!(is_dark);
+            let in_shadow = crossings.iter().filter(|crossing| crossing.at[0] > 175.0).count();
+            assert!(in_shadow == 0 && crossings.len() > 100, "{in_shadow} of {} for {ink}", crossings.len());
+        }
+    }
+}
