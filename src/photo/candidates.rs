@@ -32,9 +32,9 @@ pub(super) struct Candidate {
     pub(super) frame: Frame,
     pub(super) pixels: Pixels,
     /// What speaks for or against it before it is recognised: a logarithm of a likelihood.
-    prior: f32,
+    pub(super) prior: f32,
     /// Its width without that of a stroke, in heights.
-    width: f32,
+    pub(super) width: f32,
     /// Whether it ends where ink is cut.
     pub(super) is_cut: bool,
 }
@@ -141,7 +141,7 @@ mod tests {
     fn wide_small_and_joined_ones_are_less_likely() {
         let prior = |frames: &[[usize; 4]], [left, top, right, bottom]: [usize; 4]| {
             let (_, found) = found(frames);
-            found.iter().find(|candidate| candidate.frame == Frame { left, top, right, bottom }).unwrap().prior
+            found.iter().find(|candidate| candidate.frame == Frame { left, top, right, bottom }).unwrap().prior(3)
         };
         let digit = prior(&[[20, 20, 50, 80]], [20, 20, 50, 80]);
         assert_eq!(digit, 0.0);
