@@ -159,6 +159,31 @@ mod tests {
     }
 
     #[test]
+    fn a_part_that_is_cut_as_often_as_can_be_is_a_candidate_as_a_whole() {
+        let ink = Map::filled(400, 100, 1.0);
+        let bars = (0..7).map(|bar| [20 + 30 * bar, 20, 28 + 30 * bar, 80]).chain([[20, 48, 208, 52]]);
+        let comb = bars.map(|frame| block(&ink, frame)).reduce(|mut all, bar| {
+            all.add(bar);
+            all
+        });
+        let (pieces, found) = candidates(&Row { parts: comb.into_iter().collect(), slope: 0.0 }, &ink, 1.0, 8.0);
+        assert_eq!(pieces, MOST_CUTS + 1);
+        assert!(runs(&found).contains(&(0, pieces)), "{:?}", runs(&found));
+    }
+
+    #[test]
+    fn a_wide_digit_is_hardly_a_1_unless_its_pen_is_wide() {
+        let ink = Map::filled(400, 100, 1.0);
+        let prior = |digit: usize, stroke: f32| {
+            let row = Row { parts: vec![block(&ink, [20, 20, 50, 80])], slope: 0.0 };
+            candidates(&row, &ink, 1.0, stroke).1[0].prior(digit)
+        };
+        assert_eq!(prior(0, 6.0), 0.0);
+        assert!(prior(1, 6.0) < -1.0, "{}", prior(1, 6.0));
+        assert_eq!(prior(1, 28.0), 0.0);
+    }
+
+    #[test]
     fn where_ink_is_cut_is_known() {
         let ink = Map::filled(400, 100, 1.0);
         let [left, bridge, right] =

@@ -306,6 +306,19 @@ mod tests {
     }
 
     #[test]
+    fn a_soft_stroke_is_found_where_only_its_ends_are_sharp() {
+        // As in a small picture that was enlarged and pasted: soft to both sides, and cut above and below.
+        let picture = grey(240, 160, |x, y| {
+            let depth = ((30.0 - (x as f32 - 120.0).abs()) / 20.0).clamp(0.0, 1.0);
+            if (30..130).contains(&y) { 0.9 - 0.8 * depth } else { 0.9 }
+        });
+        let Strokes { is_dark, crossings, .. } = Strokes::of(&Contrast::of(&picture));
+        let across = crossings.iter().filter(|crossing| crossing.across[0].abs() > 0.9).count();
+        let width = quantile(&mut crossings.iter().map(|crossing| crossing.width).collect::<Vec<f32>>(), 0.5);
+        assert!(is_dark && across > 100 && (width - 40.0).abs() < 8.0, "{across} crossings, {width} wide");
+    }
+
+    #[test]
     fn soft_shadows_are_no_strokes() {
         // Dark for 20 pixels, with edges of half shadow: one less steep than a pen's, one less sharp than a pencil's.
         for (ink, half, depth) in [(0.3, 20.0, 0.5), (0.6, 14.0, 0.7)] {
