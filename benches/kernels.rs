@@ -1,7 +1,7 @@
 //! `cargo bench`: the kernels of the default model's training step under criterion, timed by the one measuring routine.
 //!
-//! Criterion keeps baselines and does the statistics (`cargo bench -- --save-baseline NAME`); `gpu-digits bench` has the
-//! shares of peak and of the step.
+//! Criterion keeps baselines and does the statistics (`cargo bench -- --save-baseline NAME`); `gpu-digits bench` has
+//! the shares of peak and of the step.
 
 use std::time::Duration;
 

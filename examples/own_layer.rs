@@ -214,7 +214,8 @@ const BACKWARD: Shader = Shader::from_text(
     ",
 );
 
-/// The op's kernels, the layer's gradients, and the model: its kernels, and whole training steps on the GPU and the CPU in lockstep.
+/// The op's kernels, the layer's gradients, and the model: its kernels, and whole training steps on the GPU and the CPU
+/// in lockstep.
 async fn verify_all(device: &Device, model: &Model) -> Result<()> {
     for shape in [&[3, 4, 5][..], &[7]] {
         verify::check_gradients(&Gain, shape)?;

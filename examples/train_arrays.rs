@@ -1,7 +1,7 @@
 //! Trains on arrays of your own: `cargo run --release --example train_arrays`
 //!
-//! The images here are coloured bars: the class is the colour and the direction. Yours are bytes `[n, y, x, c]` of any height,
-//! width and number of channels, with a label each.
+//! The images here are coloured bars: the class is the colour and the direction. Yours are bytes `[n, y, x, c]` of any
+//! height, width and number of channels, with a label each.
 
 use gpu_digits::data::{ImageShape, Samples, Task};
 use gpu_digits::device::DeviceChoice;

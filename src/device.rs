@@ -16,8 +16,8 @@ const FEW_IMAGES: usize = 256;
 /// A requested device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeviceChoice {
-    /// The best adapter: discrete, integrated, then software Vulkan; the CPU if there is no adapter. Nothing is measured:
-    /// the module `trial` tells whether the CPU trains a model faster than a software adapter.
+    /// The best adapter: discrete, integrated, then software Vulkan; the CPU if there is no adapter. Nothing is
+    /// measured: the module `trial` tells whether the CPU trains a model faster than a software adapter.
     Auto,
     /// The CPU.
     Cpu,
@@ -104,8 +104,8 @@ impl Device {
         }
     }
 
-    /// Opens the requested device to evaluate so many images. `Auto` takes the CPU for a few where only software adapters are
-    /// there, whose kernels would take longer to compile than the images take.
+    /// Opens the requested device to evaluate so many images. `Auto` takes the CPU for a few where only software
+    /// adapters are there, whose kernels would take longer to compile than the images take.
     ///
     /// # Errors
     /// The same as for [`Self::open`].

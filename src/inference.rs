@@ -33,8 +33,8 @@ pub struct Scored {
     pub losses: Vec<f32>,
 }
 
-/// Images of a step: the batch that models are trained with by default. All calls have the same, the last images with empty
-/// places beside them, so that kernels compiled for some images serve for any number.
+/// Images of a step: the batch that models are trained with by default. All calls have the same, the last images with
+/// empty places beside them, so that kernels compiled for some images serve for any number.
 pub(crate) const BATCH: usize = TrainConfig::DEFAULT.batch;
 
 /// The most steps between two transfers, and the bytes of the images that a transfer holds unless a step has more.
@@ -130,8 +130,8 @@ impl Predictor {
     }
 }
 
-/// Images of a step for `count` images: on an adapter the same for any, since it has kernels for one number; on the CPU not
-/// many more than there are.
+/// Images of a step for `count` images: on an adapter the same for any, since it has kernels for one number; on the CPU
+/// not many more than there are.
 fn batch_for(device: &Device, count: usize, batch: usize) -> usize {
     match device {
         Device::Cpu => count.next_power_of_two().min(batch),

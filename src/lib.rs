@@ -1,11 +1,11 @@
 //! Trains convolutional networks on MNIST with hand-written WGSL compute shaders on any GPU, and verifies every kernel
 //! against the CPU.
 //!
-//! An [op](op::Op) is a small value that knows its sizes, its operands, its shaders, its CPU reference and its tolerance;
-//! [one table](ops::TABLE) lists them all. A [model](model::Model) is lowered to a [plan](plan::Plan): the list of ops,
-//! applied to named tensors, that makes up a training step. A plan runs on a [GPU](gpu::GpuExecutor) or, with the
-//! references, on the [CPU](cpu::CpuExecutor). Training, [verification](verify) and the tests are loops over that list or
-//! that table. `ARCHITECTURE.md` explains the design.
+//! An [op](op::Op) is a small value that knows its sizes, its operands, its shaders, its CPU reference and its
+//! tolerance; [one table](ops::TABLE) lists them all. A [model](model::Model) is lowered to a [plan](plan::Plan): the
+//! list of ops, applied to named tensors, that makes up a training step. A plan runs on a [GPU](gpu::GpuExecutor) or,
+//! with the references, on the [CPU](cpu::CpuExecutor). Training, [verification](verify) and the tests are loops over
+//! that list or that table. `ARCHITECTURE.md` explains the design.
 //!
 //! Functions that wait for a device are `async`. The outermost edge of a program decides how to wait, for example with
 //! `pollster`. On native platforms such a future blocks its thread when wgpu polls the device; a download also blocks.

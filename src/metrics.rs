@@ -28,8 +28,8 @@ pub struct Evaluation {
     pub accuracy_interval: [f64; 2],
     /// Mean cross-entropy, in nats.
     pub loss: f64,
-    /// Expected calibration error: the mean distance of confidence and accuracy over the bins, each weighted by its images
-    /// (Guo et al., "On calibration of modern neural networks", 2017).
+    /// Expected calibration error: the mean distance of confidence and accuracy over the bins, each weighted by its
+    /// images (Guo et al., "On calibration of modern neural networks", 2017).
     pub calibration_error: f64,
     /// The images by the probability of their prediction, in [`BINS`] equal intervals from 0 to 1, upper ends included.
     pub calibration: Vec<CalibrationBin>,

@@ -57,9 +57,9 @@ impl Model {
         Ok(model)
     }
 
-    /// Parses a model for a task: a name of [`NAMED_MODELS`], or layers such as `conv 32x3, relu, pool 2, flatten, dense 10`.
-    /// Case does not matter, and a trailing comma is allowed. There may be layers of your own in addition to those of
-    /// [`LAYERS`](crate::layers::LAYERS).
+    /// Parses a model for a task: a name of [`NAMED_MODELS`], or layers such as `conv 32x3, relu, pool 2, flatten,
+    /// dense 10`. Case does not matter, and a trailing comma is allowed. There may be layers of your own in addition to
+    /// those of [`LAYERS`](crate::layers::LAYERS).
     ///
     /// # Errors
     /// If a layer is unknown, or the layers do not fit together.
@@ -119,8 +119,8 @@ impl Model {
         self.trained_parameters().iter().map(|(_, shape)| shape.len()).sum()
     }
 
-    /// Initial parameters, in the order of [`Model::parameters`], as their layers say ([`Initial`]). Each tensor has its
-    /// own random stream.
+    /// Initial parameters, in the order of [`Model::parameters`], as their layers say ([`Initial`]). Each tensor has
+    /// its own random stream.
     pub fn initial_parameters(&self, seed: u64) -> Vec<HostTensor> {
         let all = self.layers.iter().enumerate();
         let all = all.flat_map(|(place, layer)| layer.parameters.iter().map(move |own| (place, own)));

@@ -121,8 +121,8 @@ pub struct Variant {
 /// A class of adapters, by what makes kernels fast there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AdapterClass {
-    /// Software drivers with subgroups of [`SUBGROUP_LANES`] or more: few invocations with much work each. A load serves
-    /// all lanes, and a texture is read much faster than a buffer.
+    /// Software drivers with subgroups of [`SUBGROUP_LANES`] or more: few invocations with much work each. A load
+    /// serves all lanes, and a texture is read much faster than a buffer.
     Lanes,
     /// Other software drivers.
     Software,
@@ -185,7 +185,8 @@ impl Variant {
         }
     }
 
-    /// A kernel of one invocation for each of `invocations` elements of each of `chunks` chunks; no workgroup spans two.
+    /// A kernel of one invocation for each of `invocations` elements of each of `chunks` chunks; no workgroup spans
+    /// two.
     ///
     /// If a chunk does not fill a workgroup, the workgroup is as small as a subgroup may be.
     pub fn chunked(shader: Shader, chunks: usize, invocations: usize, iterations: usize) -> Self {
@@ -199,7 +200,8 @@ impl Variant {
 
     /// A kernel of one workgroup of `size` invocations for each of `tiles` tiles.
     ///
-    /// The line of workgroups is folded as in [`Self::linear`]; the shader undoes it with `group.x + group.y * groups.x`.
+    /// The line of workgroups is folded as in [`Self::linear`]; the shader undoes it with `group.x + group.y *
+    /// groups.x`.
     pub fn tiled(shader: Shader, tiles: usize, size: usize, iterations: usize) -> Self {
         let linear = Self::linear(shader, tiles * LINEAR_WORKGROUP as usize, iterations);
         Self { constants: vec![("workgroup_size", size as f64)], ..linear }
@@ -323,19 +325,20 @@ pub trait Op: Any + Debug + Send + Sync {
             .collect()
     }
 
-    /// Whether it leaves an operand unread at these numbers, although it is bound: the values by which a rectifier decides, where
-    /// there is none.
+    /// Whether it leaves an operand unread at these numbers, although it is bound: the values by which a rectifier
+    /// decides, where there is none.
     fn leaves_unread(&self, _operand: &str) -> bool {
         false
     }
 
-    /// The op that also rectifies its output, if it can: it multiplies what is not above 0 by `negative_slope` before it writes
-    /// it. The output must be its only one besides integers.
+    /// The op that also rectifies its output, if it can: it multiplies what is not above 0 by `negative_slope` before
+    /// it writes it. The output must be its only one besides integers.
     fn rectifying(&self, _negative_slope: f64) -> Option<Arc<dyn Op>> {
         None
     }
 
-    /// If its `input` came out of a rectifier: the op that writes as `input_grad` the gradient before that rectifier, if it can.
+    /// If its `input` came out of a rectifier: the op that writes as `input_grad` the gradient before that rectifier,
+    /// if it can.
     fn before_rectifier(&self, _negative_slope: f64) -> Option<Arc<dyn Op>> {
         None
     }

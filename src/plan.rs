@@ -109,8 +109,8 @@ impl fmt::Display for PlanForm {
 /// What else a training step does.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Refinements {
-    /// The part of a label's probability that is spread over all classes, from 0 to below 1 (Szegedy et al., "Rethinking the
-    /// inception architecture", 2016).
+    /// The part of a label's probability that is spread over all classes, from 0 to below 1 (Szegedy et al.,
+    /// "Rethinking the inception architecture", 2016).
     pub label_smoothing: f64,
     /// The largest norm of all gradients together; longer ones are shortened to it. See [`clip`](crate::ops::clip).
     pub clip_norm: Option<f64>,

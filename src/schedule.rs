@@ -13,10 +13,11 @@ pub enum Schedule {
     Constant,
     /// Half a cosine from the peak to 0 (Loshchilov & Hutter, "SGDR", 2017, without restarts).
     Cosine,
-    /// Up from a 25th of the peak over the first 30 % of the steps, then down to nearly 0
-    /// (Smith & Topin, "Super-convergence", 2018; shape and numbers are PyTorch's `OneCycleLR`, momentum is left alone).
+    /// Up from a 25th of the peak over the first 30 % of the steps, then down to nearly 0 (Smith & Topin,
+    /// "Super-convergence", 2018; shape and numbers are PyTorch's `OneCycleLR`, momentum is left alone).
     OneCycle,
-    /// A tenth after one half and again after three quarters of the steps (as in He et al., "Deep residual learning", 2016).
+    /// A tenth after one half and again after three quarters of the steps (as in He et al., "Deep residual learning",
+    /// 2016).
     Step,
 }
 

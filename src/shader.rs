@@ -39,8 +39,8 @@ pub(crate) use shader;
 impl Shader {
     /// A shader that lies in no file of this crate. Its entry point has its name up to the dot.
     ///
-    /// wgpu bounds its loops: one that would not end is ended, which costs some speed. Shaders of this crate have no such
-    /// bounds, since their loops are counted by a test.
+    /// wgpu bounds its loops: one that would not end is ended, which costs some speed. Shaders of this crate have no
+    /// such bounds, since their loops are counted by a test.
     pub const fn from_text(name: &'static str, source: &'static str) -> Self {
         Self { name, parts: &[], source }
     }

@@ -57,8 +57,8 @@ impl TrainConfig {
     /// Generated digits that `gpu-digits train` adds to them.
     pub const MNIST_GENERATED: usize = 6_000;
 
-    /// The defaults of `gpu-digits train`, with which the default model reaches a test accuracy of 99.3 % on MNIST; `train` also
-    /// adds [`Self::MNIST_GENERATED`].
+    /// The defaults of `gpu-digits train`, with which the default model reaches a test accuracy of 99.3 % on MNIST;
+    /// `train` also adds [`Self::MNIST_GENERATED`].
     pub const DEFAULT: Self = Self {
         epochs: 5,
         batch: 128,
@@ -160,8 +160,8 @@ impl Trainer {
     /// Prepares training: makes the plan, allocates memory, compiles kernels, and uploads the data and the parameters.
     ///
     /// # Errors
-    /// If the sizes do not match, the model is made for other images or classes than those of the data set, generated digits are
-    /// to be added to something else, or the device cannot run the plan.
+    /// If the sizes do not match, the model is made for other images or classes than those of the data set, generated
+    /// digits are to be added to something else, or the device cannot run the plan.
     pub async fn new(
         device: &Device,
         model: &Model,
@@ -304,8 +304,8 @@ impl Trainer {
         self.executor.trace(Phase::Train, steps).await
     }
 
-    /// Scores some images of the data set: those of a split, or any indices into the training set, followed by the test set,
-    /// followed by the digits added.
+    /// Scores some images of the data set: those of a split, or any indices into the training set, followed by the test
+    /// set, followed by the digits added.
     ///
     /// # Errors
     /// If the device fails, an image does not exist, or there are more images than in the largest split.
@@ -328,7 +328,8 @@ impl Trainer {
         Ok(score)
     }
 
-    /// Weights and biases as they are now, or their averages if they are averaged, in the order of [`Model::parameters`].
+    /// Weights and biases as they are now, or their averages if they are averaged, in the order of
+    /// [`Model::parameters`].
     ///
     /// # Errors
     /// If the device fails, or if a parameter is not finite or so large that the model overflows; the error names the

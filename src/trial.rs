@@ -1,5 +1,5 @@
-//! Which trains a model faster, a software adapter or the CPU, by a few measured steps. Both compute on the same cores, and
-//! which is faster depends on the model and on the driver.
+//! Which trains a model faster, a software adapter or the CPU, by a few measured steps. Both compute on the same cores,
+//! and which is faster depends on the model and on the driver.
 
 use std::time::Instant;
 
@@ -20,8 +20,8 @@ const SECONDS: f64 = 0.1;
 /// The most steps that are measured on a device.
 const MOST_STEPS: usize = 256;
 
-/// The most images of a step on the CPU, whose pace hardly depends on that. An adapter has the batch of the run, so that
-/// its kernels serve the run.
+/// The most images of a step on the CPU, whose pace hardly depends on that. An adapter has the batch of the run, so
+/// that its kernels serve the run.
 const MOST_IMAGES: usize = TrainConfig::DEFAULT.batch;
 
 /// How much faster than the adapter the CPU must be, so that noise does not decide.
@@ -40,8 +40,8 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// Trains random images on an adapter and on the CPU for a moment. The kernels of a training step are compiled meanwhile,
-    /// and serve a [`Trainer`](crate::Trainer) on the same adapter; their compilation is not measured.
+    /// Trains random images on an adapter and on the CPU for a moment. The kernels of a training step are compiled
+    /// meanwhile, and serve a [`Trainer`](crate::Trainer) on the same adapter; their compilation is not measured.
     ///
     /// # Errors
     /// If a device cannot run the model, or fails.
@@ -100,8 +100,8 @@ async fn executor(device: &Device, model: &Model, config: &TrainConfig) -> Resul
     Ok(executor)
 }
 
-/// The least seconds of a step. `time` runs some steps and returns how long they took together: one, then always twice as
-/// many, until there was enough of them or one took twice as long as is `enough`.
+/// The least seconds of a step. `time` runs some steps and returns how long they took together: one, then always twice
+/// as many, until there was enough of them or one took twice as long as is `enough`.
 async fn least_seconds(enough: f64, mut time: impl AsyncFnMut(usize) -> Result<f64>) -> Result<f64> {
     let (mut least, mut spent, mut steps, mut done) = (f64::INFINITY, 0.0, 1, 0);
     while spent < SECONDS && done + steps <= MOST_STEPS {

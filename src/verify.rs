@@ -107,8 +107,8 @@ pub async fn check(gpu: &Gpu, case: Case) -> Vec<Check> {
     checks
 }
 
-/// Verifies a model on an adapter: every kernel of its plans, plain, fused and in half precision, and whole training steps in
-/// lockstep with the CPU. The model may have layers of your own.
+/// Verifies a model on an adapter: every kernel of its plans, plain, fused and in half precision, and whole training
+/// steps in lockstep with the CPU. The model may have layers of your own.
 ///
 /// ```no_run
 /// use gpu_digits::device::DeviceChoice;

@@ -52,8 +52,8 @@ fn meaning(task: &Task) -> [(&'static str, String); 3] {
     ]
 }
 
-/// The task of a model, from the metadata of its file: from what [`meaning`] writes. Files of older versions do not have
-/// all of these keys, and are for digits.
+/// The task of a model, from the metadata of its file: from what [`meaning`] writes. Files of older versions do not
+/// have all of these keys, and are for digits.
 ///
 /// # Errors
 /// If the metadata say something else.

@@ -489,8 +489,8 @@ fn layers() -> Vec<Example> {
             vec![f([1.0, -2.0, 3.0]), u([0, 0, 0]), f([])],
             vec![f([1.0, -2.0, 3.0])],
         ),
-        // The known answer of Threefry for key and counter of zeros is 0x6b200159, 0.418 of the range: kept at a rate of
-        // 3/8 and scaled up by 8/5, dropped at 1/2.
+        // The known answer of Threefry for key and counter of zeros is 0x6b200159, 0.418 of the range: kept at a rate
+        // of 3/8 and scaled up by 8/5, dropped at 1/2.
         example(
             "an element whose bits are above the rate is scaled up",
             DropoutApply { length: 1, rate: 0.375, layer: 0 },
@@ -611,8 +611,8 @@ fn moved() -> BatchAugment {
     BatchAugment { gather, width: 2, channels: 1, augment: Augment { shift: 1.0, ..Augment::NONE } }
 }
 
-/// Its operands. With seed 3, step 7541 moves the first image by half a pixel to the right and upwards: Threefry gives it
-/// the word 0xbffe_3fe4, thus -1/2 and 1/2 of a pixel for the place in the image.
+/// Its operands. With seed 3, step 7541 moves the first image by half a pixel to the right and upwards: Threefry gives
+/// it the word 0xbffe_3fe4, thus -1/2 and 1/2 of a pixel for the place in the image.
 fn before_moving() -> Vec<Values> {
     let images = u([0x281e_140a, 0, 0]);
     vec![images, u([0x0007_0605]), u([0, 0, 0, NO_SAMPLE]), u([7541, 1, 3]), f([]), u([])]

@@ -296,9 +296,9 @@ fn step_of(model: &Model, form: PlanForm) -> Result<(Plan, CpuExecutor), Failed>
     Ok((plan, executor))
 }
 
-/// The gradients of all parameters in half precision must be those in single precision but for rounding, and for maxima at
-/// near ties that have turned: the scale of the loss is taken back everywhere, and nothing is too small or too large for 16
-/// bits.
+/// The gradients of all parameters in half precision must be those in single precision but for rounding, and for maxima
+/// at near ties that have turned: the scale of the loss is taken back everywhere, and nothing is too small or too large
+/// for 16 bits.
 fn check_half_step(model: &str) -> Result<(), Failed> {
     let model: Model = model.parse()?;
     let parameters = model.initial_parameters(5);

@@ -1,6 +1,6 @@
 //! The mutation check: small wrong edits of every shader, each of which `verify` must notice.
 //!
-//! It is not part of the default suite, for it runs about ten thousand wrong kernels:
+//! It is not part of the default suite, for it runs about 5,300 wrong kernels:
 //!
 //! ```text
 //! cargo test --release --test mutations                      # all of them, more than an hour on two cores
@@ -8,8 +8,8 @@
 //! ```
 //!
 //! An edit is of one file, which may be a part of several shaders. It passes when some case of one of them fails. Edits
-//! that do not change what a shader computes are listed in [`EQUIVALENT`] with the reason, and must go unnoticed: a reason
-//! that no longer holds is found too. Edits that are not valid WGSL are no edits at all, and not counted.
+//! that do not change what a shader computes are listed in [`EQUIVALENT`] with the reason, and must go unnoticed: a
+//! reason that no longer holds is found too. Edits that are not valid WGSL are no edits at all, and not counted.
 
 #[allow(dead_code)]
 mod common;

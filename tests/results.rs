@@ -1,5 +1,5 @@
-//! A faster variant must pay: a committed result shows it 10 % faster than all others somewhere, or a list says why it has not
-//! been measured where it should be.
+//! A faster variant must pay: a committed result shows it 10 % faster than all others somewhere, or a list says why it
+//! has not been measured where it should be.
 
 #[path = "common/files.rs"]
 mod common;

@@ -1,5 +1,5 @@
-//! Models for images of other shapes and with other numbers of classes than MNIST's: they learn, are saved and read back, and
-//! give the same on every device; what does not fit is refused in words.
+//! Models for images of other shapes and with other numbers of classes than MNIST's: they learn, are saved and read
+//! back, and give the same on every device; what does not fit is refused in words.
 
 mod common;
 
@@ -63,7 +63,8 @@ impl Size {
         Dataset::from_arrays(self.task(), self.patterns(images, 1), self.patterns(2 * self.classes, 2))
     }
 
-    /// Every class in turn: squares of four pixels in colours that are drawn for each class, dimmed, with noise over them.
+    /// Every class in turn: squares of four pixels in colours that are drawn for each class, dimmed, with noise over
+    /// them.
     fn patterns(&self, count: usize, seed: u64) -> Samples {
         let ImageShape { width, channels, .. } = self.shape;
         let mut random = Random::new(seed, 0);
@@ -178,7 +179,8 @@ fn losses_are_the_cpus(device: &Device, size: &Size) -> Result<(), Failed> {
     Ok(())
 }
 
-/// A task whose pixels have another mean and deviation, and its normalised pixel `[c, y, x]` of an image's bytes `[y, x, c]`.
+/// A task whose pixels have another mean and deviation, and its normalised pixel `[c, y, x]` of an image's bytes `[y,
+/// x, c]`.
 fn normalized<'a>(size: &Size, image: &'a [u8]) -> anyhow::Result<(Task, impl Fn(usize, usize, usize) -> f32 + 'a)> {
     let ImageShape { width, channels, .. } = size.shape;
     let pixel = move |c: usize, y: usize, x: usize| f32::from(image[(y * width + x) * channels + c]) / 255.0;

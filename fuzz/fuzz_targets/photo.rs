@@ -6,8 +6,8 @@
 //! cargo fuzz run photo --sanitizer none fuzz/corpus/photo PICTURES -- -max_total_time=600 -timeout=60
 //! ```
 //!
-//! Without a sanitizer it needs no nightly Rust, and loses nothing: the library has no `unsafe`. Pictures in the formats
-//! PGM, PPM and BMP get furthest, since a changed byte of theirs is a changed pixel.
+//! Without a sanitizer it needs no nightly Rust, and loses nothing: the library has no `unsafe`. Pictures in the
+//! formats PGM, PPM and BMP get furthest, since a changed byte of theirs is a changed pixel.
 
 #![no_main]
 

@@ -152,8 +152,8 @@ fn count<'a>(cases: &[String], one: &'a str, many: &'a str) -> (String, &'a str)
 
 /// Compares two reports, measured one after the other.
 ///
-/// What disturbed the machine in one of them and not in the other shows in three ways: in the spread of the samples, in the
-/// peaks, and in how far the ratios of the cases lie apart.
+/// What disturbed the machine in one of them and not in the other shows in three ways: in the spread of the samples, in
+/// the peaks, and in how far the ratios of the cases lie apart.
 pub fn compare(before: &Report, now: &Report) -> Comparison {
     let matching = match_reports(before, now);
     let adapters = adapters(&matching.pairs);

@@ -1,4 +1,5 @@
-//! How much two runs of one program differ: by the spread of their samples, and by what disturbs the machine between them.
+//! How much two runs of one program differ: by the spread of their samples, and by what disturbs the machine between
+//! them.
 
 use super::matching::{Pair, Scope};
 use super::statistics::{median, robust_sigma, sigma, student_limit};
@@ -7,7 +8,8 @@ use super::steps::Kind;
 /// The probability with which a comparison of a program with itself may name anything.
 pub(super) const FALSE_ALARM: f64 = 0.05;
 
-/// Even on a quiet machine two runs of a kernel differ by this share, as a standard deviation of each: memory lies elsewhere.
+/// Even on a quiet machine two runs of a kernel differ by this share, as a standard deviation of each: memory lies
+/// elsewhere.
 const SIGMA_OF_A_RUN: f64 = 0.02;
 
 /// What a dispatch costs beside its kernel varies by this share of itself between runs, as a standard deviation.
@@ -25,7 +27,8 @@ const ENOUGH_KERNELS: usize = 10;
 /// So many steps do: these are few in any result.
 const ENOUGH_STEPS: usize = 4;
 
-/// How far the ratios of cases lie apart that should all be 1: other work on the machine meets one case and not the next.
+/// How far the ratios of cases lie apart that should all be 1: other work on the machine meets one case and not the
+/// next.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Scatter {
     sigma: f64,
@@ -33,8 +36,8 @@ struct Scatter {
 }
 
 impl Scatter {
-    /// The scatter of all logarithms of ratios, or of those within each group where that is less: a change of one case, or
-    /// of one group, is no scatter.
+    /// The scatter of all logarithms of ratios, or of those within each group where that is less: a change of one case,
+    /// or of one group, is no scatter.
     fn of(groups: &[Vec<f64>], enough: usize) -> Option<Self> {
         let all = groups.concat();
         let within: Vec<f64> = groups
@@ -70,9 +73,9 @@ impl Disturbance {
 
     /// What the logarithm of a ratio may be off by without any change, where `tests` such are judged.
     ///
-    /// A kernel is judged by the whole spread of its samples, since what disturbs a machine lasts for many of them. So is a
-    /// step, unless other cases tell more of the machine than its spread. For all kernels together that is too much, since
-    /// disturbances do not meet each alike: they are judged by the narrower interval of the median.
+    /// A kernel is judged by the whole spread of its samples, since what disturbs a machine lasts for many of them. So
+    /// is a step, unless other cases tell more of the machine than its spread. For all kernels together that is too
+    /// much, since disturbances do not meet each alike: they are judged by the narrower interval of the median.
     pub(super) fn uncertainty(&self, pair: &Pair, scope: Scope, tests: usize) -> Option<f64> {
         let scatter = match scope {
             Scope::Kernel => self.kernels,

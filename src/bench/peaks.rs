@@ -32,7 +32,8 @@ const DISPATCHES: usize = 512;
 /// The peaks of an adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Peaks {
-    /// Floating-point operations a second, f32: chains of multiply-adds on registers (`fma_chain`), counted as two each.
+    /// Floating-point operations a second, f32: chains of multiply-adds on registers (`fma_chain`), counted as two
+    /// each.
     pub flops_per_second: f64,
     /// The same in f16 (`fma_chain_f16`); none without f16.
     pub f16_flops_per_second: Option<f64>,
@@ -40,8 +41,8 @@ pub struct Peaks {
     /// (`matrix_chain`), with the fastest matrix size; none without such matrices.
     #[serde(default)]
     pub matrix_flops_per_second: Option<f64>,
-    /// Bytes a second, read and written: the faster of a copy of large buffers (`buffer_copy`) and of 32 reads to a write
-    /// (`chunk_sum`).
+    /// Bytes a second, read and written: the faster of a copy of large buffers (`buffer_copy`) and of 32 reads to a
+    /// write (`chunk_sum`).
     pub bytes_per_second: f64,
     /// Seconds of an independent dispatch of one invocation (`fma_chain`), measured with many, each on its own
     /// buffer.

@@ -141,8 +141,8 @@ impl Report {
 const TIMES: std::ops::Range<f64> = 1e-12..1e9;
 
 impl AdapterReport {
-    /// Makes times and rates that no machine has into NaN, which is shown as no number and compared with nothing; files come
-    /// from other programs and other versions. These wrote a spread of 0 for a single sample, which is none.
+    /// Makes times and rates that no machine has into NaN, which is shown as no number and compared with nothing; files
+    /// come from other programs and other versions. These wrote a spread of 0 for a single sample, which is none.
     fn forget_what_cannot_be(&mut self) {
         let forget = |value: &mut f64, can_be: bool| {
             if !can_be {

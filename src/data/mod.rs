@@ -1,5 +1,5 @@
-//! Data sets: MNIST or another set of IDX files from a folder, MNIST from the network, generated digits, or arrays of any
-//! images.
+//! Data sets: MNIST or another set of IDX files from a folder, MNIST from the network, generated digits, or arrays of
+//! any images.
 
 #[cfg(feature = "download")]
 mod download;
@@ -111,8 +111,8 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// A data set from your own arrays: images of the task's shape, with labels below its number of classes. Digits as in
-    /// MNIST, of [`Task::MNIST`], are white ink on black.
+    /// A data set from your own arrays: images of the task's shape, with labels below its number of classes. Digits as
+    /// in MNIST, of [`Task::MNIST`], are white ink on black.
     ///
     /// # Errors
     /// If a set holds no image, or [`Samples::check`] fails.

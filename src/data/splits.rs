@@ -8,7 +8,8 @@ use crate::random::Random;
 /// The first of the random streams that choose the validation images, one for each class.
 const STREAM: u64 = 3 << 32;
 
-/// The images by use, as indices into the training set, followed by the test set, followed by what is added to train on.
+/// The images by use, as indices into the training set, followed by the test set, followed by what is added to train
+/// on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Splits {
     /// Trained on, in the order of the set.

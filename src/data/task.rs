@@ -144,8 +144,8 @@ impl Task {
         self.mean.max(1.0 - self.mean) / self.deviation
     }
 
-    /// Refuses data of another shape or with other classes, for a model that is made for `self`. How bytes are normalised is
-    /// the model's own.
+    /// Refuses data of another shape or with other classes, for a model that is made for `self`. How bytes are
+    /// normalised is the model's own.
     ///
     /// # Errors
     /// If the shapes or the numbers of classes differ.

@@ -1,7 +1,7 @@
 //! The rule that chooses the variant of an op for an adapter.
 //!
-//! An adapter takes the first variant of the op's list that is made for its class and that it can run, unless `tune` has
-//! measured another as faster. The plain variant is the last of the list and made for all.
+//! An adapter takes the first variant of the op's list that is made for its class and that it can run, unless `tune`
+//! has measured another as faster. The plain variant is the last of the list and made for all.
 
 use anyhow::{Context, Result};
 
@@ -186,7 +186,8 @@ mod tests {
         }
     }
 
-    /// Adapters of all kinds and classes: with all features, with the least that WebGPU guarantees, and with small limits.
+    /// Adapters of all kinds and classes: with all features, with the least that WebGPU guarantees, and with small
+    /// limits.
     fn adapters_of_all_classes() -> Vec<(AdapterInfo, AdapterClass)> {
         let mut all = Vec::new();
         for kind in [AdapterKind::Discrete, AdapterKind::Integrated, AdapterKind::Other, AdapterKind::Software] {

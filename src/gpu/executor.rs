@@ -81,7 +81,8 @@ struct InFlight {
 }
 
 impl GpuExecutor {
-    /// Allocates every tensor of a plan, compiles every kernel that this GPU has not compiled yet, and makes every bind group.
+    /// Allocates every tensor of a plan, compiles every kernel that this GPU has not compiled yet, and makes every bind
+    /// group.
     ///
     /// # Errors
     /// If the plan does not fit on the adapter, a shader does not compile, or memory runs out.
@@ -164,7 +165,8 @@ impl GpuExecutor {
     fn submit(&mut self, group: &Group<'_>) -> wgpu::SubmissionIndex {
         let start = Instant::now();
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        // Nothing else runs within the group, so that a copy in a texture serves all steps until a dispatch outdates it.
+        // Nothing else runs within the group, so that a copy in a texture serves all steps until a dispatch outdates
+        // it.
         let mut fresh = Fresh::default();
         if group.collections.is_empty() {
             let steps = group.steps.clone();

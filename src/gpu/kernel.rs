@@ -110,8 +110,8 @@ impl Kernel {
         }
     }
 
-    /// Binds buffers, in the order of the op's operands, or their copies in textures. These are made each time that it runs,
-    /// unless [`Dispatch::outdates`] says which it changes.
+    /// Binds buffers, in the order of the op's operands, or their copies in textures. These are made each time that it
+    /// runs, unless [`Dispatch::outdates`] says which it changes.
     pub(super) fn bind(self, gpu: &Gpu, buffers: &[wgpu::BufferBinding<'_>], textures: &mut Textures) -> Dispatch {
         let copy = |(buffer, format): (_, &Option<_>)| format.map(|format| textures.copy_of(gpu, buffer, format));
         let copies: Vec<Option<TextureCopy>> = buffers.iter().zip(&self.formats).map(copy).collect();
@@ -163,8 +163,8 @@ impl Dispatch {
     }
 }
 
-/// Appends dispatches. One that reads textures which are out of date starts a new pass after their updates; all others share a
-/// pass.
+/// Appends dispatches. One that reads textures which are out of date starts a new pass after their updates; all others
+/// share a pass.
 pub(super) fn encode<'a>(
     encoder: &mut wgpu::CommandEncoder,
     dispatches: impl Iterator<Item = &'a Dispatch>,

@@ -1,5 +1,5 @@
-//! The kernels that a GPU has compiled. Plans that hold the same op at the same sizes share its kernel, so that a second
-//! plan of a model, such as that of its evaluation after training, compiles nothing that the first one had.
+//! The kernels that a GPU has compiled. Plans that hold the same op at the same sizes share its kernel, so that a
+//! second plan of a model, such as that of its evaluation after training, compiles nothing that the first one had.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -42,7 +42,8 @@ impl Kernels {
 /// A kernel for each op, each different one compiled once, on all threads that the backend can use.
 ///
 /// # Errors
-/// If kernels do not compile, the error of the first op that needs one of them, independent of the order of the threads.
+/// If kernels do not compile, the error of the first op that needs one of them, independent of the order of the
+/// threads.
 pub(super) async fn kernels(gpu: &Gpu, ops: &[(&dyn Op, Variant)]) -> Result<Vec<Kernel>> {
     let keys: Vec<Key> = ops.iter().map(|(op, variant)| key(*op, variant)).collect();
     let mut missing: Vec<(&Key, &(&dyn Op, Variant))> = Vec::new();

@@ -115,8 +115,8 @@ impl Gpu {
     }
 }
 
-/// The module of a variant. Shaders of this crate do without the counter that wgpu adds to each loop to make sure that it
-/// ends; the shaders of users keep it.
+/// The module of a variant. Shaders of this crate do without the counter that wgpu adds to each loop to make sure that
+/// it ends; the shaders of users keep it.
 #[expect(unsafe_code, reason = "the counters cost a tenth of a step on a fast driver")]
 fn shader_module(device: &wgpu::Device, variant: &Variant) -> wgpu::ShaderModule {
     let descriptor = wgpu::ShaderModuleDescriptor {
@@ -124,8 +124,9 @@ fn shader_module(device: &wgpu::Device, variant: &Variant) -> wgpu::ShaderModule
         source: wgpu::ShaderSource::Wgsl(variant.shader.source.into()),
     };
     let checks = runtime_checks(&variant.shader);
-    // SAFETY: wgpu requires that every loop ends whose counter is left out. That is so in shaders of this crate only: their
-    // loops count from one number to another, and no invocation makes more than `MAX_ITERATIONS` iterations, which
+    // SAFETY: wgpu requires that every loop ends whose counter is left out. That is so in shaders of this crate only:
+    // their loops count from one number to another, and no invocation makes more than `MAX_ITERATIONS` iterations,
+    // which
     // `Gpu::why_not` ensures and a test counts. All other checks stay on.
     unsafe { device.create_shader_module_trusted(descriptor, checks) }
 }

@@ -55,8 +55,8 @@ pub struct Entry {
     pub forms: &'static [&'static str],
     /// What it computes, in one sentence.
     pub help: &'static str,
-    /// The layer with these words after the first, which are as many as in one of the forms, and around these layers, of which
-    /// there are some if the form has them in parentheses.
+    /// The layer with these words after the first, which are as many as in one of the forms, and around these layers,
+    /// of which there are some if the form has them in parentheses.
     pub parse: Parse,
     /// Its ops that do not stand in the table of ops. They are verified and tested with those if the row stands in
     /// [`LAYERS`]; the ops of your own layers are checked by [`verify::check`](crate::verify::check).
@@ -127,8 +127,8 @@ pub trait Layer: Debug + Send + Sync {
         None
     }
 
-    /// An upper bound of its output's magnitude in an evaluation, given one of its input. If it is infinite, activations
-    /// are computed on the CPU before images are scored.
+    /// An upper bound of its output's magnitude in an evaluation, given one of its input. If it is infinite,
+    /// activations are computed on the CPU before images are scored.
     ///
     /// By default a layer without parameters is taken not to enlarge its input, as a mean or a maximum, and one with
     /// parameters has no bound. The check `large_weights` of `verify` fails if the bound is too small.
@@ -136,8 +136,8 @@ pub trait Layer: Debug + Send + Sync {
         if parameters.is_empty() { input } else { f64::INFINITY }
     }
 
-    /// Whether a model may end with it. The loss needs logits of any sign, all of them, so a rectifier may not be the last,
-    /// nor a layer that drops elements.
+    /// Whether a model may end with it. The loss needs logits of any sign, all of them, so a rectifier may not be the
+    /// last, nor a layer that drops elements.
     fn may_be_last(&self) -> bool {
         self.negative_slope().is_none()
     }
@@ -202,11 +202,11 @@ impl ParameterSpec {
 pub enum Order {
     /// As in the model.
     AsInModel,
-    /// Weights `[o, c, ky, kx]` as `[ky, kx, c, o]`, and `[o, i]` as `[i, o]`. The inputs `i` of a layer after `flatten` are the
-    /// elements of a map, which lie in memory as `[y, x, c]`.
+    /// Weights `[o, c, ky, kx]` as `[ky, kx, c, o]`, and `[o, i]` as `[i, o]`. The inputs `i` of a layer after
+    /// `flatten` are the elements of a map, which lie in memory as `[y, x, c]`.
     OutputsLast,
-    /// As the elements of the layer's input, if it is a vector. After `flatten` these are the elements of a map, which lie in
-    /// memory as `[y, x, c]`.
+    /// As the elements of the layer's input, if it is a vector. After `flatten` these are the elements of a map, which
+    /// lie in memory as `[y, x, c]`.
     AsInput,
 }
 
@@ -215,8 +215,8 @@ pub enum Order {
 pub enum Initial {
     /// Weights of sums over this many inputs, uniform within a bound that depends on what follows.
     ///
-    /// A rectifier with the slope `a` is given ±√(6 / (1 + a²) / inputs), which keeps the variance of the activations (He
-    /// et al., "Delving deep into rectifiers", 2015). Otherwise the bound is 1/√inputs, PyTorch's default.
+    /// A rectifier with the slope `a` is given ±√(6 / (1 + a²) / inputs), which keeps the variance of the activations
+    /// (He et al., "Delving deep into rectifiers", 2015). Otherwise the bound is 1/√inputs, PyTorch's default.
     Weight {
         /// Terms of each sum.
         fan_in: usize,

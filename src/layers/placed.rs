@@ -31,8 +31,8 @@ impl PlacedLayer {
         format!("{}.{}", self.name, own.name)
     }
 
-    /// The map whose elements its output has as a vector. A layer that keeps the shape is taken to keep their order, unless it
-    /// mixes them, as a dense layer.
+    /// The map whose elements its output has as a vector. A layer that keeps the shape is taken to keep their order,
+    /// unless it mixes them, as a dense layer.
     fn flattens(&self) -> Option<[usize; 3]> {
         let mixes = self.parameters.iter().any(|parameter| parameter.order == Order::OutputsLast);
         match (&self.input[..], &self.output[..]) {

@@ -107,8 +107,8 @@ impl Recorder<'_> {
         self.number
     }
 
-    /// A key for random numbers, such as those of [`DropoutApply`](crate::ops::dropout::DropoutApply), that no other layer of
-    /// the model has.
+    /// A key for random numbers, such as those of [`DropoutApply`](crate::ops::dropout::DropoutApply), that no other
+    /// layer of the model has.
     pub fn random_key(&self) -> usize {
         random_key(&self.layer, self.number)
     }
@@ -123,8 +123,8 @@ impl Recorder<'_> {
         self.call_with(op, &[]);
     }
 
-    /// Records a call of an op whose operands have other names here, as pairs: the operand's name, and the name by which
-    /// its tensor is found.
+    /// Records a call of an op whose operands have other names here, as pairs: the operand's name, and the name by
+    /// which its tensor is found.
     pub fn call_with(&mut self, op: impl Op + 'static, names: &[(&str, &str)]) {
         let operands = op.operands();
         let named =
@@ -158,8 +158,8 @@ impl Recorder<'_> {
         }
     }
 
-    /// Records layers forward, one after the other, from this recorder's input on. Returns the name of each one's input, and of
-    /// the last one's output.
+    /// Records layers forward, one after the other, from this recorder's input on. Returns the name of each one's
+    /// input, and of the last one's output.
     pub(crate) fn forward(&mut self, layers: &[PlacedLayer]) -> Vec<String> {
         let mut names = vec![self.ends.input.clone()];
         for (place, placed) in layers.iter().enumerate() {
@@ -178,8 +178,8 @@ impl Recorder<'_> {
         Recorder { layer, ends, calls: vec![], ..*self }.forward(layers)
     }
 
-    /// Records the same layers backward, from the gradient of this recorder's output to that of its input; `names` are those that
-    /// [`Self::forward`] has returned.
+    /// Records the same layers backward, from the gradient of this recorder's output to that of its input; `names` are
+    /// those that [`Self::forward`] has returned.
     pub(crate) fn backward(&mut self, layers: &[PlacedLayer], names: &[String]) {
         // Without that of the input, no gradient is needed before the first layer that has parameters.
         let first = layers.iter().position(|placed| !placed.parameters.is_empty()).unwrap_or(0);
@@ -231,8 +231,8 @@ impl Recorder<'_> {
     }
 }
 
-/// The key of a layer's random numbers: for `dropout3` the number, for other words a hash of the name, which is larger than
-/// any number of a layer.
+/// The key of a layer's random numbers: for `dropout3` the number, for other words a hash of the name, which is larger
+/// than any number of a layer.
 pub(crate) fn random_key(layer: &str, number: usize) -> usize {
     if layer == format!("dropout{number}") {
         return number;

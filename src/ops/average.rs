@@ -1,5 +1,5 @@
-//! An exponential moving average of the parameters (Polyak and Juditsky 1992), with which a model is evaluated and saved, as
-//! PyTorch's `AveragedModel` with `get_ema_multi_avg_fn`: the first step copies the parameters.
+//! An exponential moving average of the parameters (Polyak and Juditsky 1992), with which a model is evaluated and
+//! saved, as PyTorch's `AveragedModel` with `get_ema_multi_avg_fn`: the first step copies the parameters.
 //!
 //! ```text
 //! average = decay · average + (1 - decay) · parameter

@@ -5,8 +5,8 @@
 //! input_grad[n,y,x,c] = output_grad of the window that holds (y, x) / its elements, or 0
 //! ```
 //!
-//! The forward op can rectify what it writes, see [`relu`](super::relu). Where the input came out of a rectifier, the backward op
-//! writes the gradient before it.
+//! The forward op can rectify what it writes, see [`relu`](super::relu). Where the input came out of a rectifier, the
+//! backward op writes the gradient before it.
 
 use std::sync::Arc;
 

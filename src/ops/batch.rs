@@ -194,8 +194,8 @@ impl Op for BatchGather {
     }
 }
 
-/// The end of a step: `loss`, `hit` to row `cursor` of `history` `[rows, 2]`, the batch's sum of losses and number of hits;
-/// then the `step` and the `cursor` of `clock` advance. Operands: `loss`, `hit`, `clock`, `history`.
+/// The end of a step: `loss`, `hit` to row `cursor` of `history` `[rows, 2]`, the batch's sum of losses and number of
+/// hits; then the `step` and the `cursor` of `clock` advance. Operands: `loss`, `hit`, `clock`, `history`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct StepFinish {
     /// Samples of a batch.

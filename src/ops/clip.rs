@@ -1,5 +1,6 @@
-//! Clipping of gradients by their norm (Pascanu et al., "On the difficulty of training recurrent neural networks", 2013), as
-//! PyTorch's `clip_grad_norm_`: the square root of the sum of the squares of all gradients, `norm`, becomes `most` at most.
+//! Clipping of gradients by their norm (Pascanu et al., "On the difficulty of training recurrent neural networks",
+//! 2013), as PyTorch's `clip_grad_norm_`: the square root of the sum of the squares of all gradients, `norm`, becomes
+//! `most` at most.
 //!
 //! ```text
 //! grad_scale = min(1, most / (norm + 1e-6))

@@ -118,8 +118,8 @@ impl ConvReluPool {
 
     /// Whether one op is faster than a convolution that rectifies and a max-pooling.
     ///
-    /// The fast variants have output channels in their lanes, which idle where channels are few. That costs more than what
-    /// is not stored saves, but where sums are so short that storing is most of the work.
+    /// The fast variants have output channels in their lanes, which idle where channels are few. That costs more than
+    /// what is not stored saves, but where sums are so short that storing is most of the work.
     pub fn pays(&self) -> bool {
         let terms = self.conv.kernel * self.conv.kernel * self.conv.in_channels;
         self.has_fast_windows() && self.conv.stride == 1 && (self.quads() > TILE / 2 || terms <= SHORT_SUM)

@@ -146,9 +146,9 @@ impl Op for CrossEntropy {
         1e-5
     }
 
-    /// The loss is 0 if the label has all of the probability, and it contains the logarithm of a number near 1. The gradient
-    /// of a label is its probability minus 1. The probability is a quotient of exponentials, each with an error of some units
-    /// in the last place.
+    /// The loss is 0 if the label has all of the probability, and it contains the logarithm of a number near 1. The
+    /// gradient of a label is its probability minus 1. The probability is a quotient of exponentials, each with an
+    /// error of some units in the last place.
     fn absolute_tolerance(&self, output: &str) -> f64 {
         match output {
             "loss" => LOG_TOLERANCE,

@@ -1,4 +1,5 @@
-//! Dense (fully connected) layers. Weights are `[inputs, outputs]`, so that neighbouring outputs are neighbours in memory.
+//! Dense (fully connected) layers. Weights are `[inputs, outputs]`, so that neighbouring outputs are neighbours in
+//! memory.
 //!
 //! ```text
 //! output[n,o]      = rectified(bias[o] + Σ_k input[n,k] · weight[k,o])
@@ -7,8 +8,8 @@
 //! input_grad[n,k]  = Σ_o output_grad[n,o] · weight[k,o], before the rectifier that made input[n,k]
 //! ```
 //!
-//! Every kernel that writes an element also does what follows it: the bias, the rectifier or its gradient, and, after a last
-//! layer, softmax and cross-entropy.
+//! Every kernel that writes an element also does what follows it: the bias, the rectifier or its gradient, and, after a
+//! last layer, softmax and cross-entropy.
 
 mod backward;
 mod cross_entropy;

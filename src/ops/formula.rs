@@ -78,10 +78,11 @@ pub trait Formula: Debug + Send + Sync {
     /// See [`Op::sizes`].
     fn sizes(&self) -> Vec<(&'static str, f64)>;
 
-    /// How often an element is rounded: once for a product, once a term for a sum, never (0) for a choice between numbers.
+    /// How often an element is rounded: once for a product, once a term for a sum, never (0) for a choice between
+    /// numbers.
     ///
-    /// It decides the tolerance. Each rounding counts as a FLOP, and as an iteration of the kernel's loops, which may make
-    /// no more.
+    /// It decides the tolerance. Each rounding counts as a FLOP, and as an iteration of the kernel's loops, which may
+    /// make no more.
     fn roundings(&self) -> usize {
         0
     }
@@ -119,8 +120,8 @@ pub fn elementwise_operands(names: &[&'static str], length: usize) -> Vec<Operan
     operands
 }
 
-/// Lengths at which element-wise kernels often fail: 1, workgroups plus and minus 1, a prime, and grids that fold, with and
-/// without `quad`.
+/// Lengths at which element-wise kernels often fail: 1, workgroups plus and minus 1, a prime, and grids that fold, with
+/// and without `quad`.
 pub fn awkward_lengths() -> Vec<usize> {
     vec![1, 63, 64, 65, 1009, 64 * 64 + 1, 4 * 64 * 130 + 4]
 }

@@ -1,8 +1,8 @@
 //! The memory orders of tensors with four axes.
 //!
-//! Models and files have PyTorch's order: maps are `[n, c, y, x]` ("planes"), weights `[o, c, ky, kx]`. In memory the channels of
-//! a position lie side by side, `[n, y, x, c]`, and weights as `[ky, kx, c, o]`: then the elements that one invocation needs at a
-//! time are neighbours, for any size of the map.
+//! Models and files have PyTorch's order: maps are `[n, c, y, x]` ("planes"), weights `[o, c, ky, kx]`. In memory the
+//! channels of a position lie side by side, `[n, y, x, c]`, and weights as `[ky, kx, c, o]`: then the elements that one
+//! invocation needs at a time are neighbours, for any size of the map.
 
 /// The elements with their axes in another order: axis `i` of the result is axis `axes[i]` of `extents`.
 fn permuted<T: Copy>(values: &[T], extents: [usize; 4], axes: [usize; 4]) -> Vec<T> {

@@ -6,9 +6,9 @@
 //! input_grad[n,y,x,c] = output_grad of the window that holds (y, x) if that is its argmax, else 0
 //! ```
 //!
-//! Ties and odd sizes are PyTorch's. The forward op can rectify what it writes, see [`relu`](super::relu). Where the input came
-//! out of a rectifier, the backward op writes the gradient before it: the maximum tells the sign of the only element that has
-//! one.
+//! Ties and odd sizes are PyTorch's. The forward op can rectify what it writes, see [`relu`](super::relu). Where the
+//! input came out of a rectifier, the backward op writes the gradient before it: the maximum tells the sign of the only
+//! element that has one.
 
 use std::sync::Arc;
 

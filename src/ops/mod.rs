@@ -58,8 +58,8 @@ pub type Case = Arc<dyn Op>;
 pub struct Entry {
     /// The op's name.
     pub name: &'static str,
-    /// The op at sizes at which kernels often fail: 1, primes, tiles plus and minus 1, batches that are not multiples of
-    /// a tile. They stand beside the op.
+    /// The op at sizes at which kernels often fail: 1, primes, tiles plus and minus 1, batches that are not multiples
+    /// of a tile. They stand beside the op.
     pub awkward_cases: fn() -> Vec<Case>,
 }
 
@@ -210,7 +210,8 @@ pub(crate) fn each<S, O: Op + 'static>(sizes: Vec<S>, op: fn(S) -> O) -> Vec<Cas
     cases(sizes.into_iter().map(op).collect())
 }
 
-/// An op that ends or begins with a rectifier, at these sizes and with the slopes of ReLU, of no rectifier, and one between.
+/// An op that ends or begins with a rectifier, at these sizes and with the slopes of ReLU, of no rectifier, and one
+/// between.
 pub(crate) fn with_slopes<S: Copy, O: Op + 'static>(sizes: Vec<S>, op: fn(S, f64) -> O) -> Vec<Case> {
     let with_slope = |slope| sizes.iter().map(move |&sizes| op(sizes, slope));
     cases(SLOPES.into_iter().flat_map(with_slope).collect())

@@ -1,4 +1,5 @@
-//! Batch normalisation (Ioffe and Szegedy 2015), over the rows of a map: the positions of all samples, each with its channels.
+//! Batch normalisation (Ioffe and Szegedy 2015), over the rows of a map: the positions of all samples, each with its
+//! channels.
 //!
 //! ```text
 //! mean[c]         = mean of input[r,c] over the rows r
@@ -12,11 +13,12 @@
 //!                   · weight[c] / √(variance[c] + epsilon)
 //! ```
 //!
-//! As in PyTorch, the running statistics move to those of the batch by a share of [`MOMENTUM`] a step, the running variance to the
-//! unbiased one, and take their place in evaluation. There they can also be folded into the weights of the layer before.
+//! As in PyTorch, the running statistics move to those of the batch by a share of [`MOMENTUM`] a step, the running
+//! variance to the unbiased one, and take their place in evaluation. There they can also be folded into the weights of
+//! the layer before.
 //!
-//! Sums over rows are split into chunks, whose sums other ops add in order. All sums are of differences from a number near the
-//! mean, so that a mean that is large compared with the deviation costs no digits.
+//! Sums over rows are split into chunks, whose sums other ops add in order. All sums are of differences from a number
+//! near the mean, so that a mean that is large compared with the deviation costs no digits.
 
 mod apply;
 mod cases;
@@ -43,7 +45,8 @@ pub const EPSILON: f64 = 1e-5;
 /// The share of the batch in a running statistic, as in PyTorch.
 pub const MOMENTUM: f64 = 0.1;
 
-/// The most chunks that rows are split into: enough for the invocations of a GPU, few enough to be added by one for each channel.
+/// The most chunks that rows are split into: enough for the invocations of a GPU, few enough to be added by one for
+/// each channel.
 const MAX_CHUNKS: usize = 256;
 
 /// The fewest rows of a chunk, if there are so many.

@@ -59,7 +59,8 @@ fn schedule_row(schedule: &HostTensor, clock: &HostTensor, steps: usize) -> [f64
     std::array::from_fn(|column| f64::from(schedule.f32()[row + column]))
 }
 
-/// Stochastic gradient descent with momentum, as PyTorch computes it: `parameter`, `grad_partial`, `velocity`, `blocks`,
+/// Stochastic gradient descent with momentum, as PyTorch computes it: `parameter`, `grad_partial`, `velocity`,
+/// `blocks`,
 /// `schedule`, `clock`, `grad_scale`, the first and third updated.
 ///
 /// ```text

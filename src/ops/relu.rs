@@ -1,12 +1,14 @@
-//! Rectifiers: the rectified linear unit and its leaky form (Maas et al. 2013), which lets a part of the negative values through.
+//! Rectifiers: the rectified linear unit and its leaky form (Maas et al. 2013), which lets a part of the negative
+//! values through.
 //!
 //! ```text
 //! output[i]     = input[i]       where input[i] > 0, else negative_slope · input[i]
 //! input_grad[i] = output_grad[i] where output[i] > 0, else negative_slope · output_grad[i]
 //! ```
 //!
-//! A slope of 0 is ReLU, whose gradient at 0 is 0, as in PyTorch. A slope of 1 is no rectifier. Ops that end with a rectifier, or
-//! whose input came out of one, have its slope as a field and use `rectified` and `grad_before` in their references.
+//! A slope of 0 is ReLU, whose gradient at 0 is 0, as in PyTorch. A slope of 1 is no rectifier. Ops that end with a
+//! rectifier, or whose input came out of one, have its slope as a field and use `rectified` and `grad_before` in their
+//! references.
 
 use std::sync::Arc;
 
@@ -41,8 +43,8 @@ pub(crate) fn grad_before(grad: f32, value: f32, slope: f64) -> f32 {
     }
 }
 
-/// An op that has taken a rectifier in, as [`Op::rectifying`] and [`Op::before_rectifier`] say it: none if the op had one, which
-/// its own slope tells.
+/// An op that has taken a rectifier in, as [`Op::rectifying`] and [`Op::before_rectifier`] say it: none if the op had
+/// one, which its own slope tells.
 pub(super) fn take_in(own_slope: f64, with_rectifier: impl Op) -> Option<Arc<dyn Op>> {
     (own_slope == 1.0).then(|| Arc::new(with_rectifier) as _)
 }

@@ -1,9 +1,9 @@
 //! All parameters of a model in one tensor, and the partial sums of all gradients in another.
 //!
-//! Each parameter and each gradient begins at a valid offset of a binding. Parameters begin at every other valid offset,
-//! so that the offsets of their copy in 16-bit floats are also valid. A table describes blocks of [`BLOCK`] elements: the
-//! offset of the block's first partial sums, the distance to the next ones, their number, and the number of elements in
-//! the block. So one dispatch adds up the partial sums of all gradients, always in the same order.
+//! Each parameter and each gradient begins at a valid offset of a binding. Parameters begin at every other valid
+//! offset, so that the offsets of their copy in 16-bit floats are also valid. A table describes blocks of [`BLOCK`]
+//! elements: the offset of the block's first partial sums, the distance to the next ones, their number, and the number
+//! of elements in the block. So one dispatch adds up the partial sums of all gradients, always in the same order.
 
 use rayon::prelude::*;
 

@@ -1,5 +1,6 @@
-//! The counter-based generator of random numbers Threefry-2x32-20 (Salmon et al., "Parallel random numbers: as easy as 1, 2,
-//! 3", 2011): a number is a pure function of a key and a counter, so that every device has the same numbers, in any order.
+//! The counter-based generator of random numbers Threefry-2x32-20 (Salmon et al., "Parallel random numbers: as easy as
+//! 1, 2, 3", 2011): a number is a pure function of a key and a counter, so that every device has the same numbers, in
+//! any order.
 
 /// Two random words for each counter.
 pub(super) fn threefry2x32(key: [u32; 2], counter: [u32; 2]) -> [u32; 2] {

@@ -1,5 +1,5 @@
-//! What could be a digit: each piece of a row, and neighbouring pieces together. The recogniser's probabilities then choose
-//! the best way through a row (the segmentation graph of LeCun et al., 1998, V).
+//! What could be a digit: each piece of a row, and neighbouring pieces together. The recogniser's probabilities then
+//! choose the best way through a row (the segmentation graph of LeCun et al., 1998, V).
 
 use super::cuts::{MOST_CUTS, Piece, narrowest, pieces};
 use super::glyph::{Glyph, Pixels};
@@ -9,11 +9,11 @@ use super::rows::Row;
 
 /// Pieces of one digit at most: a part that is cut as often as can be is still a candidate as a whole.
 const MOST_PIECES: usize = MOST_CUTS + 1;
-/// The logarithm of a digit's likelihood falls by this for each height that it is wider than nine of ten of its kind. What counts is
-/// how far the middle of the pen goes: bold digits are wider.
+/// The logarithm of a digit's likelihood falls by this for each height that it is wider than nine of ten of its kind.
+/// What counts is how far the middle of the pen goes: bold digits are wider.
 const WIDE: f32 = 8.0;
-/// The width of nine of ten of each digit in MNIST's training images, in heights, seen along the slant in which it is narrowest, and
-/// without the width of a stroke.
+/// The width of nine of ten of each digit in MNIST's training images, in heights, seen along the slant in which it is
+/// narrowest, and without the width of a stroke.
 const WIDTHS: [f32; 10] = [0.98, 0.24, 1.05, 0.8, 0.82, 0.9, 0.77, 0.85, 0.76, 0.67];
 /// The same for joining parts that lie apart, and for each height that they are apart.
 const JOIN: f32 = 0.4;

@@ -1,9 +1,9 @@
 //! The direction in the space of colours that separates ink from its ground best.
 //!
-//! Yellow ink on white differs in blue alone, red on a green of the same grey in no grey at all. The gradients of the three
-//! channels at the picture's edges, taken together, have a main direction: that in which the colours change there (Di Zenzo,
-//! "A note on the gradient of a multi-image", 1986). Each edge counts by its contrast, so that a black dot beside a pencil's
-//! line does not decide.
+//! Yellow ink on white differs in blue alone, red on a green of the same grey in no grey at all. The gradients of the
+//! three channels at the picture's edges, taken together, have a main direction: that in which the colours change there
+//! (Di Zenzo, "A note on the gradient of a multi-image", 1986). Each edge counts by its contrast, so that a black dot
+//! beside a pencil's line does not decide.
 
 use super::map::{Map, quantile};
 use super::picture::Picture;
@@ -56,8 +56,8 @@ impl Contrast {
 }
 
 /// The standard deviation of the grain. Neighbours differ by it even where the picture is smooth: the mean of a second
-/// difference in both directions is a multiple of it (Immerkær, "Fast noise variance estimation", 1996). The median in place
-/// of the mean leaves out edges.
+/// difference in both directions is a multiple of it (Immerkær, "Fast noise variance estimation", 1996). The median in
+/// place of the mean leaves out edges.
 fn grain(picture: &Picture) -> f32 {
     let noise = |map: &Map<f32>| {
         let second = |index: usize| {
@@ -85,8 +85,8 @@ fn gradient(channels: &[Map<f32>; 3], index: usize) -> [[f32; 3]; 2] {
     })
 }
 
-/// The eigenvector of the largest eigenvalue, by powers of the matrix, of length 1 and with a positive sum; that of grey if there
-/// is none.
+/// The eigenvector of the largest eigenvalue, by powers of the matrix, of length 1 and with a positive sum; that of
+/// grey if there is none.
 fn main_direction(tensor: &[[f64; 3]; 3]) -> [f32; 3] {
     // Not quite grey, so that it is perpendicular to no likely direction.
     let mut vector = [0.6, 0.61, 0.52];

@@ -1,8 +1,9 @@
 //! Where digits that touch could be cut apart.
 //!
-//! A part is seen along lines of several slants. Where such a line meets the ink once, and the ink to both sides is high, two
-//! digits may touch; a loop is met twice, and so are digits that overlap, more seldom. Whether it is so, the recogniser says (over-segmentation; Casey and Lecolinet, "A
-//! survey of methods and strategies in character segmentation", 1996).
+//! A part is seen along lines of several slants. Where such a line meets the ink once, and the ink to both sides is
+//! high, two digits may touch; a loop is met twice, and so are digits that overlap, more seldom. Whether it is so, the
+//! recogniser says (over-segmentation; Casey and Lecolinet, "A survey of methods and strategies in character
+//! segmentation", 1996).
 
 use super::map::Map;
 use super::parts::{Frame, Part};

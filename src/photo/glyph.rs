@@ -1,7 +1,7 @@
 //! A digit as MNIST's makers made theirs.
 //!
-//! They fitted the digit into 20x20 pixels, its aspect kept, and moved its centre of mass to the centre of 28x28 (LeCun et
-//! al., "Gradient-based learning applied to document recognition", 1998, III.A).
+//! They fitted the digit into 20x20 pixels, its aspect kept, and moved its centre of mass to the centre of 28x28 (LeCun
+//! et al., "Gradient-based learning applied to document recognition", 1998, III.A).
 
 use super::map::Map;
 use super::parts::{Frame, Part};
@@ -25,7 +25,8 @@ pub(super) struct Glyph {
 }
 
 impl Glyph {
-    /// Some pixels and the soft edges of their strokes. `strength` is that of full ink, and `width` that of the strokes.
+    /// Some pixels and the soft edges of their strokes. `strength` is that of full ink, and `width` that of the
+    /// strokes.
     pub(super) fn of(parts: &[&Part], ink: &Map<f32>, strength: f32, width: f32) -> Self {
         let frame = parts.iter().fold(Frame::NOTHING, |frame, part| frame.with(&part.frame));
         // Half of what is missing, to each side.

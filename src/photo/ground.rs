@@ -1,8 +1,8 @@
 //! The ground: what the picture would be without ink, and the ink as a share of it.
 //!
-//! Where ink is darker than its ground, a morphological closing with a window wider than any stroke gives the ground (Serra,
-//! "Image analysis and mathematical morphology", 1982): it follows light, shadows with sharp edges, and creases, for all of
-//! these are wider than a stroke. Where ink is lighter, an opening does.
+//! Where ink is darker than its ground, a morphological closing with a window wider than any stroke gives the ground
+//! (Serra, "Image analysis and mathematical morphology", 1982): it follows light, shadows with sharp edges, and
+//! creases, for all of these are wider than a stroke. Where ink is lighter, an opening does.
 
 use super::contrast::Contrast;
 use super::map::{Map, quantile};

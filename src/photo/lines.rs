@@ -1,8 +1,8 @@
 //! Straight lines through the whole sheet: the rules and squares of paper, margins, frames.
 //!
-//! Each crossing of a stroke votes for the lines through its middle that run as the stroke does (the transform of Duda and
-//! Hart, "Use of the Hough transformation to detect lines and curves in pictures", 1972, with the direction known). A
-//! candidate is a line if ink covers it from one end of the sheet to the other. A digit's strokes end before.
+//! Each crossing of a stroke votes for the lines through its middle that run as the stroke does (the transform of Duda
+//! and Hart, "Use of the Hough transformation to detect lines and curves in pictures", 1972, with the direction known).
+//! A candidate is a line if ink covers it from one end of the sheet to the other. A digit's strokes end before.
 
 use super::axis::Axis;
 use super::map::{Map, quantile};

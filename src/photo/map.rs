@@ -104,8 +104,8 @@ pub(super) fn quantile(values: &mut [f32], share: f32) -> f32 {
     *values.select_nth_unstable_by(rank, f32::total_cmp).1
 }
 
-/// The value for which those at least as high have a share of all weights, from values and their weights; none if there are no
-/// values.
+/// The value for which those at least as high have a share of all weights, from values and their weights; none if there
+/// are no values.
 pub(super) fn highest(values: impl Iterator<Item = (f32, f32)>, share: f32) -> Option<f32> {
     let mut values: Vec<(f32, f32)> = values.collect();
     values.sort_by(|a, b| b.0.total_cmp(&a.0));

@@ -1,9 +1,10 @@
 //! Finds the digits of a picture, drawn, scanned or photographed, and makes each an image like those of MNIST.
 //!
-//! The stages, each a file: `decode` a file; find the direction of the best `contrast` among colours, and the `strokes`;
-//! tell ink from its `ground` whatever the light; find the `sheet`, where the picture shows more; `select` what is
-//! handwriting, without `lines`, frames and dirt; order its `parts` in `rows`, with `cuts` where digits may touch; make each
-//! candidate (`candidates`) a `glyph` of 28x28 pixels. A recogniser then says which candidates are digits: [`Findings::read`].
+//! The stages, each a file: `decode` a file; find the direction of the best `contrast` among colours, and the
+//! `strokes`; tell ink from its `ground` whatever the light; find the `sheet`, where the picture shows more; `select`
+//! what is handwriting, without `lines`, frames and dirt; order its `parts` in `rows`, with `cuts` where digits may
+//! touch; make each candidate (`candidates`) a `glyph` of 28x28 pixels. A recogniser then says which candidates are
+//! digits: [`Findings::read`].
 
 mod axis;
 mod candidates;

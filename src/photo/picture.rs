@@ -6,7 +6,8 @@ use image::{DynamicImage, Rgba, RgbaImage};
 
 use super::map::{Map, quantile};
 
-/// Larger pictures are shrunk to this longer side. It is enough for a sheet full of numbers, and removes most of the grain.
+/// Larger pictures are shrunk to this longer side. It is enough for a sheet full of numbers, and removes most of the
+/// grain.
 const MOST_SIDE: u32 = 1000;
 /// Smaller pictures are enlarged to about this longer side, so that a stroke is several pixels wide.
 const LEAST_SIDE: u32 = 256;
@@ -51,8 +52,9 @@ impl Picture {
     }
 }
 
-/// The colours over white or over black. If most of the picture is transparent, the rest is ink, which is seen best over the
-/// ground that is further from it. Otherwise the transparent part is the sheet's surroundings, and is made like the sheet.
+/// The colours over white or over black. If most of the picture is transparent, the rest is ink, which is seen best
+/// over the ground that is further from it. Otherwise the transparent part is the sheet's surroundings, and is made
+/// like the sheet.
 fn over_better_ground(pixels: &RgbaImage) -> [Map<f32>; 3] {
     let (width, height) = (pixels.width() as usize, pixels.height() as usize);
     let grey = |Rgba([r, g, b, _]): &Rgba<u8>| (f32::from(*r) + f32::from(*g) + f32::from(*b)) / 765.0;

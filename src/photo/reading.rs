@@ -118,8 +118,8 @@ impl Findings {
     }
 }
 
-/// The likeliest way through the pieces of a row, without one candidate: dynamic programming from the left. Empty if there is
-/// no way.
+/// The likeliest way through the pieces of a row, without one candidate: dynamic programming from the left. Empty if
+/// there is no way.
 fn best_way(
     pieces: usize,
     candidates: &[Candidate],

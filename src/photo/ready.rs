@@ -1,4 +1,5 @@
-//! A picture that already is as MNIST's makers made theirs, or the negative of one: scaling it again could only blur it.
+//! A picture that already is as MNIST's makers made theirs, or the negative of one: scaling it again could only blur
+//! it.
 
 use image::DynamicImage;
 
@@ -6,8 +7,8 @@ use super::glyph::Pixels;
 use super::map::quantile;
 use crate::data::{IMAGE_BYTES, IMAGE_SIDE};
 
-/// The pixels of a picture of 28x28 whose digit has a longer side of 20 and its centre of mass in the middle, and whether its
-/// ink is dark; none if it is not so.
+/// The pixels of a picture of 28x28 whose digit has a longer side of 20 and its centre of mass in the middle, and
+/// whether its ink is dark; none if it is not so.
 pub(super) fn ready(picture: &DynamicImage) -> Option<(Pixels, bool)> {
     if (picture.width(), picture.height()) != (IMAGE_SIDE as u32, IMAGE_SIDE as u32) || picture.color().has_alpha() {
         return None;

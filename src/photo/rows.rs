@@ -8,7 +8,8 @@ const LEAST_HEIGHT: f32 = 0.3;
 const NEAR: f32 = 0.3;
 /// A smaller part is dirt if it has less than this share of the digit's pixels.
 const LEAST_SHARE: f32 = 0.025;
-/// Parts above each other are one digit if the gap is at most this share of the higher one, and the lower one's height too.
+/// Parts above each other are one digit if the gap is at most this share of the higher one, and the lower one's height
+/// too.
 const STACKED: f32 = 0.15;
 const LOW: f32 = 0.45;
 /// Digits of one row are no further from each other than so many times the higher one's height.

@@ -25,7 +25,8 @@ const LEAST_PIXELS: usize = 9;
 const STRONGEST: f32 = 0.25;
 /// What touches the edge of the sheet is no handwriting if it follows the edge for this share of the picture's side.
 const ALONG_EDGE: f32 = 0.25;
-/// A digit just reaches the edge with this share of its side, and is by less than this factor higher or lower than others.
+/// A digit just reaches the edge with this share of its side, and is by less than this factor higher or lower than
+/// others.
 const JUST: f32 = 0.3;
 const LIKE_OTHERS: f32 = 1.5;
 /// A box is at most so many times as high as what stands in it.
@@ -227,7 +228,8 @@ fn is_written(part: &Part, crossings: &[Crossing], mask: &Map<bool>) -> bool {
     crossings.iter().filter(is_inside).count() as f32 >= WRITTEN * part.frame.side() as f32
 }
 
-/// The length of a part, and whether it is a straight line: how far its pixels lie along their main direction and beside it.
+/// The length of a part, and whether it is a straight line: how far its pixels lie along their main direction and
+/// beside it.
 fn straightness(part: &Part, width: usize) -> (f32, bool) {
     let axis = Axis::of(part.pixels.iter().map(|pixel| [(pixel % width) as f32, (pixel / width) as f32]));
     // A bar of length l has a variance of l * l / 12.

@@ -1,8 +1,8 @@
 //! The sheet of paper, where a picture shows more than that: a desk, a corner of it, a finger.
 //!
-//! The ground is looked at in cells. The sheet grows from the cells around the handwriting to neighbours that are like the
-//! sheet nearby (region growing; Adams and Bischof, "Seeded region growing", 1994): light may fall off over the sheet, but not
-//! from one cell to the next. What the sheet encloses is part of it, and so are shadows. The rest is
+//! The ground is looked at in cells. The sheet grows from the cells around the handwriting to neighbours that are like
+//! the sheet nearby (region growing; Adams and Bischof, "Seeded region growing", 1994): light may fall off over the
+//! sheet, but not from one cell to the next. What the sheet encloses is part of it, and so are shadows. The rest is
 //! painted in the sheet's own colour, so that its edges and patterns are gone.
 
 use super::map::{Map, highest, quantile};
@@ -128,8 +128,8 @@ fn spread(colors: &Map<[f32; 3]>, is_known: &Map<bool>) -> Map<[f32; 3]> {
 }
 
 impl Cells {
-    /// How much handwriting each cell has. Dark ink is on light paper, and light ink on a dark board: the pattern of a desk
-    /// counts for less.
+    /// How much handwriting each cell has. Dark ink is on light paper, and light ink on a dark board: the pattern of a
+    /// desk counts for less.
     fn amounts(&self, handwriting: &[Part], is_dark: bool, width: usize) -> Map<f32> {
         let mut amounts = self.colors.map(|_| 0.0);
         for part in handwriting {

@@ -1,15 +1,16 @@
 //! Strokes: where the ink is, how wide its strokes are, and whether they are darker or lighter than their ground.
 //!
-//! A stroke has two edges that face each other at a short distance. From each edge a ray goes to both of its sides until it
-//! meets an edge that faces it (the rays of Epshtein, Ofek and Wexler, "Detecting text in natural scenes with stroke width
-//! transform", 2010). On the side of the ink it meets the other edge of the stroke; on the other side it meets a
-//! neighbouring stroke further away, or nothing. So each edge says on which of its sides the ink is, whatever the light.
+//! A stroke has two edges that face each other at a short distance. From each edge a ray goes to both of its sides
+//! until it meets an edge that faces it (the rays of Epshtein, Ofek and Wexler, "Detecting text in natural scenes with
+//! stroke width transform", 2010). On the side of the ink it meets the other edge of the stroke; on the other side it
+//! meets a neighbouring stroke further away, or nothing. So each edge says on which of its sides the ink is, whatever
+//! the light.
 
 use super::contrast::Contrast;
 use super::map::{Map, highest, quantile};
 
-/// Edges are looked for in a picture that is smoothed further, by a Gaussian of this share of the longer side: the texture of
-/// chalk and of paper is finer than any stroke that can be read.
+/// Edges are looked for in a picture that is smoothed further, by a Gaussian of this share of the longer side: the
+/// texture of chalk and of paper is finer than any stroke that can be read.
 const SMOOTHING: f32 = 1.0 / 400.0;
 /// The least difference of brightness of the two sides of an edge; white minus black is 1.
 const LEAST_STEP: f32 = 0.03;
@@ -97,8 +98,8 @@ impl Strokes {
 /// Edges and what faces them.
 struct Faced {
     edges: usize,
-    /// For each edge that faces another one: whether on its darker side, or nearer there than on the other, its steepness, and how
-    /// far away.
+    /// For each edge that faces another one: whether on its darker side, or nearer there than on the other, its
+    /// steepness, and how far away.
     nearer: Vec<(bool, f32, f32)>,
     /// The rays on the darker sides and on the brighter ones, and how soft their edges are.
     crossings: [Vec<(Crossing, f32)>; 2],
@@ -149,8 +150,8 @@ fn sharp(crossings: Vec<(Crossing, f32)>) -> Vec<Crossing> {
     crossings.into_iter().filter(|(_, softness)| *softness <= most).map(|(crossing, _)| crossing).collect()
 }
 
-/// Whether the picture's border is like the middles of light gaps and not like those of dark strokes, for it is ground; none if
-/// it is like neither, as a desk.
+/// Whether the picture's border is like the middles of light gaps and not like those of dark strokes, for it is ground;
+/// none if it is like neither, as a desk.
 fn is_dark_by_border(brightness: &Map<f32>, crossings: &[Vec<(Crossing, f32)>; 2]) -> Option<bool> {
     let [dark, bright] = crossings.each_ref().map(|crossings| {
         let mut middles: Vec<f32> =
@@ -169,7 +170,8 @@ fn is_dark_by_border(brightness: &Map<f32>, crossings: &[Vec<(Crossing, f32)>; 2
     (from_dark.min(from_bright) <= LIKE_BORDER).then_some(from_bright <= from_dark)
 }
 
-/// The pixels whose gradient is the largest along its direction (Canny, "A computational approach to edge detection", 1986).
+/// The pixels whose gradient is the largest along its direction (Canny, "A computational approach to edge detection",
+/// 1986).
 fn edges(brightness: &Map<f32>, least: f32) -> Vec<Edge> {
     let (width, height) = (brightness.width, brightness.height);
     let slope = |x: usize, y: usize| {

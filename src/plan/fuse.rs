@@ -1,5 +1,5 @@
-//! Fusing: rewrites of a list of calls that compute the same with fewer and larger ones. Each rewrite looks at a few calls that
-//! follow from each other, and leaves all others alone.
+//! Fusing: rewrites of a list of calls that compute the same with fewer and larger ones. Each rewrite looks at a few
+//! calls that follow from each other, and leaves all others alone.
 //!
 //! * A rectifier becomes a part of the call that writes its input; its gradient one of the call that writes the gradient of
 //!   its output ([`Op::rectifying`], [`Op::before_rectifier`]).
@@ -23,8 +23,8 @@ use crate::ops::max_pool::{MaxPoolBackward, MaxPoolForward};
 use crate::ops::norm::{NormApply, NormFold};
 use crate::ops::relu::{ReluBackward, ReluForward};
 
-/// Rewrites the calls of a phase, and says what has become one and what has not. Normalisations are folded on request: there is no
-/// copy of folded weights in half precision.
+/// Rewrites the calls of a phase, and says what has become one and what has not. Normalisations are folded on request:
+/// there is no copy of folded weights in half precision.
 pub(super) fn fuse(calls: &mut Vec<Recorded>, folds_norms: bool) -> Fusion {
     let mut fusion = Fusion::default();
     rectify(calls, &mut fusion);
@@ -74,8 +74,8 @@ fn only_writer(calls: &[Recorded], tensor: &str, reader: usize) -> Result<usize,
     }
 }
 
-/// Each rectifier becomes a part of the call that writes its input, and its gradient one of the call that writes the gradient of
-/// its output.
+/// Each rectifier becomes a part of the call that writes its input, and its gradient one of the call that writes the
+/// gradient of its output.
 fn rectify(calls: &mut Vec<Recorded>, fusion: &mut Fusion) {
     let mut place = 0;
     while place < calls.len() {
@@ -101,8 +101,8 @@ fn rectify(calls: &mut Vec<Recorded>, fusion: &mut Fusion) {
     }
 }
 
-/// Makes the call at a place, from one of its tensors to another, a part of the call that writes the former; returns that one's
-/// layer.
+/// Makes the call at a place, from one of its tensors to another, a part of the call that writes the former; returns
+/// that one's layer.
 ///
 /// # Errors
 /// If that cannot be done; the error says why.
@@ -187,7 +187,8 @@ fn pooled_convolution(
     Ok(layer)
 }
 
-/// The gradients of a convolution whose map's gradient the max-pooling at a place writes, from the gradient of the maxima.
+/// The gradients of a convolution whose map's gradient the max-pooling at a place writes, from the gradient of the
+/// maxima.
 ///
 /// # Errors
 /// If another call reads the map's gradient.
@@ -216,13 +217,14 @@ fn pooled_gradients(
     other_users(calls, map_grad, unpooling).map(gradient).collect()
 }
 
-/// The tensor of a fused op for the places of maxima. It is another one than that of a max-pooling, which is larger and which the
-/// same layer may have in the other phase.
+/// The tensor of a fused op for the places of maxima. It is another one than that of a max-pooling, which is larger and
+/// which the same layer may have in the other phase.
 fn codes(argmax: &str) -> String {
     format!("{argmax}.codes")
 }
 
-/// Whether all readers of a gradient, which the call at a place writes, leave out what ReLU has clipped: then that call need not.
+/// Whether all readers of a gradient, which the call at a place writes, leave out what ReLU has clipped: then that call
+/// need not.
 fn drops_clipped(calls: &[Recorded], writer: usize, grad: &str) -> bool {
     let drops = |call: &Recorded| {
         op::<ConvReluPoolBackwardWeight>(call).is_some() || op::<ConvReluPoolBackwardInput>(call).is_some()
@@ -230,8 +232,8 @@ fn drops_clipped(calls: &[Recorded], writer: usize, grad: &str) -> bool {
     other_users(calls, grad, writer).map(|place| &calls[place]).all(drops)
 }
 
-/// In evaluation, each normalisation by running statistics becomes a part of the weights and biases of the convolution or dense
-/// layer before it, which are computed anew at each step, since training changes them.
+/// In evaluation, each normalisation by running statistics becomes a part of the weights and biases of the convolution
+/// or dense layer before it, which are computed anew at each step, since training changes them.
 fn fold_norms(calls: &mut Vec<Recorded>, fusion: &mut Fusion) {
     let mut place = 0;
     while place < calls.len() {

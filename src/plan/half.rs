@@ -1,4 +1,5 @@
-//! Half precision: every op of the layers and of the loss becomes its twin in half precision, see [`half`](crate::ops::half).
+//! Half precision: every op of the layers and of the loss becomes its twin in half precision, see
+//! [`half`](crate::ops::half).
 
 use anyhow::{Context, Result};
 

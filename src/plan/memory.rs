@@ -1,5 +1,5 @@
-//! Where the tensors of a plan lie: all parameters in one tensor, the partial sums of their gradients in another, and every
-//! other tensor in memory of its own.
+//! Where the tensors of a plan lie: all parameters in one tensor, the partial sums of their gradients in another, and
+//! every other tensor in memory of its own.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -132,7 +132,8 @@ pub struct RunResult {
 /// The seconds of each part of a run's start, up to the end of the first step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StartUp {
-    /// Opening the device, and comparing it with the CPU; in a sweep only the latter, because its runs share the device.
+    /// Opening the device, and comparing it with the CPU; in a sweep only the latter, because its runs share the
+    /// device.
     pub device_seconds: f64,
     /// Loading the data, possibly from the network; 0 in a sweep.
     pub data_seconds: f64,
@@ -163,8 +164,8 @@ pub struct RunFolder {
 impl RunFolder {
     /// Makes the folder, which must not hold a model yet. Without a path it is in `runs/`, named after the time.
     ///
-    /// If it holds the files of a run without a model, which ended early or is still being trained, another folder is made
-    /// beside it: `run-2` beside `run`.
+    /// If it holds the files of a run without a model, which ended early or is still being trained, another folder is
+    /// made beside it: `run-2` beside `run`.
     ///
     /// # Errors
     /// If it cannot be made, or holds a model.
@@ -314,8 +315,8 @@ impl RunFolder {
     /// Saves the model and returns its path.
     ///
     /// # Errors
-    /// If it cannot be written. It is then kept in the folder for temporary files, if there is space, and the error says
-    /// where.
+    /// If it cannot be written. It is then kept in the folder for temporary files, if there is space, and the error
+    /// says where.
     pub fn save_model(&self, model: &Model, parameters: &[HostTensor], record: &RunRecord) -> Result<PathBuf> {
         let save = |path: &Path| {
             weights::save(path, model, parameters, Origin { seed: record.seed, data: Some(&record.data) })

@@ -1,5 +1,5 @@
-//! The tuner finds the fastest variant of each op on an adapter, and saves its choices in a file. Beside them lie the trials
-//! that tell whether a software adapter or the CPU trains a model faster.
+//! The tuner finds the fastest variant of each op on an adapter, and saves its choices in a file. Beside them lie the
+//! trials that tell whether a software adapter or the CPU trains a model faster.
 //!
 //! A candidate is verified before it is timed; a wrong one is never chosen. A file is valid for an adapter, its
 //! driver's version and this crate's version; other files are ignored.

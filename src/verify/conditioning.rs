@@ -1,8 +1,8 @@
 //! How much the results of a call change if its operands do by as little as the op may be wrong.
 //!
-//! A sum whose terms cancel is all rounding: a bias before a normalisation changes nothing, so its gradient is exactly 0,
-//! and Adam takes a whole step in the direction of whatever the rounding leaves. No tolerance of the result allows for
-//! that. What is asked of such a result is that operands next to the given ones have it (mixed forward-backward
+//! A sum whose terms cancel is all rounding: a bias before a normalisation changes nothing, so its gradient is exactly
+//! 0, and Adam takes a whole step in the direction of whatever the rounding leaves. No tolerance of the result allows
+//! for that. What is asked of such a result is that operands next to the given ones have it (mixed forward-backward
 //! stability: Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 1.5).
 
 use crate::op::{F16_TOLERANCE, Op};
@@ -12,8 +12,8 @@ use crate::tensor::{DType, HostTensor};
 /// Pairs of opposite nudges. In each pair, one of the two moves a result that is near a jump to its other side.
 const PAIRS: u64 = 4;
 
-/// For each float that an op writes to the operand at `place`, how far it moves from the one `wanted` at most if the floats of the
-/// operands `given` are nudged up or down, at random, by the op's tolerance.
+/// For each float that an op writes to the operand at `place`, how far it moves from the one `wanted` at most if the
+/// floats of the operands `given` are nudged up or down, at random, by the op's tolerance.
 pub(super) fn movements(op: &dyn Op, place: usize, given: &[HostTensor], wanted: &HostTensor) -> Vec<f64> {
     let wanted = floats(wanted);
     let mut movements = vec![0.0_f64; wanted.len()];

@@ -1,7 +1,7 @@
 //! A layer's gradients against central differences, on the CPU.
 //!
-//! The calls forward become the scalar `Σ output · output_grad` with a random `output_grad`. The calls backward must give
-//! this scalar's derivative by each input and parameter, `(f(x + h) - f(x - h)) / 2h`.
+//! The calls forward become the scalar `Σ output · output_grad` with a random `output_grad`. The calls backward must
+//! give this scalar's derivative by each input and parameter, `(f(x + h) - f(x - h)) / 2h`.
 
 use std::collections::HashMap;
 

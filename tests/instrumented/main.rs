@@ -1,8 +1,9 @@
 //! Instrumented shaders: every index into a shader's own arrays and every loop iteration is checked.
 //!
-//! WGSL clamps what lies beyond an array and wgpu's counters would end a loop, so neither mistake shows in results on most
-//! drivers; on the others it is a wrong number or a hang. Here each shader runs with one more buffer, in which it reports the
-//! first index beyond an array, and more rounds than its variant states. `watch.rs` puts that into its text.
+//! WGSL clamps what lies beyond an array and wgpu's counters would end a loop, so neither mistake shows in results on
+//! most drivers; on the others it is a wrong number or a hang. Here each shader runs with one more buffer, in which it
+//! reports the first index beyond an array, and more rounds than its variant states. `watch.rs` puts that into its
+//! text.
 
 #[path = "../common/mod.rs"]
 #[allow(dead_code)]
@@ -22,8 +23,8 @@ use gpu_digits::verify::cases;
 use libtest_mimic::{Arguments, Failed, Trial};
 use watch::{Found, REPORT_WORDS};
 
-/// Of a shader without workgroup memory, whose arrays have one length for all, this many of the smallest cases run, and as
-/// many of those with the most rounds.
+/// Of a shader without workgroup memory, whose arrays have one length for all, this many of the smallest cases run, and
+/// as many of those with the most rounds.
 const CASES: usize = 3;
 
 /// Larger cases take too long in software.

@@ -49,8 +49,8 @@ pub(crate) fn read_report(words: &[u32], sites: &[String]) -> Option<Found> {
     }
 }
 
-/// A shader's text with a check around every index into an array, matrix or vector of its own that is not a constant, and at the
-/// beginning of every round of a loop.
+/// A shader's text with a check around every index into an array, matrix or vector of its own that is not a constant,
+/// and at the beginning of every round of a loop.
 pub(crate) fn watched(op: &dyn Op, variant: &Variant, source: &str) -> Result<Watched, Failed> {
     let module = naga::front::wgsl::parse_str(source).map_err(|error| error.emit_to_string(source))?;
     let info = validate(&module)?;

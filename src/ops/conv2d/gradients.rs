@@ -19,7 +19,8 @@ pub(in crate::ops) use reference::weight_grads;
 /// The most columns of the kernel of an invocation of a `lanes` variant of the weights' gradient.
 const TILE_COLUMNS: usize = 3;
 
-/// Gradient with respect to the input, before the rectifier that the input came out of, if any: `output_grad`, `weight`,
+/// Gradient with respect to the input, before the rectifier that the input came out of, if any: `output_grad`,
+/// `weight`,
 /// `input` to `input_grad`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Conv2dBackwardInput {
@@ -120,15 +121,16 @@ impl Op for Conv2dBackwardInput {
     }
 }
 
-/// Gradients with respect to weights and bias, in partial sums over the samples of a chunk each: `input`, `output_grad` to
+/// Gradients with respect to weights and bias, in partial sums over the samples of a chunk each: `input`, `output_grad`
+/// to
 /// `weight_grad_partial` `[chunks, kernel, kernel, in_channels, out_channels]` and `bias_grad_partial`
 /// `[chunks, out_channels]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Conv2dBackwardWeight(pub Conv2d);
 
 impl Conv2dBackwardWeight {
-    /// Columns of the kernel of a lane, and the quads of floats that lanes begin with: those of the runs, or, where several columns
-    /// occupy all lanes, those of each column's part.
+    /// Columns of the kernel of a lane, and the quads of floats that lanes begin with: those of the runs, or, where
+    /// several columns occupy all lanes, those of each column's part.
     fn columns(&self) -> [usize; 2] {
         let Conv2d { in_channels, kernel, stride, .. } = self.0;
         let parts = kernel.div_ceil(TILE_COLUMNS);
@@ -137,7 +139,8 @@ impl Conv2dBackwardWeight {
         if pays { [kernel.div_ceil(parts), quads] } else { [1, kernel * self.0.run().div_ceil(4)] }
     }
 
-    /// Workgroups that have as many quads of the kernel's runs as lanes, for each group of output channels and each chunk.
+    /// Workgroups that have as many quads of the kernel's runs as lanes, for each group of output channels and each
+    /// chunk.
     pub(super) fn lanes(&self, shader: Shader) -> Variant {
         let conv = self.0;
         let [columns, quads] = self.columns();

@@ -1,7 +1,7 @@
 //! The references of a convolution, as products of matrices by tiles in registers, with sums in f64.
 //!
-//! A row of the kernel is one run of floats, in the padded map as in the weights. So a position's factors are `kernel` slices
-//! of the map, and no matrix of them has to be made.
+//! A row of the kernel is one run of floats, in the padded map as in the weights. So a position's factors are `kernel`
+//! slices of the map, and no matrix of them has to be made.
 
 use pulp::Arch;
 use rayon::prelude::*;

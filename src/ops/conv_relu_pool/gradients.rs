@@ -16,7 +16,8 @@ use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::HostTensor;
 
-/// Gradients with respect to weights and bias, in partial sums over the samples of a chunk each: `input`, `output_grad`,
+/// Gradients with respect to weights and bias, in partial sums over the samples of a chunk each: `input`,
+/// `output_grad`,
 /// `argmax` to `weight_grad_partial` `[chunks, kernel, kernel, in_channels, out_channels]` and `bias_grad_partial`
 /// `[chunks, out_channels]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,8 +52,8 @@ impl ConvReluPoolBackwardWeight {
         }
     }
 
-    /// Workgroups that have some quads of the kernel's runs each: as many as lanes, or half of that where there are few, as in
-    /// first layers.
+    /// Workgroups that have some quads of the kernel's runs each: as many as lanes, or half of that where there are
+    /// few, as in first layers.
     pub(super) fn lanes(&self, shader: Shader) -> Variant {
         let quads = self.0.conv.kernel * self.0.run_quads();
         let tile = if quads < 2 * TILE { TILE / 2 } else { TILE };

@@ -1,9 +1,9 @@
 //! A convolution, ReLU and max-pooling in half precision, among its variants those for matrix units.
 //!
-//! The `matrix8` and `matrix16` variants are matrix products whose factors are put together in workgroup memory: the rows
-//! of the left one are positions (or, for the gradient of the weights, floats of the kernel), the columns of the right one
-//! channels, and what is summed over comes in slabs. A workgroup has a tile of `4 · size` rows by `2 · size` columns, of
-//! which a subgroup takes four matrices of `size` by `size` at a time.
+//! The `matrix8` and `matrix16` variants are matrix products whose factors are put together in workgroup memory: the
+//! rows of the left one are positions (or, for the gradient of the weights, floats of the kernel), the columns of the
+//! right one channels, and what is summed over comes in slabs. A workgroup has a tile of `4 · size` rows by `2 · size`
+//! columns, of which a subgroup takes four matrices of `size` by `size` at a time.
 
 use super::shaders::{
     BACKWARD_INPUT_F16, BACKWARD_INPUT_LANES_F16, BACKWARD_INPUT_MATRIX_F16, BACKWARD_WEIGHT_F16,

@@ -24,8 +24,8 @@ const BLOCK_ROWS: usize = 32;
 /// Its bytes: both factors, and the parts of a sum.
 const BLOCKS_BYTES: usize = 16 * (2 * (BLOCK_ROWS * 9 - 1) + MAX_WORKGROUP);
 
-/// The iterations of sums of this many terms: an invocation has eight of those in memory at a time. Then it adds up four sums in
-/// two rounds and one in five.
+/// The iterations of sums of this many terms: an invocation has eight of those in memory at a time. Then it adds up
+/// four sums in two rounds and one in five.
 fn block_iterations(terms: usize) -> usize {
     terms.div_ceil(BLOCK_ROWS) * (1 + 8) + 4 * 2 + 5
 }

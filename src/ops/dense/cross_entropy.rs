@@ -25,8 +25,8 @@ pub struct DenseCrossEntropyForward {
 }
 
 impl DenseCrossEntropyForward {
-    /// The most outputs with which the fast variant's workgroup holds the logits of its samples: 16 KiB. For layers of more
-    /// outputs, two calls are faster.
+    /// The most outputs with which the fast variant's workgroup holds the logits of its samples: 16 KiB. For layers of
+    /// more outputs, two calls are faster.
     pub(crate) const MOST_OUTPUTS: usize = (16 << 10) / (4 * TILE_ROWS);
 
     /// Sizes, every other one with smoothed labels.

@@ -84,7 +84,8 @@ impl Op for NormApply {
     }
 }
 
-/// The weights of a layer and the running statistics of the normalisation behind it to weights of a layer that does both.
+/// The weights of a layer and the running statistics of the normalisation behind it to weights of a layer that does
+/// both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NormFold {
     /// Terms of each of the sums.

@@ -27,7 +27,8 @@ use values::{not_negative, percent, picture, positive, positive_number, share};
 
 const DEFAULT: TrainConfig = TrainConfig::DEFAULT;
 
-/// Trains convolutional networks on MNIST with WGSL compute shaders on any GPU, and verifies every kernel against the CPU.
+/// Trains convolutional networks on MNIST with WGSL compute shaders on any GPU, and verifies every kernel against the
+/// CPU.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true, args_override_self = true, after_help = examples::PROGRAM)]
 pub struct Cli {
@@ -63,7 +64,8 @@ pub enum Command {
     /// List the adapters of this machine
     #[command(after_help = examples::DEVICES)]
     Devices(DevicesArgs),
-    /// Print the ops of a model's training step with shapes, FLOPs, bytes and kernels; a GPU is needed only for --kernels
+    /// Print the ops of a model's training step with shapes, FLOPs, bytes and kernels; a GPU is needed only for
+    /// --kernels
     #[command(after_help = examples::PLAN)]
     Plan(PlanArgs),
     /// Write every shader into a folder as one WGSL file, its parts joined
@@ -284,7 +286,8 @@ pub struct PredictArgs {
     /// Take each picture for one digit, however many strokes it has
     #[arg(long)]
     pub one: bool,
-    /// Fail, with exit code 1, if a digit has a lower probability than P, from 0 to 1, or is uncertain for another reason
+    /// Fail, with exit code 1, if a digit has a lower probability than P, from 0 to 1, or is uncertain for another
+    /// reason
     #[arg(long, value_name = "P", value_parser = share)]
     pub min_confidence: Option<f64>,
     #[command(flatten)]

@@ -10,8 +10,8 @@ use crate::program::tune::{Tuning, file};
 use crate::train::TrainConfig;
 use crate::trial::Trial;
 
-/// The adapter, or the CPU if that trains the model clearly faster, by a trial that is kept for the next time. Says so in a
-/// line. Without a trial the adapter is taken, and the line says why there is none.
+/// The adapter, or the CPU if that trains the model clearly faster, by a trial that is kept for the next time. Says so
+/// in a line. Without a trial the adapter is taken, and the line says why there is none.
 pub(super) async fn faster(gpu: Gpu, model: &Model, config: &TrainConfig) -> Device {
     let info = gpu.info().clone();
     let adapter = Device::Gpu(Box::new(gpu));

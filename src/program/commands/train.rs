@@ -202,8 +202,8 @@ pub(super) async fn record_of(session: &Session, args: &TrainArgs) -> Result<Run
     Ok(record(args, &device, &model, &parameters, dataset, &config))
 }
 
-/// The device with the kernels that `--tune` selects. If none was named and only software adapters are there, it is the one
-/// that trains the model faster, an adapter or the CPU.
+/// The device with the kernels that `--tune` selects. If none was named and only software adapters are there, it is the
+/// one that trains the model faster, an adapter or the CPU.
 async fn device(device: &Device, args: &TrainArgs, model: &Model, config: &TrainConfig) -> Result<Device> {
     let Device::Gpu(gpu) = device else {
         refuse_without_gpu(args.tune)?;

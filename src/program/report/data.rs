@@ -138,8 +138,8 @@ impl RunReport {
         }
     }
 
-    /// Adds the parts that need test images. The outputs of layers are computed on the CPU: on an adapter, the kernels for a
-    /// few images would take longer to compile.
+    /// Adds the parts that need test images. The outputs of layers are computed on the CPU: on an adapter, the kernels
+    /// for a few images would take longer to compile.
     ///
     /// # Errors
     /// If there is not enough memory.

@@ -92,7 +92,8 @@ pub(super) fn document(title: &str, body: &Markup) -> String {
     without_controls(page.into_string())
 }
 
-/// The page without control characters, which a data set's or a tensor's name may hold: it may be printed on a terminal.
+/// The page without control characters, which a data set's or a tensor's name may hold: it may be printed on a
+/// terminal.
 fn without_controls(page: String) -> String {
     let steers = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
     if page.contains(steers) { page.replace(steers, "\u{fffd}") } else { page }

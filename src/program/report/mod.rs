@@ -1,7 +1,7 @@
 //! Reports of runs: figures with tables, an HTML page, a comparison of runs, and TensorBoard files.
 //!
-//! [`RunReport`] holds everything that a page shows. `train` saves it as `report.json` beside the model, and `report` redraws
-//! the page from that file alone.
+//! [`RunReport`] holds everything that a page shows. `train` saves it as `report.json` beside the model, and `report`
+//! redraws the page from that file alone.
 
 mod chart;
 mod comparison;

@@ -135,8 +135,8 @@ impl Sheet {
         [0, 1].map(|axis| (tiles[axis] * (sides[axis] + self.gap()) - self.gap()) as u32)
     }
 
-    /// The tiles in rows of `columns`: in their colours; otherwise from black to white, or from blue through white to orange
-    /// if the middle of the range is 0.
+    /// The tiles in rows of `columns`: in their colours; otherwise from black to white, or from blue through white to
+    /// orange if the middle of the range is 0.
     pub(super) fn image(&self, columns: usize, is_centred: bool) -> RgbImage {
         let [width, height] = self.size(columns);
         let mut image = RgbImage::from_pixel(width, height, Rgb([150, 150, 150]));

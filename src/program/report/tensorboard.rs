@@ -58,8 +58,8 @@ pub fn write(folder: &Path, report: &RunReport) -> Result<()> {
     write_atomically(&file, &bytes)
 }
 
-/// The file's version and the named values of the curve's steps, the epochs and the test, in the order of steps, each at
-/// its time.
+/// The file's version and the named values of the curve's steps, the epochs and the test, in the order of steps, each
+/// at its time.
 fn events(start: f64, report: &RunReport) -> Vec<Event> {
     let clock = Clock::new(report);
     let version = Event { wall_time: start, step: 0, file_version: Some("brain.Event:2".to_owned()), summary: None };

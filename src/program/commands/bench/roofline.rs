@@ -159,8 +159,8 @@ fn list(picture: &mut Picture, top: f64, points: &[Point]) -> f64 {
     y
 }
 
-/// Where the bandwidth stands, by its right end: above the slope of the roof, where no point lies; as near to the middle of
-/// the slope as can be.
+/// Where the bandwidth stands, by its right end: above the slope of the roof, where no point lies; as near to the
+/// middle of the slope as can be.
 fn slope_label(roof: &[Place], points: &[Place], width: f64, left: f64) -> Place {
     let flat = roof.last().map_or(0.0, |end| end.1);
     let slope: Vec<Place> = roof.iter().copied().filter(|place| place.1 > flat + 20.0).collect();

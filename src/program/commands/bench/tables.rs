@@ -104,8 +104,8 @@ fn print_warnings(kernels: &[KernelRow]) {
     }
 }
 
-/// What the kernels are called above their variants: the op with the layers that call it, or with its sizes if no layer is
-/// known.
+/// What the kernels are called above their variants: the op with the layers that call it, or with its sizes if no layer
+/// is known.
 pub(super) fn headings(rows: &[&KernelRow]) -> Vec<String> {
     told_apart(rows, |row| match row.layers.as_slice() {
         [] => format!("{}:{}", row.op, row.sizes()),

@@ -38,7 +38,8 @@ struct Others {
     folders: usize,
 }
 
-/// The pictures that the paths name: files as they are, and for folders the pictures in them, in the order of their names.
+/// The pictures that the paths name: files as they are, and for folders the pictures in them, in the order of their
+/// names.
 pub(super) fn pictures(paths: &[PathBuf], recursive: bool) -> Result<Vec<PathBuf>> {
     let mut pictures = Vec::new();
     let mut others = Others::default();
