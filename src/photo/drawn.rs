@@ -10,7 +10,7 @@ use super::strokes::Strokes;
 /// A picture of a colour for each pixel, from 0 to 1.
 pub(super) fn picture(width: usize, height: usize, color: impl Fn(usize, usize) -> [f32; 3]) -> Picture {
     let channels = std::array::from_fn(|channel| Map::from_fn(width, height, |x, y| color(x, y)[channel]));
-    Picture { channels, scale: [1.0; 2] }
+    Picture { channels, scale: [1.0; 2], margin: 0 }
 }
 
 /// The same in grey.

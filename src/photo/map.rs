@@ -58,6 +58,13 @@ impl<T: Copy> Map<T> {
 }
 
 impl Map<f32> {
+    /// The values of the outermost rows and columns.
+    pub(super) fn border(&self) -> Vec<f32> {
+        let (right, bottom) = (self.width - 1, self.height - 1);
+        let rows = (0..self.width).flat_map(|x| [self.at(x, 0), self.at(x, bottom)]);
+        rows.chain((0..self.height).flat_map(|y| [self.at(0, y), self.at(right, y)])).collect()
+    }
+
     /// Smoothed by a Gaussian.
     pub(super) fn blurred(&self, sigma: f32) -> Self {
         let image: ImageBuffer<Luma<f32>, Vec<f32>> =

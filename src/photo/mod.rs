@@ -51,6 +51,8 @@ pub use stages::Stages;
 
 /// Below this share of agreement it is in doubt whether ink is dark or light.
 const AGREED: f32 = 0.6;
+/// From this share on there is none: grain has less.
+const CLEAR: f32 = 0.75;
 /// Parts lower than this share of the picture's longer side are no digits.
 const LEAST_DIGIT: f32 = 0.02;
 /// Digits of fewer pixels' height, in the picture as it is looked at, are no digits.
@@ -74,6 +76,8 @@ pub struct Findings {
     doubts: Vec<String>,
     /// Pixels of the picture for each pixel that was looked at.
     scale: [f32; 2],
+    /// Pixels that were added on each side before it was looked at.
+    margin: usize,
 }
 
 /// Finds the digits of a picture.
@@ -93,10 +97,9 @@ pub fn find_in_stages(picture: &DynamicImage, options: &Options, stages: &mut St
         stages.add("picture", || picture.clone());
         return Ok(Findings::ready(pixels, is_dark));
     }
-    let picture = Picture::of(picture)?;
+    let mut picture = Picture::of(picture)?;
     stages.add("picture", || picture.image().into());
-    let whole = Map::filled(picture.width(), picture.height(), true);
-    let mut traced = Traced::of(&picture, whole);
+    let mut traced = Traced::of(&picture, picture.whole());
     if let Some((on_sheet, painted)) =
         sheet::sheet(&picture, &traced.handwriting.parts, traced.strokes.is_dark, traced.width())
     {
@@ -104,9 +107,19 @@ pub fn find_in_stages(picture: &DynamicImage, options: &Options, stages: &mut St
         traced = Traced::of(&painted, on_sheet);
         traced.handwriting.removed.insert(Removed::Surroundings);
     }
+    if traced.may_be_cropped() {
+        let wider = picture.with_margin();
+        let other = Traced::of(&wider, wider.whole());
+        // Beside a margin, which has no grain, grain would be ink; but its edges are dark and light alike.
+        if other.has_digit() && other.strokes.agreement >= CLEAR {
+            (picture, traced) = (wider, other);
+            traced.handwriting.is_cut = true;
+            stages.add("margin", || picture.image().into());
+        }
+    }
     traced.show(stages);
     traced.ensure_digits()?;
-    Ok(traced.findings(options, picture.scale))
+    Ok(traced.findings(options, &picture))
 }
 
 /// A picture or its sheet through the stages that look at pixels.
@@ -141,13 +154,24 @@ impl Traced {
         quantile(&mut crossings.map(|crossing| crossing.width).collect::<Vec<f32>>(), 0.5).max(1.0)
     }
 
+    /// Whether it may show a digit that was cut out without a margin, which touches the edge and leaves little ground: there
+    /// is no digit, nor are there lines.
+    fn may_be_cropped(&self) -> bool {
+        !self.has_digit() && !self.handwriting.removed.contains(&Removed::Lines)
+    }
+
+    /// Whether something is as large as a digit.
+    fn has_digit(&self) -> bool {
+        let least = (LEAST_DIGIT * self.sheet.side() as f32).max(LEAST_DIGIT_PIXELS as f32);
+        let largest = self.handwriting.parts.iter().map(|part| part.frame.side()).max().unwrap_or(0);
+        self.handwriting.strength > 0.0 && largest as f32 >= least
+    }
+
     /// Refuses pictures without handwriting.
     fn ensure_digits(&self) -> Result<()> {
         let parts = &self.handwriting.parts;
-        let least = (LEAST_DIGIT * self.sheet.side() as f32).max(LEAST_DIGIT_PIXELS as f32);
-        let largest = parts.iter().map(|part| part.frame.side()).max().unwrap_or(0);
         ensure!(
-            self.handwriting.strength > 0.0 && largest as f32 >= least,
+            self.has_digit(),
             "it shows no digit: nothing on it is as dark or as large as handwriting; give a picture with more contrast, or \
              a closer one"
         );
@@ -169,7 +193,7 @@ impl Traced {
     }
 
     /// The candidates of each row.
-    fn findings(self, options: &Options, scale: [f32; 2]) -> Findings {
+    fn findings(self, options: &Options, picture: &Picture) -> Findings {
         let (doubts, width) = (self.doubts(), self.width());
         let Handwriting { parts, mut removed, strength, .. } = self.handwriting;
         let (rows, has_dirt) = if options.one { (vec![Row::of_one(parts)], false) } else { rows::rows(parts) };
@@ -186,7 +210,8 @@ impl Traced {
             }
         };
         let rows = rows.iter().map(candidates).collect();
-        Findings { rows, is_dark: self.strokes.is_dark, removed, doubts, scale }
+        let Picture { scale, margin, .. } = *picture;
+        Findings { rows, is_dark: self.strokes.is_dark, removed, doubts, scale, margin }
     }
 }
 
@@ -202,7 +227,7 @@ impl Findings {
     fn ready(pixels: Pixels, is_dark: bool) -> Self {
         let frame = Frame { left: 0, top: 0, right: IMAGE_SIDE, bottom: IMAGE_SIDE };
         let rows = vec![(1, vec![Candidate::only(frame, pixels)])];
-        Self { rows, is_dark, removed: BTreeSet::new(), doubts: vec![], scale: [1.0; 2] }
+        Self { rows, is_dark, removed: BTreeSet::new(), doubts: vec![], scale: [1.0; 2], margin: 0 }
     }
 
     /// The images of all candidates, one after the other, for a recogniser.

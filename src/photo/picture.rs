@@ -11,12 +11,16 @@ use super::map::{Map, quantile};
 const MOST_SIDE: u32 = 1000;
 /// Smaller pictures are enlarged to about this longer side, so that a stroke is several pixels wide.
 const LEAST_SIDE: u32 = 256;
+/// The margin of a digit that was cut out without one, as a share of the longer side.
+const MARGIN: f32 = 0.25;
 
 /// Red, green and blue of each pixel, from 0 to 1, without transparency.
 pub(super) struct Picture {
     pub(super) channels: [Map<f32>; 3],
     /// Pixels of the original picture for each pixel of this one.
     pub(super) scale: [f32; 2],
+    /// Pixels on each side that the original does not have.
+    pub(super) margin: usize,
 }
 
 impl Picture {
@@ -40,7 +44,26 @@ impl Picture {
             original.to_rgba8()
         };
         let scale = [width as f32 / pixels.width() as f32, height as f32 / pixels.height() as f32];
-        Ok(Self { channels: over_better_ground(&pixels), scale })
+        Ok(Self { channels: over_better_ground(&pixels), scale, margin: 0 })
+    }
+
+    /// With a margin in the colour of most of its border.
+    pub(super) fn with_margin(&self) -> Self {
+        let (width, height) = (self.width(), self.height());
+        let margin = (MARGIN * width.max(height) as f32) as usize;
+        let channels = self.channels.each_ref().map(|channel| {
+            let ground = quantile(&mut channel.border(), 0.5);
+            Map::from_fn(width + 2 * margin, height + 2 * margin, |x, y| {
+                let is_inside = (margin..width + margin).contains(&x) && (margin..height + margin).contains(&y);
+                if is_inside { channel.at(x - margin, y - margin) } else { ground }
+            })
+        });
+        Self { channels, scale: self.scale, margin }
+    }
+
+    /// All of it.
+    pub(super) fn whole(&self) -> Map<bool> {
+        Map::filled(self.width(), self.height(), true)
     }
 
     pub(super) fn width(&self) -> usize {

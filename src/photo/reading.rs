@@ -114,7 +114,8 @@ impl Findings {
     /// In pixels of the original picture.
     fn frame(&self, frame: &Frame) -> [f32; 4] {
         let [x, y] = self.scale;
-        [frame.left as f32 * x, frame.top as f32 * y, frame.right as f32 * x, frame.bottom as f32 * y]
+        let place = |pixel: usize, scale: f32| pixel.saturating_sub(self.margin) as f32 * scale;
+        [place(frame.left, x), place(frame.top, y), place(frame.right, x), place(frame.bottom, y)]
     }
 }
 
@@ -166,6 +167,7 @@ mod tests {
             removed: BTreeSet::new(),
             doubts: vec![],
             scale: [2.0, 4.0],
+            margin: 0,
         }
     }
 

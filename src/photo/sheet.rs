@@ -59,7 +59,7 @@ pub(super) fn sheet(
             if on_sheet.at(x, y) { picture.channels[channel].at(x, y) } else { between(&color, x, y, cells.side) }
         })
     });
-    Some((on_sheet, Picture { channels, scale: picture.scale }))
+    Some((on_sheet, Picture { channels, ..*picture }))
 }
 
 impl Cells {

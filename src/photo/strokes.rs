@@ -158,14 +158,7 @@ fn is_dark_by_border(brightness: &Map<f32>, crossings: &[Vec<(Crossing, f32)>; 2
             crossings.iter().filter_map(|(crossing, _)| brightness.around(crossing.at)).collect();
         quantile(&mut middles, 0.5)
     });
-    let mut border = Vec::new();
-    for x in 0..brightness.width {
-        border.extend([brightness.at(x, 0), brightness.at(x, brightness.height - 1)]);
-    }
-    for y in 0..brightness.height {
-        border.extend([brightness.at(0, y), brightness.at(brightness.width - 1, y)]);
-    }
-    let border = quantile(&mut border, 0.5);
+    let border = quantile(&mut brightness.border(), 0.5);
     let [from_dark, from_bright] = [dark, bright].map(|middle| (border - middle).abs());
     (from_dark.min(from_bright) <= LIKE_BORDER).then_some(from_bright <= from_dark)
 }
