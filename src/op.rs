@@ -185,8 +185,7 @@ impl Variant {
         }
     }
 
-    /// A kernel of one invocation for each of `invocations` elements of each of `chunks` chunks; no workgroup spans
-    /// two.
+    /// A kernel of an invocation for each of `invocations` elements of each of `chunks` chunks; no workgroup spans two.
     ///
     /// If a chunk does not fill a workgroup, the workgroup is as small as a subgroup may be.
     pub fn chunked(shader: Shader, chunks: usize, invocations: usize, iterations: usize) -> Self {
@@ -200,8 +199,7 @@ impl Variant {
 
     /// A kernel of one workgroup of `size` invocations for each of `tiles` tiles.
     ///
-    /// The line of workgroups is folded as in [`Self::linear`]; the shader undoes it with `group.x + group.y *
-    /// groups.x`.
+    /// The workgroups are folded as in [`Self::linear`]; the shader undoes it with `group.x + group.y * groups.x`.
     pub fn tiled(shader: Shader, tiles: usize, size: usize, iterations: usize) -> Self {
         let linear = Self::linear(shader, tiles * LINEAR_WORKGROUP as usize, iterations);
         Self { constants: vec![("workgroup_size", size as f64)], ..linear }
@@ -337,8 +335,7 @@ pub trait Op: Any + Debug + Send + Sync {
         None
     }
 
-    /// If its `input` came out of a rectifier: the op that writes as `input_grad` the gradient before that rectifier,
-    /// if it can.
+    /// If its `input` came out of a rectifier: the op that writes as `input_grad` the gradient before it, if it can.
     fn before_rectifier(&self, _negative_slope: f64) -> Option<Arc<dyn Op>> {
         None
     }
