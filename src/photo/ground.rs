@@ -17,7 +17,7 @@ const DARKEST: f32 = 0.25;
 
 /// The ink of each pixel: its difference from the ground, in the light that falls there.
 pub(super) struct Ink {
-    /// 0 is the ground; white minus black is 1.
+    /// 0 is the ground; white minus black is √3, one for each channel.
     pub(super) values: Map<f32>,
     /// The standard deviation of the values on bare ground.
     pub(super) noise: f32,

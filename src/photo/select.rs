@@ -16,7 +16,7 @@ const THRESHOLD: f32 = 0.38;
 const FIRST_THRESHOLD: f32 = 0.35;
 /// Ink exceeds the noise of bare ground by so many standard deviations.
 const ABOVE_NOISE: f32 = 4.5;
-/// The least difference that is ink; white minus black is 1.
+/// The least difference that is ink; white minus black is √3, one for each channel.
 const LEAST: f32 = 0.035;
 /// Handwriting is at least this share of the picture's longer side, and so many pixels.
 const LEAST_SIDE: f32 = 0.02;

@@ -12,7 +12,7 @@ use super::map::{Map, highest, quantile};
 /// Edges are looked for in a picture that is smoothed further, by a Gaussian of this share of the longer side: the
 /// texture of chalk and of paper is finer than any stroke that can be read.
 const SMOOTHING: f32 = 1.0 / 400.0;
-/// The least difference of brightness of the two sides of an edge; white minus black is 1.
+/// The least difference of brightness of the two sides of an edge; white minus black is √3, one for each channel.
 const LEAST_STEP: f32 = 0.03;
 /// An edge is at least this share as steep as most are, where each counts by its steepness to the power of 1.5.
 const STEEP: f32 = 0.3;
