@@ -154,8 +154,8 @@ impl Traced {
         quantile(&mut crossings.map(|crossing| crossing.width).collect::<Vec<f32>>(), 0.5).max(1.0)
     }
 
-    /// Whether it may show a digit that was cut out without a margin, which touches the edge and leaves little ground: there
-    /// is no digit, nor are there lines.
+    /// Whether it may show a digit that was cut out without a margin, which touches the edge and leaves little ground:
+    /// there is no digit, nor are there lines.
     fn may_be_cropped(&self) -> bool {
         !self.has_digit() && !self.handwriting.removed.contains(&Removed::Lines)
     }
