@@ -79,12 +79,13 @@ fn columns_at(term: u32, quad: u32) -> vec4<f32> {
     );
 }
 
-fn input_float_at(i: u32) -> f32 {
-    return float_of(input[i / FLOATS_PER_WORD], i);
-}
-
-fn input_quad_at(i: u32) -> vec4<f32> {
-    return vec4(input_float_at(i), input_float_at(i + 1u), input_float_at(i + 2u), input_float_at(i + 3u));
+fn input_quad_at(first: u32) -> vec4<f32> {
+    var floats: vec4<f32>;
+    for (var j = 0u; j < 4u; j++) {
+        let i = first + j;
+        floats[j] = float_of(input[i / FLOATS_PER_WORD], i);
+    }
+    return floats;
 }
 
 fn store(strip: u32, quad: u32, grads: mat4x4<f32>) {
