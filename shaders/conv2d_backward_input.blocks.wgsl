@@ -80,12 +80,12 @@ fn columns_at(term: u32, quad: u32) -> vec4<f32> {
 }
 
 fn input_quad_at(first: u32) -> vec4<f32> {
-    var floats: vec4<f32>;
-    for (var j = 0u; j < 4u; j++) {
-        let i = first + j;
-        floats[j] = float_of(input[i / FLOATS_PER_WORD], i);
-    }
-    return floats;
+    let i = first + vec4(0u, 1u, 2u, 3u);
+    let words = i / FLOATS_PER_WORD;
+    return vec4(
+        float_of(input[words.x], i.x), float_of(input[words.y], i.y),
+        float_of(input[words.z], i.z), float_of(input[words.w], i.w),
+    );
 }
 
 fn store(strip: u32, quad: u32, grads: mat4x4<f32>) {
