@@ -15,7 +15,7 @@ const WIDE: f32 = 8.0;
 /// The width of nine of ten of each digit in MNIST's training images, in heights, seen along the slant in which it is
 /// narrowest, and without the width of a stroke.
 const WIDTHS: [f32; 10] = [0.98, 0.24, 1.05, 0.8, 0.82, 0.9, 0.77, 0.85, 0.76, 0.67];
-/// The same for joining parts that lie apart, and for each height that they are apart.
+/// It also falls by this for joining parts that lie apart, and by this for each height that they are apart.
 const JOIN: f32 = 0.4;
 const APART: f32 = 12.0;
 /// Parts whose columns overlap by this share of the narrower are likely to be of one digit.

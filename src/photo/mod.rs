@@ -39,7 +39,7 @@ use parts::Part;
 use picture::Picture;
 use ready::ready;
 use rows::Row;
-use select::Handwriting;
+use select::{Handwriting, LEAST_SIDE};
 use strokes::Strokes;
 
 pub use decode::decode;
@@ -53,8 +53,6 @@ pub use stages::Stages;
 const AGREED: f32 = 0.6;
 /// From this share on there is none: grain has less.
 const CLEAR: f32 = 0.75;
-/// Parts lower than this share of the picture's longer side are no digits.
-const LEAST_DIGIT: f32 = 0.02;
 /// Digits of fewer pixels' height, in the picture as it is looked at, are no digits.
 const LEAST_DIGIT_PIXELS: usize = 8;
 /// More digits than this are not looked for: such a picture is a pattern.
@@ -162,7 +160,7 @@ impl Traced {
 
     /// Whether something is as large as a digit.
     fn has_digit(&self) -> bool {
-        let least = (LEAST_DIGIT * self.sheet.side() as f32).max(LEAST_DIGIT_PIXELS as f32);
+        let least = (LEAST_SIDE * self.sheet.side() as f32).max(LEAST_DIGIT_PIXELS as f32);
         let largest = self.handwriting.parts.iter().map(|part| part.frame.side()).max().unwrap_or(0);
         self.handwriting.strength > 0.0 && largest as f32 >= least
     }
@@ -232,11 +230,7 @@ impl Findings {
 
     /// The images of all candidates, one after the other, for a recogniser.
     pub fn pixels(&self) -> Vec<u8> {
-        self.candidates().flat_map(|candidate| candidate.pixels).collect()
-    }
-
-    fn candidates(&self) -> impl Iterator<Item = &Candidate> {
-        self.rows.iter().flat_map(|(_, candidates)| candidates)
+        self.rows.iter().flat_map(|(_, candidates)| candidates).flat_map(|candidate| candidate.pixels).collect()
     }
 }
 

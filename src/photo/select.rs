@@ -19,7 +19,7 @@ const ABOVE_NOISE: f32 = 4.5;
 /// The least difference that is ink; white minus black is √3, one for each channel.
 const LEAST: f32 = 0.035;
 /// Handwriting is at least this share of the picture's longer side, and so many pixels.
-const LEAST_SIDE: f32 = 0.02;
+pub(super) const LEAST_SIDE: f32 = 0.02;
 const LEAST_PIXELS: usize = 9;
 /// The strength of the handwriting is that of the strongest parts that have this share of the ink.
 const STRONGEST: f32 = 0.25;
