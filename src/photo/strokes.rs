@@ -30,9 +30,15 @@ const FACING: f32 = -0.6;
 /// If the votes for dark and for light ink differ less from a half than this, the picture's border decides.
 const UNDECIDED: f32 = 0.2;
 const LIKE_BORDER: f32 = 0.12;
-/// Edges are dropped if they are softer by this factor than the sharpest share of all.
-const SOFTER: f32 = 3.0;
-const SHARPEST: f32 = 0.07;
+/// The sharpest edges are the first, from the sharpest on, of which this share of all is alike: at most so many times as
+/// soft as one another.
+const MANY: f32 = 0.02;
+const ALIKE: f32 = 1.4;
+/// Crossings are dropped if their edges are softer than those by this factor, and by so many pixels besides.
+const SOFTER: (f32, f32) = (3.0, 2.0);
+/// Those that are wider than the sharpest by this factor have less: only a shadow is both wider and softer.
+const WIDER: f32 = 3.0;
+const SOFTER_IF_WIDER: (f32, f32) = (1.5, 1.0);
 
 /// A place where the brightness changes the most.
 #[derive(Clone, Copy)]
@@ -143,11 +149,20 @@ fn softness(edge: &Edge, crossing: &Crossing, brightness: &Map<f32>) -> f32 {
     2.0 * (at(0.0) - brightness.around(crossing.at).unwrap_or(0.0)).abs() / steepest
 }
 
-/// The crossings whose edges are not much softer than those of the sharpest ones: a shadow is softer than ink.
+/// The crossings whose edges are not much softer than the sharpest ones: a shadow is softer than ink.
 fn sharp(crossings: Vec<(Crossing, f32)>) -> Vec<Crossing> {
     let mut all: Vec<f32> = crossings.iter().map(|(_, softness)| *softness).collect();
-    let most = SOFTER * quantile(&mut all, SHARPEST) + 2.0;
-    crossings.into_iter().filter(|(_, softness)| *softness <= most).map(|(crossing, _)| crossing).collect()
+    all.sort_by(f32::total_cmp);
+    let others = all.iter().skip((MANY * all.len() as f32) as usize);
+    let alike = all.iter().zip(others).find(|(first, last)| **last <= ALIKE * **first);
+    let Some(sharpest) = alike.map(|(_, &last)| last).or(all.last().copied()) else { return vec![] };
+    let sharpest_ones = crossings.iter().filter(|(_, softness)| *softness <= sharpest);
+    let width = quantile(&mut sharpest_ones.map(|(crossing, _)| crossing.width).collect::<Vec<f32>>(), 0.5);
+    let is_sharp = |(crossing, softness): &(Crossing, f32)| {
+        let (factor, pixels) = if crossing.width > WIDER * width { SOFTER_IF_WIDER } else { SOFTER };
+        *softness <= factor * sharpest + pixels
+    };
+    crossings.into_iter().filter(is_sharp).map(|(crossing, _)| crossing).collect()
 }
 
 /// Whether the picture's border is like the middles of light gaps and not like those of dark strokes, for it is ground;
@@ -315,12 +330,14 @@ mod tests {
 
     #[test]
     fn soft_shadows_are_no_strokes() {
-        // Dark for 20 pixels, with edges of half shadow: one less steep than a pen's, one less sharp than a pencil's.
-        for (ink, half, depth) in [(0.3, 20.0, 0.5), (0.6, 14.0, 0.7)] {
-            let shadow = |x: usize, _| 1.0 - depth * (1.0 - ((x as f32 - 200.0).abs() - 10.0) / half).clamp(0.0, 1.0);
+        // Dark, with edges of half shadow: one less steep than a pen's, one less sharp than a pencil's.
+        // The last is wide, and only a little softer than the ink.
+        for (ink, half, depth, wide) in [(0.3, 20.0, 0.5, 20.0), (0.6, 14.0, 0.7, 20.0), (0.3, 5.0, 0.6, 50.0)] {
+            let shadow =
+                |x: usize, _| 1.0 - depth * (1.0 - ((x as f32 - 205.0).abs() - wide / 2.0) / half).clamp(0.0, 1.0);
             let Strokes { is_dark, crossings, .. } = strokes(0.9, ink, 8.0, shadow);
             assert!(is_dark);
-            let in_shadow = crossings.iter().filter(|crossing| crossing.at[0] > 175.0).count();
+            let in_shadow = crossings.iter().filter(|crossing| crossing.at[0] > 170.0).count();
             assert!(in_shadow == 0 && crossings.len() > 100, "{in_shadow} of {} for {ink}", crossings.len());
         }
     }
