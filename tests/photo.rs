@@ -253,6 +253,19 @@ fn blank_paper_in_uneven_light_is_blank() {
     assert!(error.contains("no digit"), "{error}");
 }
 
+#[test]
+fn squared_paper_is_blank_even_if_its_lines_are_faint() {
+    for (line, side) in [(214, 20), (206, 18), (190, 25)] {
+        let mut random = Random::new(1, 0);
+        let paper = GrayImage::from_fn(500, 380, |x, y| {
+            let grain = random.uniform(-2.0, 2.0);
+            Luma([(grain + if x % side < 2 || y % side < 2 { line as f32 } else { 220.0 }).round() as u8])
+        });
+        let error = prepare(&paper.into()).unwrap_err().to_string();
+        assert!(error.contains("no digit"), "{line}: {error}");
+    }
+}
+
 /// The digits that a recogniser finds that takes everything for a 5, and is never sure.
 fn digits(picture: GrayImage) -> usize {
     let found = photo::find(&picture.into(), &Options::default()).unwrap();

@@ -5,11 +5,14 @@
 //! creases, for all of these are wider than a stroke. Where ink is lighter, an opening does.
 
 use super::contrast::Contrast;
-use super::map::{Map, quantile};
-use super::strokes::Strokes;
+use super::map::{Map, highest};
+use super::strokes::{Crossing, Strokes};
 
-/// The share of the crossings that is narrower than the strokes that the window must cover.
-const WIDEST: f32 = 0.88;
+/// The share of the crossings that is as wide as the strokes that the window must cover. Each counts by how far it
+/// stands out: squared paper has more lines than handwriting has strokes, but faint ones.
+const WIDEST: f32 = 0.12;
+/// The ground is so many pixels beside the edge of a stroke.
+const BESIDE: f32 = 2.0;
 /// The window is so many times as wide as these.
 const WINDOW: f32 = 1.7;
 /// Ground darker than this share of the lightest is not lightened further.
@@ -25,8 +28,8 @@ pub(super) struct Ink {
 
 impl Ink {
     pub(super) fn of(contrast: &Contrast, strokes: &Strokes) -> Self {
-        let mut widths: Vec<f32> = strokes.crossings.iter().map(|crossing| crossing.width).collect();
-        let radius = (WINDOW / 2.0 * quantile(&mut widths, WIDEST)).ceil() as usize + 2;
+        let widths = strokes.crossings.iter().map(|crossing| (crossing.width, depth(crossing, &contrast.brightness)));
+        let radius = (WINDOW / 2.0 * highest(widths, WIDEST).unwrap_or(0.0)).ceil() as usize + 2;
         let without_ink = |map: &Map<f32>| {
             if strokes.is_dark {
                 map.extremes(radius, f32::max).extremes(radius, f32::min)
@@ -50,6 +53,16 @@ impl Ink {
         let noise = -values.quantile(0.16);
         Self { values, noise }
     }
+}
+
+/// How much the middle of a stroke differs in brightness from the ground on both of its sides.
+fn depth(crossing: &Crossing, brightness: &Map<f32>) -> f32 {
+    let middle = brightness.around(crossing.at).unwrap_or(0.0);
+    let ground = [-1.0, 1.0].map(|side| {
+        let off = side * (crossing.width / 2.0 + BESIDE);
+        brightness.around([0, 1].map(|axis| crossing.at[axis] + off * crossing.across[axis])).unwrap_or(middle)
+    });
+    ((ground[0] + ground[1]) / 2.0 - middle).abs()
 }
 
 #[cfg(test)]
@@ -85,6 +98,19 @@ mod tests {
         let ink = ink_of(3.0, |_, _| 0.3);
         assert!(ink.values.at(64, 60) > 0.4 && ink.values.at(144, 60) > 0.4, "{}", ink.values.at(64, 60));
         assert!(ink.values.at(100, 60).abs() < 0.02, "{}", ink.values.at(100, 60));
+    }
+
+    #[test]
+    fn many_faint_lines_do_not_hollow_out_a_bold_stroke() {
+        let picture = grey(400, 300, |x, y| match (x, y) {
+            (190..206, 100..200) => 0.2,
+            _ if x % 60 > 56 || y % 60 > 56 => 0.8,
+            _ => 0.9,
+        });
+        let contrast = Contrast::of(&picture);
+        let ink = Ink::of(&contrast, &Strokes::of(&contrast));
+        let [edge, middle] = [192, 198].map(|x| ink.values.at(x, 160));
+        assert!(middle > 0.6 && (edge / middle - 1.0).abs() < 0.1, "{edge} at the edge, {middle} in the middle");
     }
 
     #[test]

@@ -109,7 +109,7 @@ pub fn find_in_stages(picture: &DynamicImage, options: &Options, stages: &mut St
         let wider = picture.with_margin();
         let other = Traced::of(&wider, wider.whole());
         // Beside a margin, which has no grain, grain would be ink; but its edges are dark and light alike.
-        if other.has_digit() && other.strokes.agreement >= CLEAR {
+        if other.has_digit() && other.strokes.agreement >= CLEAR && !other.has_lines_through(&wider.inside()) {
             (picture, traced) = (wider, other);
             traced.handwriting.is_cut = true;
             stages.add("margin", || picture.image().into());
@@ -156,6 +156,11 @@ impl Traced {
     /// there is no digit, nor are there lines.
     fn may_be_cropped(&self) -> bool {
         !self.has_digit() && !self.handwriting.removed.contains(&Removed::Lines)
+    }
+
+    /// Whether lines run through a part of it from end to end.
+    fn has_lines_through(&self, part: &Map<bool>) -> bool {
+        Handwriting::of(&self.ink, &self.strokes, part).removed.contains(&Removed::Lines)
     }
 
     /// Whether something is as large as a digit.

@@ -66,6 +66,12 @@ impl Picture {
         Map::filled(self.width(), self.height(), true)
     }
 
+    /// All but the margin.
+    pub(super) fn inside(&self) -> Map<bool> {
+        let is_inside = |place: usize, side: usize| (self.margin..side - self.margin).contains(&place);
+        Map::from_fn(self.width(), self.height(), |x, y| is_inside(x, self.width()) && is_inside(y, self.height()))
+    }
+
     pub(super) fn width(&self) -> usize {
         self.channels[0].width
     }
@@ -128,6 +134,18 @@ mod tests {
         assert!(small.width() > 200 && small.width() == 2 * small.height(), "{}x{}", small.width(), small.height());
         assert!(small.scale[0] < 0.2 && small.scale[0] == small.scale[1], "{:?}", small.scale);
         assert!(Picture::of(&DynamicImage::new_luma8(0, 5)).is_err());
+    }
+
+    #[test]
+    fn the_inside_is_all_but_the_margin() {
+        let picture = square(100, INK, 255);
+        assert!(picture.inside().values.iter().all(|&is_inside| is_inside));
+        let wider = picture.with_margin();
+        let inside = wider.inside();
+        assert_eq!((inside.width, inside.height), (wider.width(), wider.height()));
+        assert_eq!(inside.values.iter().filter(|&&is_inside| is_inside).count(), 300 * 300);
+        let first = wider.margin;
+        assert!(first > 20 && inside.at(first, first) && !inside.at(first - 1, first) && !inside.at(first, first - 1));
     }
 
     #[test]

@@ -31,8 +31,10 @@ const JUST: f32 = 0.3;
 const LIKE_OTHERS: f32 = 1.5;
 /// A box is at most so many times as high as what stands in it.
 const BOX: f32 = 4.0;
-/// A part has so many crossings for each pixel of its longer side.
+/// A part has so many crossings for each pixel of its longer side, if it is handwriting; one that has fewer than the
+/// second is none, even if nothing else is.
 const WRITTEN: f32 = 0.25;
+const UNWRITTEN: f32 = 0.06;
 /// A part is a straight line if it is so many times as long as thick; no digit is if it is longer than others by this.
 const STRAIGHT: f32 = 14.0;
 const LONG: f32 = 1.5;
@@ -101,7 +103,8 @@ impl Handwriting {
 
     fn above(threshold: f32, ink: &Ink, strokes: &Strokes, sheet: &Map<bool>) -> Self {
         let mut left = Selection::above(threshold, &ink.values, strokes, sheet);
-        left.keep_if_any_is_large(|part, left| is_written(part, &left.crossings, &left.mask));
+        left.take_out(|part, left| written(part, &left.crossings, &left.mask) < UNWRITTEN);
+        left.keep_if_any_is_large(|part, left| written(part, &left.crossings, &left.mask) >= WRITTEN);
         left.keep_if_any_is_large(|part, _| !is_dot(part));
         let at_edge = left.take_out(|part, left| touches_edge(part, left.sheet) > 0);
         left.remove_long_lines();
@@ -216,8 +219,8 @@ fn is_dot(part: &Part) -> bool {
     is_full && 5 * width.min(height) >= 3 * width.max(height)
 }
 
-/// Whether strokes run through a part for some of its length: there are none in a shadow.
-fn is_written(part: &Part, crossings: &[Crossing], mask: &Map<bool>) -> bool {
+/// How many crossings of strokes a part has for each pixel of its longer side: few in a shadow.
+fn written(part: &Part, crossings: &[Crossing], mask: &Map<bool>) -> f32 {
     let Frame { left, top, right, bottom } = part.frame;
     let is_inside = |crossing: &&Crossing| {
         let [x, y] = crossing.at.map(|place| place.round() as usize);
@@ -225,7 +228,7 @@ fn is_written(part: &Part, crossings: &[Crossing], mask: &Map<bool>) -> bool {
             && (top..bottom).contains(&y)
             && part.pixels.binary_search(&(y * mask.width + x)).is_ok()
     };
-    crossings.iter().filter(is_inside).count() as f32 >= WRITTEN * part.frame.side() as f32
+    crossings.iter().filter(is_inside).count() as f32 / part.frame.side() as f32
 }
 
 /// The length of a part, and whether it is a straight line: how far its pixels lie along their main direction and
@@ -353,6 +356,16 @@ mod tests {
         let whole = handwriting(|x, y| is_in_seven([120, 199], x, y) || is_in_seven([220, 80], x, y));
         assert_eq!(whole.parts.len(), 2);
         assert!(whole.is_cut);
+    }
+
+    #[test]
+    fn what_no_stroke_runs_through_is_none() {
+        let mask = Map::from_fn(400, 300, |x, y| is_in_seven([170, 100], x, y));
+        let (ink, mut strokes) = traced(&mask);
+        let sheet = Map::filled(400, 300, true);
+        assert_eq!(Handwriting::of(&ink, &strokes, &sheet).parts.len(), 1);
+        strokes.crossings.truncate(4);
+        assert!(Handwriting::of(&ink, &strokes, &sheet).parts.is_empty());
     }
 
     #[test]

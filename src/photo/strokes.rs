@@ -86,9 +86,10 @@ impl Strokes {
         }
         let Faced { nearer, crossings, .. } = faced;
         let typical = quantile(&mut nearer.iter().map(|(_, _, width)| *width).collect::<Vec<f32>>(), 0.5);
+        // Of edges that are twice as steep one counts for four: creases are many, and fainter than ink.
         let votes = |is_dark: bool| {
             let these = nearer.iter().filter(|(dark, _, _)| *dark == is_dark);
-            these.map(|(_, steepness, width)| steepness / (width + typical)).sum::<f32>()
+            these.map(|(_, steepness, width)| steepness * steepness / (width + typical)).sum::<f32>()
         };
         let share = votes(true) / (votes(true) + votes(false)).max(f32::MIN_POSITIVE);
         let mut is_dark = share >= 0.5;
@@ -287,6 +288,17 @@ mod tests {
                 assert!(agreement > 0.8, "{ink} on {ground}: {agreement}");
             }
         }
+    }
+
+    #[test]
+    fn a_few_strong_strokes_outvote_many_faint_ones() {
+        // Light creases. The border is like the dark gap between two of them.
+        let crease = |x: usize, y: usize| {
+            let is_crease = (20..140).contains(&y) && [24, 192, 216].iter().any(|left| (*left..left + 8).contains(&x));
+            if is_crease { 1.0 } else { 0.73 }
+        };
+        let Strokes { is_dark, agreement, .. } = strokes(0.9, 0.0, 9.0, crease);
+        assert!(is_dark && agreement > 0.65, "{is_dark}, {agreement}");
     }
 
     #[test]
