@@ -72,6 +72,7 @@ const UNSEEN_RACE: &str = "one number is changed that another invocation reads: 
      subgroups in order do not show";
 const ANY_INVOCATION: &str = "each invocation has the same numbers, so that any of them, or several, may write them";
 
+const A_REMAINDER: &str = "the row is a remainder by the height";
 const BEHIND_THE_WORD: &str = "floats behind the word do not count";
 const ALWAYS_INSIDE: &str = "with a padding of 2 at most, the second and third columns of a patch always lie inside";
 const FIRST_FOR_ALL: &str =
@@ -172,7 +173,10 @@ const EQUIVALENT: &[(&str, &str, &str)] = &[
     ("shared/single", "word, 1u), 1.0, 0.0", BEHIND_THE_WORD),
     ("shared/single", "word, 1u), 0.0, 1.0", BEHIND_THE_WORD),
     ("shared/output_floats", "vec4(0u, 1u, 2u, 4u)", NO_FOURS),
-    ("shared/output_floats", "y > out_height", "the row is a remainder by the height"),
+    ("shared/output_floats", "y > out_height", A_REMAINDER),
+    ("shared/output_fours", "y > out_height", A_REMAINDER),
+    ("shared/texels_f16", "vec4(four, 1u, 0u)", "two words of a texel hold its four floats"),
+    ("shared/texels_f16", "vec4(four, 0u, 1u)", "two words of a texel hold its four floats"),
     ("shared/input_squares", "position + 3u", ONLY_ZEROS),
     ("shared/input_grad_floats", "vec4(0u, 1u, 2u, 4u)", NO_FOURS),
     ("shared/maxima_floats", "vec4(0u, 1u, 2u, 4u)", NO_FOURS),
