@@ -63,7 +63,7 @@ impl Augment {
 
     /// What suits digits, and `gpu-digits train` does by default.
     pub const FOR_DIGITS: Self =
-        Self { rotate: 10.0, zoom: 0.15, stretch: 0.2, shear: 10.0, shift: 1.5, pen: 1.0, blur: 1.0 };
+        Self { rotate: 10.0, zoom: 0.15, stretch: 0.28, shear: 10.0, shift: 1.5, pen: 1.0, blur: 1.0 };
 
     /// Each kind of change alone.
     pub(crate) fn each() -> impl Iterator<Item = Self> {

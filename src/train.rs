@@ -60,7 +60,7 @@ impl TrainConfig {
     /// The defaults of `gpu-digits train`, with which the default model reaches a test accuracy of 99.3 % on MNIST;
     /// `train` also adds [`Self::MNIST_GENERATED`].
     pub const DEFAULT: Self = Self {
-        epochs: 5,
+        epochs: 6,
         batch: 128,
         optimizer: Optimizer::adam(0.0, false),
         rate: 0.01,

@@ -133,7 +133,7 @@ pub(crate) fn defaults_suit_small_sets(home: &Home) -> Result<(), Failed> {
     let epochs: Vec<Value> = metrics.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     let loss = |epoch: &Value| epoch["loss"].as_f64().unwrap_or(f64::NAN);
     let losses: Vec<f64> = epochs.iter().filter(|row| row["kind"] == "epoch").map(loss).collect();
-    check(losses.len() == 5 && losses.is_sorted_by(|a, b| a > b), format!("losses of the epochs: {losses:?}"))?;
+    check(losses.len() == 6 && losses.is_sorted_by(|a, b| a > b), format!("losses of the epochs: {losses:?}"))?;
     // Held out from each class, so every class is learned and recognised.
     let report = &home.json("run/report.json")?["evaluation"];
     check(report["accuracy"].as_f64() > Some(0.9), report.to_string())?;
