@@ -99,7 +99,7 @@ pub fn find_in_stages(picture: &DynamicImage, options: &Options, stages: &mut St
     stages.add("picture", || picture.image().into());
     let mut traced = Traced::of(&picture, picture.whole());
     if let Some((on_sheet, painted)) =
-        sheet::sheet(&picture, &traced.handwriting.parts, traced.strokes.is_dark, traced.width())
+        sheet::sheet(&picture, &traced.handwriting, traced.strokes.is_dark, traced.width())
     {
         stages.add("sheet", || painted.image().into());
         traced = Traced::of(&painted, on_sheet);

@@ -73,6 +73,8 @@ impl fmt::Display for Removed {
 /// The handwriting of a picture.
 pub(super) struct Handwriting {
     pub(super) parts: Vec<Part>,
+    /// The boxes around it, which were taken out.
+    pub(super) boxes: Vec<Part>,
     /// Values above this are ink.
     pub(super) threshold: f32,
     /// How strong its ink is.
@@ -106,12 +108,12 @@ impl Handwriting {
         left.take_out(|part, left| written(part, &left.crossings, &left.mask) < UNWRITTEN);
         left.keep_if_any_is_large(|part, left| written(part, &left.crossings, &left.mask) >= WRITTEN);
         left.keep_if_any_is_large(|part, _| !is_dot(part));
+        let boxes = left.remove_boxes();
         let at_edge = left.take_out(|part, left| touches_edge(part, left.sheet) > 0);
         left.remove_long_lines();
-        left.remove_boxes();
         let is_cut = left.add_digits_of(at_edge);
         let strength = strength(left.large());
-        Self { parts: left.parts, threshold, strength, removed: left.removed, is_cut }
+        Self { parts: left.parts, boxes, threshold, strength, removed: left.removed, is_cut }
     }
 }
 
@@ -180,13 +182,15 @@ impl<'a> Selection<'a> {
         }
     }
 
-    /// Takes out what runs around digits.
-    fn remove_boxes(&mut self) {
+    /// Takes out what runs around digits, and returns it.
+    fn remove_boxes(&mut self) -> Vec<Part> {
         let boxes: Vec<Frame> =
             self.parts.iter().filter(|part| is_box(part, &self.parts, &self.mask)).map(|part| part.frame).collect();
-        if !self.take_out(|part, _| boxes.contains(&part.frame)).is_empty() {
+        let boxes = self.take_out(|part, _| boxes.contains(&part.frame));
+        if !boxes.is_empty() {
             self.removed.insert(Removed::Box);
         }
+        boxes
     }
 
     /// Adds the parts at the edge that may be digits all the same, and says whether there are any.

@@ -8,6 +8,7 @@
 use super::map::{Map, highest, quantile};
 use super::parts::Part;
 use super::picture::Picture;
+use super::select::Handwriting;
 
 /// Cells along the picture's longer side, and the least pixels of a cell's side.
 const CELLS: usize = 90;
@@ -36,12 +37,13 @@ struct Cells {
 /// Where the sheet is, with the rest of the picture painted over; none if the picture shows the sheet alone.
 pub(super) fn sheet(
     picture: &Picture,
-    handwriting: &[Part],
+    handwriting: &Handwriting,
     is_dark: bool,
     width: f32,
 ) -> Option<(Map<bool>, Picture)> {
-    let cells = Cells::of(picture, handwriting, is_dark, width);
-    let amounts = cells.amounts(handwriting, is_dark, picture.width());
+    let Handwriting { parts, boxes, .. } = handwriting;
+    let cells = Cells::of(picture, parts.iter().chain(boxes), is_dark, width);
+    let amounts = cells.amounts(parts, is_dark, picture.width());
     let sheet = completed(&grown(&cells.colors, &amounts)?, &cells.colors);
     let outside = sheet.values.iter().filter(|is_sheet| !**is_sheet).count();
     if (outside as f32) < LEAST_SURROUNDINGS * sheet.values.len() as f32 {
@@ -64,10 +66,10 @@ pub(super) fn sheet(
 
 impl Cells {
     /// `stroke` is the width of a stroke.
-    fn of(picture: &Picture, handwriting: &[Part], is_dark: bool, stroke: f32) -> Self {
+    fn of<'a>(picture: &Picture, on_paper: impl Iterator<Item = &'a Part>, is_dark: bool, stroke: f32) -> Self {
         let (width, height) = (picture.width(), picture.height());
         let mut ink = Map::filled(width, height, 0.0);
-        handwriting.iter().flat_map(|part| &part.pixels).for_each(|&pixel| ink.values[pixel] = 1.0);
+        on_paper.flat_map(|part| &part.pixels).for_each(|&pixel| ink.values[pixel] = 1.0);
         // The edge of a stroke may be soft.
         let is_ink = ink.extremes((SOFT * stroke).ceil() as usize + 2, f32::max);
         let side = (width.max(height) / CELLS).max(LEAST_CELL);
@@ -249,6 +251,7 @@ fn between(cells: &Map<f32>, x: usize, y: usize, side: usize) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::super::drawn::{frame, is_in_seven, part, picture};
+    use super::super::select::Removed;
     use super::*;
 
     const SIDES: [usize; 2] = [300, 240];
@@ -257,10 +260,37 @@ mod tests {
 
     /// The sheet and the painted picture, for a 7 on ground of these colours.
     fn found(ground: impl Fn(usize, usize) -> [f32; 3]) -> Option<(Map<bool>, Picture)> {
-        let is_ink = |x, y| is_in_seven([120, 60], x, y);
+        found_in_box(|_, _| false, ground)
+    }
+
+    /// The same, for a 7 in a box.
+    fn found_in_box(
+        is_box: impl Fn(usize, usize) -> bool,
+        ground: impl Fn(usize, usize) -> [f32; 3],
+    ) -> Option<(Map<bool>, Picture)> {
+        let is_seven = |x, y| is_in_seven([120, 60], x, y);
+        let is_ink = |x, y| is_seven(x, y) || is_box(x, y);
         let picture = picture(SIDES[0], SIDES[1], |x, y| ground(x, y).map(|v| if is_ink(x, y) { 0.2 * v } else { v }));
         let ink = Map::from_fn(SIDES[0], SIDES[1], |x, y| if is_ink(x, y) { 0.7 } else { 0.0 });
-        sheet(&picture, &[part(&ink, is_ink)], true, 10.0)
+        let handwriting = Handwriting {
+            parts: vec![part(&ink, is_seven)],
+            boxes: vec![part(&ink, is_box)],
+            threshold: 0.3,
+            strength: 0.7,
+            removed: [Removed::Box].into(),
+            is_cut: false,
+        };
+        sheet(&picture, &handwriting, true, 10.0)
+    }
+
+    #[test]
+    fn a_box_at_the_edge_of_the_picture_is_no_surroundings() {
+        // Its lowest line is the last rows of the picture.
+        let is_box = |x: usize, y: usize| {
+            let is_inside = (94..206).contains(&x) && (44..236).contains(&y);
+            (90..210).contains(&x) && y >= 40 && !is_inside
+        };
+        assert!(found_in_box(is_box, |_, _| PAPER).is_none());
     }
 
     fn is_on_paper(x: usize, y: usize) -> bool {
