@@ -57,8 +57,8 @@ impl TrainConfig {
     /// Generated digits that `gpu-digits train` adds to them.
     pub const MNIST_GENERATED: usize = 6_000;
 
-    /// The defaults of `gpu-digits train`, with which the default model reaches a test accuracy of 99.3 to 99.4 % on MNIST;
-    /// `train` also adds [`Self::MNIST_GENERATED`].
+    /// The defaults of `gpu-digits train`, with which the default model reaches a test accuracy of 99.3 to 99.4 % on
+    /// MNIST; `train` also adds [`Self::MNIST_GENERATED`].
     pub const DEFAULT: Self = Self {
         epochs: 6,
         batch: 128,

@@ -105,9 +105,12 @@ impl Handwriting {
 
     fn above(threshold: f32, ink: &Ink, strokes: &Strokes, sheet: &Map<bool>) -> Self {
         let mut left = Selection::above(threshold, &ink.values, strokes, sheet);
-        left.take_out(|part, left| written(part, &left.crossings, &left.mask) < UNWRITTEN);
-        left.keep_if_any_is_large(|part, left| written(part, &left.crossings, &left.mask) >= WRITTEN);
-        left.keep_if_any_is_large(|part, _| !is_dot(part));
+        let written = |part: &Part, left: &Selection| written(part, &left.crossings, &left.mask);
+        left.keep_if_any_is_large(
+            |part, left| written(part, left) >= WRITTEN,
+            |part, left| written(part, left) >= UNWRITTEN,
+        );
+        left.keep_if_any_is_large(|part, _| !is_dot(part), |_, _| true);
         let boxes = left.remove_boxes();
         let at_edge = left.take_out(|part, left| touches_edge(part, left.sheet) > 0);
         left.remove_long_lines();
@@ -154,10 +157,15 @@ impl<'a> Selection<'a> {
         taken
     }
 
-    /// Keeps only some parts, unless that leaves nothing as large as a digit.
-    fn keep_if_any_is_large(&mut self, is_kept: impl Fn(&Part, &Self) -> bool) {
-        let others = self.take_out(|part, left| !is_kept(part, left));
+    /// Keeps only some parts. If that leaves nothing as large as a digit, the others that may stay do.
+    fn keep_if_any_is_large(
+        &mut self,
+        is_kept: impl Fn(&Part, &Self) -> bool,
+        may_stay: impl Fn(&Part, &Self) -> bool,
+    ) {
+        let mut others = self.take_out(|part, left| !is_kept(part, left));
         if self.large().next().is_none() {
+            others.retain(|part| may_stay(part, self));
             self.parts.extend(others);
         }
     }

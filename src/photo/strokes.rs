@@ -30,8 +30,8 @@ const FACING: f32 = -0.6;
 /// If the votes for dark and for light ink differ less from a half than this, the picture's border decides.
 const UNDECIDED: f32 = 0.2;
 const LIKE_BORDER: f32 = 0.12;
-/// The sharpest edges are the first, from the sharpest on, of which this share of all is alike: at most so many times as
-/// soft as one another.
+/// The sharpest edges are the first, from the sharpest on, of which this share of all is alike: at most so many times
+/// as soft as one another.
 const MANY: f32 = 0.02;
 const ALIKE: f32 = 1.4;
 /// Crossings are dropped if their edges are softer than those by this factor, and by so many pixels besides.
