@@ -14,7 +14,7 @@ impl ResidentData {
     /// Packs sets of images and labels.
     pub(crate) fn pack(sets: &[(&[u8], &[u8])]) -> Self {
         let (images, labels): (Vec<&[u8]>, Vec<&[u8]>) = sets.iter().copied().unzip();
-        Self { images: pack_bytes(&images.concat()), labels: pack_bytes(&labels.concat()) }
+        Self { images: pack_bytes(&images), labels: pack_bytes(&labels) }
     }
 
     pub(crate) fn upload(&self, executor: &mut dyn Executor) {

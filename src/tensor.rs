@@ -176,11 +176,19 @@ impl fmt::Debug for HostTensor {
     }
 }
 
-/// Packs bytes four to a word, the first in the lowest bits; the last word is padded with zeros.
-pub fn pack_bytes(bytes: &[u8]) -> Vec<u32> {
-    let (words, rest) = bytes.as_chunks();
-    let filled_up = (!rest.is_empty()).then(|| std::array::from_fn(|index| rest.get(index).copied().unwrap_or(0)));
-    words.iter().copied().chain(filled_up).map(u32::from_le_bytes).collect()
+/// Packs bytes, the parts one after the other, four to a word, the first in the lowest bits; the last word is padded with
+/// zeros.
+pub fn pack_bytes(parts: &[&[u8]]) -> Vec<u32> {
+    let count: usize = parts.iter().map(|part| part.len()).sum();
+    let mut words = vec![0; count.div_ceil(4)];
+    let mut rest: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
+    for part in parts {
+        let place;
+        (place, rest) = rest.split_at_mut(part.len());
+        place.copy_from_slice(part);
+    }
+    words.iter_mut().for_each(|word| *word = u32::from_le(*word));
+    words
 }
 
 #[cfg(test)]
@@ -189,8 +197,8 @@ mod tests {
 
     #[test]
     fn bytes_are_packed_first_byte_lowest() {
-        assert_eq!(pack_bytes(&[1, 2, 3, 4, 5]), [0x0403_0201, 5]);
-        assert_eq!(pack_bytes(&[1, 2, 3, 4, 5, 6, 7, 8]), [0x0403_0201, 0x0807_0605]);
+        assert_eq!(pack_bytes(&[&[1, 2, 3, 4, 5]]), [0x0403_0201, 5]);
+        assert_eq!(pack_bytes(&[&[1, 2], &[], &[3, 4, 5], &[6, 7, 8]]), [0x0403_0201, 0x0807_0605]);
         assert_eq!(pack_bytes(&[]), [] as [u32; 0]);
     }
 

@@ -237,7 +237,7 @@ fn collects(device: &Device) -> Result<(), Failed> {
     let config = PlanConfig { images: 7, batches: 3, form, ..PlanConfig::for_mnist(3, None) };
     let mut executor = block_on(device.executor(Plan::new(&model, config)?))?;
     let host = executor.plan().host.clone();
-    executor.write(host.images, &pack_bytes(&images));
+    executor.write(host.images, &pack_bytes(&[&images]));
     for (parameter, values) in host.parameters.iter().zip(&parameters) {
         executor.write(parameter.tensor, &parameter.arranged(values));
     }
@@ -304,7 +304,7 @@ fn folds_normalisations(device: &Device) -> Result<(), Failed> {
         let folded = plan.evaluate.iter().filter(|call| call.op.name() == "norm_fold").count();
         let mut executor = block_on(device.executor(plan))?;
         let host = executor.plan().host.clone();
-        executor.write(host.images, &pack_bytes(&images));
+        executor.write(host.images, &pack_bytes(&[&images]));
         for (parameter, values) in host.parameters.iter().zip(&parameters) {
             executor.write(parameter.tensor, &parameter.arranged(values));
         }

@@ -39,6 +39,8 @@ pub(super) struct IdxFile {
     /// Path or address, for messages.
     name: String,
     content: Vec<u8>,
+    /// SHA-256 of the content, in hex.
+    sha256: String,
 }
 
 impl IdxFile {
@@ -56,7 +58,8 @@ impl IdxFile {
     fn unpack_at_most(max_bytes: u64, name: String, bytes: Vec<u8>) -> Result<Self> {
         let content = if bytes.starts_with(&GZIP_MAGIC) { gunzip(&bytes, max_bytes, &name)? } else { bytes };
         ensure!(content.len() as u64 <= max_bytes, "{name}: more than {max_bytes} unpacked bytes; use a smaller set");
-        Ok(Self { name, content })
+        let sha256 = hex(&Sha256::digest(&content));
+        Ok(Self { name, content, sha256 })
     }
 
     /// Path or address it came from.
@@ -65,13 +68,13 @@ impl IdxFile {
     }
 
     /// SHA-256 of the unpacked content, in hex.
-    pub(super) fn sha256(&self) -> String {
-        hex(&Sha256::digest(&self.content))
+    pub(super) fn sha256(&self) -> &str {
+        &self.sha256
     }
 
     /// The same file, if its unpacked content has the expected hash.
     pub(super) fn with_sha256(self, wanted: &str) -> Result<Self> {
-        let found = self.sha256();
+        let found = &self.sha256;
         ensure!(found == wanted, "{}: SHA-256 of the unpacked content is {found}, wanted {wanted}", self.name);
         Ok(self)
     }
@@ -173,7 +176,7 @@ mod tests {
     use super::*;
 
     fn file(content: &[u8]) -> IdxFile {
-        IdxFile { name: "FILE".to_owned(), content: content.to_vec() }
+        IdxFile { name: "FILE".to_owned(), content: content.to_vec(), sha256: String::new() }
     }
 
     fn images(count: usize) -> Vec<u8> {

@@ -46,9 +46,9 @@ impl Default for Source {
 /// Loads the folder that the user named, be it MNIST or another set of the same form.
 pub(super) fn from_named_folder(folder: &Path, source: &Source, say: &mut dyn FnMut(&str)) -> Result<Dataset> {
     ensure!(folder.is_dir(), "{} is not a folder; give a folder with --data or $GPU_DIGITS_DATA", folder.display());
-    let read = |index| IdxFile::read(&find(folder, NAMES[index])?);
-    let files = [read(0)?, read(1)?, read(2)?, read(3)?];
-    let is_mnist = files.iter().zip(&source.sha256).all(|(file, sha256)| file.sha256() == *sha256);
+    let [a, b, c, d] = in_parallel(|index| IdxFile::read(&find(folder, NAMES[index])?));
+    let files = [a?, b?, c?, d?];
+    let is_mnist = files.iter().zip(&source.sha256).all(|(file, sha256)| file.sha256() == sha256);
     let name = if is_mnist { MNIST.to_owned() } else { format!("IDX files in {}", folder.display()) };
     let mut dataset = dataset(files, name, folder)?;
     dataset.folder = Some(std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned()));
@@ -65,34 +65,42 @@ pub(super) fn from_cache(request: &Request, say: &mut dyn FnMut(&str)) -> Result
         .cache
         .as_deref()
         .context("there is no cache folder because no home folder is known; set HOME")?;
+    let found = in_parallel(|index| cached(folder, NAMES[index], &request.source.sha256[index]));
     let mut downloader = None;
-    let mut get = |index: usize| {
-        let (name, sha256) = (NAMES[index], &request.source.sha256[index]);
-        match cached(folder, name, sha256, say) {
-            Some(file) => Ok(file),
-            None => {
-                let downloader = match &mut downloader {
-                    Some(downloader) => downloader,
-                    None => downloader.insert(Downloader::new(&request.source, request.show_progress)?),
-                };
-                say(&format!("downloading {name} into {}", folder.display()));
-                downloader.fetch(name, sha256, folder)
-            }
+    let mut get = |index: usize, (file, damaged): (Option<IdxFile>, Vec<anyhow::Error>)| {
+        damaged.iter().for_each(|error| say(&format!("damaged file in the cache: {error:#}")));
+        if let Some(file) = file {
+            return Ok(file);
         }
+        let downloader = match &mut downloader {
+            Some(downloader) => downloader,
+            None => downloader.insert(Downloader::new(&request.source, request.show_progress)?),
+        };
+        say(&format!("downloading {} into {}", NAMES[index], folder.display()));
+        downloader.fetch(NAMES[index], &request.source.sha256[index], folder)
     };
-    let files = [get(0)?, get(1)?, get(2)?, get(3)?];
+    let [a, b, c, d] = found;
+    let files = [get(0, a)?, get(1, b)?, get(2, c)?, get(3, d)?];
     dataset(files, MNIST.to_owned(), folder)
 }
 
-/// The file `name` from the cache folder, if it exists and is right; prints a message if it is wrong.
-fn cached(folder: &Path, name: &str, sha256: &str, say: &mut dyn FnMut(&str)) -> Option<IdxFile> {
+/// What `get` returns for the index of each file, on several threads.
+fn in_parallel<T: Send>(get: impl Fn(usize) -> T + Sync) -> [T; 4] {
+    let pair = |first| rayon::join(|| get(first), || get(first + 1));
+    let ((a, b), (c, d)) = rayon::join(|| pair(0), || pair(2));
+    [a, b, c, d]
+}
+
+/// The file `name` from the cache folder, if it exists and is right, and what is wrong with those that are not.
+fn cached(folder: &Path, name: &str, sha256: &str) -> (Option<IdxFile>, Vec<anyhow::Error>) {
+    let mut damaged = Vec::new();
     for path in candidates(folder, name).iter().filter(|path| path.is_file()) {
         match IdxFile::read(path).and_then(|file| file.with_sha256(sha256)) {
-            Ok(file) => return Some(file),
-            Err(error) => say(&format!("damaged file in the cache: {error:#}")),
+            Ok(file) => return (Some(file), damaged),
+            Err(error) => damaged.push(error),
         }
     }
-    None
+    (None, damaged)
 }
 
 /// The first of the paths under which `name` is looked for that is a file.

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use rayon::prelude::*;
+
 use super::{Dataset, IMAGE_BYTES, IMAGE_SIDE, Samples, Task};
 
 impl Dataset {
@@ -16,12 +18,8 @@ impl Dataset {
     fn seen_before(&self) -> Option<String> {
         let bytes = self.task.image().bytes();
         let trained_on: HashSet<&[u8]> = self.train.images.chunks_exact(bytes).collect();
-        let seen = self
-            .test
-            .images
-            .chunks_exact(bytes)
-            .filter(|picture| !is_blank(picture) && trained_on.contains(picture))
-            .count();
+        let is_seen = |picture: &&[u8]| !is_blank(picture) && trained_on.contains(picture);
+        let seen = self.test.images.par_chunks_exact(bytes).filter(is_seen).count();
         let count = self.test.len();
         (seen > 0).then(|| {
             format!(
@@ -42,17 +40,18 @@ fn remarks(task: &Task, samples: &Samples, set: &str, so: &str) -> Vec<String> {
         let word = words[usize::from(missing.len() > 1)];
         remarks.push(format!("the {set} set has no image of the {word} {}: {so}", missing.join(", ")));
     }
-    let mut pictures = samples.images.chunks_exact(task.image().bytes());
-    let blank = pictures.clone().filter(|picture| is_blank(picture)).count();
+    let bytes = task.image().bytes();
+    let pictures = || samples.images.par_chunks_exact(bytes);
+    let blank = pictures().filter(|picture| is_blank(picture)).count();
     let count = samples.len();
     if blank > 0 {
         remarks.push(format!("{blank} of the {count} images of the {set} set are blank"));
-    } else if count > 1 && pictures.next().is_some_and(|first| pictures.all(|picture| picture == first)) {
+    } else if count > 1 && pictures().all(|picture| picture == &samples.images[..bytes]) {
         remarks.push(format!("all {count} images of the {set} set are identical"));
     }
     // Only digits are ink on a background.
     let of_digits = if is_digits { &samples.images[..] } else { &[] };
-    let dark = of_digits.chunks_exact(IMAGE_BYTES).filter(|picture| border_is_inked(picture)).count();
+    let dark = of_digits.par_chunks_exact(IMAGE_BYTES).filter(|picture| border_is_inked(picture)).count();
     if 2 * dark > count {
         remarks.push(format!(
             "{dark} of the {count} pictures of the {set} set seem to be dark on light, and models here learn digits of 255 on a \
@@ -64,13 +63,12 @@ fn remarks(task: &Task, samples: &Samples, set: &str, so: &str) -> Vec<String> {
 
 /// Whether most of a picture's edge is nearer to ink than to background; so it is where the picture is dark on light.
 fn border_is_inked(picture: &[u8]) -> bool {
-    let is_edge = |pixel: usize| {
-        let (y, x) = (pixel / IMAGE_SIDE, pixel % IMAGE_SIDE);
-        y == 0 || x == 0 || y == IMAGE_SIDE - 1 || x == IMAGE_SIDE - 1
-    };
-    let edge = picture.iter().enumerate().filter(|(pixel, _)| is_edge(*pixel));
-    let inked = edge.clone().filter(|(_, byte)| **byte > 127).count();
-    2 * inked > edge.count() && !is_blank(picture)
+    let (rows, _) = picture.as_chunks::<IMAGE_SIDE>();
+    let [first, between @ .., last] = rows else { return false };
+    let sides = between.iter().flat_map(|row| [&row[0], &row[IMAGE_SIDE - 1]]);
+    let edge = first.iter().chain(last).chain(sides);
+    let inked = edge.filter(|byte| **byte > 127).count();
+    inked > 2 * (IMAGE_SIDE - 1) && !is_blank(picture)
 }
 
 /// Whether a picture shows nothing.

@@ -184,8 +184,8 @@ impl Op for BatchGather {
             .collect();
         let cursor = random.below((self.order_length / self.batch) as u32);
         vec![
-            HostTensor::from_u32([self.image_words()], &pack_bytes(&images)),
-            HostTensor::from_u32([self.label_words()], &pack_bytes(&labels)),
+            HostTensor::from_u32([self.image_words()], &pack_bytes(&[&images])),
+            HostTensor::from_u32([self.label_words()], &pack_bytes(&[&labels])),
             HostTensor::from_u32([self.order_length], &order),
             HostTensor::from_u32([CLOCK_LENGTH], &[random.below(1000), cursor, random.bits()]),
             HostTensor::zeros(F32, [self.batch, self.pixels].into()),

@@ -121,7 +121,7 @@ fn inputs(lockstep: &Lockstep, parameters: &[HostTensor]) -> Vec<(TensorId, Vec<
     let host = &plan.host;
     let mut bytes = |tensor: TensorId, bound: u32| {
         let bytes: Vec<u8> = (0..4 * plan.tensor(tensor).shape.len()).map(|_| random.below(bound) as u8).collect();
-        (tensor, pack_bytes(&bytes))
+        (tensor, pack_bytes(&[&bytes]))
     };
     let mut inputs = vec![bytes(host.images, 256), bytes(host.labels, model.task().classes() as u32)];
     let order_length = plan.tensor(host.order).shape.len();
