@@ -45,6 +45,7 @@
 
 pub mod augment;
 pub mod bench;
+pub mod checkpoint;
 pub mod cpu;
 pub mod data;
 mod date;

@@ -4,6 +4,7 @@
 //! set, the shuffled order, the schedule and the clock.
 
 mod builder;
+mod carried;
 mod check;
 mod fuse;
 mod half;

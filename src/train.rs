@@ -1,5 +1,10 @@
 //! Training: epochs over a shuffled stream of images, and evaluation, both repeatable.
 
+mod config;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
 use anyhow::{Result, bail, ensure};
 
 use crate::data::{Dataset, Splits, Task, digits};
@@ -8,109 +13,19 @@ use crate::executor::{Counters, Executor, Observer, Unobserved};
 use crate::finite::ensure_finite;
 use crate::model::Model;
 use crate::ops::optimizer::SCHEDULE_COLUMNS;
-use crate::plan::{Optimizer, Parameter, Phase, Plan, PlanConfig, PlanForm, Precision, Refinements, TensorId};
+use crate::plan::{Parameter, Phase, Plan, PlanConfig, TensorId};
 use crate::random::Random;
 use crate::resident::{ResidentData, write_order, write_parameters};
-use crate::schedule::Schedule;
 use crate::tensor::HostTensor;
 use crate::trace::Span;
+
+pub use config::TrainConfig;
 
 /// The first of the random streams that shuffle the epochs; lower streams belong to the initial weights.
 const SHUFFLE_STREAM: u64 = 1 << 32;
 
 /// The number of images for checking the activations of a suspicious model during training.
 const SAMPLE: usize = 64;
-
-/// The settings of training.
-#[derive(Clone, Copy, Debug)]
-pub struct TrainConfig {
-    /// Passes over the training images.
-    pub epochs: usize,
-    /// Samples of a batch.
-    pub batch: usize,
-    /// The optimizer.
-    pub optimizer: Optimizer,
-    /// The highest learning rate of the run.
-    pub rate: f64,
-    /// The learning-rate schedule.
-    pub schedule: Schedule,
-    /// Seed of initial weights, shuffling, dropout and augmentation.
-    pub seed: u64,
-    /// Whether each epoch is shuffled; otherwise the images come in the order of the data set.
-    pub shuffle: bool,
-    /// Training images to hold out for validation, chosen by `seed` from each class in proportion to its size.
-    pub validation: usize,
-    /// [Generated digits](crate::data::digits) to train on besides, drawn by `seed`: hands that the data set lacks.
-    pub generated: usize,
-    /// Whether to fuse calls; none for the device's default.
-    pub fuse: Option<bool>,
-    /// The float type of activations and their gradients in memory.
-    pub precision: Precision,
-    /// Label smoothing, clipping of gradients, the average of the parameters, and augmentation.
-    pub refinements: Refinements,
-}
-
-impl TrainConfig {
-    /// Training images of MNIST, for which [`Self::DEFAULT`] is made.
-    pub const MNIST_IMAGES: usize = 60_000;
-
-    /// Generated digits that `gpu-digits train` adds to them.
-    pub const MNIST_GENERATED: usize = 6_000;
-
-    /// The defaults of `gpu-digits train`, with which the default model reaches a test accuracy of 99.3 to 99.4 % on
-    /// MNIST; `train` also adds [`Self::MNIST_GENERATED`].
-    pub const DEFAULT: Self = Self {
-        epochs: 6,
-        batch: 128,
-        optimizer: Optimizer::adam(0.0, false),
-        rate: 0.01,
-        schedule: Schedule::OneCycle,
-        seed: 0,
-        shuffle: true,
-        validation: 5_000,
-        generated: 0,
-        fuse: None,
-        precision: Precision::F32,
-        refinements: Refinements::FOR_DIGITS,
-    };
-}
-
-impl TrainConfig {
-    /// [`Self::DEFAULT`] adapted to a training set of this size: a twelfth is held out, and small sets have smaller
-    /// batches.
-    pub fn for_images(images: usize) -> Self {
-        Self::holding_out(images / 12, images)
-    }
-
-    /// The same with another number of images held out.
-    ///
-    /// A batch is at most a sixteenth of the images to train on; otherwise an epoch would have too few steps.
-    pub fn holding_out(validation: usize, images: usize) -> Self {
-        const SMALLEST_BATCH: usize = 8;
-        let trained_on = images.saturating_sub(validation).max(1);
-        let sixteenth = 1 << (trained_on / 16).max(1).ilog2();
-        let batch = sixteenth.clamp(SMALLEST_BATCH, Self::DEFAULT.batch).min(trained_on);
-        Self { validation, ..Self::DEFAULT }.with_batch(batch)
-    }
-
-    /// The same with another batch and the learning rate that suits it.
-    ///
-    /// Below the default batch, the learning rate is proportional to the square root of the batch, like the noise of a
-    /// gradient (Krizhevsky, "One weird trick", 2014). Above, it stays, since a higher one may diverge.
-    pub fn with_batch(self, batch: usize) -> Self {
-        let smaller = batch.min(Self::DEFAULT.batch);
-        let rate = Self::DEFAULT.rate * (smaller as f64 / Self::DEFAULT.batch as f64).sqrt();
-        // Round to two digits.
-        let scale = 10f64.powi(1 - rate.log10().floor() as i32);
-        let rate = (rate * scale).round() / scale;
-        Self { batch, rate, ..self }
-    }
-
-    /// The form of the plan that training on a device uses.
-    pub fn form(&self, device: &Device) -> PlanForm {
-        PlanForm { fuse: self.fuse.unwrap_or_else(|| device.prefers_fused()), precision: self.precision }
-    }
-}
 
 /// Mean loss and accuracy over some images.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -132,15 +47,31 @@ impl Score {
     }
 }
 
-/// The result of an epoch.
+/// The result of an epoch, or of as much of it as is done.
 #[derive(Clone, Debug)]
 pub struct Epoch {
     /// The training score: each batch before its update.
     pub score: Score,
     /// Mean loss of each step's batch before its update.
     pub step_losses: Vec<f64>,
-    /// Whether the observer ended the epoch before its last step.
+    /// Whether the observer ended the epoch before its last step. [`Trainer::epoch`] then goes on with it.
     pub interrupted: bool,
+}
+
+/// Where training is: with it another [`Trainer`] of the same model, data, settings and device goes on to the same bits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainState {
+    /// For each step done, the sum of the losses of its batch and the number of hits.
+    pub history: Vec<f32>,
+    /// The plan's [carried tensors](Plan::carried) by name, in the order in which the device keeps their elements.
+    pub tensors: BTreeMap<String, HostTensor>,
+}
+
+impl TrainState {
+    /// Steps done.
+    pub fn steps(&self) -> usize {
+        self.history.len() / 2
+    }
 }
 
 /// Trains a model on a device.
@@ -149,8 +80,8 @@ pub struct Trainer {
     config: TrainConfig,
     splits: Splits,
     rates: Vec<f32>,
-    epochs_done: usize,
-    steps_done: usize,
+    /// For each step done, the sum of the losses of its batch and the number of hits.
+    history: Vec<f32>,
     model: Model,
     /// Some training images for checking activations.
     sample: Vec<u8>,
@@ -215,16 +146,21 @@ impl Trainer {
         write_parameters(executor.as_mut(), parameters);
         let rates = schedule.f32().iter().copied().step_by(SCHEDULE_COLUMNS).collect();
         let sample = train.images[..train.len().min(SAMPLE) * dataset.task.image().bytes()].to_vec();
-        Ok(Self { executor, config, splits, rates, epochs_done: 0, steps_done: 0, model: model.clone(), sample })
+        Ok(Self { executor, config, splits, rates, history: vec![], model: model.clone(), sample })
     }
 
-    /// Steps of the next epoch.
+    /// The epoch that the next step belongs to, counted from 0.
+    pub fn epochs_done(&self) -> usize {
+        ((self.steps_done() + 1) * self.config.batch - 1) / self.splits.train.len()
+    }
+
+    /// The steps of the epoch that the next step belongs to, those done too.
     ///
     /// Epochs are sections of one endless stream of permutations of the training images. Images that do not fill an
     /// epoch's last batch come first in the next epoch, so that each image is used equally often.
-    pub fn steps_of_next_epoch(&self) -> usize {
+    pub fn steps_of_epoch(&self) -> Range<usize> {
         let steps = |epochs: usize| epochs * self.splits.train.len() / self.config.batch;
-        steps(self.epochs_done + 1) - steps(self.epochs_done)
+        steps(self.epochs_done())..steps(self.epochs_done() + 1)
     }
 
     /// Steps of the whole run.
@@ -239,7 +175,17 @@ impl Trainer {
 
     /// Steps run so far.
     pub fn steps_done(&self) -> usize {
-        self.steps_done
+        self.history.len() / 2
+    }
+
+    /// Mean loss of each step's batch before its update, of all steps run so far.
+    pub fn step_losses(&self) -> Vec<f64> {
+        self.mean_losses(0)
+    }
+
+    fn mean_losses(&self, first_step: usize) -> Vec<f64> {
+        let batch = self.config.batch as f64;
+        self.history[2 * first_step..].iter().step_by(2).map(|&sum| f64::from(sum) / batch).collect()
     }
 
     /// The images by use.
@@ -263,21 +209,19 @@ impl Trainer {
         self.executor.counters()
     }
 
-    /// Trains one epoch.
+    /// Trains to the end of the epoch that the next step belongs to.
     ///
     /// # Errors
     /// If the device fails, or the loss is no longer finite.
     pub async fn epoch(&mut self, observer: &mut dyn Observer) -> Result<Epoch> {
-        let wanted = self.steps_of_next_epoch();
+        let (first, epoch) = (self.steps_done(), self.steps_of_epoch());
+        let wanted = epoch.end - first;
         self.write_order(&self.next_order(wanted));
         let steps = self.executor.run(Phase::Train, wanted, observer).await?;
-        let history = self.history(steps).await?;
-        self.steps_done += steps;
-        self.epochs_done += 1;
-        let batch = self.config.batch;
-        let step_losses: Vec<f64> = history.iter().step_by(2).map(|&sum| f64::from(sum) / batch as f64).collect();
-        if let Some(step) = step_losses.iter().position(|loss| !loss.is_finite()) {
-            let step = self.steps_done - steps + step + 1;
+        let rows = self.read_history(steps).await?;
+        self.history.extend(rows);
+        if let Some(step) = self.mean_losses(first).iter().position(|loss| !loss.is_finite()) {
+            let step = first + step + 1;
             let tensor = self.parameters().await.err().map_or_else(String::new, |error| format!(" ({error:#})"));
             if step == 1 {
                 bail!(
@@ -286,7 +230,49 @@ impl Trainer {
             }
             bail!("the loss of step {step} is not finite{tensor}: training diverged; try a smaller --lr");
         }
-        Ok(Epoch { score: Score::of(&history, steps * batch), step_losses, interrupted: steps < wanted })
+        let images = (first + steps - epoch.start) * self.config.batch;
+        Ok(Epoch {
+            score: Score::of(&self.history[2 * epoch.start..], images),
+            step_losses: self.mean_losses(epoch.start),
+            interrupted: steps < wanted,
+        })
+    }
+
+    /// Where training is.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub async fn state(&mut self) -> Result<TrainState> {
+        let mut tensors = BTreeMap::new();
+        for tensor in self.executor.plan().carried() {
+            let name = self.executor.plan().tensor(tensor).name.clone();
+            tensors.insert(name, self.executor.read(tensor).await?);
+        }
+        Ok(TrainState { history: self.history.clone(), tensors })
+    }
+
+    /// Goes on from a [`state`](Self::state) of a trainer of the same model, data, settings and device.
+    ///
+    /// # Errors
+    /// If the state is of another plan.
+    pub fn restore(&mut self, state: &TrainState) -> Result<()> {
+        let plan = self.executor.plan();
+        let carried: BTreeMap<String, TensorId> =
+            plan.carried().into_iter().map(|id| (plan.tensor(id).name.clone(), id)).collect();
+        let words: Vec<(&String, usize)> = carried.iter().map(|(name, id)| (name, plan.tensor(*id).words())).collect();
+        let found: Vec<_> = state.tensors.iter().map(|(name, tensor)| (name, tensor.words().len())).collect();
+        ensure!(words == found, "the state is of another plan: it has tensors of {found:?} words, wanted {words:?}");
+        ensure!(
+            state.history.len().is_multiple_of(2) && state.steps() <= self.steps(),
+            "the state has {} numbers of a history, but the run has {} steps of two each",
+            state.history.len(),
+            self.steps()
+        );
+        for (id, tensor) in carried.into_values().zip(state.tensors.values()) {
+            self.executor.write(id, tensor.words());
+        }
+        self.history.clone_from(&state.history);
+        Ok(())
     }
 
     /// Trains the first steps of the first epoch and returns the timeline of `steps` of them. Some steps come before,
@@ -297,7 +283,7 @@ impl Trainer {
     pub async fn trace(&mut self, steps: usize) -> Result<Vec<Span>> {
         const WARM_UP_STEPS: usize = 3;
         let needed = WARM_UP_STEPS + steps;
-        let there = self.steps_of_next_epoch();
+        let there = self.steps_of_epoch().len();
         ensure!(there >= needed, "a timeline needs {needed} steps, but the epoch has {there}");
         self.write_order(&self.next_order(needed));
         self.executor.run(Phase::Train, WARM_UP_STEPS, &mut Unobserved).await?;
@@ -320,7 +306,7 @@ impl Trainer {
         let steps = count.div_ceil(self.config.batch);
         self.write_order(&images);
         self.executor.run(Phase::Evaluate, steps, &mut Unobserved).await?;
-        let score = Score::of(&self.history(steps).await?, count);
+        let score = Score::of(&self.read_history(steps).await?, count);
         ensure!(
             score.loss.is_finite(),
             "the loss of {count} images is not finite: training diverged; try a smaller --lr"
@@ -365,29 +351,25 @@ impl Trainer {
     }
 
     /// The rows of the history that the last `steps` steps wrote.
-    async fn history(&mut self, steps: usize) -> Result<Vec<f32>> {
+    async fn read_history(&mut self, steps: usize) -> Result<Vec<f32>> {
         let tensor = self.executor.plan().host.history;
         Ok(self.executor.read(tensor).await?.f32()[..2 * steps].to_vec())
     }
 
     /// Writes the order of the next batches and sets the clock to the first of them.
     fn write_order(&mut self, order: &[u32]) {
-        write_order(self.executor.as_mut(), order, self.steps_done, self.config.seed);
+        let step = self.steps_done();
+        write_order(self.executor.as_mut(), order, step, self.config.seed);
     }
 
-    /// The images of the next epoch's `steps` batches, from the stream of permutations.
+    /// The images of the next `steps` batches, from the stream of permutations.
     fn next_order(&self, steps: usize) -> Vec<u32> {
         let count = self.splits.train.len();
-        let start = self.steps_done_before_epoch() * self.config.batch;
+        let start = self.steps_done() * self.config.batch;
         let places = start..start + steps * self.config.batch;
         let permutations = places.start / count..=(places.end - 1) / count;
         let stream = permutations.clone().flat_map(|number| self.permutation(number));
         stream.skip(places.start - permutations.start() * count).take(places.len()).collect()
-    }
-
-    /// The start of the next epoch, even if an earlier one was interrupted.
-    fn steps_done_before_epoch(&self) -> usize {
-        self.epochs_done * self.splits.train.len() / self.config.batch
     }
 
     fn permutation(&self, number: usize) -> Vec<u32> {
@@ -396,29 +378,5 @@ impl Trainer {
             Random::new(self.config.seed, SHUFFLE_STREAM + number as u64).shuffle(&mut images);
         }
         images
-    }
-}
-#[cfg(test)]
-mod tests {
-    use super::TrainConfig;
-
-    #[test]
-    fn defaults_suit_the_size_of_the_set() {
-        let defaults = |images| {
-            let TrainConfig { validation, batch, rate, .. } = TrainConfig::for_images(images);
-            (validation, batch, rate)
-        };
-        assert_eq!(defaults(60_000), (5_000, 128, 0.01));
-        assert_eq!(defaults(12_000), (1_000, 128, 0.01));
-        assert_eq!(defaults(1_000), (83, 32, 0.005));
-        assert_eq!(defaults(160), (13, 8, 0.0025));
-        assert_eq!(defaults(1), (0, 1, 0.00088));
-        assert_eq!(TrainConfig::holding_out(155, 160).batch, 5, "never more than is trained on");
-    }
-
-    #[test]
-    fn the_default_rate_suits_the_batch() {
-        let rate = |batch: usize| TrainConfig::for_images(60_000).with_batch(batch).rate;
-        assert_eq!([1, 32, 128, 1024].map(rate), [0.00088, 0.005, 0.01, 0.01]);
     }
 }

@@ -111,8 +111,21 @@ pub fn save(path: &Path, model: &Model, parameters: &[HostTensor], origin: Origi
         let bytes = bytemuck::cast_slice(tensor.words());
         views.push((name, TensorView::new(Dtype::F32, shape.extents().to_vec(), bytes)?));
     }
-    let bytes = safetensors::serialize(views, Some(metadata)).context("cannot write the weights as safetensors")?;
-    write_atomically(path, &bytes)
+    write_atomically(path, &serialized(views, metadata)?)
+}
+
+/// The bytes of a safetensors file; the same for the same tensors and metadata.
+pub(crate) fn serialized(tensors: Vec<(String, TensorView<'_>)>, metadata: HashMap<String, String>) -> Result<Vec<u8>> {
+    const CANNOT: &str = "cannot write tensors as safetensors";
+    let bytes = safetensors::serialize(tensors, Some(metadata)).context(CANNOT)?;
+    // The header lists the metadata in an order that is another each time. Read and written again, it is sorted.
+    let (length, rest) = bytes.split_first_chunk().context(CANNOT)?;
+    let (header, data) = rest.split_at_checked(u64::from_le_bytes(*length) as usize).context(CANNOT)?;
+    let sorted: serde_json::Value = serde_json::from_slice(header).context(CANNOT)?;
+    let mut header = sorted.to_string().into_bytes();
+    // Tensors begin at multiples of 8 bytes.
+    header.resize(header.len().next_multiple_of(8), b' ');
+    Ok([&(header.len() as u64).to_le_bytes(), &header[..], data].concat())
 }
 
 /// The file of a saved model, given its path or its run folder.
@@ -294,6 +307,18 @@ mod tests {
 
     fn model() -> Model {
         "conv 2x3, relu, pool 2, flatten, dense 10".parse().unwrap()
+    }
+
+    #[test]
+    fn the_same_model_is_the_same_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let bytes = |name: &str| {
+            let path = folder.path().join(name);
+            save(&path, &model(), &model().initial_parameters(3), Origin { seed: 3, data: None }).unwrap();
+            fs::read(path).unwrap()
+        };
+        let first = bytes("first");
+        assert!((0..20).all(|_| bytes("again") == first));
     }
 
     #[test]

@@ -40,7 +40,9 @@ fn main() {
         ("a_loss_that_is_not_finite_is_an_error", diverging),
         ("samples_that_cannot_be_are_errors_and_no_panics", wrong_samples),
     ];
-    let on_each: [(&str, AdapterTest); 9] = [
+    let on_each: [(&str, AdapterTest); 11] = [
+        ("a_state_goes_on_to_the_same_bits_in_another_trainer", goes_on),
+        ("a_state_of_another_plan_is_refused", another_state),
         ("normalisations_folded_into_weights_give_the_same_probabilities", folds_normalisations),
         ("a_validation_and_a_test_of_the_same_images_have_the_same_loss", same_loss),
         ("a_run_repeats_to_the_bit", repeats_to_the_bit),
@@ -133,6 +135,58 @@ fn repeats_to_the_bit(device: &Device) -> Result<(), Failed> {
     check(first == second, format!("the same run gave the weights {first} and {second}"))?;
     let other = weights_hash(device, TrainConfig { seed: 8, ..config() })?;
     check(first != other, "another seed gave the same weights")
+}
+
+/// Training that stops within an epoch and at the end of one, each time in another trainer, beside training that does not.
+fn goes_on(device: &Device) -> Result<(), Failed> {
+    let sgd = Optimizer::Sgd { momentum: 0.9, nesterov: true, weight_decay: 0.001 };
+    let refined = Refinements { average: Some(0.9), clip_norm: Some(1.0), ..TrainConfig::DEFAULT.refinements };
+    let half = TrainConfig { precision: Precision::F16, fuse: Some(true), ..config() };
+    let cases = [
+        (SMALL, config()),
+        ("conv 4x3, norm, relu, pool 2, flatten, dense 10", TrainConfig { optimizer: sgd, ..config() }),
+        ("conv 4x3, norm, relu, pool 2, flatten, dense 10", TrainConfig { refinements: refined, ..config() }),
+        ("conv 4x3, relu, pool 2, flatten, dense 10", half),
+    ];
+    for (model, config) in cases {
+        let mut whole = trainer(device, model, 200, config)?;
+        let wanted = [epoch(&mut whole)?, epoch(&mut whole)?];
+        let wanted_bits = block_on(whole.state())?;
+
+        let mut begun = trainer(device, model, 200, config)?;
+        let part = block_on(begun.epoch(&mut StopAt(3)))?;
+        check(part.interrupted && part.step_losses.len() < wanted[0].step_losses.len(), "it did not stop")?;
+        let mut on = trainer(device, model, 200, config)?;
+        on.restore(&block_on(begun.state())?)?;
+        let first = epoch(&mut on)?;
+        // What an evaluation leaves behind is no part of the state.
+        block_on(on.evaluate(0..20))?;
+        let mut last = trainer(device, model, 200, config)?;
+        last.restore(&block_on(on.state())?)?;
+        let second = epoch(&mut last)?;
+
+        for (found, wanted) in [first, second].iter().zip(&wanted) {
+            check(found.score == wanted.score, format!("{model}: {:?} instead of {:?}", found.score, wanted.score))?;
+            check(found.step_losses == wanted.step_losses, format!("{model}: other losses"))?;
+        }
+        check(block_on(last.state())? == wanted_bits, format!("{model}: other bits"))?;
+        let hash = |trainer: &mut Trainer| block_on(trainer.parameters()).map(|parameters| weights::hash(&parameters));
+        check(hash(&mut last)? == hash(&mut whole)?, format!("{model}: other weights"))?;
+    }
+    Ok(())
+}
+
+fn another_state(device: &Device) -> Result<(), Failed> {
+    let mut other = trainer(device, "flatten, dense 10", 200, config())?;
+    let state = block_on(other.state())?;
+    let mut small = trainer(device, SMALL, 200, config())?;
+    let refusal = |result: anyhow::Result<()>| result.err().map_or_else(|| "taken".to_owned(), |e| e.to_string());
+    let error = refusal(small.restore(&state));
+    check(error.contains("the state is of another plan"), error)?;
+    let mut longer = block_on(small.state())?;
+    longer.history = vec![0.5; 2 * small.steps() + 2];
+    let error = refusal(small.restore(&longer));
+    check(error.contains("but the run has"), error)
 }
 
 fn same_bits_on_any_number_of_threads(device: &Device) -> Result<(), Failed> {

@@ -2,7 +2,8 @@
 //!
 //! `run.json` is written when the run starts and again, with its result, when it ends. Each line of `metrics.jsonl` is
 //! a JSON object with a `kind`: a [`MetricsRow`]. `epochs.csv` repeats the epochs for spreadsheets, and
-//! `predictions.csv` has the probabilities of each test image.
+//! `predictions.csv` has the probabilities of each test image. Checkpoints are there from which the run can go on, and
+//! `run.lock`, which the process that trains holds.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -20,13 +21,19 @@ use crate::gpu::AdapterInfo;
 use crate::metrics::prediction;
 use crate::model::Model;
 use crate::plan::Precision;
+use crate::program::files::Lock;
 use crate::tensor::HostTensor;
 use crate::weights::{self, MODEL_FILE, Origin};
 use crate::words::Word;
 
+mod checkpoints;
 mod rows;
 
-pub use rows::{EpochRow, MetricsRow, Norms, StepRow, TestRow};
+pub use checkpoints::{Progress, RunCheckpoint};
+pub use rows::{EpochRow, MetricsRow, Norms, StepRow, TestRow, best_epoch};
+
+/// The file of a run's record.
+pub const RECORD_FILE: &str = "run.json";
 
 /// Everything needed to repeat a run, and its result.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -66,7 +73,7 @@ impl RunRecord {
     /// # Errors
     /// If it cannot be read.
     pub fn load(folder: &Path) -> Result<Option<Self>> {
-        let path = folder.join("run.json");
+        let path = folder.join(RECORD_FILE);
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
@@ -155,48 +162,62 @@ impl fmt::Display for StartUp {
     }
 }
 
-/// An open run folder.
+/// The best model on the validation images so far.
+const BEST_FILE: &str = "best.safetensors";
+
+/// An open run folder. No other process trains in it.
 pub struct RunFolder {
     path: PathBuf,
     metrics: File,
+    _lock: Lock,
 }
 
 impl RunFolder {
-    /// Makes the folder, which must not hold a model yet. Without a path it is in `runs/`, named after the time.
-    ///
-    /// If it holds the files of a run without a model, which ended early or is still being trained, another folder is
-    /// made beside it: `run-2` beside `run`.
+    /// Makes the folder, which must not hold a run yet. Without a path it is in `runs/`, named after the time.
     ///
     /// # Errors
-    /// If it cannot be made, or holds a model.
+    /// If it cannot be made, holds a run, or another process trains in it.
     pub fn create(path: Option<&Path>) -> Result<Self> {
         let path = match path {
-            Some(path) => {
-                Self::ensure_free(path)?;
-                // Of several processes one takes the folder.
-                let mut taken = path.to_owned();
-                while !Self::take(&taken)? {
-                    taken = beside(path);
-                }
-                taken
-            }
+            Some(path) => path.to_owned(),
             None => Self::make_new()?,
         };
-        let name = path.display();
-        let metrics = File::create(path.join("metrics.jsonl"))
-            .with_context(|| format!("cannot write to the run folder {name}; give another with --out"))?;
-        Ok(Self { path, metrics })
+        let cannot = || format!("cannot make the run folder {}; give another with --out", path.display());
+        fs::create_dir_all(&path).with_context(cannot)?;
+        let lock = Self::lock(&path)?;
+        // Another process may have trained in it since the start of this one.
+        Self::ensure_free(&path)?;
+        Self::with_lock(path, lock)
     }
 
-    /// Makes a folder and an empty `run.json` in it; false if there is one already.
-    fn take(path: &Path) -> Result<bool> {
-        let cannot = || format!("cannot make the run folder {}; give another with --out", path.display());
-        fs::create_dir_all(path).with_context(cannot)?;
-        match File::create_new(path.join("run.json")) {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
-            Err(error) => Err(error).with_context(cannot),
+    /// Opens the folder of a run to go on with it, and removes what the process before may have left half written.
+    ///
+    /// # Errors
+    /// If another process trains in it, or it cannot be written to.
+    pub fn reopen(path: &Path) -> Result<Self> {
+        let folder = Self::with_lock(path.to_owned(), Self::lock(path)?)?;
+        for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+            if entry.path().extension().is_some_and(|extension| extension == "partial") {
+                // What cannot be removed stays; it is never read.
+                let _ = fs::remove_file(entry.path());
+            }
         }
+        Ok(folder)
+    }
+
+    fn lock(path: &Path) -> Result<Lock> {
+        let lock = Lock::try_take(&path.join("run.lock"))?;
+        lock.with_context(|| {
+            format!("another process trains in {}; wait until it ends, or give another folder", path.display())
+        })
+    }
+
+    fn with_lock(path: PathBuf, lock: Lock) -> Result<Self> {
+        let metrics =
+            File::options().append(true).create(true).open(path.join("metrics.jsonl")).with_context(|| {
+                format!("cannot write to the run folder {}; give another with --out", path.display())
+            })?;
+        Ok(Self { path, metrics, _lock: lock })
     }
 
     /// Makes a folder under `runs/` named after the time, with a number if another run began in the same second.
@@ -215,15 +236,20 @@ impl RunFolder {
         unreachable!("there is no last number")
     }
 
-    /// Refuses a folder that holds a model.
+    /// Refuses a folder that holds a run, finished or not.
     ///
     /// # Errors
-    /// If the folder holds a model.
+    /// If the folder holds a run.
     pub fn ensure_free(path: &Path) -> Result<()> {
+        let name = path.display();
         ensure!(
             !path.join(MODEL_FILE).exists(),
-            "{} already holds a run, which is not overwritten; give another folder with --out, or remove it",
-            path.display()
+            "{name} already holds a run, which is not overwritten; give another folder with --out, or remove it"
+        );
+        ensure!(
+            !path.join(RECORD_FILE).exists(),
+            "{name} already holds a run that is not finished; go on with it by --resume {name}, give another folder with --out, \
+             or remove it"
         );
         Ok(())
     }
@@ -240,7 +266,15 @@ impl RunFolder {
     pub fn write_record(&self, record: &RunRecord) -> Result<()> {
         let mut text = serde_json::to_string_pretty(record)?;
         text.push('\n');
-        write_atomically(&self.path.join("run.json"), text.as_bytes())
+        write_atomically(&self.path.join(RECORD_FILE), text.as_bytes())
+    }
+
+    /// Empties `metrics.jsonl`.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn clear_metrics(&self) -> Result<()> {
+        self.metrics.set_len(0).with_context(|| format!("cannot write the metrics in {}", self.path.display()))
     }
 
     /// Appends a line to `metrics.jsonl`.
@@ -312,15 +346,26 @@ impl RunFolder {
         write_atomically(&self.path.join("predictions.csv"), &table.into_inner()?)
     }
 
+    /// The file of the best model on the validation images so far.
+    pub fn best_path(&self) -> PathBuf {
+        self.path.join(BEST_FILE)
+    }
+
+    /// Saves a model as the best one on the validation images so far.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn save_best(&self, model: &Model, parameters: &[HostTensor], record: &RunRecord) -> Result<()> {
+        weights::save(&self.best_path(), model, parameters, origin(record))
+    }
+
     /// Saves the model and returns its path.
     ///
     /// # Errors
     /// If it cannot be written. It is then kept in the folder for temporary files, if there is space, and the error
     /// says where.
     pub fn save_model(&self, model: &Model, parameters: &[HostTensor], record: &RunRecord) -> Result<PathBuf> {
-        let save = |path: &Path| {
-            weights::save(path, model, parameters, Origin { seed: record.seed, data: Some(&record.data) })
-        };
+        let save = |path: &Path| weights::save(path, model, parameters, origin(record));
         let path = self.path.join(MODEL_FILE);
         let Err(error) = save(&path) else { return Ok(path) };
         let elsewhere = std::env::temp_dir().join(format!("gpu-digits-{}.safetensors", std::process::id()));
@@ -335,16 +380,8 @@ impl RunFolder {
     }
 }
 
-/// The first of `run-2`, `run-3`, ... that does not exist.
-fn beside(path: &Path) -> PathBuf {
-    // Without a trailing slash.
-    let path: PathBuf = path.components().collect();
-    let numbered = |number: usize| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(format!("-{number}"));
-        PathBuf::from(name)
-    };
-    (2..).map(numbered).find(|path| !path.exists()).unwrap_or_else(|| path.clone())
+fn origin(record: &RunRecord) -> Origin<'_> {
+    Origin { seed: record.seed, data: Some(&record.data) }
 }
 
 #[cfg(test)]
@@ -364,18 +401,33 @@ mod tests {
     }
 
     #[test]
-    fn runs_that_begin_at_once_have_folders_of_their_own() {
+    fn of_runs_that_begin_at_once_in_a_folder_one_has_it() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("run");
-        let make = || RunFolder::create(Some(&path)).unwrap().path().to_owned();
-        let mut folders: Vec<PathBuf> = std::thread::scope(|scope| {
+        let folders: Vec<Result<RunFolder>> = std::thread::scope(|scope| {
+            let make = || RunFolder::create(Some(&path));
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
-        folders.sort();
-        folders.dedup();
-        assert_eq!(folders.len(), 8, "{folders:?}");
-        assert!(folders.contains(&path));
+        assert_eq!(folders.iter().filter(|folder| folder.is_ok()).count(), 1);
+        for error in folders.iter().filter_map(|folder| folder.as_ref().err()) {
+            assert!(error.to_string().contains("another process trains in"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_run_that_is_not_finished_is_gone_on_with_or_left_alone() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("run");
+        let folder = RunFolder::create(Some(&path)).unwrap();
+        folder.write_record(&record()).unwrap();
+        assert!(RunFolder::reopen(&path).is_err(), "two processes have it");
+        drop(folder);
+        let error = RunFolder::create(Some(&path)).err().unwrap().to_string();
+        assert!(error.contains("not finished") && error.contains("--resume"), "{error}");
+        fs::write(path.join("model.safetensors.7.partial"), "half").unwrap();
+        drop(RunFolder::reopen(&path).unwrap());
+        assert!(!path.join("model.safetensors.7.partial").exists() && path.join(RECORD_FILE).exists());
     }
 
     #[test]
@@ -393,7 +445,7 @@ mod tests {
         assert!(error.contains("cannot write"), "{error}");
     }
 
-    fn record() -> RunRecord {
+    pub(super) fn record() -> RunRecord {
         RunRecord {
             command: vec![],
             version: String::new(),

@@ -13,6 +13,7 @@ mod predict;
 mod program;
 mod proxy;
 mod reports;
+mod resume;
 mod stops;
 mod sweeps;
 mod usage;
@@ -111,8 +112,13 @@ fn main() {
         ("two_sweeps_in_one_folder_do_not_mix", sweeps::at_once),
         #[cfg(unix)]
         ("two_signals_within_a_second_are_one_wish", stops::two_signals),
-        ("a_run_goes_on_beside_one_without_a_model", stops::beside),
-        ("an_error_in_mid_run_does_not_block_the_next_run", stops::mid_run),
+        ("an_error_in_mid_run_leaves_a_run_that_is_not_overwritten", stops::mid_run),
+        ("a_resumed_run_is_the_undisturbed_one", resume::same),
+        ("a_run_is_gone_on_with_as_it_is_or_refused", resume::refusals),
+        ("a_damaged_checkpoint_is_passed_over", resume::damaged),
+        ("a_run_of_a_constant_rate_can_be_extended", resume::extended),
+        ("the_best_model_is_kept_and_training_ends_when_none_is_better", resume::best),
+        ("checkpoints_come_as_wished", resume::checkpoints_as_wished),
         ("more_epochs_than_memory_are_refused_on_the_cpu", stops::too_many_epochs),
         ("an_option_given_twice_counts_once", options_twice),
         #[cfg(target_os = "linux")]
@@ -138,6 +144,12 @@ fn main() {
         ("bench_compare_runs_two_programs_in_turn", bench_compare_run),
         #[cfg(unix)]
         ("ctrl_c_ends_training_after_the_step_and_keeps_what_was_trained", stops::ctrl_c),
+        #[cfg(unix)]
+        ("a_killed_run_goes_on_to_the_same_bits", resume::killed),
+        #[cfg(unix)]
+        ("one_process_trains_in_a_folder", resume::at_once),
+        #[cfg(unix)]
+        ("a_killed_sweep_goes_on_within_its_run", resume::sweep),
     ];
     let mut trials: Vec<Trial> =
         tests.iter().map(|&(name, test)| Trial::test(name, move || test(&Home::new()))).collect();

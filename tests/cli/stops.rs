@@ -50,22 +50,14 @@ pub(crate) fn two_signals(home: &Home) -> Result<(), Failed> {
     check(home.path("run/model.safetensors").exists(), "the model is lost")
 }
 
-/// A folder without a model does not block the same command.
-pub(crate) fn beside(home: &Home) -> Result<(), Failed> {
-    home.train(&[]).exits_with(0)?;
-    fs::remove_file(home.path("run/model.safetensors"))?;
-    let record = fs::read(home.path("run/run.json"))?;
-    let again = home.train(&["--out", "run/"]);
-    again.exits_with(0)?.says(&["holds a run without a model", "run-2"])?.prints(&["saved run-2/model.safetensors"])?;
-    check(fs::read(home.path("run/run.json"))? == record, "the unfinished run has changed")?;
-    home.train(&["--out", "run-2"]).is_refused(&["run-2 already holds a run", "--out"])
-}
-
+/// An error leaves a run that is not finished: it is neither overwritten nor in the way of another.
 pub(crate) fn mid_run(home: &Home) -> Result<(), Failed> {
     let diverges = ["--optimizer", "adamw", "--weight-decay", "10", "--lr", "3e38", "--schedule", "constant"];
     home.train(&diverges).exits_with(2)?.says(&["not finite"])?;
-    check(home.path("run/run.json").exists(), "what the run left is gone")?;
-    home.train(&[]).exits_with(0)?.prints(&["saved run-2/model.safetensors"])?;
+    let record = fs::read(home.path("run/run.json"))?;
+    home.train(&[]).is_refused(&["run already holds a run that is not finished", "--resume run", "--out"])?;
+    check(fs::read(home.path("run/run.json"))? == record, "the unfinished run has changed")?;
+    home.train(&["--out", "other"]).exits_with(0)?.prints(&["saved other/model.safetensors"])?;
     Ok(())
 }
 
@@ -79,7 +71,7 @@ pub(crate) fn full_disk(home: &Home) -> Result<(), Failed> {
     run.says(&[
         "cannot write the metrics in run",
         "training goes on",
-        "the run is saved, but its metrics are not whole",
+        "the run is saved, but not all of its metrics and checkpoints",
     ])?;
     check(run.stderr.matches("training goes on").count() == 1, "it is said more than once")?;
     home.run(&["eval", "run", "--device", "cpu"]).exits_with(0)?;

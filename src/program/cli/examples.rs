@@ -26,8 +26,9 @@ Examples:
   gpu-digits train --model 'conv 16x5, relu, pool 4, flatten, dense 10' --optimizer sgd
   gpu-digits train --dataset generated --device cpu --out try
   gpu-digits train --init try/model.safetensors --lr 0.001 --out further
+  gpu-digits train --resume try                               go on with a run that ended early
 
-Ctrl-C ends training after the current step and saves the model. A second Ctrl-C, a second later, ends it at once.";
+Ctrl-C ends training after the current step, saves the model and a checkpoint. A second Ctrl-C, a second later, ends it at once.";
 
 pub(super) const EVAL: &str = "\
 Examples:
@@ -133,7 +134,7 @@ Examples:
   gpu-digits sweep --lr 0.003,0.01,0.03 --seeds 3 --out lr
   gpu-digits sweep --model 'convnet;lenet5' --optimizer adam,sgd --random 3 --out models
 
-The same command resumes an interrupted sweep. If a setting fails, the sweep notes it and continues with the others.";
+The same command resumes an interrupted sweep, also within a run. If a setting fails, the sweep notes it and continues with the others.";
 
 pub(super) const COMPLETIONS: &str = "\
 Examples:

@@ -22,6 +22,7 @@ use crate::train::TrainConfig;
 pub use bench::{BenchArgs, BenchCommand, BenchTrainArgs, CompareArgs, ShowArgs};
 pub use options::{AdaptersArgs, DataArgs, DeviceArgs, OptimizerName, PictureFormat, ResultsArgs, StepArgs, Switch};
 pub use tune::{TuneArgs, TuneChoice};
+pub use values::CheckpointEvery;
 
 use values::{not_negative, percent, picture, positive, positive_number, share};
 
@@ -159,6 +160,19 @@ pub struct TrainArgs {
     /// Folder for the run [default: runs/ and the current time]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Write a checkpoint every N epochs, or in intervals such as 30s, 10m or 2h, or `off` [default: each epoch, where that
+    /// takes at most a twentieth of the time]
+    #[arg(long, value_name = "N|TIME")]
+    pub checkpoint_every: Option<CheckpointEvery>,
+    /// Go on with the unfinished run in this folder, from its last checkpoint, with its settings
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "init"])]
+    pub resume: Option<PathBuf>,
+    /// Go on with a finished run of a constant learning rate, up to so many epochs in all
+    #[arg(long, value_name = "EPOCHS", requires = "resume", value_parser = positive())]
+    pub extend_to: Option<usize>,
+    /// End when the validation images were not read better for N epochs
+    #[arg(long, value_name = "N", value_parser = positive())]
+    pub early_stopping: Option<usize>,
     /// Write the loss of every N-th step to metrics.jsonl
     #[arg(long, value_name = "N", value_parser = positive())]
     pub log_steps: Option<usize>,

@@ -1,6 +1,58 @@
 //! Parsers of option values. Each refuses values that make no sense.
 
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+
 use crate::program::files::Destination;
+
+/// When `train` writes a checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckpointEvery {
+    /// Never.
+    Off,
+    /// After so many epochs.
+    Epochs(usize),
+    /// After this time, also within an epoch; whole seconds.
+    Time(Duration),
+}
+
+/// The units of times, and their seconds.
+const UNITS: [(char, u64); 3] = [('h', 3_600), ('m', 60), ('s', 1)];
+
+impl FromStr for CheckpointEvery {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const WANTED: &str = "give a number of epochs such as 1, a time such as 30s, 10m or 2h, or off";
+        if text == "off" {
+            return Ok(Self::Off);
+        }
+        let unit = UNITS.into_iter().find(|(letter, _)| text.ends_with(*letter));
+        let number: u32 = text
+            .strip_suffix(|letter| unit.is_some_and(|(own, _)| own == letter))
+            .unwrap_or(text)
+            .parse()
+            .context(WANTED)?;
+        match (number, unit) {
+            (0, _) => bail!(WANTED),
+            (number, None) => Ok(Self::Epochs(number as usize)),
+            (number, Some((_, seconds))) => Ok(Self::Time(Duration::from_secs(u64::from(number) * seconds))),
+        }
+    }
+}
+
+impl fmt::Display for CheckpointEvery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off => f.write_str("off"),
+            Self::Epochs(epochs) => write!(f, "{epochs}"),
+            Self::Time(time) => write!(f, "{}s", time.as_secs()),
+        }
+    }
+}
 
 /// The destination of a picture.
 pub(super) fn picture() -> impl clap::builder::TypedValueParser<Value = Destination> {
@@ -52,4 +104,24 @@ pub(super) fn percentage(text: &str) -> Result<f64, String> {
 pub(super) fn percent(text: &str) -> Result<f64, String> {
     let number = number(text)?;
     if (0.0..=100.0).contains(&number) { Ok(number) } else { Err("must be from 0 to 100".to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checkpoints_come_by_epochs_or_by_the_clock() {
+        let parse = |text: &str| text.parse::<CheckpointEvery>();
+        assert_eq!(parse("off").unwrap(), CheckpointEvery::Off);
+        assert_eq!(parse("3").unwrap(), CheckpointEvery::Epochs(3));
+        for (text, seconds) in [("30s", 30), ("10m", 600), ("2h", 7_200)] {
+            let time = CheckpointEvery::Time(Duration::from_secs(seconds));
+            assert_eq!(parse(text).unwrap(), time);
+            assert_eq!(parse(&time.to_string()).unwrap(), time);
+        }
+        for wrong in ["", "0", "0s", "-1", "1.5", "m", "10 m", "99999999999h", "on", "1ms"] {
+            assert!(parse(wrong).is_err(), "{wrong} was taken");
+        }
+    }
 }

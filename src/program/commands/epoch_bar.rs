@@ -37,14 +37,18 @@ pub(super) struct EpochBar<'a> {
     bar: ProgressBar,
     batch: usize,
     stop: Arc<AtomicBool>,
+    /// Steps of the epoch that were done before this process, and before the present call of the trainer.
+    before: [usize; 2],
+    /// When the steps are to pause for a checkpoint.
+    pause: Option<Instant>,
     start: Instant,
     tell_first_step: Option<Box<dyn FnOnce(f64) + 'a>>,
     first: Option<(usize, f64)>,
 }
 
 impl<'a> EpochBar<'a> {
-    /// The bar of an epoch of `steps` steps.
-    pub(super) fn new(title: String, steps: usize, batch: usize, stop: &Arc<AtomicBool>) -> Self {
+    /// The bar of an epoch of `steps` steps, of which `done` were done before.
+    pub(super) fn new(title: String, steps: usize, done: usize, batch: usize, stop: &Arc<AtomicBool>) -> Self {
         let template = "epoch {prefix} {wide_bar} {human_pos}/{human_len} images  {per_sec} images/s  {msg}{left}";
         let bar = terminal::bar(steps * batch, template);
         bar.set_style(bar.style().with_key(
@@ -55,7 +59,14 @@ impl<'a> EpochBar<'a> {
             },
         ));
         bar.set_prefix(title);
-        Self { bar, batch, stop: Arc::clone(stop), start: Instant::now(), tell_first_step: None, first: None }
+        let (stop, start) = (Arc::clone(stop), Instant::now());
+        Self { bar, batch, stop, before: [done; 2], pause: None, start, tell_first_step: None, first: None }
+    }
+
+    /// Goes on after `done` steps of the epoch, until the steps are to pause.
+    pub(super) fn go_on(&mut self, done: usize, pause: Option<Instant>) {
+        self.before[1] = done;
+        self.pause = pause;
     }
 
     /// Shows what the first step waits for, reports its time when it is done, and leaves it out of the epoch's pace.
@@ -64,10 +75,15 @@ impl<'a> EpochBar<'a> {
         self.tell_first_step = Some(Box::new(tell));
     }
 
-    /// Removes the bar and returns the pace of the `steps` completed steps.
-    pub(super) fn finish(self, steps: usize) -> Pace {
+    /// The pace of this process in the epoch, of which `done` steps are done.
+    pub(super) fn pace(&self, done: usize) -> Pace {
+        Pace::new(done - self.before[0], self.batch, self.start.elapsed().as_secs_f64(), self.first)
+    }
+
+    /// Removes the bar and returns the pace.
+    pub(super) fn finish(self, done: usize) -> Pace {
         self.bar.finish_and_clear();
-        Pace::new(steps, self.batch, self.start.elapsed().as_secs_f64(), self.first)
+        self.pace(done)
     }
 }
 
@@ -86,7 +102,7 @@ impl Observer for EpochBar<'_> {
             self.bar.reset_elapsed();
             self.bar.reset_eta();
         }
-        self.bar.set_position((steps * self.batch) as u64);
+        self.bar.set_position(((self.before[1] + steps) * self.batch) as u64);
         if let Some(history) = history {
             // Show the mean of recent steps, because the loss of one batch fluctuates.
             let recent = &history[2 * steps.saturating_sub(20)..2 * steps];
@@ -94,7 +110,8 @@ impl Observer for EpochBar<'_> {
             let mean = 2.0 * sum / (recent.len() * self.batch) as f32;
             self.bar.set_message(format!("loss {}  ", loss(f64::from(mean))));
         }
-        if self.stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        let pauses = self.pause.is_some_and(|pause| Instant::now() >= pause);
+        if pauses || self.stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
 

@@ -11,6 +11,7 @@ mod plan;
 mod predict;
 mod repeat;
 mod report;
+mod resume;
 mod run;
 mod session;
 mod shaders;
@@ -71,7 +72,7 @@ pub async fn run(arguments: Vec<OsString>) -> ExitCode {
         Err(answer) => return usage(&answer, &arguments),
     };
     let is_training = matches!(cli.command, Command::Train(_) | Command::Sweep(_));
-    let result = carry_out(cli).await.and_then(|verdict| match terminal::failure() {
+    let result = carry_out(cli, &arguments).await.and_then(|verdict| match terminal::failure() {
         // Training saves its results in files and has repeated them on standard error.
         Some(failure) if !is_training => Err(anyhow::Error::msg(failure)),
         _ => Ok(verdict),
@@ -104,7 +105,7 @@ fn usage(answer: &clap::Error, arguments: &[OsString]) -> ExitCode {
     }
 }
 
-async fn carry_out(cli: Cli) -> Result<Verdict> {
+async fn carry_out(cli: Cli, arguments: &[OsString]) -> Result<Verdict> {
     let outputs = cli.command.outputs();
     let on_stdout = outputs.iter().filter(|output| ***output == Destination::StandardOutput).count();
     ensure!(on_stdout < 2, "only one output can go to standard output; give a file instead of `-` for the others");
@@ -114,7 +115,7 @@ async fn carry_out(cli: Cli) -> Result<Verdict> {
         continues_unread: cli.command.leaves_files(),
     });
     match cli.command {
-        Command::Train(args) => train::run(args).await,
+        Command::Train(args) => train::run(args, arguments.get(1..).unwrap_or_default()).await,
         Command::Eval(args) => eval::run(args).await,
         Command::Predict(args) => predict::run(args).await,
         Command::Verify(args) => verify::run(args).await,

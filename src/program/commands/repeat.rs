@@ -83,6 +83,8 @@ pub(super) fn command(args: &TrainArgs) -> Vec<Word> {
     option("--precision", Some(named(args.precision)));
     option("--tune", Some(named(args.tune)));
     option("--init", args.init.clone().map(Word::from));
+    option("--checkpoint-every", args.checkpoint_every.map(|every| every.to_string().into()));
+    option("--early-stopping", number(args.early_stopping));
     option("--log-steps", number(args.log_steps));
     option("--plots", args.plots.map(named));
     option("--target-accuracy", float(args.target_accuracy));
@@ -169,6 +171,10 @@ mod tests {
             "off",
             "--init",
             "w",
+            "--checkpoint-every",
+            "30s",
+            "--early-stopping",
+            "2",
             "--log-steps",
             "4",
             "--plots",
@@ -179,7 +185,7 @@ mod tests {
         ];
         let words = everything.map(Word::from);
         assert_eq!(command(&parse(&words)), words);
-        let no_part_of_it = ["--out", "--trace", "--help", "--quiet"];
+        let no_part_of_it = ["--out", "--trace", "--help", "--quiet", "--resume", "--extend-to"];
         let train = Cli::command().find_subcommand("train").cloned().unwrap();
         for option in train.get_arguments().filter_map(|argument| argument.get_long()) {
             let option = format!("--{option}");

@@ -13,15 +13,19 @@ use crate::device::Device;
 use crate::inference::score_by;
 use crate::metrics::{Evaluation, reaches};
 use crate::model::Model;
-use crate::program::cli::TrainArgs;
+use crate::program::cli::{CheckpointEvery, TrainArgs};
 use crate::program::numbers;
 use crate::program::report::{RunReport, kernel_shares, tensorboard, thin_curve};
 use crate::program::run_folder::{
-    EpochRow, MetricsRow, Norms, RunFolder, RunRecord, RunResult, StartUp, StepRow, TestRow,
+    EpochRow, MetricsRow, Norms, Progress, RunCheckpoint, RunFolder, RunRecord, RunResult, StartUp, StepRow, TestRow,
+    best_epoch,
 };
 use crate::tensor::HostTensor;
 use crate::train::{Epoch, Score, TrainConfig, Trainer};
 use crate::weights;
+
+/// Between checkpoints after epochs passes at least so many times what the last one took.
+const LEAST_SHARE: f64 = 19.0;
 
 /// A training run in progress.
 pub(super) struct Run<'a> {
@@ -35,23 +39,30 @@ pub(super) struct Run<'a> {
     pub(super) record: RunRecord,
     pub(super) start: Instant,
     pub(super) start_up: StartUp,
-    pub(super) epochs: Vec<EpochRow>,
-    pub(super) step_losses: Vec<f64>,
-    /// The first error in writing metrics, such as a full disk. Training continues, so that its weights are not lost.
+    pub(super) progress: Progress,
+    pub(super) last_checkpoint: Instant,
+    /// The seconds that the last checkpoint took.
+    pub(super) checkpoint_seconds: f64,
+    /// The first error in writing metrics or a checkpoint, such as a full disk. Training continues, so that its weights are
+    /// not lost.
     pub(super) unwritten: Option<Error>,
 }
 
 impl Run<'_> {
-    /// Trains all epochs, or until the user stops it, and saves the result.
+    /// Trains all epochs that are left, or until the user stops it, and saves the result.
     pub(super) async fn train(mut self) -> Result<(Verdict, RunReport)> {
+        self.rewrite_metrics();
         let mut interrupted = false;
-        for number in 1..=self.config.epochs {
-            let first_step = self.trainer.steps_done();
+        let mut is_first = true;
+        let mut start_up = self.start_up;
+        while self.progress.epochs.len() < self.config.epochs && !interrupted && self.is_to_go_on() {
+            let number = self.progress.epochs.len() + 1;
+            let steps = self.trainer.steps_of_epoch();
+            let done = self.trainer.steps_done() - steps.start;
             let title = format!("{number}/{}", self.config.epochs);
-            let steps = self.trainer.steps_of_next_epoch();
-            let mut bar = EpochBar::new(title, steps, self.config.batch, &self.session.stop);
-            if number == 1 {
-                let (start_up, session) = (&mut self.start_up, self.session);
+            let mut bar = EpochBar::new(title, steps.len(), done, self.config.batch, &self.session.stop);
+            if std::mem::take(&mut is_first) {
+                let (start_up, session) = (&mut start_up, self.session);
                 // Some drivers compile a kernel when it first runs.
                 let waits_for = if self.record.adapter.is_some() { COMPILING } else { "first step" };
                 bar.on_first_step(waits_for, move |seconds| {
@@ -60,33 +71,108 @@ impl Run<'_> {
                     session.say("epoch       loss  train %  validation %  seconds  images/s");
                 });
             }
-            let epoch = self.trainer.epoch(&mut bar).await?;
-            let pace = bar.finish(epoch.step_losses.len());
-            let elapsed = self.start.elapsed().as_secs_f64();
-            let held_out = self.trainer.splits().validation.clone();
-            let validation = if held_out.is_empty() {
-                None
-            } else {
-                let _spinner = scoring(held_out.len());
-                Some(self.trainer.evaluate(held_out).await?)
+            let epoch = loop {
+                bar.go_on(self.trainer.steps_done() - steps.start, self.next_pause());
+                let epoch = self.trainer.epoch(&mut bar).await?;
+                let is_stopped = self.session.stop.load(Ordering::Relaxed);
+                if epoch.interrupted {
+                    let pace = bar.pace(epoch.step_losses.len());
+                    self.save_checkpoint(self.progress.epoch_seconds + pace.seconds).await;
+                }
+                if !epoch.interrupted || is_stopped {
+                    break epoch;
+                }
             };
-            self.log_steps(number, first_step, &epoch);
-            self.report_epoch(number, &epoch, validation, pace, elapsed).await?;
-            self.step_losses.extend(&epoch.step_losses);
+            let pace = bar.finish(epoch.step_losses.len());
+            let validation = self.validate().await?;
+            self.report_epoch(&epoch, steps.start, validation, pace).await?;
+            let is_last = number == self.config.epochs || !self.is_to_go_on();
             let is_stopped = self.session.stop.load(Ordering::Relaxed);
-            interrupted = epoch.interrupted || (is_stopped && number < self.config.epochs);
-            if interrupted {
-                break;
+            interrupted = epoch.interrupted || (is_stopped && !is_last);
+            if !epoch.interrupted && self.is_due(number, is_last || is_stopped) {
+                self.save_checkpoint(0.0).await;
             }
         }
+        self.start_up = start_up;
         self.finish(interrupted).await
     }
 
+    /// The score of the validation images, if there are any.
+    async fn validate(&mut self) -> Result<Option<Score>> {
+        let held_out = self.trainer.splits().validation.clone();
+        if held_out.is_empty() {
+            return Ok(None);
+        }
+        let _spinner = scoring(held_out.len());
+        Ok(Some(self.trainer.evaluate(held_out).await?))
+    }
+
+    /// Whether no more epochs than `--early-stopping` allows have passed since the best one.
+    fn is_to_go_on(&self) -> bool {
+        let (Some(patience), Some(best)) = (self.args.early_stopping, best_epoch(&self.progress.epochs)) else {
+            return true;
+        };
+        self.progress.epochs.len() - 1 - best < patience
+    }
+
+    /// Whether a checkpoint is to be written after this epoch.
+    fn is_due(&self, number: usize, is_last: bool) -> bool {
+        let elapsed = self.last_checkpoint.elapsed();
+        match self.args.checkpoint_every {
+            Some(CheckpointEvery::Off) => false,
+            Some(CheckpointEvery::Epochs(epochs)) => is_last || number.is_multiple_of(epochs),
+            Some(CheckpointEvery::Time(time)) => is_last || elapsed >= time,
+            None => is_last || elapsed.as_secs_f64() >= LEAST_SHARE * self.checkpoint_seconds,
+        }
+    }
+
+    /// When a checkpoint within an epoch is due.
+    fn next_pause(&self) -> Option<Instant> {
+        match self.args.checkpoint_every {
+            Some(CheckpointEvery::Time(time)) => Some(self.last_checkpoint + time),
+            _ => None,
+        }
+    }
+
+    /// Writes a checkpoint. The first failure is a warning now and an error at the end of training.
+    async fn save_checkpoint(&mut self, epoch_seconds: f64) {
+        if self.args.checkpoint_every == Some(CheckpointEvery::Off) {
+            return;
+        }
+        let start = Instant::now();
+        let elapsed_seconds = self.elapsed_seconds();
+        let progress = Progress { elapsed_seconds, epoch_seconds, ..self.progress.clone() };
+        let saved = match self.trainer.state().await {
+            Ok(state) => RunCheckpoint { state, record: self.record.clone(), progress }.save(self.folder.path()),
+            Err(error) => Err(error),
+        };
+        self.go_on_unwritten(saved);
+        self.checkpoint_seconds = start.elapsed().as_secs_f64();
+        self.last_checkpoint = Instant::now();
+    }
+
+    /// Seconds since the start of the run, without those between its processes.
+    fn elapsed_seconds(&self) -> f64 {
+        self.progress.elapsed_seconds + self.start.elapsed().as_secs_f64()
+    }
+
+    /// Writes the metrics of the epochs that are done.
+    fn rewrite_metrics(&mut self) {
+        let cleared = self.folder.clear_metrics();
+        self.go_on_unwritten(if self.progress.epochs.is_empty() { Ok(()) } else { cleared });
+        let losses = self.trainer.step_losses();
+        let mut first_step = 0;
+        for row in self.progress.epochs.clone() {
+            self.log_steps(row.epoch, first_step, &losses[first_step..row.step]);
+            first_step = row.step;
+            self.append(&MetricsRow::Epoch(row));
+        }
+    }
+
     /// Writes the losses of every N-th step if `--log-steps` is given.
-    fn log_steps(&mut self, number: usize, first_step: usize, epoch: &Epoch) {
+    fn log_steps(&mut self, number: usize, first_step: usize, losses: &[f64]) {
         let Some(every) = self.args.log_steps else { return };
-        for (index, &loss) in epoch.step_losses.iter().enumerate() {
-            let step = first_step + index;
+        for (step, &loss) in (first_step..).zip(losses) {
             if step.is_multiple_of(every) {
                 let learning_rate = self.trainer.rate(step);
                 let row = StepRow { step: step + 1, epoch: number, loss, learning_rate };
@@ -95,9 +181,15 @@ impl Run<'_> {
         }
     }
 
-    /// Appends a row of metrics. The first failure is a warning now and an error at the end of training.
+    /// Appends a row of metrics.
     fn append(&mut self, row: &MetricsRow) {
-        if let Err(error) = self.folder.append_metrics(row)
+        let appended = self.folder.append_metrics(row);
+        self.go_on_unwritten(appended);
+    }
+
+    /// The first failure to write is a warning now and an error at the end of training.
+    fn go_on_unwritten(&mut self, written: Result<()>) {
+        if let Err(error) = written
             && self.unwritten.is_none()
         {
             warning!("warning: {error:#}; training goes on");
@@ -107,18 +199,22 @@ impl Run<'_> {
 
     async fn report_epoch(
         &mut self,
-        number: usize,
         epoch: &Epoch,
+        first_step: usize,
         validation: Option<Score>,
         pace: Pace,
-        elapsed: f64,
     ) -> Result<()> {
-        let norms = self.norms().await.with_context(|| {
+        let number = self.progress.epochs.len() + 1;
+        let elapsed_seconds = Some(self.elapsed_seconds());
+        self.log_steps(number, first_step, &epoch.step_losses);
+        let parameters = self.trainer.parameters().await.with_context(|| {
             let (step, rate) = (self.trainer.steps_done(), self.config.rate);
             format!("training diverged by step {step}; try a smaller --lr than {}", numbers::exact(rate))
         })?;
+        let norms = self.norms(&parameters).await?;
         let Score { loss, accuracy, .. } = epoch.score;
         let Pace { seconds, images_per_second } = pace;
+        let seconds = seconds + std::mem::take(&mut self.progress.epoch_seconds);
         let validation_accuracy = validation.map_or_else(|| numbers::NONE.to_owned(), |score| percent(score.accuracy));
         self.session.say(&format!(
             "{:>5}  {:>9}  {:>7}  {validation_accuracy:>12}  {seconds:>7.1}  {:>8}",
@@ -135,25 +231,29 @@ impl Run<'_> {
             accuracy,
             validation_loss: validation.map(|score| score.loss),
             validation_accuracy: validation.map(|score| score.accuracy),
-            elapsed_seconds: Some(elapsed),
+            elapsed_seconds,
             seconds,
             images_per_second,
             learning_rate: self.trainer.rate(step.max(1) - 1),
             norms,
         };
-        self.epochs.push(row.clone());
+        self.progress.epochs.push(row.clone());
         self.append(&MetricsRow::Epoch(row));
+        if !epoch.interrupted && best_epoch(&self.progress.epochs) == Some(number - 1) {
+            let saved = self.folder.save_best(&self.model, &parameters, &self.record);
+            self.go_on_unwritten(saved);
+        }
         Ok(())
     }
 
     /// The norms of each parameter and of its gradient in the last step.
     ///
     /// # Errors
-    /// If the device fails, or a tensor is not finite.
-    async fn norms(&mut self) -> Result<Vec<Norms>> {
+    /// If the device fails.
+    async fn norms(&mut self, parameters: &[HostTensor]) -> Result<Vec<Norms>> {
         let norm = |tensor: &HostTensor| tensor.f32().iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
-        let (values, gradients) = (self.trainer.parameters().await?, self.trainer.gradients().await?);
-        let named = self.model.parameters().into_iter().map(|(name, _)| name).zip(&values);
+        let gradients = self.trainer.gradients().await?;
+        let named = self.model.parameters().into_iter().map(|(name, _)| name).zip(parameters);
         let norms = named.zip(&gradients).filter_map(|((parameter, value), gradient)| {
             gradient.as_ref().map(|gradient| Norms { parameter, value: norm(value), gradient: norm(gradient) })
         });
@@ -164,19 +264,20 @@ impl Run<'_> {
     async fn finish(mut self, interrupted: bool) -> Result<(Verdict, RunReport)> {
         let parameters = self.trainer.parameters().await?;
         let path = self.folder.save_model(&self.model, &parameters, &self.record)?;
-        self.folder.write_epochs(&self.epochs)?;
+        self.folder.write_epochs(&self.progress.epochs)?;
         let hash = weights::hash(&parameters);
         let steps = self.trainer.steps_done();
         let mut result = RunResult {
             interrupted,
             steps,
             start_up: Some(self.start_up),
-            training_seconds: self.epochs.iter().map(|epoch| epoch.seconds).sum(),
+            training_seconds: self.progress.epochs.iter().map(|epoch| epoch.seconds).sum(),
             test_accuracy: None,
             weights_sha256: hash.clone(),
         };
-        let curve = thin_curve(&self.step_losses, |step| self.trainer.rate(step));
-        let epochs = std::mem::take(&mut self.epochs);
+        let curve = thin_curve(&self.trainer.step_losses(), |step| self.trainer.rate(step));
+        let epochs = std::mem::take(&mut self.progress.epochs);
+        let best = best_epoch(&epochs).map(|best| best + 1).filter(|best| !interrupted && *best < epochs.len());
         let mut report = RunReport::new(self.record.clone(), epochs, curve, &self.model, &parameters);
         let mut verdict = Verdict::Interrupted;
         if interrupted {
@@ -184,7 +285,13 @@ impl Run<'_> {
                 "interrupted after {steps} of {} steps; the model so far is saved",
                 self.trainer.steps()
             ));
+            self.session.say_file("to go on:  gpu-digits train --resume", self.folder.path());
         } else {
+            let done = report.epochs.len();
+            if let Some(patience) = self.args.early_stopping.filter(|_| done < self.config.epochs) {
+                let s = if patience > 1 { "s" } else { "" };
+                note!("ended after epoch {done}: the validation images were not read better for {patience} epoch{s}");
+            }
             let evaluation = self.test(&parameters, &mut report).await?;
             result.test_accuracy = Some(evaluation.accuracy);
             self.warn_of_divergence(&evaluation, report.epochs.last().map(|epoch| epoch.loss));
@@ -192,12 +299,16 @@ impl Run<'_> {
         }
         self.session.say(&format!("weights SHA-256 {hash}"));
         self.session.say_file("saved", &path);
+        if let Some(best) = best {
+            self.session
+                .say_file(&format!("best on the validation images, of epoch {best}:"), &self.folder.best_path());
+        }
         self.record.result = Some(result);
         self.folder.write_record(&self.record)?;
         report.record = self.record.clone();
         self.write_report(&mut report).await?;
         match self.unwritten {
-            Some(error) => Err(error.context("the run is saved, but its metrics are not whole")),
+            Some(error) => Err(error.context("the run is saved, but not all of its metrics and checkpoints")),
             None => Ok((verdict, report)),
         }
     }

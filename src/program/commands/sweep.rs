@@ -1,17 +1,19 @@
 //! `gpu-digits sweep`: trains a grid of settings, several seeds each.
 //!
 //! A run is trained in a folder with a temporary name, which is renamed when the run is complete. So the same command
-//! resumes an interrupted sweep. If a run fails, the sweep notes it and continues with the others.
+//! resumes an interrupted sweep, and its last run from that run's last checkpoint. If a run fails, the sweep notes it and
+//! continues with the others.
 
 use std::collections::HashSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Parser as _;
 use sha2::{Digest as _, Sha256};
 
 use super::repeat::name_of;
+use super::resume::{Resumed, difference};
 use super::session::Session;
 use super::sweep_table::Row;
 use super::train::{record_of, train};
@@ -22,7 +24,6 @@ use crate::program::cli::{Cli, Command, OptimizerName, SweepArgs, TrainArgs};
 use crate::program::files::Lock;
 use crate::program::numbers;
 use crate::program::report::{REPORT_FILE, RunReport, compare};
-use crate::program::run_folder::RunRecord;
 use crate::random::Random;
 
 /// The random stream that chooses settings.
@@ -201,38 +202,15 @@ async fn load(session: &Session, member: &Member) -> Result<Option<RunReport>> {
     }
 }
 
-/// The first difference between a found run and the wanted one, among all facts that may change its weights.
-fn difference(found: &RunRecord, wanted: &RunRecord) -> Result<Option<String>> {
-    // On the CPU, the number of threads changes nothing.
-    let device = |record: &RunRecord| record.adapter.as_ref().map_or("the CPU".to_owned(), |_| record.device.clone());
-    let facts = |record: &RunRecord| -> Result<Vec<(String, String)>> {
-        let mut facts = vec![
-            ("commit".to_owned(), format!("{} {}", record.version, record.commit)),
-            ("model".to_owned(), record.model.clone()),
-            ("seed".to_owned(), record.seed.to_string()),
-            ("device".to_owned(), device(record)),
-            ("data".to_owned(), format!("{} ({})", record.data.name, record.data.sha256)),
-        ];
-        let settings = serde_json::to_value(&record.settings)?;
-        facts.extend(settings.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), value.to_string())));
-        Ok(facts)
-    };
-    let (found, wanted) = (facts(found)?, facts(wanted)?);
-    let differs = found.iter().zip(&wanted).find(|(found, wanted)| found != wanted);
-    Ok(differs.map(|((name, found), (_, wanted))| format!("`{name}` is {found}, not {wanted}")))
-}
-
 /// Trains a run and returns its report, or none if the user interrupted it.
 async fn train_member(session: &Session, member: &Member) -> Result<Option<RunReport>> {
     let folder = &member.folder;
     let mut partial = folder.as_os_str().to_owned();
     partial.push(".partial");
     let partial = PathBuf::from(partial);
-    if partial.exists() {
-        fs::remove_dir_all(&partial).with_context(|| format!("cannot remove the unfinished {}", partial.display()))?;
-    }
+    let resumed = resumed(session, member, &partial).await?;
     let args = TrainArgs { out: Some(partial.clone()), ..member.args.clone() };
-    let (verdict, report) = train(session, &args).await?;
+    let (verdict, report) = train(session, &args, resumed).await?;
     if verdict == Verdict::Interrupted {
         return Ok(None);
     }
@@ -240,6 +218,21 @@ async fn train_member(session: &Session, member: &Member) -> Result<Option<RunRe
         .with_context(|| format!("cannot rename {} to {}", partial.display(), folder.display()))?;
     note!("saved {}", folder.display());
     Ok(Some(report))
+}
+
+/// The unfinished run in a folder, to go on with; one of other settings, or that cannot be read, is removed.
+async fn resumed(session: &Session, member: &Member, partial: &Path) -> Result<Option<Resumed>> {
+    if !partial.exists() {
+        return Ok(None);
+    }
+    if let Ok(resumed) = Resumed::open(partial) {
+        let wanted = record_of(session, &member.args).await?;
+        if difference(&resumed.record, &wanted)?.is_none() {
+            return Ok(Some(resumed));
+        }
+    }
+    fs::remove_dir_all(partial).with_context(|| format!("cannot remove the unfinished {}", partial.display()))?;
+    Ok(None)
 }
 
 /// The arguments of `train` for a run, except for its folder.

@@ -1,11 +1,13 @@
 //! `gpu-digits train`.
 
+use std::ffi::OsString;
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::faster::faster;
 use super::repeat::{command, resolved};
+use super::resume::{Resumed, difference};
 use super::run::Run;
 use super::session::Session;
 use super::tune::{refuse_without_gpu, tuned};
@@ -18,7 +20,7 @@ use crate::plan::{Optimizer, Plan, PlanConfig, PlanForm, Precision, Refinements}
 use crate::program::cli::{OptimizerName, Switch, TrainArgs, TuneChoice};
 use crate::program::numbers;
 use crate::program::report::RunReport;
-use crate::program::run_folder::{RunFolder, RunRecord, Settings, StartUp};
+use crate::program::run_folder::{Progress, RunFolder, RunRecord, Settings, StartUp};
 use crate::tensor::HostTensor;
 use crate::trace;
 use crate::train::{TrainConfig, Trainer};
@@ -76,9 +78,10 @@ fn config(args: &TrainArgs, name: &str, images: usize) -> Result<TrainConfig> {
     })
 }
 
-/// The model for a task and its initial parameters, which come from `--init` if it is given.
-fn initial(args: &TrainArgs, task: Task) -> Result<(Model, Vec<HostTensor>)> {
-    match (&args.model, &args.init) {
+/// The model for a task and its initial parameters, which come from `--init` if it is given and no checkpoint has others.
+fn initial(args: &TrainArgs, task: Task, resumed: Option<&Resumed>) -> Result<(Model, Vec<HostTensor>)> {
+    let has_state = resumed.is_some_and(|run| run.state.is_some());
+    match (&args.model, args.init.as_ref().filter(|_| !has_state)) {
         (None, Some(init)) => {
             let saved = weights::load(init)?;
             saved.model.task().ensure_takes(&task).with_context(|| format!("cannot go on from {}", init.display()))?;
@@ -115,9 +118,17 @@ fn warn_of_seen_images(args: &TrainArgs, dataset: &Dataset, config: &TrainConfig
     Ok(())
 }
 
-pub(super) async fn run(args: TrainArgs) -> Result<Verdict> {
+/// `given` are the words of the command line after the program's name.
+pub(super) async fn run(mut args: TrainArgs, given: &[OsString]) -> Result<Verdict> {
+    let mut resumed = None;
+    if let Some(folder) = args.resume.clone() {
+        let run = Resumed::open(&folder)?;
+        let own = given.iter().position(|word| word == "train").map_or(0, |place| place + 1);
+        args = run.arguments(&folder, &given[own..])?;
+        resumed = Some(run);
+    }
     // Report wrong arguments before any work. All sets that can be read are of digits.
-    let (model, _) = initial(&args, Task::MNIST)?;
+    let (model, _) = initial(&args, Task::MNIST, resumed.as_ref())?;
     let TrainConfig { batch, optimizer, fuse, precision, .. } = config(&args, MNIST, TrainConfig::MNIST_IMAGES)?;
     if precision == Precision::F16 {
         let mnist = PlanConfig::for_mnist(batch, Some(optimizer));
@@ -127,15 +138,24 @@ pub(super) async fn run(args: TrainArgs) -> Result<Verdict> {
         RunFolder::ensure_free(folder)?;
     }
     let session = Session::open(&args.device, &args.data).await?;
-    let (verdict, _) = train(&session, &args).await?;
+    let (verdict, _) = train(&session, &args, resumed).await?;
     Ok(verdict)
 }
 
-/// Trains as the arguments say, writes the run folder, and returns the data of its report.
-pub(super) async fn train(session: &Session, args: &TrainArgs) -> Result<(Verdict, RunReport)> {
+/// Trains as the arguments say, from where the run is that is gone on with, writes the run folder, and returns the data of
+/// its report.
+pub(super) async fn train(
+    session: &Session,
+    args: &TrainArgs,
+    resumed: Option<Resumed>,
+) -> Result<(Verdict, RunReport)> {
     let Session { dataset, .. } = session;
-    let (model, parameters) = initial(args, dataset.task)?;
+    let (model, parameters) = initial(args, dataset.task, resumed.as_ref())?;
     let config = config(args, &dataset.name, dataset.train.len())?;
+    ensure!(
+        args.early_stopping.is_none() || config.validation > 0,
+        "--early-stopping looks at the validation images, but --validation 0 holds none out"
+    );
     note!("model: {model} ({} parameters)", thousands(model.parameter_count()));
     let start = Instant::now();
     let device = &device(&session.device, args, &model, &config).await?;
@@ -151,7 +171,9 @@ pub(super) async fn train(session: &Session, args: &TrainArgs) -> Result<(Verdic
     if config.generated > 0 {
         note!("added: {} generated digits, which are not held out", thousands(config.generated));
     }
-    warn_of_seen_images(args, dataset, &config)?;
+    if resumed.is_none() {
+        warn_of_seen_images(args, dataset, &config)?;
+    }
     if let Some(output) = &args.trace {
         // Use a separate trainer, so that a trace does not change the run by a single bit.
         let mut traced = Trainer::new(device, &model, &parameters, dataset, config).await?;
@@ -164,16 +186,32 @@ pub(super) async fn train(session: &Session, args: &TrainArgs) -> Result<(Verdic
     let mut trainer = Trainer::new(device, &model, &parameters, dataset, config).await?;
     drop(spinner);
     let start_up = StartUp { device_seconds, executor_seconds: start.elapsed().as_secs_f64(), ..session.start_up };
-    let folder = RunFolder::create(args.out.as_deref())?;
-    if let Some(out) = args.out.as_deref().filter(|out| *out != folder.path()) {
-        warning!(
-            "  note: {} holds a run without a model, which ended early or still goes on; this run goes to {}",
-            out.display(),
-            folder.path().display()
-        );
-    }
     let mut record = record(args, device, &model, &parameters, dataset, &config);
     record.kernels = trainer.kernels();
+    let (folder, progress) = match resumed {
+        None => (RunFolder::create(args.out.as_deref())?, Progress::default()),
+        Some(Resumed { folder, record: mut found, progress, state }) => {
+            record.started.clone_from(&found.started);
+            if state.is_some() {
+                record.settings.initial_weights_sha256.clone_from(&found.settings.initial_weights_sha256);
+            }
+            if args.extend_to.is_some() {
+                found.settings.epochs = config.epochs;
+            }
+            if let Some(difference) = difference(&found, &record)? {
+                bail!(
+                    "cannot go on with the run in {}: {difference}; give the options, the device, the data and the version that it \
+                     has",
+                    folder.path().display()
+                );
+            }
+            if let Some(state) = &state {
+                trainer.restore(state)?;
+            }
+            note!("going on after step {} of {}", thousands(trainer.steps_done()), thousands(trainer.steps()));
+            (folder, progress)
+        }
+    };
     folder.write_record(&record)?;
     let run = Run {
         session,
@@ -186,8 +224,9 @@ pub(super) async fn train(session: &Session, args: &TrainArgs) -> Result<(Verdic
         record,
         start: Instant::now(),
         start_up,
-        epochs: vec![],
-        step_losses: vec![],
+        progress,
+        last_checkpoint: Instant::now(),
+        checkpoint_seconds: 0.0,
         unwritten: None,
     };
     run.train().await
@@ -196,7 +235,7 @@ pub(super) async fn train(session: &Session, args: &TrainArgs) -> Result<(Verdic
 /// The record of a run that would train as the arguments say, without its kernels.
 pub(super) async fn record_of(session: &Session, args: &TrainArgs) -> Result<RunRecord> {
     let dataset = &session.dataset;
-    let (model, parameters) = initial(args, dataset.task)?;
+    let (model, parameters) = initial(args, dataset.task, None)?;
     let config = config(args, &dataset.name, dataset.train.len())?;
     let device = device(&session.device, args, &model, &config).await?;
     Ok(record(args, &device, &model, &parameters, dataset, &config))

@@ -55,6 +55,19 @@ pub struct EpochRow {
     pub norms: Vec<Norms>,
 }
 
+/// The first of the epochs with the highest validation accuracy and, among these, the lowest validation loss, counted from
+/// 0; none without validation images.
+pub fn best_epoch(epochs: &[EpochRow]) -> Option<usize> {
+    let mut best: Option<(usize, f64, f64)> = None;
+    for (index, epoch) in epochs.iter().enumerate() {
+        let (accuracy, loss) = (epoch.validation_accuracy?, epoch.validation_loss?);
+        if best.is_none_or(|(_, most, least)| accuracy > most || (accuracy == most && loss < least)) {
+            best = Some((index, accuracy, loss));
+        }
+    }
+    best.map(|(index, _, _)| index)
+}
+
 /// The norms of a parameter and of its gradient.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Norms {
@@ -75,4 +88,31 @@ pub struct TestRow {
     pub accuracy: f64,
     /// Images.
     pub images: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_epoch_has_the_highest_accuracy_then_the_lowest_loss_and_is_the_first_such() {
+        let row = |accuracy: f64, loss: f64| EpochRow {
+            epoch: 1,
+            step: 1,
+            loss: 0.0,
+            accuracy: 0.0,
+            validation_loss: Some(loss),
+            validation_accuracy: Some(accuracy),
+            elapsed_seconds: None,
+            seconds: 0.0,
+            images_per_second: 0.0,
+            learning_rate: 0.0,
+            norms: vec![],
+        };
+        assert_eq!(best_epoch(&[]), None);
+        let rows = [row(0.9, 0.5), row(0.95, 0.6), row(0.95, 0.4), row(0.95, 0.4), row(0.94, 0.1)];
+        assert_eq!(best_epoch(&rows), Some(2));
+        let unknown = EpochRow { validation_accuracy: None, ..row(1.0, 0.0) };
+        assert_eq!(best_epoch(&[unknown]), None);
+    }
 }
