@@ -130,6 +130,14 @@ impl Device {
         })
     }
 
+    /// Why the device has failed, if it has: it was lost, or its memory ran out. It is then of no use; open it again.
+    pub fn failure(&self) -> Option<String> {
+        match self {
+            Self::Cpu => None,
+            Self::Gpu(gpu) => gpu.failure(),
+        }
+    }
+
     /// Whether fused ops are faster on this device than one op for each layer. On the CPU they are not, because their
     /// references call the same code.
     pub fn prefers_fused(&self) -> bool {

@@ -87,6 +87,10 @@ impl GpuExecutor {
     /// # Errors
     /// If the plan does not fit on the adapter, a shader does not compile, or memory runs out.
     pub async fn new(gpu: &Gpu, plan: Plan) -> Result<Self> {
+        gpu.guarded(Self::build(gpu, plan)).await
+    }
+
+    async fn build(gpu: &Gpu, plan: Plan) -> Result<Self> {
         let info = gpu.info();
         ensure_tensors_fit(&plan, info.max_tensor_bytes, &info.to_string())?;
 
@@ -205,6 +209,37 @@ impl GpuExecutor {
         Ok(observer.progress(group.steps_after, Some(bytemuck::cast_slice(&words))))
     }
 
+    async fn read_back(&mut self, tensor: TensorId) -> Result<HostTensor> {
+        self.counters.reads += 1;
+        self.counters.allocations += 1;
+        let Place { buffer, offset, size } = &self.places[tensor.0];
+        let staging = staging_buffer(&self.gpu, self.plan.tensor(tensor).words());
+        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        encoder.copy_buffer_to_buffer(buffer, *offset, &staging, 0, size.get());
+        let submission = self.gpu.queue.submit([encoder.finish()]);
+        let spec = self.plan.tensor(tensor);
+        let what = format!("the copy of `{}`", spec.name);
+        let words = self.gpu.read_mapped(&staging, Some(submission), &what).await?;
+        Ok(HostTensor::from_words(spec.dtype, spec.shape.clone(), words))
+    }
+
+    async fn collect(&mut self, phase: Phase, steps: usize, tensors: &[TensorId]) -> Result<Vec<Vec<u32>>> {
+        self.counters.reads += tensors.len() as u64;
+        self.counters.allocations += tensors.len() as u64;
+        let collection = |&tensor: &TensorId| {
+            let staging = staging_buffer(&self.gpu, steps * self.plan.tensor(tensor).words());
+            Collection { tensor, staging }
+        };
+        let collections: Vec<Collection> = tensors.iter().map(collection).collect();
+        self.run_groups(phase, steps, &mut Unobserved, &collections).await?;
+        let what = self.describe_steps(phase, &(0..steps));
+        let mut collected = Vec::new();
+        for Collection { staging, .. } in &collections {
+            collected.push(self.gpu.read_mapped(staging, None, &what).await?);
+        }
+        Ok(collected)
+    }
+
     async fn run_groups(
         &mut self,
         phase: Phase,
@@ -264,27 +299,19 @@ impl Executor for GpuExecutor {
     fn write(&mut self, tensor: TensorId, words: &[u32]) {
         assert_eq!(words.len(), self.plan.tensor(tensor).words(), "a tensor is written whole");
         let Place { buffer, offset, .. } = &self.places[tensor.0];
-        self.gpu.queue.write_buffer(buffer, *offset, bytemuck::cast_slice(words));
+        let write = || self.gpu.queue.write_buffer(buffer, *offset, bytemuck::cast_slice(words));
+        // If it fails, so does each later call that can say so.
+        let _ = self.gpu.guarded_now(write);
     }
 
     fn read(&mut self, tensor: TensorId) -> Pending<'_, Result<HostTensor>> {
-        Box::pin(async move {
-            self.counters.reads += 1;
-            self.counters.allocations += 1;
-            let Place { buffer, offset, size } = &self.places[tensor.0];
-            let staging = staging_buffer(&self.gpu, self.plan.tensor(tensor).words());
-            let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-            encoder.copy_buffer_to_buffer(buffer, *offset, &staging, 0, size.get());
-            let submission = self.gpu.queue.submit([encoder.finish()]);
-            let spec = self.plan.tensor(tensor);
-            let what = format!("the copy of `{}`", spec.name);
-            let words = self.gpu.read_mapped(&staging, Some(submission), &what).await?;
-            Ok(HostTensor::from_words(spec.dtype, spec.shape.clone(), words))
-        })
+        let gpu = self.gpu.clone();
+        Box::pin(async move { gpu.guarded(self.read_back(tensor)).await })
     }
 
     fn run<'a>(&'a mut self, phase: Phase, steps: usize, observer: &'a mut dyn Observer) -> Pending<'a, Result<usize>> {
-        Box::pin(self.run_groups(phase, steps, observer, &[]))
+        let gpu = self.gpu.clone();
+        Box::pin(async move { gpu.guarded(self.run_groups(phase, steps, observer, &[])).await })
     }
 
     fn run_collecting<'a>(
@@ -293,33 +320,24 @@ impl Executor for GpuExecutor {
         steps: usize,
         tensors: &'a [TensorId],
     ) -> Pending<'a, Result<Vec<Vec<u32>>>> {
-        Box::pin(async move {
-            self.counters.reads += tensors.len() as u64;
-            self.counters.allocations += tensors.len() as u64;
-            let collection = |&tensor: &TensorId| {
-                let staging = staging_buffer(&self.gpu, steps * self.plan.tensor(tensor).words());
-                Collection { tensor, staging }
-            };
-            let collections: Vec<Collection> = tensors.iter().map(collection).collect();
-            self.run_groups(phase, steps, &mut Unobserved, &collections).await?;
-            let what = self.describe_steps(phase, &(0..steps));
-            let mut collected = Vec::new();
-            for Collection { staging, .. } in &collections {
-                collected.push(self.gpu.read_mapped(staging, None, &what).await?);
-            }
-            Ok(collected)
-        })
+        let gpu = self.gpu.clone();
+        Box::pin(async move { gpu.guarded(self.collect(phase, steps, tensors)).await })
     }
 
     fn run_call(&mut self, phase: Phase, index: usize) -> Pending<'_, Result<()>> {
-        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        self.phase(phase)[index].encode_alone(&mut encoder);
-        self.gpu.queue.submit([encoder.finish()]);
-        Box::pin(async { self.gpu.ensure_healthy() })
+        Box::pin(async move {
+            self.gpu.guarded_now(|| {
+                let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+                self.phase(phase)[index].encode_alone(&mut encoder);
+                self.gpu.queue.submit([encoder.finish()]);
+            })?;
+            self.gpu.ensure_healthy()
+        })
     }
 
     fn trace(&mut self, phase: Phase, steps: usize) -> Pending<'_, Result<Vec<Span>>> {
-        Box::pin(self.trace_steps(phase, steps))
+        let gpu = self.gpu.clone();
+        Box::pin(async move { gpu.guarded(self.trace_steps(phase, steps)).await })
     }
 
     fn describe_call(&self, phase: Phase, index: usize) -> String {

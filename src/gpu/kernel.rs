@@ -223,6 +223,16 @@ pub async fn bind_variant(
     inputs: &[HostTensor],
     sets: usize,
 ) -> Result<Vec<BoundKernel>> {
+    gpu.guarded(bind(gpu, op, variant, inputs, sets)).await
+}
+
+async fn bind(
+    gpu: &Gpu,
+    op: &dyn Op,
+    variant: &Variant,
+    inputs: &[HostTensor],
+    sets: usize,
+) -> Result<Vec<BoundKernel>> {
     let kernel = Kernel::compile(gpu, op, variant).await?;
     let operands = op.operands();
     let filled_buffer = |(operand, input): (&Operand, &HostTensor)| {
@@ -249,6 +259,10 @@ fn guard(operand: &Operand) -> u32 {
 /// # Errors
 /// If the shader does not compile, the device fails, or the kernel writes past the end of a tensor.
 pub async fn run_variant(gpu: &Gpu, op: &dyn Op, variant: &Variant, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
+    gpu.guarded(run(gpu, op, variant, inputs)).await
+}
+
+async fn run(gpu: &Gpu, op: &dyn Op, variant: &Variant, inputs: &[HostTensor]) -> Result<Vec<HostTensor>> {
     let kernel = Kernel::compile(gpu, op, variant).await?;
     let operands = op.operands();
     let mut buffers = Vec::new();

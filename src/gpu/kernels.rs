@@ -52,13 +52,14 @@ pub(super) async fn kernels(gpu: &Gpu, ops: &[(&dyn Op, Variant)]) -> Result<Vec
             missing.push((key, op));
         }
     }
-    let compile = |(_, (op, variant)): &(&Key, &(&dyn Op, Variant))| Kernel::compile(gpu, *op, variant);
+    let compile =
+        |(_, (op, variant)): &(&Key, &(&dyn Op, Variant))| gpu.guarded_now(|| Kernel::compile(gpu, *op, variant));
     // GL has one context: threads would only queue for it, and wgpu panics if one waits for seconds.
     let is_in_turn = gpu.info().backend == Backend::Gl;
     let compiling: Vec<_> =
         if is_in_turn { missing.iter().map(compile).collect() } else { missing.par_iter().map(compile).collect() };
     for ((key, _), kernel) in missing.into_iter().zip(compiling) {
-        gpu.kernels.keep(key.clone(), kernel.await?);
+        gpu.kernels.keep(key.clone(), kernel?.await?);
     }
     Ok(keys.iter().filter_map(|key| gpu.kernels.get(key)).collect())
 }

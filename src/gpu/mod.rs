@@ -4,6 +4,7 @@ mod adapters;
 mod choice;
 mod clock;
 mod executor;
+mod guard;
 mod kernel;
 mod kernels;
 mod open;
@@ -25,14 +26,15 @@ use std::sync::{Arc, Mutex, OnceLock};
 use anyhow::{Result, bail};
 
 use crate::op::{Shader, Variant};
+use guard::Guarded;
 use kernels::Kernels;
 
 /// An opened adapter: the device that runs kernels and the queue that feeds it.
 #[derive(Clone)]
 pub struct Gpu {
     info: AdapterInfo,
-    device: wgpu::Device,
-    queue: wgpu::Queue,
+    device: Guarded<wgpu::Device>,
+    queue: Guarded<wgpu::Queue>,
     failure: Arc<Mutex<Option<String>>>,
     preferences: Arc<BTreeMap<String, String>>,
     kernels: Arc<Kernels>,
@@ -63,6 +65,7 @@ impl Gpu {
         };
         let failure = Arc::new(Mutex::new(None));
         let (preferences, kernels, clock_doubt) = Default::default();
+        let (device, queue) = (Guarded::new(device), Guarded::new(queue));
         let gpu = Self { info, device, queue, failure, preferences, kernels, clock_doubt };
         let note = gpu.noter();
         gpu.device.on_uncaptured_error(Arc::new(move |error| note(error.to_string())));
@@ -94,24 +97,6 @@ impl Gpu {
     /// Kernels that executors on this GPU have compiled, each once.
     pub fn compiled_kernels(&self) -> usize {
         self.kernels.len()
-    }
-
-    /// Stores the first failure that the driver reports outside of our calls.
-    fn noter(&self) -> impl Fn(String) + Send + Sync + 'static {
-        let failure = Arc::clone(&self.failure);
-        move |message| {
-            if let Ok(mut failure) = failure.lock() {
-                failure.get_or_insert(message);
-            }
-        }
-    }
-
-    /// Fails if the driver has reported a failure since the device was opened.
-    fn ensure_healthy(&self) -> Result<()> {
-        match self.failure.lock().ok().and_then(|failure| failure.clone()) {
-            Some(message) => bail!("{} failed: {message}", self.info),
-            None => Ok(()),
-        }
     }
 }
 

@@ -1,12 +1,11 @@
 //! Opening a device of an adapter.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
 use anyhow::{Context, Result, anyhow};
 
 use super::AdapterInfo;
+use super::guard::without_panic;
 
 /// Requests a device with all limits of its adapter and the features of `info` that kernels use.
 ///
@@ -26,7 +25,7 @@ pub(super) async fn request_device(adapter: &wgpu::Adapter, info: &AdapterInfo) 
     let mut request = Box::pin(async { adapter.request_device(&descriptor).await });
     std::future::poll_fn(|context| match without_panic(|| request.as_mut().poll(context)) {
         Ok(poll) => poll.map(|opened| opened.context("the driver refuses")),
-        Err(message) => Poll::Ready(Err(anyhow!("the driver refuses a feature that it lists: {message}"))),
+        Err(message) => Poll::Ready(Err(anyhow!("the driver fails, or refuses a feature that it lists: {message}"))),
     })
     .await
 }
@@ -41,29 +40,6 @@ fn features(info: &AdapterInfo) -> wgpu::Features {
         (has_matrices, wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX),
     ];
     used.into_iter().filter(|(is_used, _)| *is_used).fold(wgpu::Features::empty(), |all, (_, feature)| all | feature)
-}
-
-/// The result of an action, or the message of its panic, which is not printed.
-fn without_panic<T>(action: impl FnOnce() -> T) -> Result<T, String> {
-    // The hook is global, so one thread at a time changes it, and panics of other threads are printed as usual.
-    static HOOK: Mutex<()> = Mutex::new(());
-    let _turn = HOOK.lock().unwrap_or_else(PoisonError::into_inner);
-    let former = Arc::new(take_hook());
-    let (others, own) = (Arc::clone(&former), std::thread::current().id());
-    set_hook(Box::new(move |panic| {
-        if std::thread::current().id() != own {
-            others(panic);
-        }
-    }));
-    let result = catch_unwind(AssertUnwindSafe(action));
-    drop(take_hook());
-    if let Ok(former) = Arc::try_unwrap(former) {
-        set_hook(former);
-    }
-    result.map_err(|panic| {
-        let text = panic.downcast_ref::<String>().cloned();
-        text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
-    })
 }
 
 /// Enables cooperative matrices, which wgpu does not yet check as thoroughly as other features.
@@ -92,12 +68,5 @@ mod tests {
         assert_eq!(features(&info), wgpu::Features::SUBGROUP);
         info.cooperative_matrices = vec![16];
         assert!(features(&info).contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX));
-    }
-
-    #[test]
-    fn a_panic_becomes_an_error_with_its_message() {
-        assert_eq!(without_panic(|| 7), Ok(7));
-        let error = without_panic(|| -> u32 { panic!("no such {}", "feature") });
-        assert_eq!(error, Err("no such feature".to_owned()));
     }
 }

@@ -43,7 +43,7 @@ impl Stopwatch {
     /// # Errors
     /// If the device fails.
     pub async fn new(gpu: &Gpu) -> Result<Self> {
-        Ok(Self { gpu: gpu.clone(), timestamps: Timestamps::trusted(gpu, 1).await? })
+        Ok(Self { gpu: gpu.clone(), timestamps: gpu.guarded(Timestamps::trusted(gpu, 1)).await? })
     }
 
     /// Why the device's own clock is not used, if it is not.
@@ -62,6 +62,10 @@ impl Stopwatch {
 
     /// Submits dispatches and waits for them.
     async fn lap<'a>(&self, dispatches: impl Iterator<Item = &'a Dispatch> + Clone, what: &str) -> Result<Lap> {
+        self.gpu.guarded(self.submit(dispatches, what)).await
+    }
+
+    async fn submit<'a>(&self, dispatches: impl Iterator<Item = &'a Dispatch> + Clone, what: &str) -> Result<Lap> {
         let start = Instant::now();
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         if let Ok(timestamps) = &self.timestamps {

@@ -37,21 +37,18 @@ impl Gpu {
         let limit = limit(self.info.kind, std::env::var(LIMIT_VARIABLE).ok().as_deref())?;
         let wait = wgpu::PollType::Wait { submission_index: submission, timeout: Some(limit) };
         match self.device.poll(wait) {
-            Err(wgpu::PollError::Timeout) => {
-                // Dropping the last handle of a device would wait for it again.
-                std::mem::forget((self.device.clone(), self.queue.clone()));
-                // Later calls fail at once with the same message.
-                self.noter()(format!(
-                    "it has not finished {what} within {} s: its driver hangs or is very slow; {LIMIT_VARIABLE}=SECONDS gives it \
-                     more time",
-                    limit.as_secs_f64()
-                ));
-            }
+            // Later calls fail at once with the same message.
+            Err(wgpu::PollError::Timeout) => Err(self.fail(format!(
+                "it has not finished {what} within {} s: its driver hangs or is very slow; {LIMIT_VARIABLE}=SECONDS gives it more \
+                 time",
+                limit.as_secs_f64()
+            ))),
             polled => {
-                polled.with_context(|| format!("waiting for {} failed", self.info))?;
+                // Of a lost device, wgpu says less when one waits for it.
+                self.ensure_healthy()?;
+                polled.map(|_| ()).with_context(|| format!("waiting for {} failed", self.info))
             }
-        }
-        self.ensure_healthy()?;
+        }?;
         receiver.recv_async().await.with_context(|| format!("{} ended without an answer", self.info))
     }
 

@@ -20,7 +20,9 @@ use crate::schedule::Schedule;
 use crate::train::TrainConfig;
 
 pub use bench::{BenchArgs, BenchCommand, BenchTrainArgs, CompareArgs, ShowArgs};
-pub use options::{AdaptersArgs, DataArgs, DeviceArgs, OptimizerName, PictureFormat, ResultsArgs, StepArgs, Switch};
+pub use options::{
+    AdaptersArgs, DataArgs, DeviceArgs, OnDeviceLost, OptimizerName, PictureFormat, ResultsArgs, StepArgs, Switch,
+};
 pub use tune::{TuneArgs, TuneChoice};
 pub use values::CheckpointEvery;
 
@@ -170,6 +172,9 @@ pub struct TrainArgs {
     /// Go on with a finished run of a constant learning rate, up to so many epochs in all
     #[arg(long, value_name = "EPOCHS", requires = "resume", value_parser = positive())]
     pub extend_to: Option<usize>,
+    /// What to do when the device fails in mid-run: open it again, once, and go on from the last checkpoint, or end
+    #[arg(long, value_enum, default_value_t = OnDeviceLost::Stop)]
+    pub on_device_lost: OnDeviceLost,
     /// End when the validation images were not read better for N epochs
     #[arg(long, value_name = "N", value_parser = positive())]
     pub early_stopping: Option<usize>,

@@ -48,6 +48,15 @@ pub struct DataArgs {
     pub generated_images: Option<usize>,
 }
 
+/// What `train` does when its device fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OnDeviceLost {
+    /// End, and say how to go on
+    Stop,
+    /// Open it again once and go on from the last checkpoint
+    Retry,
+}
+
 /// The optimizers by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OptimizerName {

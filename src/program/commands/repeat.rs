@@ -84,6 +84,7 @@ pub(super) fn command(args: &TrainArgs) -> Vec<Word> {
     option("--tune", Some(named(args.tune)));
     option("--init", args.init.clone().map(Word::from));
     option("--checkpoint-every", args.checkpoint_every.map(|every| every.to_string().into()));
+    option("--on-device-lost", Some(named(args.on_device_lost)));
     option("--early-stopping", number(args.early_stopping));
     option("--log-steps", number(args.log_steps));
     option("--plots", args.plots.map(named));
@@ -173,6 +174,8 @@ mod tests {
             "w",
             "--checkpoint-every",
             "30s",
+            "--on-device-lost",
+            "retry",
             "--early-stopping",
             "2",
             "--log-steps",

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use anyhow::{Context as _, Error, Result};
+use anyhow::{Error, Result};
 
 use super::epoch_bar::{EpochBar, Pace};
 use super::session::Session;
@@ -207,10 +207,13 @@ impl Run<'_> {
         let number = self.progress.epochs.len() + 1;
         let elapsed_seconds = Some(self.elapsed_seconds());
         self.log_steps(number, first_step, &epoch.step_losses);
-        let parameters = self.trainer.parameters().await.with_context(|| {
-            let (step, rate) = (self.trainer.steps_done(), self.config.rate);
-            format!("training diverged by step {step}; try a smaller --lr than {}", numbers::exact(rate))
-        })?;
+        let parameters = match self.trainer.parameters().await {
+            Err(error) if self.device.failure().is_none() => {
+                let (step, rate) = (self.trainer.steps_done(), numbers::exact(self.config.rate));
+                return Err(error.context(format!("training diverged by step {step}; try a smaller --lr than {rate}")));
+            }
+            parameters => parameters?,
+        };
         let norms = self.norms(&parameters).await?;
         let Score { loss, accuracy, .. } = epoch.score;
         let Pace { seconds, images_per_second } = pace;

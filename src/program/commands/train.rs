@@ -1,11 +1,14 @@
 //! `gpu-digits train`.
 
 use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Error, Result, bail, ensure};
 
 use super::faster::faster;
+use super::open::open_device;
 use super::repeat::{command, resolved};
 use super::resume::{Resumed, difference};
 use super::run::Run;
@@ -17,7 +20,7 @@ use crate::date::now;
 use crate::device::{Device, DeviceChoice};
 use crate::model::Model;
 use crate::plan::{Optimizer, Plan, PlanConfig, PlanForm, Precision, Refinements};
-use crate::program::cli::{OptimizerName, Switch, TrainArgs, TuneChoice};
+use crate::program::cli::{OnDeviceLost, OptimizerName, Switch, TrainArgs, TuneChoice};
 use crate::program::numbers;
 use crate::program::report::RunReport;
 use crate::program::run_folder::{Progress, RunFolder, RunRecord, Settings, StartUp};
@@ -137,9 +140,20 @@ pub(super) async fn run(mut args: TrainArgs, given: &[OsString]) -> Result<Verdi
     if let Some(folder) = &args.out {
         RunFolder::ensure_free(folder)?;
     }
-    let session = Session::open(&args.device, &args.data).await?;
-    let (verdict, _) = train(&session, &args, resumed).await?;
-    Ok(verdict)
+    let mut session = Session::open(&args.device, &args.data).await?;
+    match train(&session, &args, resumed).await {
+        Ok((verdict, _)) => Ok(verdict),
+        Err(error) => {
+            let lost = error.downcast::<DeviceFailed>()?;
+            if args.on_device_lost == OnDeviceLost::Stop {
+                return Err(lost.into());
+            }
+            warning!("warning: {lost}");
+            session.device = open_device(&args.device.device).await?;
+            let (verdict, _) = train(&session, &args, Some(Resumed::open(&lost.folder)?)).await?;
+            Ok(verdict)
+        }
+    }
 }
 
 /// Trains as the arguments say, from where the run is that is gone on with, writes the run folder, and returns the data of
@@ -213,6 +227,7 @@ pub(super) async fn train(
         }
     };
     folder.write_record(&record)?;
+    let path = folder.path().to_owned();
     let run = Run {
         session,
         args,
@@ -229,7 +244,26 @@ pub(super) async fn train(
         checkpoint_seconds: 0.0,
         unwritten: None,
     };
-    run.train().await
+    run.train().await.map_err(|error| match device.failure() {
+        Some(_) => DeviceFailed { error, folder: path }.into(),
+        None => error,
+    })
+}
+
+/// The error of a run whose device has failed: it can go on where it was.
+#[derive(Debug)]
+struct DeviceFailed {
+    error: Error,
+    folder: PathBuf,
+}
+
+impl std::error::Error for DeviceFailed {}
+
+impl fmt::Display for DeviceFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { error, folder } = self;
+        write!(f, "{error:#}\nto go on from the last checkpoint:  gpu-digits train --resume {}", folder.display())
+    }
 }
 
 /// The record of a run that would train as the arguments say, without its kernels.
