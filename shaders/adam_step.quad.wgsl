@@ -2,7 +2,7 @@
 // the chunks of grad_partial, in order.
 //
 // One invocation updates four neighbouring elements.
-// Parts: linear, quad, segments, texels, texels_f32, schedule, adam.
+// Parts: linear, quad, segments, texels, texels_f32, schedule, faults, adam.
 // CPU twin: AdamStep in src/ops/optimizer.rs.
 
 @group(0) @binding(1) var grad_partial: Texels;  // [gradients]
@@ -27,4 +27,5 @@ fn adam_step(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
         select(old.first_moment, next.first_moment, inside),
         select(old.second_moment, next.second_moment, inside),
     ));
+    note_faults(select(vec4(0.0), next.parameter, inside));
 }

@@ -4,7 +4,7 @@
 // One invocation updates one element.
 // `quad` updates four, whose partial sums it reads as texels: fastest on software adapters.
 //
-// Parts: linear, floats_f32, single, segments, partials, schedule, adam.
+// Parts: linear, floats_f32, single, segments, partials, schedule, faults, adam.
 // CPU twin: AdamStep in src/ops/optimizer.rs.
 
 @group(0) @binding(1) var<storage, read> grad_partial: array<f32>;  // [gradients]
@@ -13,5 +13,7 @@
 fn adam_step(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = linear_index(id, groups);
     if i >= parameters || i % 64u >= blocks[i / 64u].w { return; }
-    store_state(i, moved(load_state(i), sum_of_partials(blocks[i / 64u], i % 64u)));
+    let next = moved(load_state(i), sum_of_partials(blocks[i / 64u], i % 64u));
+    store_state(i, next);
+    note_faults(values_of(next.parameter));
 }

@@ -11,7 +11,7 @@ override decay: f32;
 override complement: f32;  // 1 - decay, which f32 would not give to all digits
 
 @group(0) @binding(0) var<storage, read> parameter: array<Numbers>;      // [length]
-@group(0) @binding(1) var<storage, read> clock: array<u32>;              // [3]: step, cursor, seed
+@group(0) @binding(1) var<storage, read> clock: array<u32>;              // [4]: step, cursor, seed, fault
 @group(0) @binding(2) var<storage, read_write> average: array<Numbers>;  // [length]
 
 @compute @workgroup_size(workgroup_size)

@@ -15,7 +15,7 @@ override threshold: u32;
 override scale: f32;
 
 @group(0) @binding(0) var<storage, read> input: array<Numbers>;         // [length]
-@group(0) @binding(1) var<storage, read> clock: array<u32>;             // [3]: step, cursor, seed
+@group(0) @binding(1) var<storage, read> clock: array<u32>;             // [4]: step, cursor, seed, fault
 @group(0) @binding(2) var<storage, read_write> output: array<Numbers>;  // [length]
 
 @compute @workgroup_size(workgroup_size)

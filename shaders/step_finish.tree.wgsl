@@ -1,6 +1,6 @@
 // The end of a step, for GPUs: keeps the metrics of its batch in a row of the epoch's history and advances the clock.
 //
-//   history[cursor] = (sum over n of loss[n], sum over n of hit[n]);  step += 1;  cursor += 1
+//   history[cursor] = (sum over n of loss[n], sum over n of hit[n], fault);  step += 1;  cursor += 1
 //
 // One workgroup in all. A single invocation of a GPU would wait a good part of a microsecond for each read, so here many share
 // the sum: each adds every `workgroup_size`-th sample, and these sums are added in pairs.

@@ -1,6 +1,6 @@
 // The end of a step: keeps the metrics of its batch in a row of the epoch's history and advances the clock.
 //
-//   history[cursor] = (sum over n of loss[n], sum over n of hit[n]);  step += 1;  cursor += 1
+//   history[cursor] = (sum over n of loss[n], sum over n of hit[n], fault);  step += 1;  cursor += 1
 //
 // One invocation in all. `tree` adds up with a workgroup, for GPUs.
 // Parts: metrics.

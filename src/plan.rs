@@ -262,7 +262,7 @@ pub struct HostTensors {
     pub clock: TensorId,
     /// The schedule, a row for each step; see [`crate::ops::optimizer`].
     pub schedule: TensorId,
-    /// Sum of losses and number of hits of each batch of an epoch.
+    /// A row for each batch of an epoch: its sum of losses, its number of hits, and whether the parameters after it are not finite.
     pub history: TensorId,
     /// The probabilities of the last batch.
     pub probability: TensorId,

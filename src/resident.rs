@@ -41,5 +41,5 @@ pub(crate) fn write_order(executor: &mut dyn Executor, order: &[u32], step: usiz
     let mut words = order.to_vec();
     words.resize(executor.plan().tensor(tensor).shape.len(), NO_SAMPLE);
     executor.write(tensor, &words);
-    executor.write(clock, &[step as u32, 0, seed as u32 ^ (seed >> 32) as u32]);
+    executor.write(clock, &[step as u32, 0, seed as u32 ^ (seed >> 32) as u32, 0]);
 }

@@ -12,6 +12,7 @@ use crate::device::Device;
 use crate::executor::{Counters, Executor, Observer, Unobserved};
 use crate::finite::ensure_finite;
 use crate::model::Model;
+use crate::ops::batch::HISTORY_COLUMNS;
 use crate::ops::optimizer::SCHEDULE_COLUMNS;
 use crate::plan::{Parameter, Phase, Plan, PlanConfig, TensorId};
 use crate::random::Random;
@@ -39,9 +40,9 @@ pub struct Score {
 }
 
 impl Score {
-    /// Summarises a history of batches.
-    fn of(history: &[f32], images: usize) -> Self {
-        let sum = |column: usize| history.iter().skip(column).step_by(2).map(|&value| f64::from(value)).sum::<f64>();
+    /// Summarises batches by the sum of their losses and their number of hits.
+    fn of(batches: impl Iterator<Item = [f32; 2]> + Clone, images: usize) -> Self {
+        let sum = |column: usize| batches.clone().map(|batch| f64::from(batch[column])).sum::<f64>();
         let count = images.max(1) as f64;
         Self { loss: sum(0) / count, accuracy: sum(1) / count, images }
     }
@@ -219,23 +220,34 @@ impl Trainer {
         self.write_order(&self.next_order(wanted));
         let steps = self.executor.run(Phase::Train, wanted, observer).await?;
         let rows = self.read_history(steps).await?;
-        self.history.extend(rows);
-        if let Some(step) = self.mean_losses(first).iter().position(|loss| !loss.is_finite()) {
-            let step = first + step + 1;
-            let tensor = self.parameters().await.err().map_or_else(String::new, |error| format!(" ({error:#})"));
-            if step == 1 {
-                bail!(
-                    "the loss of the first step is not finite, before any update: the initial weights are too large; give others"
-                );
-            }
-            bail!("the loss of step {step} is not finite{tensor}: training diverged; try a smaller --lr");
-        }
+        self.history.extend(rows.iter().flat_map(|[loss, hits, _]| [loss, hits]));
+        self.ensure_finite(first, &rows).await?;
         let images = (first + steps - epoch.start) * self.config.batch;
         Ok(Epoch {
-            score: Score::of(&self.history[2 * epoch.start..], images),
+            score: Score::of(self.history[2 * epoch.start..].as_chunks().0.iter().copied(), images),
             step_losses: self.mean_losses(epoch.start),
             interrupted: steps < wanted,
         })
+    }
+
+    /// Refuses steps, the first of which is given, whose loss or weights are not finite, and names the first.
+    async fn ensure_finite(&mut self, first: usize, rows: &[[f32; HISTORY_COLUMNS]]) -> Result<()> {
+        let Some(row) = rows.iter().position(|[loss, _, fault]| !loss.is_finite() || *fault != 0.0) else {
+            return Ok(());
+        };
+        let step = first + row + 1;
+        if rows[row][0].is_finite() {
+            let tensor =
+                self.parameters().await.err().map_or_else(|| "a weight is not".to_owned(), |e| format!("{e:#}"));
+            bail!("the weights after step {step} are not finite: {tensor}: training diverged; try a smaller --lr");
+        }
+        if step == 1 {
+            bail!(
+                "the loss of the first step is not finite, before any update: the initial weights are too large; give others"
+            );
+        }
+        let tensor = self.parameters().await.err().map_or_else(String::new, |error| format!(" ({error:#})"));
+        bail!("the loss of step {step} is not finite{tensor}: training diverged; try a smaller --lr");
     }
 
     /// Where training is.
@@ -306,7 +318,7 @@ impl Trainer {
         let steps = count.div_ceil(self.config.batch);
         self.write_order(&images);
         self.executor.run(Phase::Evaluate, steps, &mut Unobserved).await?;
-        let score = Score::of(&self.read_history(steps).await?, count);
+        let score = Score::of(self.read_history(steps).await?.iter().map(|[loss, hits, _]| [*loss, *hits]), count);
         ensure!(
             score.loss.is_finite(),
             "the loss of {count} images is not finite: training diverged; try a smaller --lr"
@@ -351,9 +363,9 @@ impl Trainer {
     }
 
     /// The rows of the history that the last `steps` steps wrote.
-    async fn read_history(&mut self, steps: usize) -> Result<Vec<f32>> {
+    async fn read_history(&mut self, steps: usize) -> Result<Vec<[f32; HISTORY_COLUMNS]>> {
         let tensor = self.executor.plan().host.history;
-        Ok(self.executor.read(tensor).await?.f32()[..2 * steps].to_vec())
+        Ok(self.executor.read(tensor).await?.f32().as_chunks().0[..steps].to_vec())
     }
 
     /// Writes the order of the next batches and sets the clock to the first of them.

@@ -265,14 +265,14 @@ fn parameters_of(name: &str, bytes: &[u8], model: &Model) -> Result<Vec<HostTens
         let view = file
             .tensor(tensor)
             .with_context(|| format!("{name} has no tensor `{tensor}`, which the model `{model}` needs"))?;
-        ensure!(
-            view.dtype() == Dtype::F32 && view.shape() == shape.extents(),
-            "in {name}, `{tensor}` is {:?} of shape {:?}; the model `{model}` needs F32 of shape {shape}",
-            view.dtype(),
-            view.shape()
-        );
-        let words = bytemuck::pod_collect_to_vec(view.data());
-        let values = HostTensor::from_words(crate::tensor::DType::F32, shape.clone(), words);
+        let numbers = widened(&view).filter(|_| view.shape() == shape.extents()).with_context(|| {
+            format!(
+                "in {name}, `{tensor}` is {:?} of shape {:?}; the model `{model}` needs F32, F16 or BF16 of shape {shape}",
+                view.dtype(),
+                view.shape()
+            )
+        })?;
+        let values = HostTensor::from_f32(shape.clone(), &numbers);
         ensure!(
             values.f32().iter().all(|value| value.is_finite()),
             "in {name}, `{tensor}` holds numbers that are not finite, as after a diverged run; train again with a \
@@ -281,6 +281,17 @@ fn parameters_of(name: &str, bytes: &[u8], model: &Model) -> Result<Vec<HostTens
         Ok(values)
     };
     wanted.iter().map(read).collect()
+}
+
+/// The numbers of a tensor of floats of 32 or 16 bits; none of another type.
+fn widened(view: &TensorView<'_>) -> Option<Vec<f32>> {
+    let (halves, _) = view.data().as_chunks();
+    Some(match view.dtype() {
+        Dtype::F32 => bytemuck::pod_collect_to_vec(view.data()),
+        Dtype::F16 => halves.iter().map(|bytes| half::f16::from_le_bytes(*bytes).to_f32()).collect(),
+        Dtype::BF16 => halves.iter().map(|bytes| half::bf16::from_le_bytes(*bytes).to_f32()).collect(),
+        _ => return None,
+    })
 }
 
 fn metadata_of(name: &str, bytes: &[u8]) -> Result<HashMap<String, String>> {
@@ -319,6 +330,32 @@ mod tests {
         };
         let first = bytes("first");
         assert!((0..20).all(|_| bytes("again") == first));
+    }
+
+    #[test]
+    fn halves_are_widened_and_numbers_of_other_types_refused() {
+        let model: Model = "flatten, dense 10".parse().unwrap();
+        // 2.5 in F16 and BF16, and 0.1 as BF16 has it.
+        let read = |dtype: Dtype, number: &[u8]| {
+            let [weight, bias] = [7_840, 10].map(|count| number.repeat(count));
+            let tensors = [
+                ("dense1.weight".to_owned(), TensorView::new(dtype, vec![10, 784], &weight).unwrap()),
+                ("dense1.bias".to_owned(), TensorView::new(dtype, vec![10], &bias).unwrap()),
+            ];
+            let bytes = serialized(tensors.into(), HashMap::new()).unwrap();
+            read_parameters(&bytes[..], &model).map(|parameters| parameters[0].f32()[7_839])
+        };
+        assert_eq!(read(Dtype::F16, &0x4100_u16.to_le_bytes()).unwrap(), 2.5);
+        assert_eq!(read(Dtype::BF16, &0x4020_u16.to_le_bytes()).unwrap(), 2.5);
+        assert_eq!(read(Dtype::BF16, &0x3dcd_u16.to_le_bytes()).unwrap(), 0.100_097_656);
+        assert_eq!(read(Dtype::F32, &0.1_f32.to_le_bytes()).unwrap(), 0.1);
+        let error = read(Dtype::F64, &0.1_f64.to_le_bytes()).unwrap_err().to_string();
+        assert!(
+            error.contains("`dense1.weight` is F64 of shape [10, 784]") && error.contains("F32, F16 or BF16"),
+            "{error}"
+        );
+        let error = read(Dtype::BF16, &0x7f80_u16.to_le_bytes()).unwrap_err().to_string();
+        assert!(error.contains("not finite"), "{error}");
     }
 
     #[test]

@@ -186,7 +186,7 @@ impl Derivative {
                         (1..=length).map(|n| if n == length && n > 1 { NO_LABEL } else { random.below(2) }).collect();
                     HostTensor::from_u32(operand.shape, &labels)
                 }
-                ("clock", _) => HostTensor::from_u32(operand.shape, &[3, 1, 99]),
+                ("clock", _) => HostTensor::from_u32(operand.shape, &[3, 1, 99, 0]),
                 // Distinct multiples of 1/256, none of them 0, further apart than a step: no kink is near.
                 (_, DType::F32) => {
                     let mut places: Vec<i32> =
@@ -307,7 +307,7 @@ fn check_half_step(model: &str) -> Result<(), Failed> {
         for (parameter, values) in plan.host.parameters.iter().zip(&parameters) {
             executor.write(parameter.tensor, &parameter.arranged(values));
         }
-        executor.write(plan.host.clock, &[0, 0, 42]);
+        executor.write(plan.host.clock, &[0, 0, 42, 0]);
         for index in 0..plan.train.len() {
             block_on(executor.run_call(Phase::Train, index))?;
         }
@@ -341,7 +341,7 @@ fn check_step(model: &str, form: PlanForm) -> Result<(), Failed> {
         for (parameter, values) in plan.host.parameters.iter().zip(parameters) {
             executor.write(parameter.tensor, &parameter.arranged(values));
         }
-        executor.write(plan.host.clock, &[0, 0, 42]);
+        executor.write(plan.host.clock, &[0, 0, 42, 0]);
         // A learning rate of 0 leaves the parameters as they are; the gradients stay where they were computed.
         for index in 0..plan.train.len() {
             block_on(executor.run_call(Phase::Train, index))?;

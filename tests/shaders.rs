@@ -119,7 +119,11 @@ fn every_shader_binds_the_operands_of_its_op_in_their_order() {
             let is_texture = variant.textures.contains(&operand.as_str());
             let (scalar, access) = match (variable.space, &module.types[variable.ty].inner) {
                 (AddressSpace::Storage { access }, TypeInner::Array { base, .. }) if !is_texture => {
-                    (module.types[*base].inner.scalar().expect("an array of numbers").kind, access)
+                    let scalar = match &module.types[*base].inner {
+                        TypeInner::Atomic(scalar) => Some(*scalar),
+                        numbers => numbers.scalar(),
+                    };
+                    (scalar.expect("an array of numbers").kind, access)
                 }
                 (AddressSpace::Handle, TypeInner::Image { class: ImageClass::Storage { format, access }, .. })
                     if is_texture =>

@@ -40,7 +40,8 @@ fn main() {
         ("a_loss_that_is_not_finite_is_an_error", diverging),
         ("samples_that_cannot_be_are_errors_and_no_panics", wrong_samples),
     ];
-    let on_each: [(&str, AdapterTest); 11] = [
+    let on_each: [(&str, AdapterTest); 12] = [
+        ("a_weight_that_is_not_finite_is_found_at_its_step_although_the_loss_is_finite", faulty_weight),
         ("a_state_goes_on_to_the_same_bits_in_another_trainer", goes_on),
         ("a_state_of_another_plan_is_refused", another_state),
         ("normalisations_folded_into_weights_give_the_same_probabilities", folds_normalisations),
@@ -135,6 +136,32 @@ fn repeats_to_the_bit(device: &Device) -> Result<(), Failed> {
     check(first == second, format!("the same run gave the weights {first} and {second}"))?;
     let other = weights_hash(device, TrainConfig { seed: 8, ..config() })?;
     check(first != other, "another seed gave the same weights")
+}
+
+/// A weight becomes a NaN in mid-run, and the ReLU behind it makes a 0 of it.
+fn faulty_weight(device: &Device) -> Result<(), Failed> {
+    for optimizer in [Optimizer::adam(0.0, false), Optimizer::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 }]
+    {
+        for wrong in [f32::NAN, f32::INFINITY, -2e30] {
+            let mut trainer = trainer(
+                device,
+                "conv 4x3, relu, pool 2, flatten, dense 10",
+                200,
+                TrainConfig { optimizer, ..config() },
+            )?;
+            block_on(trainer.epoch(&mut Unobserved))?;
+            let mut state = block_on(trainer.state())?;
+            let steps = state.steps();
+            let parameters = state.tensors.get_mut("parameters").ok_or("no parameters")?;
+            // The second weight of the convolution.
+            parameters.f32_mut()[1] = wrong;
+            trainer.restore(&state)?;
+            let error = epoch(&mut trainer).map_or_else(|error| format!("{error:#}"), |_| "none".to_owned());
+            let is_named = error.contains(&format!("step {} ", steps + 1)) && error.contains("conv1");
+            check(is_named, format!("{wrong}: step {} is wrong, and the error is: {error}", steps + 1))?;
+        }
+    }
+    Ok(())
 }
 
 /// Training that stops within an epoch and at the end of one, each time in another trainer, beside training that does not.
@@ -309,7 +336,7 @@ fn collects(device: &Device) -> Result<(), Failed> {
     check(after.allocations - before.allocations <= 2, "more than its staging buffers was allocated")?;
     check(losses.len() == 3 * 3 && losses[7..] == [0, 0], "empty samples have a loss")?;
     let mut one_by_one = Vec::new();
-    executor.write(host.clock, &[0, 0, 0]);
+    executor.write(host.clock, &[0, 0, 0, 0]);
     for _ in 0..3 {
         block_on(executor.run(Phase::Evaluate, 1, &mut Unobserved))?;
         one_by_one.extend(block_on(executor.read(host.probability))?.words().to_vec());

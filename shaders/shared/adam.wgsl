@@ -19,7 +19,7 @@ override decoupled: bool;
 @group(0) @binding(3) var<storage, read_write> second_moment: array<Numbers>;  // [parameters]
 @group(0) @binding(4) var<storage, read> blocks: array<vec4<u32>>;  // [parameters / 64, 4]: offset, stride, chunks, elements
 @group(0) @binding(5) var<storage, read> schedule: array<f32>;      // [steps, 3]: rate, c1, c2
-@group(0) @binding(6) var<storage, read> clock: array<u32>;         // [3]: step, cursor, seed
+@group(0) @binding(6) var<storage, read_write> clock: array<atomic<u32>>;  // [4]: step, cursor, seed, fault
 @group(0) @binding(7) var<storage, read> grad_scale: array<f32>;    // [1]
 
 /// What the optimizer knows of an element, or of four.

@@ -10,7 +10,7 @@ override shift: f32;
 @group(0) @binding(0) var<storage, read> images: array<u32>;       // [count * pixels / 4]
 @group(0) @binding(1) var<storage, read> labels: array<u32>;       // [count / 4]
 @group(0) @binding(2) var<storage, read> order: array<u32>;        // [order_length]
-@group(0) @binding(3) var<storage, read> clock: array<u32>;        // [3]: step, cursor, seed
+@group(0) @binding(3) var<storage, read> clock: array<u32>;        // [4]: step, cursor, seed, fault
 @group(0) @binding(5) var<storage, read_write> label: array<u32>;  // [batch]
 
 /// Where a sample of the batch is in the data set; beyond its end for "no sample".

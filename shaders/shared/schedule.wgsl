@@ -4,5 +4,5 @@ override steps: u32;
 
 /// The place of the step's row. Beyond the last row: the place of the last one.
 fn schedule_row() -> u32 {
-    return 3u * min(clock[0], steps - 1u);
+    return 3u * min(atomicLoad(&clock[0]), steps - 1u);
 }

@@ -115,7 +115,7 @@ pub async fn measure_steps(gpu: &Gpu, model: &Model, step: Step, effort: Effort)
     write_parameters(&mut executor, &model.initial_parameters(0));
     let stopwatch = Stopwatch::new(gpu).await?;
     let mut time = async |steps: usize| -> Result<Lap> {
-        executor.write(host.clock, &[0, 0, 0]);
+        executor.write(host.clock, &[0, 0, 0, 0]);
         executor.time_steps(&stopwatch, kind.phase(), steps).await
     };
     time(1).await?;

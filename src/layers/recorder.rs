@@ -51,7 +51,7 @@ impl Recorded {
 /// | operand | tensor |
 /// |---|---|
 /// | `input`, `output` | the layer's input and output |
-/// | `clock` | step, position and seed, see [`crate::ops::batch`] |
+/// | `clock` | step, position, seed and fault, see [`crate::ops::batch`] |
 /// | `X` | the layer's own tensor, a parameter or a value that its backward pass reads: `conv1.X` |
 /// | `X_grad` | the gradient of `X` |
 /// | `X_grad_partial` | partial sums of the gradient of a parameter, along the first axis; the optimizer adds them up |

@@ -135,7 +135,7 @@ impl BatchAugment {
 
     /// The random amounts of a sample: turn, zoom, stretch, slant, movements, pen and blur.
     fn amounts(&self, n: usize, clock: &[u32]) -> [i32; 8] {
-        let [step, _, seed] = clock else { unreachable!("a clock has {CLOCK_LENGTH} words") };
+        let [step, _, seed, _] = clock else { unreachable!("a clock has {CLOCK_LENGTH} words") };
         let words = |call: usize| threefry2x32([*seed, KEY], [(2 * n + call) as u32, *step]);
         let ([a, b], [c, d]) = (words(0), words(1));
         let [turn, zoom, stretch, slant, movement, pen, blur] = self.most().map(|(_, most)| most as i32);
@@ -336,7 +336,7 @@ mod tests {
     fn maps_differ_between_samples_and_steps_and_repeat_with_the_seed() {
         let op = BatchAugment { augment: SOME.parse().unwrap(), ..SMALL };
         let all = |seed: u32| -> Vec<[i32; 8]> {
-            let places = (0..50).flat_map(|step| (0..20).map(move |n| (n, [step, 9, seed])));
+            let places = (0..50).flat_map(|step| (0..20).map(move |n| (n, [step, 9, seed, 0])));
             places.map(|(n, clock)| op.amounts(n, &clock)).collect()
         };
         let (first, again, other) = (all(3), all(3), all(4));
@@ -351,7 +351,7 @@ mod tests {
     #[test]
     fn amounts_are_spread_evenly_between_their_limits() {
         let op = BatchAugment { augment: "zoom 0.5, pen 1".parse().unwrap(), ..SMALL };
-        let amounts: Vec<[i32; 8]> = (0..10_000).map(|n| op.amounts(n, &[0, 0, 5])).collect();
+        let amounts: Vec<[i32; 8]> = (0..10_000).map(|n| op.amounts(n, &[0, 0, 5, 0])).collect();
         for (place, most) in [(1, f64::from(ONE) / 2.0), (6, 128.0)] {
             let shares = || amounts.iter().map(|amounts| f64::from(amounts[place]) / most);
             assert!(shares().all(|share| share.abs() <= 1.0));

@@ -77,6 +77,6 @@ impl Op for AverageUpdate {
         let step = if self.length.is_multiple_of(128) { 0 } else { 1 + random.below(99) };
         let mut values = || (0..self.length).map(|_| random.uniform(-1.0, 1.0)).collect::<Vec<_>>();
         let [parameter, average] = [values(), values()].map(|values| HostTensor::from_f32([self.length], &values));
-        vec![parameter, HostTensor::from_u32([CLOCK_LENGTH], &[step, 0, 0]), average]
+        vec![parameter, HostTensor::from_u32([CLOCK_LENGTH], &[step, 0, 0, 0]), average]
     }
 }

@@ -1,8 +1,8 @@
 //! The start and the end of a step: gather the batch from the resident data set, store its metrics, advance the clock.
 //!
-//! The clock is a tensor of three words, `step`, `cursor` and `seed`: the step in the run (the row of the schedule),
-//! the step in the epoch (the index in the shuffled order and in the history), and the seed of dropout. It is on the
-//! device, so that all steps consist of the same commands.
+//! The clock is a tensor of four words, `step`, `cursor`, `seed` and `fault`: the step in the run (the row of the schedule),
+//! the step in the epoch (the index in the shuffled order and in the history), the seed of dropout, and 1 once a parameter has left
+//! the range of floats. It is on the device, so that all steps consist of the same commands.
 
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::{HostTensor, pack_bytes};
 
-/// Words of the clock: step, cursor, seed.
-pub const CLOCK_LENGTH: usize = 3;
+/// Words of the clock: step, cursor, seed, fault.
+pub const CLOCK_LENGTH: usize = 4;
 
 /// The most words of four pixels that an invocation gathers in software.
 const MOST_RUN_WORDS: usize = 8;
@@ -49,7 +49,7 @@ impl BatchGather {
     /// told the place in the batch.
     pub(super) fn gather(&self, tensors: &mut [HostTensor], fill: impl Fn(usize, Image<'_>, &mut [f32]) + Sync) {
         let [images, labels, order, clock, output, label] = tensors else { unreachable!("six operands") };
-        let [_, cursor, _] = clock.u32() else { unreachable!("a clock has {CLOCK_LENGTH} words") };
+        let [_, cursor, ..] = clock.u32() else { unreachable!("a clock has {CLOCK_LENGTH} words") };
         let order = &order.u32()[*cursor as usize * self.batch..][..self.batch];
         let samples = output.f32_mut().par_chunks_exact_mut(self.pixels).zip(label.u32_mut()).zip(order);
         samples.enumerate().for_each(|(n, ((output, label), &index))| {
@@ -187,15 +187,18 @@ impl Op for BatchGather {
             HostTensor::from_u32([self.image_words()], &pack_bytes(&[&images])),
             HostTensor::from_u32([self.label_words()], &pack_bytes(&[&labels])),
             HostTensor::from_u32([self.order_length], &order),
-            HostTensor::from_u32([CLOCK_LENGTH], &[random.below(1000), cursor, random.bits()]),
+            HostTensor::from_u32([CLOCK_LENGTH], &[random.below(1000), cursor, random.bits(), 0]),
             HostTensor::zeros(F32, [self.batch, self.pixels].into()),
             HostTensor::zeros(U32, [self.batch].into()),
         ]
     }
 }
 
-/// The end of a step: `loss`, `hit` to row `cursor` of `history` `[rows, 2]`, the batch's sum of losses and number of
-/// hits; then the `step` and the `cursor` of `clock` advance. Operands: `loss`, `hit`, `clock`, `history`.
+/// Columns of the history: the batch's sum of losses, its number of hits, and 1 if a parameter has left the floats.
+pub const HISTORY_COLUMNS: usize = 3;
+
+/// The end of a step: `loss`, `hit` and the `fault` of `clock` to row `cursor` of `history` `[rows, 3]`, the batch's sum of losses,
+/// number of hits, and fault; then the `step` and the `cursor` of `clock` advance. Operands: `loss`, `hit`, `clock`, `history`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct StepFinish {
     /// Samples of a batch.
@@ -225,7 +228,7 @@ impl Op for StepFinish {
             Operand::read("loss", F32, [self.batch]),
             Operand::read("hit", U32, [self.batch]),
             Operand::update("clock", U32, [CLOCK_LENGTH]),
-            Operand::update("history", F32, [self.rows, 2]),
+            Operand::update("history", F32, [self.rows, HISTORY_COLUMNS]),
         ]
     }
 
@@ -245,7 +248,8 @@ impl Op for StepFinish {
         let row = clock.u32()[1] as usize;
         let sum: f64 = loss.f32().iter().map(|&loss| f64::from(loss)).sum();
         let hits: u32 = hit.u32().iter().sum();
-        history.f32_mut()[2 * row..][..2].copy_from_slice(&[sum as f32, hits as f32]);
+        let values = [sum as f32, hits as f32, clock.u32()[3] as f32];
+        history.f32_mut()[HISTORY_COLUMNS * row..][..HISTORY_COLUMNS].copy_from_slice(&values);
         for word in &mut clock.u32_mut()[..2] {
             *word += 1;
         }
@@ -262,13 +266,13 @@ impl Op for StepFinish {
     fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {
         let losses: Vec<f32> = (0..self.batch).map(|_| random.uniform(0.0, 3.0)).collect();
         let hits: Vec<u32> = (0..self.batch).map(|_| random.below(2)).collect();
-        let history: Vec<f32> = (0..2 * self.rows).map(|_| random.uniform(0.0, 1.0)).collect();
+        let history: Vec<f32> = (0..HISTORY_COLUMNS * self.rows).map(|_| random.uniform(0.0, 1.0)).collect();
         let row = random.below(self.rows as u32);
         vec![
             HostTensor::from_f32([self.batch], &losses),
             HostTensor::from_u32([self.batch], &hits),
-            HostTensor::from_u32([CLOCK_LENGTH], &[random.below(1000), row, random.bits()]),
-            HostTensor::from_f32([self.rows, 2], &history),
+            HostTensor::from_u32([CLOCK_LENGTH], &[random.below(1000), row, random.bits(), random.below(2)]),
+            HostTensor::from_f32([self.rows, HISTORY_COLUMNS], &history),
         ]
     }
 }

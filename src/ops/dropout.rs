@@ -64,7 +64,7 @@ impl DropoutApply {
 
     /// The random bits of four neighbours.
     fn bits(&self, quad: usize, clock: &[u32]) -> [u32; SHARERS] {
-        let [step, _, seed] = clock else { unreachable!("a clock has {CLOCK_LENGTH} words") };
+        let [step, _, seed, _] = clock else { unreachable!("a clock has {CLOCK_LENGTH} words") };
         let [first, second] = threefry2x32([*seed, self.layer as u32], [quad as u32, *step]);
         [first >> 16, first & 0xffff, second >> 16, second & 0xffff]
     }
@@ -148,7 +148,7 @@ impl Op for DropoutApply {
         let values: Vec<f32> = (0..self.length).map(|_| random.uniform(0.5, 1.0)).collect();
         vec![
             HostTensor::from_f32([self.length], &values),
-            HostTensor::from_u32([CLOCK_LENGTH], &[random.below(1000), random.below(1000), random.bits()]),
+            HostTensor::from_u32([CLOCK_LENGTH], &[random.below(1000), random.below(1000), random.bits(), 0]),
             HostTensor::zeros(F32, [self.length].into()),
         ]
     }

@@ -3,13 +3,16 @@
 //!
 //! All gradients are multiplied by `grad_scale`, with which [`clip`](super::clip) limits their norm.
 //!
+//! A parameter that has left the range of floats is noted in the clock, so that training which diverges ends at its first such step
+//! without the host waiting for one. The loss tells less: a rectifier turns a NaN into 0 on most devices.
+//!
 //! Values that depend only on the step number are a row of the `schedule`, computed on the host in f64: the learning
 //! rate and the two bias corrections of Adam, `1 / (1 - βᵗ)`.
 
 use rayon::prelude::*;
 
 use super::batch::CLOCK_LENGTH;
-use super::segments::Segments;
+use super::segments::{Segment, Segments};
 use crate::op::{AdapterClass, Op, Operand, Variant, shader};
 use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
@@ -24,6 +27,9 @@ const TOLERANCE: f64 = 16.0 * f32::EPSILON as f64;
 /// The fewest elements that a thread of the host updates.
 const LEAST_OF_A_THREAD: usize = 1 << 12;
 
+/// A parameter of this magnitude, 2^100, is counted as no longer within the floats, as are an infinity and a NaN.
+const LARGEST: f32 = f32::from_bits(0x7180_0000);
+
 /// The operands of an optimizer with these moments.
 fn operands(segments: &Segments, moments: &[&'static str], steps: usize) -> Vec<Operand> {
     let parameters = segments.parameters();
@@ -32,25 +38,43 @@ fn operands(segments: &Segments, moments: &[&'static str], steps: usize) -> Vec<
     operands.extend([
         segments.table(),
         Operand::read("schedule", F32, [steps, SCHEDULE_COLUMNS]),
-        Operand::read("clock", U32, [CLOCK_LENGTH]),
+        Operand::update("clock", U32, [CLOCK_LENGTH]),
         Operand::read("grad_scale", F32, [1]),
     ]);
     operands
 }
 
+/// Notes in the clock whether a parameter has left the range of floats.
+fn note_faults(clock: &mut HostTensor, parameter: &HostTensor, segments: &Segments) {
+    let of_segment = |(segment, [start, _]): (&Segment, [usize; 2])| &parameter.f32()[start..][..segment.length];
+    let mut values = segments.0.iter().zip(segments.starts()).flat_map(of_segment);
+    // A NaN is not below anything.
+    if !values.all(|value| value.abs() < LARGEST) {
+        clock.u32_mut()[3] = 1;
+    }
+}
+
 /// A sequence of seeded tensors for the operands of an optimizer: everything from [-1, 1) but the second moment, which
-/// is a mean of squares, and the schedule, which is positive. The step may lie beyond the schedule.
-fn test_inputs(op: &dyn Op, segments: &Segments, steps: usize, random: &mut Random) -> Vec<HostTensor> {
+/// is a mean of squares, and the schedule, which is positive. The step may lie beyond the schedule. Half of the time a parameter is
+/// at the end of its range, or just within, unless `is_small`.
+fn test_inputs(op: &dyn Op, segments: &Segments, steps: usize, is_small: bool, random: &mut Random) -> Vec<HostTensor> {
     let draw = |operand: Operand| match operand.name {
         "blocks" => segments.blocks(),
-        "clock" => HostTensor::from_u32([CLOCK_LENGTH], &[random.below(2 * steps as u32), random.below(9), 0]),
+        "clock" => HostTensor::from_u32([CLOCK_LENGTH], &[random.below(2 * steps as u32), random.below(9), 0, 0]),
         name => {
             let low = if name == "second_moment" || name == "schedule" { 0.0 } else { -1.0 };
             let values: Vec<f32> = (0..operand.shape.len()).map(|_| random.uniform(low, 1.0)).collect();
             HostTensor::from_f32(operand.shape, &values)
         }
     };
-    op.operands().into_iter().map(draw).collect()
+    let mut inputs: Vec<HostTensor> = op.operands().into_iter().map(draw).collect();
+    let last = segments.0.len() - 1;
+    if !is_small && random.below(2) == 1 {
+        let place = segments.starts()[last][0] + random.below(segments.0[last].length as u32) as usize;
+        let ends = [LARGEST, -LARGEST, LARGEST.next_down()];
+        inputs[0].f32_mut()[place] = ends[random.below(3) as usize];
+    }
+    inputs
 }
 
 /// This step's row of the schedule; later steps use the last row.
@@ -61,7 +85,7 @@ fn schedule_row(schedule: &HostTensor, clock: &HostTensor, steps: usize) -> [f64
 
 /// Stochastic gradient descent with momentum, as PyTorch computes it: `parameter`, `grad_partial`, `velocity`,
 /// `blocks`,
-/// `schedule`, `clock`, `grad_scale`, the first and third updated.
+/// `schedule`, `clock`, `grad_scale`, the first, third and sixth updated.
 ///
 /// ```text
 /// g         = grad_scale · grad + weight_decay · parameter
@@ -119,7 +143,8 @@ impl Op for SgdStep {
 
     fn variants(&self) -> Vec<Variant> {
         let shader = shader!("sgd_step":
-            "shared/linear", "shared/floats_f32", "shared/single", "shared/segments", "shared/partials", "shared/schedule", "sgd_step");
+            "shared/linear", "shared/floats_f32", "shared/single", "shared/segments", "shared/partials", "shared/schedule", "shared/faults",
+            "sgd_step");
         vec![Variant::linear(shader, self.segments.parameters(), self.segments.most_chunks())]
     }
 
@@ -138,6 +163,7 @@ impl Op for SgdStep {
                 *parameter = (f64::from(*parameter) - rate * direction) as f32;
             });
         }
+        note_faults(clock, parameter, &self.segments);
     }
 
     fn flops(&self) -> u64 {
@@ -149,13 +175,13 @@ impl Op for SgdStep {
     }
 
     fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {
-        test_inputs(self, &self.segments, self.steps, random)
+        test_inputs(self, &self.segments, self.steps, false, random)
     }
 }
 
 /// Adam (Kingma & Ba 2015) and, with `decoupled` decay, AdamW (Loshchilov & Hutter 2019), as PyTorch computes them:
-/// `parameter`, `grad_partial`, `first_moment`, `second_moment`, `blocks`, `schedule`, `clock`, `grad_scale`, the first, third and
-/// fourth updated.
+/// `parameter`, `grad_partial`, `first_moment`, `second_moment`, `blocks`, `schedule`, `clock`, `grad_scale`, the first, third,
+/// fourth and seventh updated.
 ///
 /// ```text
 /// g             = grad_scale · grad + weight_decay · parameter        (Adam)
@@ -230,10 +256,10 @@ impl Op for AdamStep {
         let (elements, chunks) = (self.segments.parameters(), self.segments.most_chunks());
         let quad = shader!("adam_step.quad":
             "shared/linear", "shared/quad", "shared/segments", "shared/texels", "shared/texels_f32", "shared/schedule",
-            "shared/adam", "adam_step.quad");
+            "shared/faults", "shared/adam", "adam_step.quad");
         let plain = shader!("adam_step":
-            "shared/linear", "shared/floats_f32", "shared/single", "shared/segments", "shared/partials", "shared/schedule", "shared/adam",
-            "adam_step");
+            "shared/linear", "shared/floats_f32", "shared/single", "shared/segments", "shared/partials", "shared/schedule", "shared/faults",
+            "shared/adam", "adam_step");
         let quad = Variant::linear(quad, elements / 4, chunks);
         let quad = quad.reading_textures(&["grad_partial"]).made_for(AdapterClass::SOFTWARE);
         vec![quad, Variant::linear(plain, elements, chunks)]
@@ -260,6 +286,7 @@ impl Op for AdamStep {
                 *parameter = (old * (1.0 - rate * decoupled_decay) - rate * direction) as f32;
             });
         }
+        note_faults(clock, parameter, &self.segments);
     }
 
     fn flops(&self) -> u64 {
@@ -271,6 +298,8 @@ impl Op for AdamStep {
     }
 
     fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {
-        test_inputs(self, &self.segments, self.steps, random)
+        // The square of a large parameter's decay is no float.
+        let is_small = self.weight_decay > 0.0 && !self.decoupled;
+        test_inputs(self, &self.segments, self.steps, is_small, random)
     }
 }

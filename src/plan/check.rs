@@ -33,7 +33,13 @@ pub(super) fn ensure_written(plan: &Plan) -> Result<()> {
         calls.iter().try_for_each(|call| read_and_write(plan, call, &mut written))?;
         let mut updated = Written::nothing(plan);
         calls.iter().for_each(|call| updated.add_outputs(call));
-        let results = [host.clock, host.history, host.probability, host.loss];
+        let mut finished = Written::nothing(plan);
+        calls.last().into_iter().for_each(|call| finished.add_outputs(call));
+        for tensor in [host.clock, host.history].into_iter().filter(|_| !calls.is_empty()) {
+            let name = &plan.tensor(tensor).name;
+            ensure!(finished.has(tensor), "the last call of the phase {phase:?} does not write `{name}`");
+        }
+        let results = [host.probability, host.loss];
         let trained = if phase == Phase::Train { &parameters[..] } else { &[] };
         // A plan for evaluation only has no training step.
         for &tensor in results.iter().chain(trained).filter(|_| !calls.is_empty()) {
@@ -200,6 +206,6 @@ mod tests {
         let error = error_of_a_slip(&plan, Phase::Train, updates("adam_step"), 0).unwrap();
         assert!(error.contains("no call of the phase Train writes `conv1.weight`"), "{error}");
         let error = error_of_a_slip(&plan, Phase::Train, updates("step_finish"), 2).unwrap();
-        assert!(error.contains("writes `clock`"), "{error}");
+        assert!(error.contains("the last call of the phase Train does not write `clock`"), "{error}");
     }
 }

@@ -35,7 +35,7 @@ pub fn check_gradients(layer: &dyn Layer, input: &[usize]) -> Result<()> {
     let output = layer.output(input)?;
     let mut random = Random::new(0, 7);
     let mut tensors = Tensors::new();
-    tensors.insert("clock".to_owned(), HostTensor::from_u32([CLOCK_LENGTH], &[3, 1, 99]));
+    tensors.insert("clock".to_owned(), HostTensor::from_u32([CLOCK_LENGTH], &[3, 1, 99, 0]));
     tensors.insert(ENDS[0].to_owned(), values(&[&[BATCH], input].concat()[..], &mut random));
     for own in layer.parameters(input) {
         tensors.insert(format!("{LAYER}.{}", own.name), values(own.shape.extents(), &mut random));

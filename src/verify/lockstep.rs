@@ -126,7 +126,7 @@ fn inputs(lockstep: &Lockstep, parameters: &[HostTensor]) -> Vec<(TensorId, Vec<
     let mut inputs = vec![bytes(host.images, 256), bytes(host.labels, model.task().classes() as u32)];
     let order_length = plan.tensor(host.order).shape.len();
     inputs.push((host.order, (0..order_length as u32).map(|i| i % IMAGES as u32).collect()));
-    inputs.push((host.clock, vec![0, 0, 12_345]));
+    inputs.push((host.clock, vec![0, 0, 12_345, 0]));
     let steps = plan.tensor(host.schedule).shape.extents()[0];
     inputs.push((host.schedule, Schedule::OneCycle.rows(1e-2, optimizer, steps).words().to_vec()));
     for (parameter, values) in host.parameters.iter().zip(parameters) {

@@ -8,6 +8,7 @@ use std::time::Instant;
 use indicatif::ProgressBar;
 
 use crate::executor::Observer;
+use crate::ops::batch::HISTORY_COLUMNS;
 use crate::program::numbers::loss;
 use crate::program::terminal;
 
@@ -105,9 +106,13 @@ impl Observer for EpochBar<'_> {
         self.bar.set_position(((self.before[1] + steps) * self.batch) as u64);
         if let Some(history) = history {
             // Show the mean of recent steps, because the loss of one batch fluctuates.
-            let recent = &history[2 * steps.saturating_sub(20)..2 * steps];
-            let sum: f32 = recent.iter().step_by(2).sum();
-            let mean = 2.0 * sum / (recent.len() * self.batch) as f32;
+            let (rows, _) = history.as_chunks::<HISTORY_COLUMNS>();
+            let recent = &rows[steps.saturating_sub(20)..steps];
+            let sum: f32 = recent.iter().map(|[loss, ..]| loss).sum();
+            let mean = sum / (recent.len() * self.batch) as f32;
+            if recent.iter().any(|[loss, _, fault]| !loss.is_finite() || *fault != 0.0) {
+                return ControlFlow::Break(());
+            }
             self.bar.set_message(format!("loss {}  ", loss(f64::from(mean))));
         }
         let pauses = self.pause.is_some_and(|pause| Instant::now() >= pause);

@@ -27,7 +27,7 @@ use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write as _};
 use std::process::ExitCode;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use clap::Parser as _;
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::ProgressBar;
@@ -71,11 +71,11 @@ pub async fn run(arguments: Vec<OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(answer) => return usage(&answer, &arguments),
     };
-    let is_training = matches!(cli.command, Command::Train(_) | Command::Sweep(_));
+    let leaves_files = cli.command.leaves_files();
     let result = carry_out(cli, &arguments).await.and_then(|verdict| match terminal::failure() {
-        // Training saves its results in files and has repeated them on standard error.
-        Some(failure) if !is_training => Err(anyhow::Error::msg(failure)),
-        _ => Ok(verdict),
+        Some(failure) if leaves_files => bail!("{failure}; the files are written, and the results are above"),
+        Some(failure) => bail!(failure),
+        None => Ok(verdict),
     });
     match result {
         Ok(verdict) => verdict.into(),
