@@ -2,7 +2,7 @@
 //!
 //! A checkpoint is a safetensors file with the tensors of a [`TrainState`]: its history as `history`, and each tensor of
 //! the plan with `plan.` before its name, in the order in which the device keeps its elements. Tensors of 32-bit floats are
-//! F32; others are U32, their words. What the program adds are texts: U8, with `text.` before their names. The metadata are
+//! F32; others are U32, their words. What the program adds are notes: U8, with `note.` before their names. The metadata are
 //! `format` and `sha256` (of the names and bytes of all tensors, by name).
 
 use std::collections::BTreeMap;
@@ -27,16 +27,16 @@ const HISTORY: &str = "history";
 /// What stands before the names of the plan's tensors.
 const OF_PLAN: &str = "plan.";
 
-/// What stands before the names of texts.
-const TEXT: &str = "text.";
+/// What stands before the names of notes.
+const NOTE: &str = "note.";
 
 /// A state of training, and what its program needs besides.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
     /// Where training is.
     pub state: TrainState,
-    /// Texts by name, such as one that says which run this is.
-    pub texts: BTreeMap<String, String>,
+    /// Other bytes by name, such as a text that says which run this is.
+    pub notes: BTreeMap<String, Vec<u8>>,
 }
 
 impl Checkpoint {
@@ -57,9 +57,8 @@ impl Checkpoint {
         let history = &self.state.history;
         let view = TensorView::new(Dtype::F32, vec![history.len()], bytemuck::cast_slice(history))?;
         tensors.insert(HISTORY.to_owned(), view);
-        for (name, text) in &self.texts {
-            let view = TensorView::new(Dtype::U8, vec![text.len()], text.as_bytes())?;
-            tensors.insert(format!("{TEXT}{name}"), view);
+        for (name, bytes) in &self.notes {
+            tensors.insert(format!("{NOTE}{name}"), TensorView::new(Dtype::U8, vec![bytes.len()], bytes)?);
         }
         let metadata = [("format", FORMAT.to_owned()), ("sha256", hash(&tensors))];
         let metadata = metadata.map(|(key, value)| (key.to_owned(), value)).into();
@@ -87,11 +86,11 @@ impl Checkpoint {
         let is_whole = metadata.get("sha256") == Some(&hash(&tensors));
         ensure!(is_whole, "it is damaged: its tensors are not those that were written");
         let mut state = TrainState { history: vec![], tensors: BTreeMap::new() };
-        let mut texts = BTreeMap::new();
+        let mut notes = BTreeMap::new();
         for (name, view) in tensors {
             let words = || bytemuck::pod_collect_to_vec(view.data());
-            if let Some(name) = name.strip_prefix(TEXT) {
-                texts.insert(name.to_owned(), String::from_utf8(view.data().to_vec())?);
+            if let Some(name) = name.strip_prefix(NOTE) {
+                notes.insert(name.to_owned(), view.data().to_vec());
             } else if let Some(name) = name.strip_prefix(OF_PLAN) {
                 let dtype = match view.dtype() {
                     Dtype::F32 => DType::F32,
@@ -104,7 +103,7 @@ impl Checkpoint {
                 state.history = bytemuck::cast_vec(words());
             }
         }
-        Ok(Self { state, texts })
+        Ok(Self { state, notes })
     }
 }
 
@@ -127,7 +126,7 @@ mod tests {
         let tensors =
             [("parameters".to_owned(), floats), ("counts".to_owned(), HostTensor::from_u32([3], &[0, 7, u32::MAX]))];
         let state = TrainState { history: vec![2.5, 1.0, 0.25, 3.0], tensors: tensors.into() };
-        Checkpoint { state, texts: [("record".to_owned(), "{}\n\"é".to_owned())].into() }
+        Checkpoint { state, notes: [("record".to_owned(), vec![0, 255, 10])].into() }
     }
 
     fn saved() -> Vec<u8> {

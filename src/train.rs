@@ -1,13 +1,13 @@
 //! Training: epochs over a shuffled stream of images, and evaluation, both repeatable.
 
 mod config;
+mod state;
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use anyhow::{Result, bail, ensure};
 
-use crate::data::{Dataset, Splits, Task, digits};
+use crate::data::{Dataset, Samples, Splits, Task, digits};
 use crate::device::Device;
 use crate::executor::{Counters, Executor, Observer, Unobserved};
 use crate::finite::ensure_finite;
@@ -21,6 +21,7 @@ use crate::tensor::HostTensor;
 use crate::trace::Span;
 
 pub use config::TrainConfig;
+pub use state::{Diverged, TrainState};
 
 /// The first of the random streams that shuffle the epochs; lower streams belong to the initial weights.
 const SHUFFLE_STREAM: u64 = 1 << 32;
@@ -57,22 +58,6 @@ pub struct Epoch {
     pub step_losses: Vec<f64>,
     /// Whether the observer ended the epoch before its last step. [`Trainer::epoch`] then goes on with it.
     pub interrupted: bool,
-}
-
-/// Where training is: with it another [`Trainer`] of the same model, data, settings and device goes on to the same bits.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TrainState {
-    /// For each step done, the sum of the losses of its batch and the number of hits.
-    pub history: Vec<f32>,
-    /// The plan's [carried tensors](Plan::carried) by name, in the order in which the device keeps their elements.
-    pub tensors: BTreeMap<String, HostTensor>,
-}
-
-impl TrainState {
-    /// Steps done.
-    pub fn steps(&self) -> usize {
-        self.history.len() / 2
-    }
 }
 
 /// Trains a model on a device.
@@ -115,8 +100,7 @@ impl Trainer {
             "generated digits cannot be added to images of {}; leave out --add-generated",
             dataset.task
         );
-        // Other digits than those of a generated data set of this seed.
-        let more = digits(config.generated, config.seed ^ u64::from_be_bytes(*b"more set"));
+        let more = added_digits(&config);
         let splits = Splits::stratified(dataset, config.validation, config.seed).with_more(more.len());
         ensure!(
             config.batch <= splits.train.len(),
@@ -235,56 +219,8 @@ impl Trainer {
         let Some(row) = rows.iter().position(|[loss, _, fault]| !loss.is_finite() || *fault != 0.0) else {
             return Ok(());
         };
-        let step = first + row + 1;
-        if rows[row][0].is_finite() {
-            let tensor =
-                self.parameters().await.err().map_or_else(|| "a weight is not".to_owned(), |e| format!("{e:#}"));
-            bail!("the weights after step {step} are not finite: {tensor}: training diverged; try a smaller --lr");
-        }
-        if step == 1 {
-            bail!(
-                "the loss of the first step is not finite, before any update: the initial weights are too large; give others"
-            );
-        }
-        let tensor = self.parameters().await.err().map_or_else(String::new, |error| format!(" ({error:#})"));
-        bail!("the loss of step {step} is not finite{tensor}: training diverged; try a smaller --lr");
-    }
-
-    /// Where training is.
-    ///
-    /// # Errors
-    /// If the device fails.
-    pub async fn state(&mut self) -> Result<TrainState> {
-        let mut tensors = BTreeMap::new();
-        for tensor in self.executor.plan().carried() {
-            let name = self.executor.plan().tensor(tensor).name.clone();
-            tensors.insert(name, self.executor.read(tensor).await?);
-        }
-        Ok(TrainState { history: self.history.clone(), tensors })
-    }
-
-    /// Goes on from a [`state`](Self::state) of a trainer of the same model, data, settings and device.
-    ///
-    /// # Errors
-    /// If the state is of another plan.
-    pub fn restore(&mut self, state: &TrainState) -> Result<()> {
-        let plan = self.executor.plan();
-        let carried: BTreeMap<String, TensorId> =
-            plan.carried().into_iter().map(|id| (plan.tensor(id).name.clone(), id)).collect();
-        let words: Vec<(&String, usize)> = carried.iter().map(|(name, id)| (name, plan.tensor(*id).words())).collect();
-        let found: Vec<_> = state.tensors.iter().map(|(name, tensor)| (name, tensor.words().len())).collect();
-        ensure!(words == found, "the state is of another plan: it has tensors of {found:?} words, wanted {words:?}");
-        ensure!(
-            state.history.len().is_multiple_of(2) && state.steps() <= self.steps(),
-            "the state has {} numbers of a history, but the run has {} steps of two each",
-            state.history.len(),
-            self.steps()
-        );
-        for (id, tensor) in carried.into_values().zip(state.tensors.values()) {
-            self.executor.write(id, tensor.words());
-        }
-        self.history.clone_from(&state.history);
-        Ok(())
+        let tensor = self.parameters().await.err().map(|error| format!("{error:#}"));
+        Err(Diverged { step: first + row + 1, is_loss: !rows[row][0].is_finite(), tensor }.into())
     }
 
     /// Trains the first steps of the first epoch and returns the timeline of `steps` of them. Some steps come before,
@@ -384,6 +320,23 @@ impl Trainer {
         stream.skip(places.start - permutations.start() * count).take(places.len()).collect()
     }
 
+    /// The images of the next step, of the data set that is trained on.
+    pub fn next_batch(&self, dataset: &Dataset) -> Samples {
+        let (bytes, more) = (dataset.task.image().bytes(), added_digits(&self.config));
+        let mut batch = Samples { images: vec![], labels: vec![] };
+        for mut image in self.next_order(1).into_iter().map(|image| image as usize) {
+            for set in [&dataset.train, &dataset.test, &more] {
+                if image < set.len() {
+                    batch.images.extend(&set.images[image * bytes..][..bytes]);
+                    batch.labels.push(set.labels[image]);
+                    break;
+                }
+                image -= set.len();
+            }
+        }
+        batch
+    }
+
     fn permutation(&self, number: usize) -> Vec<u32> {
         let mut images = self.splits.train.clone();
         if self.config.shuffle {
@@ -391,4 +344,9 @@ impl Trainer {
         }
         images
     }
+}
+
+/// Other digits than those of a generated data set of this seed.
+fn added_digits(config: &TrainConfig) -> Samples {
+    digits(config.generated, config.seed ^ u64::from_be_bytes(*b"more set"))
 }

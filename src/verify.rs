@@ -4,6 +4,7 @@ mod compare;
 mod conditioning;
 mod gradients;
 mod lockstep;
+mod replay;
 mod subject;
 
 use std::collections::HashSet;
@@ -22,6 +23,7 @@ pub use compare::compare;
 use compare::worse;
 pub use gradients::{check_gradients, layer_output};
 pub use lockstep::check_lockstep;
+pub use replay::{Step, Written};
 pub use subject::{Lockstep, Subject};
 
 /// The outcome of a check.

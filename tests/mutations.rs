@@ -68,6 +68,7 @@ const OTHER_BANKS: &str = "the distance of two terms in memory only keeps them i
 const BETWEEN_TERMS: &str = "one number more, between the terms in memory, where nothing is read";
 const MORE_ROOM: &str = "more memory, or more of a map, than is used";
 const OTHER_SHARES: &str = "other invocations share a sum, which is the same";
+const IN_RANGE: &str = "any number within the range of floats is as good";
 const UNSEEN_RACE: &str = "one number is changed that another invocation reads: a race, which drivers that run a workgroup's \
      subgroups in order do not show";
 const ANY_INVOCATION: &str = "each invocation has the same numbers, so that any of them, or several, may write them";
@@ -198,6 +199,7 @@ const EQUIVALENT: &[(&str, &str, &str)] = &[
     ("dense_backward.lanes_narrow", "lane % 9u", FIRST_EIGHT_LANES),
     ("dense_backward.lanes_narrow", "n <= batch; n += 8u", ONLY_ZEROS),
     ("shared/dense_narrow_grads", "k != 0u", ANY_INVOCATION),
+    ("adam_step.quad", "select(vec4(1.0), next.parameter", IN_RANGE),
     ("step_finish.tree", "local <= half", UNSEEN_RACE),
     ("step_finish.tree", "local == 1u", ANY_INVOCATION),
     ("dense_forward.blocks", "first <= inputs", ONLY_ZEROS),

@@ -29,7 +29,7 @@ use crate::words::Word;
 mod checkpoints;
 mod rows;
 
-pub use checkpoints::{Progress, RunCheckpoint};
+pub use checkpoints::{Progress, RunCheckpoint, note};
 pub use rows::{EpochRow, MetricsRow, Norms, StepRow, TestRow, best_epoch};
 
 /// The file of a run's record.

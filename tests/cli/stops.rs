@@ -53,12 +53,36 @@ pub(crate) fn two_signals(home: &Home) -> Result<(), Failed> {
 /// An error leaves a run that is not finished: it is neither overwritten nor in the way of another.
 pub(crate) fn mid_run(home: &Home) -> Result<(), Failed> {
     let diverges = ["--optimizer", "adamw", "--weight-decay", "10", "--lr", "3e38", "--schedule", "constant"];
-    home.train(&diverges).exits_with(2)?.says(&["not finite"])?;
+    home.train(&diverges).exits_with(2)?.says(&["not finite", "gpu-digits verify --replay run/fault"])?;
     let record = fs::read(home.path("run/run.json"))?;
     home.train(&[]).is_refused(&["run already holds a run that is not finished", "--resume run", "--out"])?;
     check(fs::read(home.path("run/run.json"))? == record, "the unfinished run has changed")?;
     home.train(&["--out", "other"]).exits_with(0)?.prints(&["saved other/model.safetensors"])?;
     Ok(())
+}
+
+/// The step at which a run diverges is kept, in its first epoch and after a checkpoint, and shown call by call.
+pub(crate) fn replay(home: &Home) -> Result<(), Failed> {
+    let hidden = ["--model", "conv 2x3, relu, pool 2, flatten, dense 10", "--optimizer", "sgd", "--momentum", "0"];
+    for (out, rate) in [("early", "3e4"), ("late", "200")] {
+        let words = ["--lr", rate, "--schedule", "constant", "--checkpoint-every", "1", "--epochs", "20", "--out", out];
+        let run = home.train(&[&hidden[..], &words].concat());
+        let says = format!("gpu-digits verify --replay {out}/fault");
+        run.exits_with(2)?.says(&["not finite", "training diverged", &says])?;
+        let numbers = run.stderr.split(" step ").filter_map(|rest| rest.split(' ').next());
+        let at = numbers.into_iter().find(|word| word.parse::<usize>().is_ok()).ok_or("no step is named")?;
+        let replayed = home.run(&["verify", "--replay", &format!("{out}/fault")]);
+        replayed.exits_with(1)?.prints(&[
+            &format!("step {at} on the CPU"),
+            "data batch_augment",
+            "the first that is not finite",
+        ])?;
+        check(!replayed.stdout.contains("finite: `batch`"), "the images are not finite")?;
+        check(fs::read_to_string(home.path(&format!("{out}/fault/plan.txt")))?.contains("sgd_step"), "no plan")?;
+    }
+    home.run(&["verify", "--replay", "nowhere"])
+        .is_refused(&["cannot read the checkpoint nowhere/step.safetensors"])?;
+    home.run(&["verify", "--replay", "late/fault", "--device", "cpu"]).is_refused(&["cannot be used with"])
 }
 
 /// A disk that fills up while a model trains costs some metrics, not the model.

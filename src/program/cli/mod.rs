@@ -342,6 +342,9 @@ pub struct VerifyArgs {
     /// Print every check
     #[arg(long)]
     pub verbose: bool,
+    /// Show the step at which a run diverged, call by call on the CPU: the folder `fault` of that run
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["ops", "model", "device", "verbose", "json", "junit"])]
+    pub replay: Option<PathBuf>,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub results: ResultsArgs,

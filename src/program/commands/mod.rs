@@ -5,6 +5,7 @@ mod devices;
 mod epoch_bar;
 mod eval;
 mod faster;
+mod fault;
 mod grouped;
 mod open;
 mod plan;

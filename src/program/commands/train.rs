@@ -8,6 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Error, Result, bail, ensure};
 
 use super::faster::faster;
+use super::fault;
 use super::open::open_device;
 use super::repeat::{command, resolved};
 use super::resume::{Resumed, difference};
@@ -26,7 +27,7 @@ use crate::program::report::RunReport;
 use crate::program::run_folder::{Progress, RunFolder, RunRecord, Settings, StartUp};
 use crate::tensor::HostTensor;
 use crate::trace;
-use crate::train::{TrainConfig, Trainer};
+use crate::train::{Diverged, TrainConfig, Trainer};
 use crate::weights;
 
 /// Steps of a timeline.
@@ -51,7 +52,7 @@ pub(super) fn optimizer(name: OptimizerName, momentum: Option<f64>, weight_decay
 }
 
 /// The settings for a data set of this name with so many images to train on.
-fn config(args: &TrainArgs, name: &str, images: usize) -> Result<TrainConfig> {
+pub(super) fn config(args: &TrainArgs, name: &str, images: usize) -> Result<TrainConfig> {
     let optimizer = optimizer(args.optimizer, args.momentum, args.weight_decay)?;
     let suited = match args.validation {
         Some(validation) => TrainConfig::holding_out(validation, images),
@@ -228,12 +229,13 @@ pub(super) async fn train(
     };
     folder.write_record(&record)?;
     let path = folder.path().to_owned();
+    let kept = record.clone();
     let run = Run {
         session,
         args,
         device,
         config,
-        model,
+        model: model.clone(),
         trainer: &mut trainer,
         folder,
         record,
@@ -244,10 +246,23 @@ pub(super) async fn train(
         checkpoint_seconds: 0.0,
         unwritten: None,
     };
-    run.train().await.map_err(|error| match device.failure() {
-        Some(_) => DeviceFailed { error, folder: path }.into(),
-        None => error,
-    })
+    let error = match run.train().await {
+        Ok(done) => return Ok(done),
+        Err(error) if device.failure().is_some() => return Err(DeviceFailed { error, folder: path }.into()),
+        Err(error) => error,
+    };
+    if let Some(diverged) = error.downcast_ref::<Diverged>() {
+        drop(trainer);
+        let kept = match Trainer::new(device, &model, &parameters, dataset, config).await {
+            Ok(fresh) => fault::keep(fresh, dataset, &config, &kept, &path, diverged).await,
+            Err(error) => Err(error),
+        };
+        match kept.context("the step is not kept") {
+            Ok(folder) => warning!("to see that step:  gpu-digits verify --replay {}", folder.display()),
+            Err(cannot) => warning!("warning: {cannot:#}"),
+        }
+    }
+    Err(error)
 }
 
 /// The error of a run whose device has failed: it can go on where it was.

@@ -7,6 +7,7 @@ use indicatif::ProgressBar;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serde_json::json;
 
+use super::fault;
 use super::open::open_adapters;
 use super::work::Work;
 use super::{Verdict, thousands};
@@ -23,6 +24,9 @@ struct Checked {
 }
 
 pub(super) async fn run(args: VerifyArgs) -> Result<Verdict> {
+    if let Some(folder) = &args.replay {
+        return fault::replay(folder).await;
+    }
     let start = Instant::now();
     let subject = args.model.as_deref().map(Subject::new).transpose()?;
     let work = Work::select(&args.ops, subject.as_ref())?;

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{EpochRow, RunRecord};
@@ -42,10 +43,10 @@ impl RunCheckpoint {
     /// If it cannot be written; those before then stay.
     pub fn save(self, folder: &Path) -> Result<()> {
         let steps = self.state.steps();
-        let record = serde_json::to_string(&self.record)?;
-        let progress = serde_json::to_string(&self.progress)?;
-        let texts = [("record".to_owned(), record), ("progress".to_owned(), progress)].into();
-        Checkpoint { state: self.state, texts }.save(&folder.join(file_name(steps)))?;
+        let record = serde_json::to_vec(&self.record)?;
+        let progress = serde_json::to_vec(&self.progress)?;
+        let notes = [("record".to_owned(), record), ("progress".to_owned(), progress)].into();
+        Checkpoint { state: self.state, notes }.save(&folder.join(file_name(steps)))?;
         // What lies beyond this step is damaged, since the run went on before it.
         let older = list(folder)?.into_iter().filter(|(at, _)| *at <= steps).rev().skip(KEPT);
         for (_, path) in older {
@@ -55,14 +56,10 @@ impl RunCheckpoint {
     }
 
     fn load(path: &Path) -> Result<Self> {
-        let Checkpoint { state, texts } = Checkpoint::load(path)?;
-        let text = |name: &str| {
-            let text = texts.get(name).with_context(|| format!("{} has no `{name}`", path.display()))?;
-            Ok::<_, anyhow::Error>(text.as_str())
-        };
+        let Checkpoint { state, notes } = Checkpoint::load(path)?;
         let damaged = || format!("{} is of another version, or damaged", path.display());
-        let record = crate::json::parse(text("record")?).with_context(damaged)?;
-        let progress = crate::json::parse(text("progress")?).with_context(damaged)?;
+        let record = note(&notes, "record").with_context(damaged)?;
+        let progress = note(&notes, "progress").with_context(damaged)?;
         Ok(Self { state, record, progress })
     }
 
@@ -83,6 +80,12 @@ impl RunCheckpoint {
             None => Ok((None, vec![])),
         }
     }
+}
+
+/// A note that is a value as JSON.
+pub fn note<T: DeserializeOwned>(notes: &BTreeMap<String, Vec<u8>>, name: &str) -> Result<T> {
+    let bytes = notes.get(name).with_context(|| format!("it has no `{name}`"))?;
+    crate::json::parse(std::str::from_utf8(bytes).with_context(|| format!("its `{name}` is no text"))?)
 }
 
 fn file_name(steps: usize) -> String {
