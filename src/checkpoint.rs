@@ -75,7 +75,11 @@ impl Checkpoint {
         Self::from_bytes(&bytes).with_context(|| format!("the checkpoint {name} cannot be used"))
     }
 
-    fn from_bytes(bytes: &[u8]) -> Result<Self> {
+    /// Reads a checkpoint from memory.
+    ///
+    /// # Errors
+    /// The same as for [`Self::load`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         const DAMAGED: &str = "it is not a safetensors file, or is damaged";
         let file = SafeTensors::deserialize(bytes).context(DAMAGED)?;
         let (_, header) = SafeTensors::read_metadata(bytes).context(DAMAGED)?;

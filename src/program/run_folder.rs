@@ -367,7 +367,9 @@ impl RunFolder {
     pub fn save_model(&self, model: &Model, parameters: &[HostTensor], record: &RunRecord) -> Result<PathBuf> {
         let save = |path: &Path| weights::save(path, model, parameters, origin(record));
         let path = self.path.join(MODEL_FILE);
-        let Err(error) = save(&path) else { return Ok(path) };
+        // Where the disk is full, the model is worth more than the last checkpoint but one.
+        let save_anyway = || checkpoints::remove_older(&self.path, usize::MAX, 1).and_then(|()| save(&path));
+        let Err(error) = save(&path).or_else(|_| save_anyway()) else { return Ok(path) };
         let elsewhere = std::env::temp_dir().join(format!("gpu-digits-{}.safetensors", std::process::id()));
         Err(match save(&elsewhere) {
             Ok(()) => error

@@ -47,12 +47,7 @@ impl RunCheckpoint {
         let progress = serde_json::to_vec(&self.progress)?;
         let notes = [("record".to_owned(), record), ("progress".to_owned(), progress)].into();
         Checkpoint { state: self.state, notes }.save(&folder.join(file_name(steps)))?;
-        // What lies beyond this step is damaged, since the run went on before it.
-        let older = list(folder)?.into_iter().filter(|(at, _)| *at <= steps).rev().skip(KEPT);
-        for (_, path) in older {
-            fs::remove_file(&path).with_context(|| format!("cannot remove the old checkpoint {}", path.display()))?;
-        }
-        Ok(())
+        remove_older(folder, steps, KEPT)
     }
 
     fn load(path: &Path) -> Result<Self> {
@@ -80,6 +75,14 @@ impl RunCheckpoint {
             None => Ok((None, vec![])),
         }
     }
+}
+
+/// Removes the checkpoints up to some step but for the last ones. What lies beyond is damaged, since the run went on before it.
+pub(super) fn remove_older(folder: &Path, steps: usize, kept: usize) -> Result<()> {
+    for (_, path) in list(folder)?.into_iter().filter(|(at, _)| *at <= steps).rev().skip(kept) {
+        fs::remove_file(&path).with_context(|| format!("cannot remove the old checkpoint {}", path.display()))?;
+    }
+    Ok(())
 }
 
 /// A note that is a value as JSON.
