@@ -128,7 +128,7 @@ fn a_changed_file_of_images_or_labels_is_read_or_refused() {
     let names =
         ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
     let write = |which: usize, bytes: &[u8]| fs::write(folder.path().join(names[which]), bytes).expect("it is written");
-    let whole = |which: usize| if which % 2 == 0 { &images[..] } else { &labels[..] };
+    let whole = |which: usize| if which.is_multiple_of(2) { &images[..] } else { &labels[..] };
     let read = || -> bool {
         let folders = Folders { named: Some(folder.path().to_owned()), cache: None };
         let request = Request { choice: DataChoice::Mnist, ..Request::new(folders) };

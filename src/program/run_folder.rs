@@ -369,7 +369,8 @@ impl RunFolder {
         let path = self.path.join(MODEL_FILE);
         // Where the disk is full, the model is worth more than the last checkpoint but one.
         let save_anyway = || checkpoints::remove_older(&self.path, usize::MAX, 1).and_then(|()| save(&path));
-        let Err(error) = save(&path).or_else(|_| save_anyway()) else { return Ok(path) };
+        let saved = save(&path).or_else(|error| save_anyway().map_err(|_| error));
+        let Err(error) = saved else { return Ok(path) };
         let elsewhere = std::env::temp_dir().join(format!("gpu-digits-{}.safetensors", std::process::id()));
         Err(match save(&elsewhere) {
             Ok(()) => error
