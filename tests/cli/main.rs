@@ -148,6 +148,8 @@ fn main() {
         #[cfg(unix)]
         ("a_killed_run_goes_on_to_the_same_bits", resume::killed),
         #[cfg(unix)]
+        ("an_interrupted_epoch_goes_on_in_its_middle", resume::interrupted),
+        #[cfg(unix)]
         ("one_process_trains_in_a_folder", resume::at_once),
         #[cfg(unix)]
         ("a_killed_sweep_goes_on_within_its_run", resume::sweep),

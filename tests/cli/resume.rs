@@ -294,3 +294,28 @@ pub(crate) fn sweep(home: &Home) -> Result<(), Failed> {
     check(!again.stderr.contains("  1/300"), "it began anew")?;
     Ok(())
 }
+
+/// Ctrl-C within an epoch, then the rest of it.
+#[cfg(unix)]
+pub(crate) fn interrupted(home: &Home) -> Result<(), Failed> {
+    // Epochs so long that the signal comes within one.
+    let words =
+        ["--generated-images", "3000", "--epochs", "2", "--model", "conv 4x3, norm, relu, pool 2, flatten, dense 10"];
+    let whole = home.train(&[&words[..], &["--out", "whole"]].concat());
+    let defaults = ["train", "--device", "cpu", "--dataset", "generated", "--validation", "40", "--batch-size", "20"];
+    let words = [&defaults[..], &words, &["--checkpoint-every", "1s", "--out", "run"]].concat();
+    let child = home.command(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let start = Instant::now();
+    while !home.path("run/metrics.jsonl").exists() && start.elapsed().as_secs() < 60 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status()?;
+    let first = Run::new(&words, child.wait_with_output()?);
+    first.exits_with(130)?.prints(&["interrupted after", "gpu-digits train --resume run"])?;
+    let steps = home.json("run/run.json")?["result"]["steps"].as_u64().ok_or("no steps")?;
+    check(steps % 148 != 0, format!("{steps} steps are whole epochs"))?;
+    let second = home.run(&["train", "--resume", "run"]);
+    second.exits_with(0)?.says(&[&format!("going on after step {steps} of 296")])?;
+    check(second.hash()? == whole.hash()?, "the weights are others")?;
+    same_files(&home.path("whole"), &home.path("run"))
+}

@@ -10,9 +10,9 @@ use libtest_mimic::Failed;
 use crate::program::Run;
 use crate::program::{Home, check};
 
-/// A run of a million epochs that gets a number of signals at once as soon as it trains.
+/// A run of a million epochs that gets these signals at once as soon as it trains.
 #[cfg(unix)]
-fn interrupted(home: &Home, signals: usize) -> Result<Run, Failed> {
+fn interrupted(home: &Home, signals: &[&str]) -> Result<Run, Failed> {
     let words =
         ["train", "--device", "cpu", "--dataset", "generated", "--generated-images", "300", "--validation", "40"];
     let words = [&words[..], &["--epochs", "1000000", "--model", "flatten, dense 10", "--out", "run"]].concat();
@@ -24,17 +24,17 @@ fn interrupted(home: &Home, signals: usize) -> Result<Run, Failed> {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     let id = child.id().to_string();
-    for _ in 0..signals {
-        Command::new("kill").args(["-INT", &id]).status()?;
+    for signal in signals {
+        Command::new("kill").args([signal, id.as_str()]).status()?;
     }
     let run = Run::new(&words, child.wait_with_output()?);
-    run.exits_with(130)?.prints(&["weights SHA-256", "run/model.safetensors"])?;
+    run.exits_with(130)?.prints(&["weights SHA-256", "run/model.safetensors", "gpu-digits train --resume run"])?;
     Ok(run)
 }
 
 #[cfg(unix)]
 pub(crate) fn ctrl_c(home: &Home) -> Result<(), Failed> {
-    let run = interrupted(home, 1)?;
+    let run = interrupted(home, &["-INT"])?;
     let record = home.json("run/run.json")?;
     check(record["result"]["interrupted"] == true, record.to_string())?;
     check(record["result"]["weights_sha256"] == run.hash()?, "run.json has another hash than is printed")?;
@@ -43,11 +43,15 @@ pub(crate) fn ctrl_c(home: &Home) -> Result<(), Failed> {
     Ok(())
 }
 
-/// As `timeout -s INT` sends them, to the process and to its group.
+/// As `timeout -s INT` sends them, to the process and to its group, and as systemd does.
 #[cfg(unix)]
 pub(crate) fn two_signals(home: &Home) -> Result<(), Failed> {
-    interrupted(home, 3)?;
-    check(home.path("run/model.safetensors").exists(), "the model is lost")
+    for signals in [["-INT"; 3], ["-TERM", "-HUP", "-TERM"]] {
+        interrupted(home, &signals)?;
+        check(home.path("run/model.safetensors").exists(), "the model is lost")?;
+        fs::remove_dir_all(home.path("run"))?;
+    }
+    Ok(())
 }
 
 /// An error leaves a run that is not finished: it is neither overwritten nor in the way of another.

@@ -24,8 +24,8 @@ use crate::tensor::HostTensor;
 use crate::train::{Epoch, Score, TrainConfig, Trainer};
 use crate::weights;
 
-/// Between checkpoints after epochs passes at least so many times what the last one took.
-const LEAST_SHARE: f64 = 19.0;
+/// Before another checkpoint passes at least so many times what the last one took, unless the user says when.
+const REST: f64 = 19.0;
 
 /// A training run in progress.
 pub(super) struct Run<'a> {
@@ -122,7 +122,7 @@ impl Run<'_> {
             Some(CheckpointEvery::Off) => false,
             Some(CheckpointEvery::Epochs(epochs)) => is_last || number.is_multiple_of(epochs),
             Some(CheckpointEvery::Time(time)) => is_last || elapsed >= time,
-            None => is_last || elapsed.as_secs_f64() >= LEAST_SHARE * self.checkpoint_seconds,
+            None => is_last || elapsed.as_secs_f64() >= REST * self.checkpoint_seconds,
         }
     }
 
@@ -288,7 +288,9 @@ impl Run<'_> {
                 "interrupted after {steps} of {} steps; the model so far is saved",
                 self.trainer.steps()
             ));
-            self.session.say_file("to go on:  gpu-digits train --resume", self.folder.path());
+            if self.args.checkpoint_every != Some(CheckpointEvery::Off) {
+                self.session.say_file("to go on:  gpu-digits train --resume", self.folder.path());
+            }
         } else {
             let done = report.epochs.len();
             if let Some(patience) = self.args.early_stopping.filter(|_| done < self.config.epochs) {
