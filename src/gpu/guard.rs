@@ -41,7 +41,7 @@ pub(super) fn without_panic<T>(action: impl FnOnce() -> T) -> Result<T, String> 
     result.map_err(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default();
-        let text = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(": ");
+        let text = in_one_line(&text);
         match PLACE.take() {
             Some((file, line)) => format!("{text} ({file}, line {line})"),
             None => text,

@@ -168,7 +168,16 @@ pub(crate) fn extended(home: &Home) -> Result<(), Failed> {
     extended.exits_with(0)?.prints(&["  3/4", "  4/4"])?;
     check(extended.hash()? == longer.hash()?, "the extended run has other weights than one of as many epochs")?;
     same_files(&home.path("longer"), &home.path("run"))?;
-    check(home.json("run/run.json")?["settings"]["epochs"] == 4, "the record has other epochs")
+    check(home.json("run/run.json")?["settings"]["epochs"] == 4, "the record has other epochs")?;
+    // An extension that ended before its first checkpoint goes on to its end.
+    home.train(&[&constant[..], &["--epochs", "2", "--out", "cut"]].concat()).exits_with(0)?;
+    let mut record = home.json("cut/run.json")?;
+    record["command"] = home.json("longer/run.json")?["command"].clone();
+    record["result"] = Value::Null;
+    fs::write(home.path("cut/run.json"), record.to_string())?;
+    let resumed = home.run(&["train", "--resume", "cut"]);
+    resumed.exits_with(0)?;
+    check(resumed.hash()? == longer.hash()?, "the extension has other weights")
 }
 
 pub(crate) fn best(home: &Home) -> Result<(), Failed> {

@@ -15,6 +15,9 @@ use crate::words::Word;
 /// A run to go on with: its folder, which no other process trains in, and where it is.
 pub(super) struct Resumed {
     pub(super) folder: RunFolder,
+    /// What the run was begun with.
+    command: Vec<Word>,
+    /// The run that the checkpoint is of.
     pub(super) record: RunRecord,
     pub(super) progress: Progress,
     /// None if the run ended before its first checkpoint: it begins anew.
@@ -28,15 +31,18 @@ impl Resumed {
     /// If it holds no run, another process trains in it, or none of its checkpoints can be read.
     pub(super) fn open(path: &Path) -> Result<Self> {
         let there = RunRecord::load(path)?;
-        let record = there.with_context(|| format!("{} holds no run; give the folder of one", path.display()))?;
+        let there = there.with_context(|| format!("{} holds no run; give the folder of one", path.display()))?;
         let folder = RunFolder::reopen(path)?;
         let (checkpoint, damaged) = RunCheckpoint::last(path)?;
         for error in damaged {
             warning!("warning: {error:#}; the one before is taken");
         }
+        let command = there.command.clone();
         Ok(match checkpoint {
-            Some(RunCheckpoint { state, record, progress }) => Self { folder, record, progress, state: Some(state) },
-            None => Self { folder, record, progress: Progress::default(), state: None },
+            Some(RunCheckpoint { state, record, progress }) => {
+                Self { folder, command, record, progress, state: Some(state) }
+            }
+            None => Self { folder, command, record: there, progress: Progress::default(), state: None },
         })
     }
 
@@ -45,7 +51,7 @@ impl Resumed {
     /// # Errors
     /// If the run is finished and not to be extended, or cannot be extended.
     pub(super) fn arguments(&self, path: &Path, given: &[OsString]) -> Result<TrainArgs> {
-        let words = self.record.command.iter().map(Word::as_os_str).chain(given.iter().map(OsString::as_os_str));
+        let words = self.command.iter().map(Word::as_os_str).chain(given.iter().map(OsString::as_os_str));
         let parsed = Cli::try_parse_from(words).map_err(|error| anyhow::anyhow!("{error}"));
         let Command::Train(mut args) = parsed.context("the run has options of another version")?.command else {
             bail!("{} was not made by `gpu-digits train`", path.display());

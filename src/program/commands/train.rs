@@ -25,6 +25,7 @@ use crate::program::cli::{OnDeviceLost, OptimizerName, Switch, TrainArgs, TuneCh
 use crate::program::numbers;
 use crate::program::report::RunReport;
 use crate::program::run_folder::{Progress, RunFolder, RunRecord, Settings, StartUp};
+use crate::schedule::Schedule;
 use crate::tensor::HostTensor;
 use crate::trace;
 use crate::train::{Diverged, TrainConfig, Trainer};
@@ -205,12 +206,13 @@ pub(super) async fn train(
     record.kernels = trainer.kernels();
     let (folder, progress) = match resumed {
         None => (RunFolder::create(args.out.as_deref())?, Progress::default()),
-        Some(Resumed { folder, record: mut found, progress, state }) => {
+        Some(Resumed { folder, record: mut found, progress, state, .. }) => {
             record.started.clone_from(&found.started);
             if state.is_some() {
                 record.settings.initial_weights_sha256.clone_from(&found.settings.initial_weights_sha256);
             }
-            if args.extend_to.is_some() {
+            if config.schedule == Schedule::Constant {
+                // It is the same run up to where it is.
                 found.settings.epochs = config.epochs;
             }
             if let Some(difference) = difference(&found, &record)? {
