@@ -91,6 +91,8 @@ def main():
         found = [(folder / file).read_bytes() for file in FILES], metrics(folder)
         if found != wanted:
             sys.exit(f"run {number} is another than the one that was left alone: {folder}")
+        if not (folder / "report.html").exists():
+            sys.exit(f"run {number} has no report: {folder}")
         if list(folder.glob("*.partial")):
             sys.exit(f"run {number} has left files half written: {folder}")
         shutil.rmtree(folder)

@@ -309,9 +309,10 @@ impl Run<'_> {
                 .say_file(&format!("best on the validation images, of epoch {best}:"), &self.folder.best_path());
         }
         self.record.result = Some(result);
-        self.folder.write_record(&self.record)?;
         report.record = self.record.clone();
         self.write_report(&mut report).await?;
+        // A run whose record has a result is finished: nothing is left to go on with.
+        self.folder.write_record(&self.record)?;
         match self.unwritten {
             Some(error) => Err(error.context("the run is saved, but not all of its metrics and checkpoints")),
             None => Ok((verdict, report)),
