@@ -240,8 +240,8 @@ pub(crate) fn killed(home: &Home) -> Result<(), Failed> {
     let first = [&["train"], &defaults[..], &["--batch-size", "20", "--out", "run"], &words].concat();
     let mut words = first;
     for kills in 0.. {
-        // From before the folder is made to several epochs.
-        let time = Duration::from_millis(20 + 7 * (kills * 13 % 17) + 2 * kills);
+        // From before the folder is made to several epochs, and longer each time, for machines that are slow.
+        let time = Duration::from_millis(20 + 7 * (kills * 13 % 17) + 2 * kills + kills * kills / 8);
         if let Some(run) = killed_after(home, &words, time)? {
             // The kill before may have come after the last of its writes.
             if !run.stderr.contains("the run in run is finished") {
