@@ -15,6 +15,7 @@ mod proxy;
 mod reports;
 mod resume;
 mod stops;
+mod strangers;
 mod sweeps;
 mod usage;
 
@@ -114,6 +115,8 @@ fn main() {
         ("two_signals_within_a_second_are_one_wish", stops::two_signals),
         ("an_error_in_mid_run_leaves_a_run_that_is_not_overwritten", stops::mid_run),
         ("the_step_at_which_a_run_diverges_is_kept_and_shown", stops::replay),
+        ("changed_records_and_reports_are_read_or_refused", strangers::records),
+        ("changed_results_of_bench_are_read_or_refused", strangers::bench_results),
         ("a_resumed_run_is_the_undisturbed_one", resume::same),
         ("a_run_is_gone_on_with_as_it_is_or_refused", resume::refusals),
         ("a_damaged_checkpoint_is_passed_over", resume::damaged),
