@@ -10,13 +10,13 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, TensorView};
 use sha2::{Digest as _, Sha256};
 
 use crate::files::{hex, write_atomically};
 use crate::tensor::{DType, HostTensor};
 use crate::train::TrainState;
-use crate::weights::serialized;
+use crate::weights::{metadata_of, serialized, tensors_of};
 
 /// What `format` says; another number for what this version cannot read.
 const FORMAT: &str = "gpu-digits checkpoint 1";
@@ -80,10 +80,7 @@ impl Checkpoint {
     /// # Errors
     /// The same as for [`Self::load`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        const DAMAGED: &str = "it is not a safetensors file, or is damaged";
-        let file = SafeTensors::deserialize(bytes).context(DAMAGED)?;
-        let (_, header) = SafeTensors::read_metadata(bytes).context(DAMAGED)?;
-        let metadata = header.metadata().clone().unwrap_or_default();
+        let (file, metadata) = (tensors_of("it", bytes)?, metadata_of("it", bytes)?);
         let format = metadata.get("format").map_or("", String::as_str);
         ensure!(format == FORMAT, "its format is `{format}`, and this program reads `{FORMAT}`");
         let tensors: BTreeMap<String, TensorView<'_>> = file.tensors().into_iter().collect();

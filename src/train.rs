@@ -200,18 +200,23 @@ impl Trainer {
     /// If the device fails, or the loss is no longer finite.
     pub async fn epoch(&mut self, observer: &mut dyn Observer) -> Result<Epoch> {
         let (first, epoch) = (self.steps_done(), self.steps_of_epoch());
-        let wanted = epoch.end - first;
-        self.write_order(&self.next_order(wanted));
-        let steps = self.executor.run(Phase::Train, wanted, observer).await?;
-        let rows = self.read_history(steps).await?;
-        self.history.extend(rows.iter().flat_map(|[loss, hits, _]| [loss, hits]));
+        let rows = self.run_steps(epoch.end - first, observer).await?;
         self.ensure_finite(first, &rows).await?;
-        let images = (first + steps - epoch.start) * self.config.batch;
+        let images = (self.steps_done() - epoch.start) * self.config.batch;
         Ok(Epoch {
             score: Score::of(self.history[2 * epoch.start..].as_chunks().0.iter().copied(), images),
             step_losses: self.mean_losses(epoch.start),
-            interrupted: steps < wanted,
+            interrupted: self.steps_done() < epoch.end,
         })
+    }
+
+    /// Trains the next `steps` steps of an epoch, unless the observer ends them early, and returns their rows of the history.
+    async fn run_steps(&mut self, steps: usize, observer: &mut dyn Observer) -> Result<Vec<[f32; HISTORY_COLUMNS]>> {
+        self.write_order(&self.next_order(steps));
+        let steps = self.executor.run(Phase::Train, steps, observer).await?;
+        let rows = self.read_history(steps).await?;
+        self.history.extend(rows.iter().flat_map(|[loss, hits, _]| [loss, hits]));
+        Ok(rows)
     }
 
     /// Refuses steps, the first of which is given, whose loss or weights are not finite, and names the first.

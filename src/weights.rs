@@ -256,7 +256,7 @@ fn origin_in(metadata: &HashMap<String, String>) -> (Option<String>, Option<Data
 }
 
 fn parameters_of(name: &str, bytes: &[u8], model: &Model) -> Result<Vec<HostTensor>> {
-    let file = SafeTensors::deserialize(bytes).with_context(|| not_safetensors(name))?;
+    let file = tensors_of(name, bytes)?;
     let wanted = model.parameters();
     if let Some(extra) = file.names().into_iter().find(|name| wanted.iter().all(|(wanted, _)| wanted != name)) {
         bail!("{name} holds a tensor `{extra}`, which the model `{model}` does not have");
@@ -294,7 +294,13 @@ fn widened(view: &TensorView<'_>) -> Option<Vec<f32>> {
     })
 }
 
-fn metadata_of(name: &str, bytes: &[u8]) -> Result<HashMap<String, String>> {
+/// The tensors of a safetensors file. `name` is that of the file in the error.
+pub(crate) fn tensors_of<'a>(name: &str, bytes: &'a [u8]) -> Result<SafeTensors<'a>> {
+    SafeTensors::deserialize(bytes).with_context(|| not_safetensors(name))
+}
+
+/// The metadata of a safetensors file.
+pub(crate) fn metadata_of(name: &str, bytes: &[u8]) -> Result<HashMap<String, String>> {
     let (_, header) = SafeTensors::read_metadata(bytes).with_context(|| not_safetensors(name))?;
     Ok(header.metadata().clone().unwrap_or_default())
 }

@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 
 use super::Trainer;
 use crate::executor::{Executor, Unobserved};
-use crate::plan::{Phase, TensorId};
+use crate::plan::TensorId;
 use crate::tensor::HostTensor;
 
 /// Where training is: with it another [`Trainer`] of the same model, data, settings and device goes on to the same bits.
@@ -112,10 +112,7 @@ impl Trainer {
     pub async fn advance_to(&mut self, steps: usize) -> Result<()> {
         while self.steps_done() < steps {
             let wanted = self.steps_of_epoch().end.min(steps) - self.steps_done();
-            self.write_order(&self.next_order(wanted));
-            self.executor.run(Phase::Train, wanted, &mut Unobserved).await?;
-            let rows = self.read_history(wanted).await?;
-            self.history.extend(rows.iter().flat_map(|[loss, hits, _]| [loss, hits]));
+            self.run_steps(wanted, &mut Unobserved).await?;
         }
         Ok(())
     }

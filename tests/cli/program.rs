@@ -49,23 +49,28 @@ impl Home {
 
     /// Trains a small model for a moment on the CPU into the folder `run`, unless `more` says otherwise.
     pub(crate) fn train(&self, more: &[&str]) -> Run {
-        let defaults = [
-            ["--device", "cpu"],
-            ["--dataset", "generated"],
-            ["--generated-images", "300"],
-            ["--validation", "40"],
-            ["--model", "flatten, dense 10"],
-            ["--batch-size", "20"],
-            ["--epochs", "2"],
-            ["--out", "run"],
-        ];
-        let defaults = defaults.into_iter().filter(|[option, _]| !more.contains(option)).flatten();
-        self.run(&["train"].into_iter().chain(defaults).chain(more.iter().copied()).collect::<Vec<_>>())
+        self.run(&train_words(more))
     }
 
     pub(crate) fn json(&self, path: &str) -> Result<Value, Failed> {
         Ok(serde_json::from_str(&fs::read_to_string(self.path(path))?)?)
     }
+}
+
+/// The words with which [`Home::train`] trains.
+pub(crate) fn train_words<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    let defaults = [
+        ["--device", "cpu"],
+        ["--dataset", "generated"],
+        ["--generated-images", "300"],
+        ["--validation", "40"],
+        ["--model", "flatten, dense 10"],
+        ["--batch-size", "20"],
+        ["--epochs", "2"],
+        ["--out", "run"],
+    ];
+    let defaults = defaults.into_iter().filter(|[option, _]| !more.contains(option)).flatten();
+    ["train"].into_iter().chain(defaults).chain(more.iter().copied()).collect()
 }
 
 /// What a run of the program printed, and its exit code.

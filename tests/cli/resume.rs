@@ -11,8 +11,8 @@ use libtest_mimic::Failed;
 use serde_json::Value;
 
 #[cfg(unix)]
-use crate::program::Run;
-use crate::program::{Home, check};
+use crate::program::train_words;
+use crate::program::{Home, Run, check};
 
 /// A model whose every kind of state matters: moments, running statistics, dropout, an average of the parameters.
 const STATEFUL: [&str; 6] =
@@ -79,8 +79,7 @@ pub(crate) fn same(home: &Home) -> Result<(), Failed> {
     let text = fs::read_to_string(&metrics)?;
     fs::write(&metrics, &text[..text.len() - 30])?;
     let mut command = home.command(&["train", "--resume", "cut"]);
-    let resumed =
-        crate::program::Run::new(&["train", "--resume", "cut"], command.env("RAYON_NUM_THREADS", "1").output()?);
+    let resumed = Run::new(&["train", "--resume", "cut"], command.env("RAYON_NUM_THREADS", "1").output()?);
     resumed
         .exits_with(0)?
         .says(&["going on after step 39 of 52"])?
@@ -236,9 +235,7 @@ fn killed_after(home: &Home, words: &[&str], time: Duration) -> Result<Option<Ru
 pub(crate) fn killed(home: &Home) -> Result<(), Failed> {
     let words = [&STATEFUL[..], &["--epochs", "12", "--checkpoint-every", "1"]].concat();
     let whole = home.train(&[&words[..], &["--out", "whole"]].concat());
-    let defaults = ["--device", "cpu", "--dataset", "generated", "--generated-images", "300", "--validation", "40"];
-    let first = [&["train"], &defaults[..], &["--batch-size", "20", "--out", "run"], &words].concat();
-    let mut words = first;
+    let mut words = train_words(&words);
     for kills in 0.. {
         // From before the folder is made to several epochs, and longer each time, for machines that are slow.
         let time = Duration::from_millis(20 + 7 * (kills * 13 % 17) + 2 * kills + kills * kills / 8);
@@ -263,9 +260,7 @@ pub(crate) fn killed(home: &Home) -> Result<(), Failed> {
 /// A second process is refused, and a killed one holds no lock.
 #[cfg(unix)]
 pub(crate) fn at_once(home: &Home) -> Result<(), Failed> {
-    let words =
-        ["train", "--device", "cpu", "--dataset", "generated", "--generated-images", "300", "--validation", "40"];
-    let words = [&words[..], &["--model", "flatten, dense 10", "--epochs", "1000000", "--out", "run"]].concat();
+    let words = train_words(&["--epochs", "1000000"]);
     let mut first = home.command(&words).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
     let start = Instant::now();
     while checkpoints(&home.path("run")).is_ok_and(|found| found.is_empty()) || !home.path("run").exists() {
@@ -316,8 +311,7 @@ pub(crate) fn interrupted(home: &Home) -> Result<(), Failed> {
     let words =
         ["--generated-images", "3000", "--epochs", "2", "--model", "conv 4x3, norm, relu, pool 2, flatten, dense 10"];
     let whole = home.train(&[&words[..], &["--out", "whole"]].concat());
-    let defaults = ["train", "--device", "cpu", "--dataset", "generated", "--validation", "40", "--batch-size", "20"];
-    let words = [&defaults[..], &words, &["--checkpoint-every", "1s", "--out", "run"]].concat();
+    let words = train_words(&[&words[..], &["--checkpoint-every", "1s"]].concat());
     let child = home.command(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let start = Instant::now();
     while !home.path("run/metrics.jsonl").exists() && start.elapsed().as_secs() < 60 {

@@ -6,16 +6,14 @@ use std::process::{Command, Stdio};
 
 use libtest_mimic::Failed;
 
-#[cfg(unix)]
-use crate::program::Run;
 use crate::program::{Home, check};
+#[cfg(unix)]
+use crate::program::{Run, train_words};
 
 /// A run of a million epochs that gets these signals at once as soon as it trains.
 #[cfg(unix)]
 fn interrupted(home: &Home, signals: &[&str]) -> Result<Run, Failed> {
-    let words =
-        ["train", "--device", "cpu", "--dataset", "generated", "--generated-images", "300", "--validation", "40"];
-    let words = [&words[..], &["--epochs", "1000000", "--model", "flatten, dense 10", "--out", "run"]].concat();
+    let words = train_words(&["--epochs", "1000000"]);
     let child = home.command(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let metrics = home.path("run/metrics.jsonl");
     let is_training = || fs::metadata(&metrics).is_ok_and(|metadata| metadata.len() > 0);

@@ -38,8 +38,10 @@ pub(super) struct EpochBar<'a> {
     bar: ProgressBar,
     batch: usize,
     stop: Arc<AtomicBool>,
-    /// Steps of the epoch that were done before this process, and before the present call of the trainer.
-    before: [usize; 2],
+    /// Steps of the epoch that were done before this process.
+    done_before: usize,
+    /// Steps of the epoch that were done before the present call of the trainer.
+    done: usize,
     /// When the steps are to pause for a checkpoint.
     pause: Option<Instant>,
     start: Instant,
@@ -61,12 +63,12 @@ impl<'a> EpochBar<'a> {
         ));
         bar.set_prefix(title);
         let (stop, start) = (Arc::clone(stop), Instant::now());
-        Self { bar, batch, stop, before: [done; 2], pause: None, start, tell_first_step: None, first: None }
+        Self { bar, batch, stop, done_before: done, done, pause: None, start, tell_first_step: None, first: None }
     }
 
     /// Goes on after `done` steps of the epoch, until the steps are to pause.
     pub(super) fn go_on(&mut self, done: usize, pause: Option<Instant>) {
-        self.before[1] = done;
+        self.done = done;
         self.pause = pause;
     }
 
@@ -78,7 +80,7 @@ impl<'a> EpochBar<'a> {
 
     /// The pace of this process in the epoch, of which `done` steps are done.
     pub(super) fn pace(&self, done: usize) -> Pace {
-        Pace::new(done - self.before[0], self.batch, self.start.elapsed().as_secs_f64(), self.first)
+        Pace::new(done - self.done_before, self.batch, self.start.elapsed().as_secs_f64(), self.first)
     }
 
     /// Removes the bar and returns the pace.
@@ -103,7 +105,7 @@ impl Observer for EpochBar<'_> {
             self.bar.reset_elapsed();
             self.bar.reset_eta();
         }
-        self.bar.set_position(((self.before[1] + steps) * self.batch) as u64);
+        self.bar.set_position(((self.done + steps) * self.batch) as u64);
         if let Some(history) = history {
             // Show the mean of recent steps, because the loss of one batch fluctuates.
             let (rows, _) = history.as_chunks::<HISTORY_COLUMNS>();

@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
-use clap::Parser as _;
+use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
+use super::repeat::parsed;
 use super::train::config;
 use super::{Verdict, print_table, table, thousands};
 use crate::checkpoint::Checkpoint;
@@ -14,7 +14,7 @@ use crate::data::{Dataset, Samples, Task};
 use crate::files::write_atomically;
 use crate::model::Model;
 use crate::ops::optimizer::SCHEDULE_COLUMNS;
-use crate::program::cli::{Cli, Command, Switch};
+use crate::program::cli::Switch;
 use crate::program::numbers;
 use crate::program::run_folder::{RunCheckpoint, RunRecord, note};
 use crate::train::{Diverged, TrainConfig, Trainer};
@@ -76,10 +76,7 @@ fn load(folder: &Path) -> Result<Step> {
     let bytes = |of: &str| notes.get(of).cloned().with_context(|| format!("{name} has no {of}"));
     let batch = Samples { images: bytes("images")?, labels: bytes("labels")? };
     let words = record.command.iter().map(Word::as_os_str);
-    let Command::Train(args) = Cli::try_parse_from(words).context("the run has options of another version")?.command
-    else {
-        bail!("{name} is not of `gpu-digits train`");
-    };
+    let args = parsed(words).with_context(|| format!("{name} has options of another version"))?;
     // All sets that can be read are of digits.
     batch.check(&Task::MNIST, "kept")?;
     let model = Model::parse(Task::MNIST, &record.model, &[])?;

@@ -1,12 +1,15 @@
 //! The command that repeats a run: every option with its resolved value.
 
-use clap::ValueEnum;
+use std::ffi::OsString;
+
+use anyhow::{Result, bail};
+use clap::{Parser as _, ValueEnum};
 
 use crate::data::{DataChoice, DataRecord, Folders, GENERATED};
 use crate::device::{Device, DeviceChoice};
 use crate::model::Model;
 use crate::plan::Optimizer;
-use crate::program::cli::{Switch, TrainArgs, TuneChoice};
+use crate::program::cli::{Cli, Command, Switch, TrainArgs, TuneChoice};
 use crate::train::TrainConfig;
 use crate::words::Word;
 
@@ -95,6 +98,14 @@ pub(super) fn command(args: &TrainArgs) -> Vec<Word> {
     words
 }
 
+/// The arguments of `gpu-digits train` in a command such as [`command`] gives.
+pub(super) fn parsed(words: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<TrainArgs> {
+    match Cli::try_parse_from(words)?.command {
+        Command::Train(args) => Ok(args),
+        _ => bail!("the command is not `gpu-digits train`"),
+    }
+}
+
 /// The name of an option's value on the command line.
 pub(super) fn name_of(value: impl ValueEnum) -> String {
     value.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
@@ -106,17 +117,9 @@ fn named(value: impl ValueEnum) -> Word {
 
 #[cfg(test)]
 mod tests {
-    use clap::{CommandFactory as _, Parser as _};
+    use clap::CommandFactory as _;
 
     use super::*;
-    use crate::program::cli::{Cli, Command};
-
-    fn parse(words: &[Word]) -> TrainArgs {
-        let Command::Train(args) = Cli::parse_from(words.iter().map(Word::as_os_str)).command else {
-            panic!("the second word is train")
-        };
-        args
-    }
 
     /// A new option of `train` must be listed here: it is part of the command or it is not.
     #[test]
@@ -187,7 +190,7 @@ mod tests {
             "--tensorboard",
         ];
         let words = everything.map(Word::from);
-        assert_eq!(command(&parse(&words)), words);
+        assert_eq!(command(&parsed(words.iter().map(Word::as_os_str)).unwrap()), words);
         let no_part_of_it = ["--out", "--trace", "--help", "--quiet", "--resume", "--extend-to"];
         let train = Cli::command().find_subcommand("train").cloned().unwrap();
         for option in train.get_arguments().filter_map(|argument| argument.get_long()) {

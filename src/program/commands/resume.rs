@@ -3,10 +3,10 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail, ensure};
-use clap::Parser as _;
+use anyhow::{Context as _, Result, ensure};
 
-use crate::program::cli::{Cli, Command, TrainArgs};
+use super::repeat::parsed;
+use crate::program::cli::TrainArgs;
 use crate::program::run_folder::{Progress, RunCheckpoint, RunFolder, RunRecord};
 use crate::schedule::Schedule;
 use crate::train::TrainState;
@@ -17,6 +17,7 @@ pub(super) struct Resumed {
     pub(super) folder: RunFolder,
     /// What the run was begun with.
     command: Vec<Word>,
+    is_finished: bool,
     /// The run that the checkpoint is of.
     pub(super) record: RunRecord,
     pub(super) progress: Progress,
@@ -38,11 +39,12 @@ impl Resumed {
             warning!("warning: {error:#}; the one before is taken");
         }
         let command = there.command.clone();
+        let is_finished = there.result.as_ref().is_some_and(|result| !result.interrupted);
         Ok(match checkpoint {
             Some(RunCheckpoint { state, record, progress }) => {
-                Self { folder, command, record, progress, state: Some(state) }
+                Self { folder, command, is_finished, record, progress, state: Some(state) }
             }
-            None => Self { folder, command, record: there, progress: Progress::default(), state: None },
+            None => Self { folder, command, is_finished, record: there, progress: Progress::default(), state: None },
         })
     }
 
@@ -52,10 +54,7 @@ impl Resumed {
     /// If the run is finished and not to be extended, or cannot be extended.
     pub(super) fn arguments(&self, path: &Path, given: &[OsString]) -> Result<TrainArgs> {
         let words = self.command.iter().map(Word::as_os_str).chain(given.iter().map(OsString::as_os_str));
-        let parsed = Cli::try_parse_from(words).map_err(|error| anyhow::anyhow!("{error}"));
-        let Command::Train(mut args) = parsed.context("the run has options of another version")?.command else {
-            bail!("{} was not made by `gpu-digits train`", path.display());
-        };
+        let mut args = parsed(words).context("the run has options of another version")?;
         if let Some(epochs) = args.extend_to {
             let done = self.record.settings.epochs;
             ensure!(epochs > done, "--extend-to {epochs}: the run already has {done} epochs; give more");
@@ -67,9 +66,8 @@ impl Resumed {
             );
             args.epochs = epochs;
         }
-        let is_done = RunRecord::load(path)?.and_then(|record| record.result).is_some_and(|result| !result.interrupted);
         ensure!(
-            !is_done || args.extend_to.is_some(),
+            !self.is_finished || args.extend_to.is_some(),
             "the run in {} is finished; --extend-to goes on with one of a constant learning rate",
             path.display()
         );

@@ -9,10 +9,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use clap::Parser as _;
 use sha2::{Digest as _, Sha256};
 
-use super::repeat::name_of;
+use super::repeat::{name_of, parsed};
 use super::resume::{Resumed, difference};
 use super::session::Session;
 use super::sweep_table::Row;
@@ -20,7 +19,7 @@ use super::train::{record_of, train};
 use super::{Verdict, sweep_table};
 use crate::files::{hex, write_atomically};
 use crate::model::Model;
-use crate::program::cli::{Cli, Command, OptimizerName, SweepArgs, TrainArgs};
+use crate::program::cli::{OptimizerName, SweepArgs, TrainArgs};
 use crate::program::files::Lock;
 use crate::program::numbers;
 use crate::program::report::{REPORT_FILE, RunReport, compare};
@@ -238,7 +237,6 @@ async fn resumed(session: &Session, member: &Member, partial: &Path) -> Result<O
 /// The arguments of `train` for a run, except for its folder.
 fn train_args(args: &SweepArgs, setting: &Setting, seed: usize) -> Result<TrainArgs> {
     let words = [env!("CARGO_PKG_NAME").to_owned(), "train".to_owned()].into_iter().chain(setting.words());
-    let Command::Train(train) = Cli::try_parse_from(words)?.command else { bail!("a setting is no training run") };
     Ok(TrainArgs {
         epochs: args.epochs,
         augment: args.augment,
@@ -247,7 +245,7 @@ fn train_args(args: &SweepArgs, setting: &Setting, seed: usize) -> Result<TrainA
         seed: seed as u64,
         device: args.device.clone(),
         data: args.data.clone(),
-        ..train
+        ..parsed(words)?
     })
 }
 
