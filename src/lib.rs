@@ -43,6 +43,7 @@
 // These macros panic if the reader has closed the pipe; those of `terminal` do not.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod arithmetic;
 pub mod augment;
 pub mod bench;
 pub mod checkpoint;

@@ -2,6 +2,7 @@
 
 mod config;
 mod state;
+mod step;
 
 use std::ops::Range;
 
@@ -22,6 +23,7 @@ use crate::trace::Span;
 
 pub use config::TrainConfig;
 pub use state::{Diverged, TrainState};
+pub(crate) use step::step_on_cpu;
 
 /// The first of the random streams that shuffle the epochs; lower streams belong to the initial weights.
 const SHUFFLE_STREAM: u64 = 1 << 32;
@@ -63,6 +65,7 @@ pub struct Epoch {
 /// Trains a model on a device.
 pub struct Trainer {
     executor: Box<dyn Executor>,
+    plan_config: PlanConfig,
     config: TrainConfig,
     splits: Splits,
     rates: Vec<f32>,
@@ -110,19 +113,16 @@ impl Trainer {
         );
         let most_images = [splits.train.len(), splits.validation.len(), splits.test.len()];
         let steps = config.epochs * splits.train.len() / config.batch;
-        let plan = Plan::new(
-            model,
-            PlanConfig {
-                batch: config.batch,
-                images: train.len() + test.len() + more.len(),
-                batches: most_images.iter().max().unwrap_or(&1).div_ceil(config.batch),
-                steps,
-                optimizer: Some(config.optimizer),
-                refinements: config.refinements,
-                form: config.form(device),
-            },
-        )?;
-        let mut executor = device.executor(plan).await?;
+        let plan_config = PlanConfig {
+            batch: config.batch,
+            images: train.len() + test.len() + more.len(),
+            batches: most_images.iter().max().unwrap_or(&1).div_ceil(config.batch),
+            steps,
+            optimizer: Some(config.optimizer),
+            refinements: config.refinements,
+            form: config.form(device),
+        };
+        let mut executor = device.executor(Plan::new(model, plan_config)?).await?;
         let sets = [train, test, &more].map(|samples| (&samples.images[..], &samples.labels[..]));
         ResidentData::pack(&sets).upload(executor.as_mut());
         let schedule = config.schedule.rows(config.rate, &config.optimizer, steps);
@@ -131,7 +131,8 @@ impl Trainer {
         write_parameters(executor.as_mut(), parameters);
         let rates = schedule.f32().iter().copied().step_by(SCHEDULE_COLUMNS).collect();
         let sample = train.images[..train.len().min(SAMPLE) * dataset.task.image().bytes()].to_vec();
-        Ok(Self { executor, config, splits, rates, history: vec![], model: model.clone(), sample })
+        let model = model.clone();
+        Ok(Self { executor, plan_config, config, splits, rates, history: vec![], model, sample })
     }
 
     /// The epoch that the next step belongs to, counted from 0.
@@ -323,23 +324,6 @@ impl Trainer {
         let permutations = places.start / count..=(places.end - 1) / count;
         let stream = permutations.clone().flat_map(|number| self.permutation(number));
         stream.skip(places.start - permutations.start() * count).take(places.len()).collect()
-    }
-
-    /// The images of the next step, of the data set that is trained on.
-    pub fn next_batch(&self, dataset: &Dataset) -> Samples {
-        let (bytes, more) = (dataset.task.image().bytes(), added_digits(&self.config));
-        let mut batch = Samples { images: vec![], labels: vec![] };
-        for mut image in self.next_order(1).into_iter().map(|image| image as usize) {
-            for set in [&dataset.train, &dataset.test, &more] {
-                if image < set.len() {
-                    batch.images.extend(&set.images[image * bytes..][..bytes]);
-                    batch.labels.push(set.labels[image]);
-                    break;
-                }
-                image -= set.len();
-            }
-        }
-        batch
     }
 
     fn permutation(&self, number: usize) -> Vec<u32> {

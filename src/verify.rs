@@ -5,6 +5,7 @@ mod conditioning;
 mod gradients;
 mod lockstep;
 mod replay;
+mod selftest;
 mod subject;
 
 use std::collections::HashSet;
@@ -24,6 +25,7 @@ use compare::worse;
 pub use gradients::{check_gradients, layer_output};
 pub use lockstep::check_lockstep;
 pub use replay::{Step, Written};
+pub use selftest::{check_next_step, self_test};
 pub use subject::{Lockstep, Subject};
 
 /// The outcome of a check.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::measure::Timing;
 use super::peaks::{Binding, Peaks};
 use super::steps::StepTiming;
+use crate::arithmetic::Answer;
 use crate::date::now;
 use crate::gpu::AdapterInfo;
 use crate::json;
@@ -44,6 +45,9 @@ pub struct Report {
 pub struct AdapterReport {
     /// The adapter and its driver.
     pub adapter: AdapterInfo,
+    /// How it computes, to explain differences between machines; empty in files of earlier versions.
+    #[serde(default)]
+    pub arithmetic: Vec<Answer>,
     /// Its peaks; none if only steps were measured.
     pub peaks: Option<Peaks>,
     /// A row for each kernel.

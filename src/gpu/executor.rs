@@ -38,6 +38,8 @@ pub struct GpuExecutor {
     evaluate: Vec<Dispatch>,
     history_copies: Vec<wgpu::Buffer>,
     memory_bytes: u64,
+    /// The call that was submitted last, if it was submitted alone: a device that hangs does so in it.
+    lone_call: Option<(Phase, usize)>,
     pub(super) counters: Counters,
 }
 
@@ -139,7 +141,8 @@ impl GpuExecutor {
             );
         }
         let counters = Counters { allocations: allocations as u64, ..Counters::default() };
-        Ok(Self { gpu: gpu.clone(), plan, places, train, evaluate, history_copies, memory_bytes, counters })
+        let (gpu, lone_call) = (gpu.clone(), None);
+        Ok(Self { gpu, plan, places, train, evaluate, history_copies, memory_bytes, lone_call, counters })
     }
 
     /// Bytes of all tensors, and of the copies that kernels read as textures.
@@ -191,6 +194,7 @@ impl GpuExecutor {
         let commands = encoder.finish();
         let encoded = Instant::now();
         let submission = self.gpu.queue.submit([commands]);
+        self.lone_call = None;
         self.counters.steps += group.steps.len() as u64;
         self.counters.submissions += 1;
         self.counters.encode_seconds += (encoded - start).as_secs_f64();
@@ -218,7 +222,10 @@ impl GpuExecutor {
         encoder.copy_buffer_to_buffer(buffer, *offset, &staging, 0, size.get());
         let submission = self.gpu.queue.submit([encoder.finish()]);
         let spec = self.plan.tensor(tensor);
-        let what = format!("the copy of `{}`", spec.name);
+        let what = match self.lone_call {
+            Some((phase, index)) => format!("`{}` and the copy of `{}`", self.phase(phase)[index].label(), spec.name),
+            None => format!("the copy of `{}`", spec.name),
+        };
         let words = self.gpu.read_mapped(&staging, Some(submission), &what).await?;
         Ok(HostTensor::from_words(spec.dtype, spec.shape.clone(), words))
     }
@@ -331,6 +338,7 @@ impl Executor for GpuExecutor {
                 self.phase(phase)[index].encode_alone(&mut encoder);
                 self.gpu.queue.submit([encoder.finish()]);
             })?;
+            self.lone_call = Some((phase, index));
             self.gpu.ensure_healthy()
         })
     }

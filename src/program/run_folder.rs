@@ -146,18 +146,21 @@ pub struct StartUp {
     pub data_seconds: f64,
     /// Allocating memory, compiling kernels, and uploading data and weights.
     pub executor_seconds: f64,
+    /// The first step on the device and on the CPU, to compare them; 0 in files of earlier versions.
+    #[serde(default)]
+    pub self_test_seconds: f64,
     /// The first step; some drivers compile kernels during it.
     pub first_step_seconds: f64,
 }
 
 impl fmt::Display for StartUp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { device_seconds, data_seconds, executor_seconds, first_step_seconds } = self;
-        let all = device_seconds + data_seconds + executor_seconds + first_step_seconds;
+        let Self { device_seconds, data_seconds, executor_seconds, self_test_seconds, first_step_seconds } = self;
+        let all = device_seconds + data_seconds + executor_seconds + self_test_seconds + first_step_seconds;
         write!(
             f,
             "first step {all:.2} s after the start: device {device_seconds:.2} s, data {data_seconds:.2} s, memory and \
-             kernels {executor_seconds:.2} s, the step {first_step_seconds:.2} s"
+             kernels {executor_seconds:.2} s, self-test {self_test_seconds:.2} s, the step {first_step_seconds:.2} s"
         )
     }
 }

@@ -12,7 +12,7 @@ use crate::executor::Executor;
 use crate::finite::{LARGEST, bound, ensure_finite};
 use crate::gpu::{Gpu, GpuExecutor};
 use crate::model::Model;
-use crate::op::{Op, tolerance};
+use crate::op::{Op, Tolerance, tolerance};
 use crate::plan::{Phase, Precision, TensorId};
 use crate::random::Random;
 use crate::schedule::Schedule;
@@ -20,6 +20,27 @@ use crate::tensor::{DType, HostTensor, pack_bytes};
 
 /// Training steps of a lockstep.
 const STEPS: usize = 2;
+
+/// How a step is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Strictness {
+    /// With the tolerances of the ops, which the numbers of `verify` keep to.
+    Verify,
+    /// With the numbers of a run, whose sums may cancel, so that tolerances are wider. Where the numbers of the CPU leave the
+    /// floats, the comparison ends: that is not the device's fault.
+    SelfTest,
+}
+
+impl Strictness {
+    /// The factor on all tolerances.
+    fn slack(self) -> f64 {
+        match self {
+            Self::Verify => 1.0,
+            // Measured of right devices, over models, seeds and steps: up to 2. What devices do wrongly is mostly above 1e4.
+            Self::SelfTest => 64.0,
+        }
+    }
+}
 
 /// Trains a model, or evaluates it with large weights, on the GPU and the CPU in lockstep.
 pub async fn check_lockstep(gpu: &Gpu, lockstep: &Lockstep) -> Check {
@@ -75,36 +96,71 @@ async fn run(gpu: &Gpu, lockstep: &Lockstep, parameters: &[HostTensor], phase: P
 
     let mut worst = Outcome::Passed { worst_ratio: 0.0 };
     for step in 0..steps {
-        for (index, call) in plan.calls(phase).iter().enumerate() {
-            let operands = call.op.operands();
-            let given = on_cpu.operands(phase, index);
-            on_gpu.run_call(phase, index).await?;
-            on_cpu.run_call(phase, index).await?;
-            for (place, &id) in call.tensors.iter().enumerate().filter(|&(place, _)| operands[place].is_written()) {
-                let got = on_gpu.read(id).await?;
-                let outcome = compare_result(call.op.as_ref(), place, &given, &got, on_cpu.tensor(id));
-                if let Outcome::Failed { reason } = outcome {
-                    let (layer, kernel) = (&call.layer, on_gpu.describe_call(phase, index));
-                    let tensor = &plan.tensor(id).name;
-                    let reason = format!("step {step}, call {index} ({layer}, `{kernel}`), {tensor}: {reason}");
-                    return Ok(Outcome::Failed { reason });
-                }
-                worst = worse(worst, outcome);
-                // Both continue with the same bits, so that errors do not accumulate from call to call.
-                on_cpu.write(id, got.words());
-            }
+        match compare_step(&mut on_gpu, &mut on_cpu, phase, Strictness::Verify).await? {
+            Outcome::Failed { reason } => return Ok(Outcome::Failed { reason: format!("step {step}, {reason}") }),
+            outcome => worst = worse(worst, outcome),
         }
     }
     Ok(worst)
 }
 
+/// Runs a step on a device and on the CPU, call by call with the same operands, and compares what each call writes.
+pub(super) async fn compare_step(
+    on_device: &mut dyn Executor,
+    on_cpu: &mut CpuExecutor,
+    phase: Phase,
+    strictness: Strictness,
+) -> Result<Outcome> {
+    let mut worst = Outcome::Passed { worst_ratio: 0.0 };
+    for index in 0..on_cpu.plan().calls(phase).len() {
+        let given = on_cpu.operands(phase, index);
+        on_device.run_call(phase, index).await?;
+        on_cpu.run_call(phase, index).await?;
+        let call = on_cpu.plan().calls(phase)[index].clone();
+        let operands = call.op.operands();
+        for (place, &id) in call.tensors.iter().enumerate().filter(|&(place, _)| operands[place].is_written()) {
+            let (got, wanted) = (on_device.read(id).await?, on_cpu.tensor(id));
+            if strictness == Strictness::SelfTest && !is_finite(wanted) {
+                return Ok(worst);
+            }
+            let outcome = compare_result(call.op.as_ref(), place, &given, [&got, wanted], strictness.slack());
+            if let Outcome::Failed { reason } = outcome {
+                let (layer, kernel) = (&call.layer, on_device.describe_call(phase, index));
+                let tensor = &on_cpu.plan().tensor(id).name;
+                return Ok(Outcome::Failed {
+                    reason: format!("call {index} ({layer}, `{kernel}`), {tensor}: {reason}"),
+                });
+            }
+            worst = worse(worst, outcome);
+            // Both continue with the same bits, so that errors do not accumulate from call to call.
+            on_cpu.write(id, got.words());
+        }
+    }
+    Ok(worst)
+}
+
+fn is_finite(tensor: &HostTensor) -> bool {
+    match tensor.dtype {
+        DType::U32 => true,
+        DType::F32 => tensor.f32().iter().all(|value| value.is_finite()),
+        DType::F16 => tensor.widened().iter().all(|value| value.is_finite()),
+    }
+}
+
 /// Compares what an op has written to the operand at `place`, where the operands were `given`.
-fn compare_result(op: &dyn Op, place: usize, given: &[HostTensor], got: &HostTensor, wanted: &HostTensor) -> Outcome {
+fn compare_result(
+    op: &dyn Op,
+    place: usize,
+    given: &[HostTensor],
+    [got, wanted]: [&HostTensor; 2],
+    slack: f64,
+) -> Outcome {
     let operand = &op.operands()[place];
     if operand.dtype == DType::U32 && op.has_near_ties() {
-        return compare_choices(operand.name, got, wanted);
+        return compare_choices(operand.name, got, wanted, slack);
     }
-    let allowed = tolerance(op, operand);
+    let Tolerance { relative, absolute } = tolerance(op, operand);
+    let allowed = Tolerance { relative: slack * relative, absolute: slack * absolute };
     match compare(operand.name, got, wanted, allowed) {
         // Movements take several runs of the reference, and few results need them.
         Outcome::Failed { .. } if operand.dtype != DType::U32 => {

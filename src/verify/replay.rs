@@ -2,15 +2,13 @@
 
 use anyhow::{Result, ensure};
 
-use crate::cpu::CpuExecutor;
 use crate::data::Samples;
 use crate::executor::Executor;
 use crate::model::Model;
 use crate::ops::optimizer::SCHEDULE_COLUMNS;
-use crate::plan::{Phase, Plan, PlanConfig, PlanForm};
-use crate::resident::{ResidentData, write_order};
-use crate::tensor::{DType, HostTensor};
-use crate::train::{TrainConfig, TrainState};
+use crate::plan::{Phase, PlanConfig, PlanForm};
+use crate::tensor::DType;
+use crate::train::{TrainConfig, TrainState, step_on_cpu};
 
 /// A training step before it is run.
 #[derive(Clone, Debug)]
@@ -61,13 +59,8 @@ impl Step {
             refinements: config.refinements,
             form: PlanForm { fuse: self.fuse, precision: config.precision },
         };
-        let mut executor = CpuExecutor::new(Plan::new(model, plan)?)?;
-        ResidentData::pack(&[(&batch.images, &batch.labels)]).upload(&mut executor);
-        let schedule = executor.plan().host.schedule;
-        executor.write(schedule, HostTensor::from_f32([1, SCHEDULE_COLUMNS], &self.schedule).words());
-        let order: Vec<u32> = (0..batch.len() as u32).collect();
-        write_order(&mut executor, &order, state.steps(), config.seed);
-        state.write(&mut executor)?;
+        let schedule = self.schedule.map(f32::to_bits);
+        let mut executor = step_on_cpu(model, plan, batch, &schedule, state, config.seed)?;
         let mut written = Vec::new();
         for index in 0..executor.plan().train.len() {
             executor.run_call(Phase::Train, index).await?;

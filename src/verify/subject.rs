@@ -132,6 +132,21 @@ impl Subject {
         cases.filter(|case| seen.insert(case.label())).collect()
     }
 
+    /// Its lockstep in the form that is trained by default on a GPU.
+    ///
+    /// # Errors
+    /// If it cannot be planned for a small batch.
+    pub(super) fn trained_lockstep(&self) -> Result<Lockstep> {
+        self.lockstep(LOCKSTEP, PlanForm::FUSED)
+    }
+
+    fn lockstep(&self, op: &'static str, form: PlanForm) -> Result<Lockstep> {
+        let optimizer = self.optimizers[0];
+        let plan = self.plan(form, optimizer, SMALL_BATCH)?;
+        let label = format!("{op}:model={},{form}", self.name);
+        Ok(Lockstep { op, label, model: self.model.clone(), optimizer, plan })
+    }
+
     /// Its locksteps, in all of its forms.
     ///
     /// # Errors
@@ -143,10 +158,7 @@ impl Subject {
         for op in [LOCKSTEP, LARGE_WEIGHTS].into_iter().filter(|op| *op == LOCKSTEP || has_bound) {
             // 16-bit floats end at 65,504.
             for &form in self.forms.iter().filter(|form| op == LOCKSTEP || form.precision == Precision::F32) {
-                let optimizer = self.optimizers[0];
-                let plan = self.plan(form, optimizer, SMALL_BATCH)?;
-                let label = format!("{op}:model={},{form}", self.name);
-                locksteps.push(Lockstep { op, label, model: self.model.clone(), optimizer, plan });
+                locksteps.push(self.lockstep(op, form)?);
             }
         }
         Ok(locksteps)

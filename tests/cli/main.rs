@@ -231,7 +231,7 @@ fn train(home: &Home) -> Result<(), Failed> {
     check(record["result"]["weights_sha256"] == run.hash()?, "run.json has another hash than is printed")?;
 
     let start_up = &record["result"]["start_up"];
-    for key in ["device_seconds", "data_seconds", "executor_seconds", "first_step_seconds"] {
+    for key in ["device_seconds", "data_seconds", "executor_seconds", "self_test_seconds", "first_step_seconds"] {
         check(start_up[key].as_f64() > Some(0.0), format!("{key} in {start_up}"))?;
     }
 

@@ -3,6 +3,9 @@
 //   FAULT=vkQueueSubmit:5:-4    the fifth call of vkQueueSubmit returns -4 (VK_ERROR_DEVICE_LOST), and so does each later one
 //   FAULT=vkQueueSubmit:5:-4:1  the same, until the program opens another device
 //
+//   FAULT=vkCmdDispatch:5:0     the fifth dispatch is lost, and so is each later one: the device computes wrongly
+//   FAULT=vkQueueSubmit:5:0     the fifth submission and each later one are never finished: the device hangs
+//
 // A call that fails does not reach the driver. Built and used by faults.py.
 
 #include <stdint.h>
@@ -82,6 +85,13 @@ FAULTY(vkCreateFence, (VkDevice device, const VkFenceCreateInfo *info, const VkA
 FAULTY(vkCreateSemaphore, (VkDevice device, const VkSemaphoreCreateInfo *info, const VkAllocationCallbacks *with, VkSemaphore *out),
        (device, info, with, out))
 
+static VKAPI_ATTR void VKAPI_CALL faulty_vkCmdDispatch(VkCommandBuffer buffer, uint32_t x, uint32_t y, uint32_t z) {
+    if (fails("vkCmdDispatch")) return;
+    static PFN_vkCmdDispatch next;
+    if (!next) next = (PFN_vkCmdDispatch)next_device(device_of, "vkCmdDispatch");
+    next(buffer, x, y, z);
+}
+
 #define ENTRY(function) {#function, (PFN_vkVoidFunction)faulty_##function}
 
 static const struct {
@@ -93,7 +103,7 @@ static const struct {
     ENTRY(vkCreateImage), ENTRY(vkCreateImageView), ENTRY(vkCreateShaderModule), ENTRY(vkCreatePipelineLayout),
     ENTRY(vkCreateDescriptorSetLayout), ENTRY(vkCreateComputePipelines), ENTRY(vkCreateDescriptorPool), ENTRY(vkAllocateDescriptorSets),
     ENTRY(vkCreateCommandPool), ENTRY(vkAllocateCommandBuffers), ENTRY(vkBeginCommandBuffer), ENTRY(vkEndCommandBuffer),
-    ENTRY(vkCreateQueryPool), ENTRY(vkCreateFence), ENTRY(vkCreateSemaphore),
+    ENTRY(vkCreateQueryPool), ENTRY(vkCreateFence), ENTRY(vkCreateSemaphore), {"vkCmdDispatch", (PFN_vkVoidFunction)faulty_vkCmdDispatch},
 };
 
 static PFN_vkVoidFunction faulty(const char *function) {

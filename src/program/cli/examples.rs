@@ -109,6 +109,13 @@ Examples:
   gpu-digits devices --json - | jq '.[].name'
   gpu-digits train --device 1";
 
+pub(super) const DOCTOR: &str = "\
+Examples:
+  gpu-digits doctor
+  gpu-digits doctor --json - | jq '.advice[]'
+
+Exit codes: 0 if every adapter works, 1 if one fails its self-test or cannot be opened, 2 if there is none.";
+
 pub(super) const PLAN: &str = "\
 Examples:
   gpu-digits plan

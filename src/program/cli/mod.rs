@@ -67,6 +67,9 @@ pub enum Command {
     /// List the adapters of this machine
     #[command(after_help = examples::DEVICES)]
     Devices(DevicesArgs),
+    /// Say what is wrong with the machine's adapters and drivers, test each adapter, and measure how it computes
+    #[command(after_help = examples::DOCTOR)]
+    Doctor(DoctorArgs),
     /// Print the ops of a model's training step with shapes, FLOPs, bytes and kernels; a GPU is needed only for
     /// --kernels
     #[command(after_help = examples::PLAN)]
@@ -175,6 +178,9 @@ pub struct TrainArgs {
     /// What to do when the device fails in mid-run: open it again, once, and go on from the last checkpoint, or end
     #[arg(long, value_enum, default_value_t = OnDeviceLost::Stop)]
     pub on_device_lost: OnDeviceLost,
+    /// Before training, compare the first step of a GPU with the CPU, and refuse a device that computes wrongly
+    #[arg(long, value_enum, default_value_t = Switch::On)]
+    pub self_test: Switch,
     /// End when the validation images were not read better for N epochs
     #[arg(long, value_name = "N", value_parser = positive())]
     pub early_stopping: Option<usize>,
@@ -356,6 +362,14 @@ pub struct VerifyArgs {
 /// `gpu-digits devices`.
 #[derive(Args, Clone, Debug)]
 pub struct DevicesArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub results: ResultsArgs,
+}
+
+/// `gpu-digits doctor`.
+#[derive(Args, Clone, Debug)]
+pub struct DoctorArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub results: ResultsArgs,

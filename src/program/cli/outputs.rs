@@ -18,6 +18,7 @@ impl Command {
                 Some(BenchCommand::Compare(_)) => vec![],
             },
             Self::Devices(args) => vec![&args.results.json],
+            Self::Doctor(args) => vec![&args.results.json],
             Self::Report(args) => vec![&args.comparison],
             Self::Tune(_) | Self::Plan(_) | Self::Shaders(_) | Self::Sweep(_) | Self::Completions(_) | Self::Man(_) => {
                 vec![]

@@ -34,10 +34,7 @@ pub(super) async fn run(args: &DevicesArgs) -> Result<Verdict> {
         }
     }
     if infos.iter().all(|info| info.kind == AdapterKind::Software) {
-        out!(
-            "\nNo hardware GPU was found. If this machine has one, install its vendor's driver.\nwgpu also hides adapters whose \
-             first queue family has no graphics, such as\ncompute-only cards."
-        );
+        out!("\nNo hardware GPU was found. If this machine has one, `gpu-digits doctor` says why it\nis not listed.");
     }
     Ok(Verdict::Passed)
 }

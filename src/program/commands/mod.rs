@@ -2,6 +2,7 @@
 
 mod bench;
 mod devices;
+mod doctor;
 mod epoch_bar;
 mod eval;
 mod faster;
@@ -14,6 +15,7 @@ mod repeat;
 mod report;
 mod resume;
 mod run;
+mod self_test;
 mod session;
 mod shaders;
 mod shell;
@@ -33,13 +35,16 @@ use clap::Parser as _;
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::ProgressBar;
 
+use crate::arithmetic::{self, Answer};
 use crate::device::Device;
+use crate::gpu::Gpu;
 use crate::model::Model;
 use crate::plan::PlanForm;
 use crate::program::cli::{Cli, Command, StepArgs, Switch};
 use crate::program::files::Destination;
 use crate::program::numbers::{duration, percent, thousands};
 use crate::program::terminal::{self, Mode, Spinner};
+use self_test::ComputesWrongly;
 
 /// The result of a command that ran without an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +53,8 @@ enum Verdict {
     Passed,
     /// A check failed: a kernel is wrong, or a target was not reached.
     Failed,
+    /// There is no adapter that can be used.
+    NoAdapter,
     /// The user ended it.
     Interrupted,
 }
@@ -57,6 +64,7 @@ impl From<Verdict> for ExitCode {
         Self::from(match verdict {
             Verdict::Passed => 0,
             Verdict::Failed => 1,
+            Verdict::NoAdapter => CANNOT,
             // The code that a shell reports for a program that Ctrl-C ended.
             Verdict::Interrupted => 130,
         })
@@ -82,7 +90,7 @@ pub async fn run(arguments: Vec<OsString>) -> ExitCode {
         Ok(verdict) => verdict.into(),
         Err(error) => {
             terminal::error(&format!("{error:#}"));
-            ExitCode::from(CANNOT)
+            if error.is::<ComputesWrongly>() { Verdict::Failed.into() } else { ExitCode::from(CANNOT) }
         }
     }
 }
@@ -123,6 +131,7 @@ async fn carry_out(cli: Cli, arguments: &[OsString]) -> Result<Verdict> {
         Command::Bench(args) => bench::run(args).await,
         Command::Tune(args) => tune::run(&args).await,
         Command::Devices(args) => devices::run(&args).await,
+        Command::Doctor(args) => doctor::run(&args).await,
         Command::Plan(args) => plan::run(&args).await,
         Command::Shaders(args) => shaders::run(&args),
         Command::Report(args) => report::run(&args),
@@ -164,6 +173,14 @@ fn print_table_with(table: &Table, below: impl Fn(usize) -> Vec<String>) {
             out!("     {text}");
         }
     }
+}
+
+/// How a GPU computes, for a file of results, which is not lost if that cannot be measured.
+async fn arithmetic_of(gpu: &Gpu) -> Vec<Answer> {
+    arithmetic::of_gpu(gpu).await.unwrap_or_else(|error| {
+        warning!("warning: how {} computes cannot be measured: {error:#}", gpu.info());
+        vec![]
+    })
 }
 
 /// A progress bar that counts kernels.

@@ -88,6 +88,7 @@ pub(super) fn command(args: &TrainArgs) -> Vec<Word> {
     option("--init", args.init.clone().map(Word::from));
     option("--checkpoint-every", args.checkpoint_every.map(|every| every.to_string().into()));
     option("--on-device-lost", Some(named(args.on_device_lost)));
+    option("--self-test", Some(named(args.self_test)));
     option("--early-stopping", number(args.early_stopping));
     option("--log-steps", number(args.log_steps));
     option("--plots", args.plots.map(named));
@@ -179,6 +180,8 @@ mod tests {
             "30s",
             "--on-device-lost",
             "retry",
+            "--self-test",
+            "off",
             "--early-stopping",
             "2",
             "--log-steps",

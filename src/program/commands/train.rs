@@ -13,6 +13,7 @@ use super::open::open_device;
 use super::repeat::{command, resolved};
 use super::resume::{Resumed, difference};
 use super::run::Run;
+use super::self_test::ensure_computes_rightly;
 use super::session::Session;
 use super::tune::{refuse_without_gpu, tuned};
 use super::{Verdict, compiling, thousands};
@@ -201,7 +202,12 @@ pub(super) async fn train(
     let spinner = compiling(device);
     let mut trainer = Trainer::new(device, &model, &parameters, dataset, config).await?;
     drop(spinner);
-    let start_up = StartUp { device_seconds, executor_seconds: start.elapsed().as_secs_f64(), ..session.start_up };
+    let executor_seconds = start.elapsed().as_secs_f64();
+    if args.self_test == Switch::On {
+        ensure_computes_rightly(device, &mut trainer, dataset, &model).await?;
+    }
+    let self_test_seconds = start.elapsed().as_secs_f64() - executor_seconds;
+    let start_up = StartUp { device_seconds, executor_seconds, self_test_seconds, ..session.start_up };
     let mut record = record(args, device, &model, &parameters, dataset, &config);
     record.kernels = trainer.kernels();
     let (folder, progress) = match resumed {

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::fault;
 use super::open::open_adapters;
 use super::work::Work;
-use super::{Verdict, thousands};
+use super::{Verdict, arithmetic_of, thousands};
 use crate::gpu::{AdapterInfo, Gpu};
 use crate::program::cli::VerifyArgs;
 use crate::program::files::Destination;
@@ -57,7 +57,7 @@ pub(super) async fn run(args: VerifyArgs) -> Result<Verdict> {
     }
     bar.finish_and_clear();
     if let Some(output) = &args.results.json {
-        write_json(output, &checked)?;
+        write_json(output, &checked).await?;
     }
     if let Some(output) = &args.junit {
         write_junit(output, &checked)?;
@@ -170,9 +170,12 @@ fn print_summary(checked: &[Checked], start: Instant) -> Result<Verdict> {
     Ok(if failed == 0 { Verdict::Passed } else { Verdict::Failed })
 }
 
-fn write_json(output: &Destination, checked: &[Checked]) -> Result<()> {
-    let adapters: Vec<_> =
-        checked.iter().map(|checked| json!({"adapter": checked.gpu.info(), "checks": checked.checks})).collect();
+async fn write_json(output: &Destination, checked: &[Checked]) -> Result<()> {
+    let mut adapters = Vec::new();
+    for Checked { gpu, checks } in checked {
+        let arithmetic = arithmetic_of(gpu).await;
+        adapters.push(json!({"adapter": gpu.info(), "arithmetic": arithmetic, "checks": checks}));
+    }
     let report = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "commit": env!("GPU_DIGITS_COMMIT"),
