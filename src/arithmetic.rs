@@ -6,11 +6,14 @@
 
 mod questions;
 
+use std::sync::Arc;
+
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::gpu::{Gpu, run_variant};
 use crate::op::{MAX_ITERATIONS, Op, Operand, Variant};
+use crate::ops::Case;
 use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::HostTensor;
@@ -52,6 +55,11 @@ pub async fn of_gpu(gpu: &Gpu) -> Result<Vec<Answer>> {
         });
     }
     Ok(answers)
+}
+
+/// The questions as ops of which nothing is demanded: each has one shader, and a reference in Rust.
+pub fn questions() -> Vec<Case> {
+    QUESTIONS.iter().map(|question| Arc::new(Asked { question }) as Case).collect()
 }
 
 /// What is wrong with the loops of a GPU, if it ends those of an invocation before [`MAX_ITERATIONS`] iterations.
@@ -170,6 +178,15 @@ mod tests {
         ] {
             let found = answers.iter().find(|answer| answer.question == name);
             assert_eq!(found.map(|found| found.answer.as_str()), Some(wanted), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_guide_to_drivers_has_a_row_for_each_question() {
+        let guide = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/DRIVERS.md"));
+        for Answer { question, expression, answer } in of_cpu() {
+            let row = format!("| {question} | `{expression}` | {answer} |");
+            assert!(guide.contains(&row), "docs/DRIVERS.md has no row that begins with {row}");
         }
     }
 

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::catch_unwind;
 
+use gpu_digits::arithmetic::questions;
 use gpu_digits::layers::every_op;
 use gpu_digits::op::{Feature, Op, Operand, Variant, variant_label};
 use gpu_digits::verify::cases;
@@ -200,7 +201,7 @@ fn write_everywhere(runs: &[(gpu_digits::ops::Case, Variant)]) -> Vec<(Language,
 #[test]
 fn every_shader_is_written_in_the_language_of_every_back_end() {
     let mut by_file: BTreeMap<&str, Vec<_>> = BTreeMap::new();
-    for case in every_op().flat_map(|entry| cases(entry.name)) {
+    for case in every_op().flat_map(|entry| cases(entry.name)).chain(questions()) {
         for variant in case.variants() {
             by_file.entry(variant.shader.name).or_default().push((case.clone(), variant));
         }

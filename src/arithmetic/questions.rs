@@ -1,8 +1,11 @@
 //! THE TABLE of questions: expressions in WGSL, the same in Rust, and what their results mean.
 
+use std::f32::consts::PI;
+
 use half::f16;
 
 use super::POINTS;
+use crate::gpu::POISON;
 use crate::op::{Feature, Shader};
 use crate::random::Random;
 
@@ -161,11 +164,11 @@ fn packed(low: f32, high: f32) -> u32 {
     u32::from(f16::from_f32(low).to_bits()) | u32::from(f16::from_f32(high).to_bits()) << 16
 }
 
-/// A shader that answers with the value of a function's body, after some directives.
+/// A shader with a name after the dot, that answers with the value of a function's body, after some directives.
 macro_rules! answering {
-    ($directives:literal, $body:expr) => {
+    ($name:literal, $directives:literal, $body:expr) => {
         Shader::from_text(
-            "arithmetic",
+            concat!("arithmetic.", $name),
             concat!(
                 $directives,
                 include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/shared/linear.wgsl")),
@@ -184,7 +187,7 @@ macro_rules! question {
         Question {
             name: $name,
             expression: $expression,
-            shader: answering!("", concat!("return bitcast<u32>(", $expression, ");")),
+            shader: answering!($expression, "", concat!("return bitcast<u32>(", $expression, ");")),
             needs: None,
             on_cpu: |a, b, c| Bits::bits(($on_cpu as fn(f32, f32, f32) -> _)(a, b, c)),
             reading: $reading,
@@ -215,9 +218,15 @@ pub(super) const LOOP: Question = Question {
     name: "iterations of an invocation",
     expression: "for (var i = 0u; i < u32(a); i++) { … }",
     shader: answering!(
+        "loop",
         "",
-        "var state = 1u;\nfor (var i = 0u; i < u32(a); i++) {\nstate ^= state << 13u;\nstate ^= state >> 17u;\nstate ^= state \
-         << 5u;\n}\nreturn state;"
+        "var state = 1u;
+for (var i = 0u; i < u32(a); i++) {
+    state ^= state << 13u;
+    state ^= state >> 17u;
+    state ^= state << 5u;
+}
+return state;"
     ),
     needs: None,
     on_cpu: |a, _, _| states().nth(a as usize).unwrap_or_default(),
@@ -277,7 +286,7 @@ pub(super) const QUESTIONS: &[Question] = &[
     Question {
         name: "a float as a half",
         expression: "f32(f16(a))",
-        shader: answering!("enable f16;\n", "return bitcast<u32>(f32(f16(a)));"),
+        shader: answering!("f32(f16(a))", "enable f16;\n", "return bitcast<u32>(f32(f16(a)));"),
         needs: Some(Feature::F16),
         on_cpu: |a, _, _| f16::from_f32(a).to_f32().to_bits(),
         reading: Float([1.0 + half_to(12), 0.0, 0.0], &[(1.0, "rounded"), (1.0 + half_to(12), "not rounded")]),
@@ -288,7 +297,10 @@ pub(super) const QUESTIONS: &[Question] = &[
     question!("3e9 as a signed integer", "i32(a)", |a, _, _| a as i32, Integer([3e9, 0.0, 0.0], &[])),
     question!("-1 as an unsigned integer", "u32(a)", |a, _, _| a as u32, Integer([-1.0, 0.0, 0.0], &[])),
     question!("a NaN as a signed integer", "i32(a)", |a, _, _| a as i32, Integer(NAN, &[])),
-    question!("a read beyond a buffer", "values[u32(a)]", |_, _, _| 0.0f32, { Float([1e6, 0.0, 0.0], &[]) }),
+    // The buffer ends with guards.
+    question!("a read beyond a buffer", "values[u32(a)]", |_, _, _| 0.0f32, {
+        Float([1e6, 0.0, 0.0], &[(f32::from_bits(POISON), "the last")])
+    }),
     LOOP,
     question!("error of a / b", "a / b", |a, b, _| a / b, Error([0.5, 2.0], [0.5, 2.0], |a, b| a / b)),
     question!("error of a division by 3", "a / 3.0", |a, _, _| a / 3.0, Error([0.5, 2.0], UNUSED, |a, _| a / 3.0)),
@@ -303,6 +315,6 @@ pub(super) const QUESTIONS: &[Question] = &[
     question!("error of tanh", "tanh(a)", |a, _, _| a.tanh(), Error([0.1, 3.0], UNUSED, |a, _| a.tanh())),
     question!("error of tanh near 0", "tanh(a)", |a, _, _| a.tanh(), Error([0.0, 0.001], UNUSED, |a, _| a.tanh())),
     question!("error of pow", "pow(a, b)", |a, b, _| a.powf(b), Error([0.5, 2.0], [0.0, 10.0], f64::powf)),
-    question!("error of sin", "sin(a)", |a, _, _| a.sin(), Error([-3.14, 3.14], UNUSED, |a, _| a.sin())),
-    question!("error of cos", "cos(a)", |a, _, _| a.cos(), Error([-3.14, 3.14], UNUSED, |a, _| a.cos())),
+    question!("error of sin", "sin(a)", |a, _, _| a.sin(), Error([-PI, PI], UNUSED, |a, _| a.sin())),
+    question!("error of cos", "cos(a)", |a, _, _| a.cos(), Error([-PI, PI], UNUSED, |a, _| a.cos())),
 ];

@@ -18,6 +18,41 @@ pub(crate) fn devices(home: &Home) -> Result<(), Failed> {
     Ok(())
 }
 
+pub(crate) fn doctor(home: &Home) -> Result<(), Failed> {
+    let adapters = home.run(&["devices", "--json", "-"]).json()?;
+    let count = adapters.as_array().map_or(0, Vec::len);
+    let run = home.run(&["doctor"]);
+    run.exits_with(if count == 0 { 2 } else { 0 })?.prints(&["adapters"])?;
+    if count > 0 {
+        run.prints(&["self-test: passed", "how each adapter computes", "subnormal results", "nothing is wrong"])?;
+    }
+    let found: Value = serde_json::from_str(&home.run(&["doctor", "--json", "-"]).stdout)?;
+    check(found["adapters"].as_array().map(Vec::len) == Some(count), found.to_string())?;
+    let questions = found["cpu_arithmetic"].as_array().map_or(0, Vec::len);
+    check(questions > 30, format!("{questions} questions"))?;
+    for adapter in found["adapters"].as_array().into_iter().flatten() {
+        check(adapter["fault"].is_null(), adapter.to_string())?;
+        check(adapter["arithmetic"].as_array().map(Vec::len) == Some(questions), "a question is not answered")?;
+    }
+    // The same answers stand beside the results of checks.
+    for adapter in adapters.as_array().into_iter().flatten().filter(|adapter| adapter["unusable"].is_null()) {
+        let device = adapter["index"].to_string();
+        let verified = home.run(&["verify", "relu_forward", "--device", &device, "--json", "-"]).json()?;
+        let answers = &verified["adapters"][0]["arithmetic"];
+        check(answers.as_array().map(Vec::len) == Some(questions), format!("{answers}"))?;
+    }
+    Ok(())
+}
+
+pub(crate) fn doctor_without_driver(home: &Home) -> Result<(), Failed> {
+    let run = home.run_without_drivers(&["doctor"]);
+    run.exits_with(2)?.prints(&["no adapter can be used", "mesa-vulkan-drivers", "--device cpu"])?;
+    if cfg!(target_os = "linux") {
+        run.prints(&["VK_DRIVER_FILES=/nowhere"])?;
+    }
+    Ok(())
+}
+
 pub(crate) fn missing_devices(home: &Home) -> Result<(), Failed> {
     for (device, part) in [("99", "no device 99"), ("geforce 9999", "geforce 9999")] {
         home.run(&["train", "--device", device]).is_refused(&[part, "found"])?;

@@ -36,13 +36,15 @@ pub(crate) fn command_help(home: &Home) -> Result<(), Failed> {
         "--fuse",
         "--precision",
         "--tune",
+        "--self-test",
     ];
-    let options: [(&str, &[&str]); 9] = [
+    let options: [(&str, &[&str]); 10] = [
         ("train", &train),
         ("eval", &["--device", "--data", "--json"]),
         ("predict", &["--device", "--json"]),
         ("verify", &["--device", "--verbose", "--json", "--junit"]),
         ("devices", &["--json"]),
+        ("doctor", &["--json"]),
         ("report", &["--plots", "--comparison"]),
         ("sweep", &["--model", "--lr", "--batch-size", "--optimizer", "--seeds", "--random", "--out"]),
         ("plan", &["--model", "--batch-size", "--kernels", "--device"]),
