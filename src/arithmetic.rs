@@ -185,7 +185,9 @@ mod tests {
     fn the_guide_to_drivers_has_a_row_for_each_question() {
         let guide = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/DRIVERS.md"));
         for Answer { question, expression, answer } in of_cpu() {
-            let row = format!("| {question} | `{expression}` | {answer} |");
+            // The errors of functions are those of the system's library.
+            let answer = if question.starts_with("error of") { String::new() } else { format!(" {answer} |") };
+            let row = format!("| {question} | `{expression}` |{answer}");
             assert!(guide.contains(&row), "docs/DRIVERS.md has no row that begins with {row}");
         }
     }

@@ -172,7 +172,7 @@ macro_rules! answering {
             concat!(
                 $directives,
                 include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/shared/linear.wgsl")),
-                include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/shared/arithmetic.wgsl")),
+                include_str!("answers.wgsl"),
                 "fn answer(a: f32, b: f32, c: f32) -> u32 {\n",
                 $body,
                 "\n}\n"

@@ -119,6 +119,8 @@ fn main() {
         ("the_step_at_which_a_run_diverges_is_kept_and_shown", stops::replay),
         ("changed_records_and_reports_are_read_or_refused", strangers::records),
         ("changed_results_of_bench_are_read_or_refused", strangers::bench_results),
+        #[cfg(unix)]
+        ("command_lines_of_any_words_are_carried_out_or_refused", strangers::words),
         ("a_resumed_run_is_the_undisturbed_one", resume::same),
         ("a_run_is_gone_on_with_as_it_is_or_refused", resume::refusals),
         ("a_damaged_checkpoint_is_passed_over", resume::damaged),
@@ -163,7 +165,7 @@ fn main() {
         tests.iter().map(|&(name, test)| Trial::test(name, move || test(&Home::new()))).collect();
     trials.push(data::model_file_trial());
     trials.extend(data::example_trials());
-    let on_each: [(&str, AdapterTest); 12] = [
+    let on_each: [(&str, AdapterTest); 13] = [
         ("plan_names_the_kernel_of_each_call_and_why_no_other", plan_kernels),
         ("verify_checks_a_users_own_model_in_lockstep", numerics::verify_model),
         ("a_model_that_overflows_is_an_error_that_names_the_first_tensor", numerics::overflow),
@@ -176,6 +178,7 @@ fn main() {
         ("bench_train_reports_steps", bench_train),
         ("trace_writes_a_timeline_and_changes_no_weight", trace),
         ("tune_keeps_what_train_takes_and_ignores_a_damaged_file", tune),
+        ("a_changed_tuning_file_is_read_or_ignored", strangers::tuning),
     ];
     let gpus = gpus();
     for (name, test) in on_each {

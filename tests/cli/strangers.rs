@@ -1,11 +1,15 @@
-//! JSON files that were changed by someone else: they are read or refused, without a panic.
+//! JSON files that were changed by someone else, and command lines of any words: they are read or refused, without a panic.
 
 use std::fs;
 use std::path::Path;
+#[cfg(unix)]
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, time::Duration};
 
 use gpu_digits::random::Random;
 use libtest_mimic::Failed;
 
+#[cfg(unix)]
+use crate::program::Run;
 use crate::program::{Home, check};
 
 const TRIES: usize = 60;
@@ -31,8 +35,13 @@ fn changed(text: &str, random: &mut Random) -> String {
     parts.concat()
 }
 
-/// Runs a command on many changed copies of a file, and writes the file back as it was.
+/// Runs a command on many changed copies of a file, of which it refuses some, and writes the file back as it was.
 fn try_changed(home: &Home, file: &Path, seed: u64, words: &[&str]) -> Result<(), Failed> {
+    let refused = count_refused(home, file, seed, words)?;
+    check(refused > TRIES / 4, format!("only {refused} of {TRIES} were refused"))
+}
+
+fn count_refused(home: &Home, file: &Path, seed: u64, words: &[&str]) -> Result<usize, Failed> {
     let text = fs::read_to_string(file)?;
     let mut random = Random::new(seed, 0);
     let mut refused = 0;
@@ -48,7 +57,116 @@ fn try_changed(home: &Home, file: &Path, seed: u64, words: &[&str]) -> Result<()
         refused += usize::from(run.code == Some(2));
     }
     fs::write(file, text)?;
-    check(refused > TRIES / 4, format!("only {refused} of {TRIES} were refused"))
+    Ok(refused)
+}
+
+/// What `tune` keeps only makes kernels faster, so that a damaged file is ignored.
+pub(crate) fn tuning(home: &Home, device: &str) -> Result<(), Failed> {
+    let step = ["--device", device, "--model", "conv 4x3, relu, pool 2, flatten, dense 10", "--batch-size", "3"];
+    let tune = home.run(&[&["tune", "--samples", "1"], &step[..]].concat());
+    tune.exits_with(0)?;
+    let Ok(mut kept) = fs::read_dir(home.path(".cache/gpu-digits/tuned")) else {
+        // An adapter without subgroups has nothing to choose from.
+        return check(tune.stdout.contains("no choices are saved"), tune.stdout);
+    };
+    let file = kept.next().ok_or("no file was kept")??.path();
+    for words in [&["plan", "--kernels"][..], &["tune", "--list"]] {
+        let refused = count_refused(home, &file, 4, &[words, &step].concat())?;
+        check(refused == 0, format!("{refused} of {TRIES} ended {words:?}"))?;
+    }
+    Ok(())
+}
+
+/// Command lines of known options with values at their limits, some of which are no Unicode.
+#[cfg(unix)]
+pub(crate) fn words(home: &Home) -> Result<(), Failed> {
+    const COMMANDS: [&str; 12] = [
+        "train", "eval", "predict", "verify", "bench", "tune", "plan", "report", "sweep", "shaders", "devices",
+        "nonsense",
+    ];
+    const OPTIONS: [&str; 30] = [
+        "--model",
+        "--device",
+        "--data",
+        "--dataset",
+        "--epochs",
+        "--batch-size",
+        "--lr",
+        "--momentum",
+        "--seed",
+        "--out",
+        "--resume",
+        "--init",
+        "--augment",
+        "--validation",
+        "--clip-norm",
+        "--average",
+        "--checkpoint-every",
+        "--extend-to",
+        "--target-accuracy",
+        "--json",
+        "--min-confidence",
+        "--samples",
+        "--seeds",
+        "--random",
+        "--trace",
+        "--generated-images",
+        "--self-test",
+        "--replay",
+        "--",
+        "-q",
+    ];
+    const VALUES: [&[u8]; 16] = [
+        b"",
+        b"0",
+        b"-1",
+        b"18446744073709551615",
+        b"18446744073709551616",
+        b"1e308",
+        b"1e-320",
+        b"nan",
+        b"\xff\xfe",
+        b"a\x80b",
+        b"\x1b[31m",
+        b"conv 99999999999x3",
+        b"rotate 1e39",
+        b"0s",
+        b"9999999999999h",
+        b"./\xff/\xc0",
+    ];
+    let mut random = Random::new(5, 0);
+    let mut one_of = |count: usize| random.below(count as u32) as usize;
+    for _ in 0..200 {
+        let mut words = vec![COMMANDS[one_of(COMMANDS.len())].as_bytes()];
+        for _ in 0..=one_of(4) {
+            words.push(OPTIONS[one_of(OPTIONS.len())].as_bytes());
+            words.push(VALUES[one_of(VALUES.len())]);
+        }
+        // Whatever else they say, nothing is there to work on for long.
+        words.extend([b"--device".as_slice(), b"no such device"]);
+        let shown: Vec<String> = words.iter().map(|word| word.escape_ascii().to_string()).collect();
+        let shown: Vec<&str> = shown.iter().map(String::as_str).collect();
+        let mut child = home
+            .command(&[])
+            .args(words.into_iter().map(OsStr::from_bytes))
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::piped())
+            .spawn()?;
+        for _ in 0..3000 {
+            if child.try_wait()?.is_some() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        if child.try_wait()?.is_none() {
+            child.kill()?;
+        }
+        let run = Run::new(&shown, child.wait_with_output()?);
+        if !matches!(run.code, Some(0..=2)) || run.stderr.contains("panicked") || run.stderr.contains('\u{1b}') {
+            return run.fail("it is neither carried out nor refused".to_owned());
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn records(home: &Home) -> Result<(), Failed> {

@@ -34,7 +34,7 @@ pub(super) async fn run(args: &DevicesArgs) -> Result<Verdict> {
         }
     }
     if infos.iter().all(|info| info.kind == AdapterKind::Software) {
-        out!("\nNo hardware GPU was found. If this machine has one, `gpu-digits doctor` says why it\nis not listed.");
+        out!("\nNo hardware GPU was found. If this machine has one, `gpu-digits doctor` says\nwhy it is not listed.");
     }
     Ok(Verdict::Passed)
 }

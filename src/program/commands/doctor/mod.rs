@@ -153,24 +153,25 @@ impl Examined {
         self.fault.is_none()
     }
 
-    /// Lines about the adapter, below its name.
-    fn lines(&self) -> Vec<String> {
-        if let Some(fault) = &self.fault {
-            return vec![format!("FAILED: {fault}")];
+    /// What was found, below the adapter's name.
+    fn remarks(&self) -> Vec<String> {
+        let Self { adapter, variants, lacking, self_test, self_test_seconds, fault, .. } = self;
+        let mut remarks = vec![format!("driver {}", format!("{} {}", adapter.driver, adapter.driver_version).trim())];
+        if let Some(fault) = fault {
+            remarks.push(format!("FAILED: {fault}"));
+            return remarks;
         }
-        let count: usize = self.variants.values().sum();
-        let variants: Vec<String> = self.variants.iter().map(|(name, ops)| format!("{ops} {name}")).collect();
-        let passed = self.self_test.iter().filter(|check| matches!(check.outcome, Outcome::Passed { .. })).count();
-        let mut lines = vec![
-            format!("self-test: passed ({passed} checks in {:.1} s)", self.self_test_seconds),
-            format!("kernels of the {count} ops of {}: {}", NAMED_MODELS[0].0, variants.join(", ")),
-        ];
-        if !self.lacking.is_empty() {
-            let lacking: Vec<&str> = self.lacking.iter().map(String::as_str).collect();
-            lines.push(format!("other kernels need {}", lacking.join(", and ")));
+        let passed = self_test.iter().filter(|check| matches!(check.outcome, Outcome::Passed { .. })).count();
+        remarks.push(format!("self-test: passed ({passed} checks in {self_test_seconds:.1} s)"));
+        let count: usize = variants.values().sum();
+        let kernels: Vec<String> = variants.iter().map(|(name, ops)| format!("{ops} {name}")).collect();
+        remarks.push(format!("kernels of the {count} ops of {}: {}", NAMED_MODELS[0].0, kernels.join(", ")));
+        if !lacking.is_empty() {
+            let lacking: Vec<&str> = lacking.iter().map(String::as_str).collect();
+            remarks.push(format!("other kernels need {}", lacking.join(", and ")));
         }
-        lines.extend(self.adapter.refused.iter().map(|refused| format!("its driver lists {refused} and refuses them")));
-        lines
+        remarks.extend(adapter.refused.iter().map(|refused| format!("its driver lists {refused} and refuses them")));
+        remarks
     }
 }
 
@@ -194,12 +195,13 @@ impl Findings {
             out!("  none");
         }
         for examined in &self.adapters {
-            out!("  {} {}", examined.adapter.index, examined.adapter);
-            examined.lines().iter().for_each(|line| out!("    {line}"));
+            let Examined { adapter, .. } = examined;
+            out!("  {} {} through {}", adapter.index, adapter.label(), adapter.backend.name());
+            examined.remarks().iter().for_each(|remark| print_wrapped("    ", remark));
         }
         if !self.messages.is_empty() {
             out!("\nwhat wgpu says of those that it hides or cannot open");
-            self.messages.iter().for_each(|message| out!("  {message}"));
+            self.messages.iter().for_each(|message| print_wrapped("  ", message));
         }
         self.print_arithmetic();
         out!("");
@@ -209,7 +211,7 @@ impl Findings {
         ) {
             (true, false) => out!("nothing is wrong"),
             (true, true) => out!("nothing is wrong, but all adapters are software: a GPU would be far faster"),
-            (false, _) => self.advice.iter().for_each(|line| out!("- {line}")),
+            (false, _) => self.advice.iter().for_each(|advice| print_wrapped("- ", advice)),
         }
     }
 
@@ -233,6 +235,24 @@ impl Findings {
     }
 }
 
+/// Prints words in lines of 80 columns, the first after a mark and the others indented as far.
+fn print_wrapped(mark: &str, text: &str) {
+    const WIDTH: usize = 80;
+    let mut line = mark.to_owned();
+    for word in text.split(' ') {
+        if line.len() > mark.len() {
+            if line.chars().count() + 1 + word.chars().count() > WIDTH {
+                out!("{line}");
+                line = " ".repeat(mark.len());
+            } else {
+                line.push(' ');
+            }
+        }
+        line.push_str(word);
+    }
+    out!("{line}");
+}
+
 fn print_system(system: &System) {
     let System { cards, render_nodes, manifests, variables, .. } = system;
     out!("cards on the PCI bus");
@@ -252,7 +272,8 @@ fn print_system(system: &System) {
     }
     for manifest in manifests {
         let fault = manifest.fault.as_ref().map_or_else(String::new, |fault| format!(" ({fault})"));
-        out!("  {} {}{fault}", manifest.path.display(), manifest.library);
+        let library = manifest.library.rsplit('/').next().unwrap_or_default();
+        out!("  {} {library}{fault}", manifest.path.display());
     }
     if !variables.is_empty() {
         out!("variables that choose or change drivers");
