@@ -8,7 +8,7 @@
 # Why it matters: lavapipe is what checks kernels where there is no GPU, as in CI. A sum over a large input in one
 #   invocation (a naive reference kernel, a loss over 70,000 images, a random-number test) is wrong there with no error
 #   and right on GPUs, and it looks like a fault of the kernel. Mesa 26.2.6 counts right.
-# Seen on: Debian mesa-vulkan-drivers 22.3.6-1+deb12u1 through PyPI wgpu 0.32.0 (wgpu-native 29), 2026-11-28, x86-64.
+# Seen on: Debian mesa-vulkan-drivers 22.3.6-1+deb12u2 through PyPI wgpu 0.32.0 (wgpu-native 29), 2026-11-28, x86-64.
 # Needs: Debian 12 (x86-64) with current package lists, Python 3.11 or later with venv. Nothing is installed.
 set -euo pipefail
 dir=$(mktemp -d)
@@ -18,7 +18,7 @@ cd "$dir"
 # The driver, its compiler and the loader are unpacked, not installed.
 mkdir debs
 cd debs
-apt-get -qq -o APT::Sandbox::User=root download mesa-vulkan-drivers=22.3.6-1+deb12u1 libllvm15=1:15.0.6-4+b1 \
+apt-get -qq -o APT::Sandbox::User=root download mesa-vulkan-drivers=22.3.6-1+deb12u2 libllvm15=1:15.0.6-4+b1 \
   libvulkan1=1.3.239.0-1 libbsd0 libdrm2 libedit2 libexpat1 libicu72 libmd0 libwayland-client0 libx11-xcb1 libxau6 \
   libxcb-dri3-0 libxcb-present0 libxcb-randr0 libxcb-shm0 libxcb-sync1 libxcb-xfixes0 libxcb1 libxdmcp6 libxml2 \
   libxshmfence1 libz3-4 >/dev/null || { echo 'this needs the packages of Debian 12 (run apt-get update first)'; exit 2; }

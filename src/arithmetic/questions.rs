@@ -210,6 +210,9 @@ const fn half_to(n: u32) -> f32 {
 
 const TRUTH: &[(u32, &str)] = &[(0, "false"), (1, "true")];
 
+/// 1 + 2^-12 as a half, and as it is.
+const ROUNDED: &[(f32, &str)] = &[(1.0, "rounded"), (1.0 + half_to(12), "not rounded")];
+
 /// Bounds of a number that an expression does not use.
 const UNUSED: [f32; 2] = [0.0, 1.0];
 
@@ -283,13 +286,19 @@ pub(super) const QUESTIONS: &[Question] = &[
     question!("halves: subnormal results", "pack2x16float(vec2(a, b))", |a, b, _| packed(a, b), {
         Half([half_to(24), 0.0, 0.0], &[(half_to(24), "kept"), (0.0, "flushed")])
     }),
+    question!(
+        "a float packed as a half",
+        "unpack2x16float(pack2x16float(vec2(a, b))).x",
+        |a, _, _| f16::from_f32(a).to_f32(),
+        { Float([1.0 + half_to(12), 0.0, 0.0], ROUNDED) }
+    ),
     Question {
         name: "a float as a half",
         expression: "f32(f16(a))",
         shader: answering!("f32(f16(a))", "enable f16;\n", "return bitcast<u32>(f32(f16(a)));"),
         needs: Some(Feature::F16),
         on_cpu: |a, _, _| f16::from_f32(a).to_f32().to_bits(),
-        reading: Float([1.0 + half_to(12), 0.0, 0.0], &[(1.0, "rounded"), (1.0 + half_to(12), "not rounded")]),
+        reading: Float([1.0 + half_to(12), 0.0, 0.0], ROUNDED),
     },
     question!("an integer divided by 0", "i32(a) / i32(b)", |a, _, _| a as i32, Integer([7.0, 0.0, 0.0], &[])),
     question!("an integer's remainder by 0", "i32(a) % i32(b)", |_, _, _| 0i32, Integer([7.0, 0.0, 0.0], &[])),
