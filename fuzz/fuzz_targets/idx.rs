@@ -35,10 +35,8 @@ fuzz_target!(|bytes: &[u8]| -> Corpus {
     let Some((which, bytes)) = bytes.split_first() else { return Corpus::Reject };
     let name = NAMES[usize::from(*which) % NAMES.len()];
     fs::write(FOLDER.join(name), bytes).expect("a temporary file");
-    let request = Request {
-        choice: DataChoice::Mnist,
-        ..Request::new(Folders { named: Some(FOLDER.clone()), cache: None })
-    };
+    let request =
+        Request { choice: DataChoice::Mnist, ..Request::new(Folders { named: Some(FOLDER.clone()), cache: None }) };
     if let Ok(dataset) = load(&request, &mut |_| ()) {
         dataset.check().expect("what is loaded is whole");
         let _ = dataset.remarks();

@@ -288,7 +288,7 @@ pub(super) const QUESTIONS: &[Question] = &[
     }),
     question!(
         "a float packed as a half",
-        "unpack2x16float(pack2x16float(vec2(a, b))).x",
+        "unpack2x16float(pack2x16float(vec2(a, 0.0))).x",
         |a, _, _| f16::from_f32(a).to_f32(),
         { Float([1.0 + half_to(12), 0.0, 0.0], ROUNDED) }
     ),
