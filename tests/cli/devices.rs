@@ -24,7 +24,7 @@ pub(crate) fn doctor(home: &Home) -> Result<(), Failed> {
     let run = home.run(&["doctor"]);
     run.exits_with(if count == 0 { 2 } else { 0 })?.prints(&["adapters"])?;
     if count > 0 {
-        run.prints(&["self-test: passed", "how each adapter computes", "subnormal results", "nothing is wrong"])?;
+        run.prints(&["self-test: passed", "how each adapter computes", "subnormal results", "all adapters work"])?;
     }
     let found: Value = serde_json::from_str(&home.run(&["doctor", "--json", "-"]).stdout)?;
     check(found["adapters"].as_array().map(Vec::len) == Some(count), found.to_string())?;

@@ -88,42 +88,35 @@ pub(super) async fn run(args: &DoctorArgs) -> Result<Verdict> {
 
 /// Opens an adapter and tests it.
 async fn examine(adapter: &Adapter) -> Result<Examined> {
-    let gpu = match Gpu::open(adapter).await {
-        Ok(gpu) => gpu,
-        Err(error) => {
-            return Ok(Examined {
-                adapter: adapter.info.clone(),
-                variants: BTreeMap::new(),
-                lacking: BTreeSet::new(),
-                self_test: vec![],
-                self_test_seconds: 0.0,
-                arithmetic: vec![],
-                fault: Some(format!("{error:#}")),
-            });
-        }
+    let gpu = match &adapter.info.unusable {
+        // It lacks what kernels need, and its driver is not to blame.
+        Some(_) => return Ok(Examined::untested(adapter.info.clone(), None)),
+        None => match Gpu::open(adapter).await {
+            Ok(gpu) => gpu,
+            Err(error) => return Ok(Examined::untested(adapter.info.clone(), Some(format!("{error:#}")))),
+        },
     };
-    let (mut variants, mut lacking) = (BTreeMap::new(), BTreeSet::new());
+    let mut examined = Examined::untested(gpu.info().clone(), None);
     for case in Subject::new(NAMED_MODELS[0].0)?.all_cases() {
         for considered in consider(&gpu, case.as_ref()) {
             match considered.why_not {
-                None => *variants.entry(considered.variant.name()).or_default() += 1,
-                Some(reason) => lacking.extend(reason.strip_prefix("it needs ").map(str::to_owned)),
+                None => *examined.variants.entry(considered.variant.name()).or_default() += 1,
+                Some(reason) => examined.lacking.extend(reason.strip_prefix("it needs ").map(str::to_owned)),
             }
         }
     }
     let start = Instant::now();
-    let self_test = self_test(&gpu).await;
-    let self_test_seconds = start.elapsed().as_secs_f64();
-    let wrong = self_test.iter().find_map(|Check { label, outcome, .. }| match outcome {
+    examined.self_test = self_test(&gpu).await;
+    examined.self_test_seconds = start.elapsed().as_secs_f64();
+    examined.fault = examined.self_test.iter().find_map(|Check { label, outcome, .. }| match outcome {
         Outcome::Failed { reason } => Some(format!("it computes wrongly: {label}: {reason}")),
         _ => None,
     });
-    let (arithmetic, failed) = match arithmetic::of_gpu(&gpu).await {
-        Ok(arithmetic) => (arithmetic, None),
-        Err(error) => (vec![], Some(format!("{error:#}"))),
-    };
-    let adapter = gpu.info().clone();
-    Ok(Examined { adapter, variants, lacking, self_test, self_test_seconds, arithmetic, fault: wrong.or(failed) })
+    match arithmetic::of_gpu(&gpu).await {
+        Ok(arithmetic) => examined.arithmetic = arithmetic,
+        Err(error) => drop(examined.fault.get_or_insert(format!("{error:#}"))),
+    }
+    Ok(examined)
 }
 
 fn advice(system: Option<&System>, examined: &[Examined]) -> Vec<String> {
@@ -149,8 +142,14 @@ fn advice(system: Option<&System>, examined: &[Examined]) -> Vec<String> {
 }
 
 impl Examined {
+    fn untested(adapter: AdapterInfo, fault: Option<String>) -> Self {
+        let (variants, lacking) = Default::default();
+        let (self_test, arithmetic) = (vec![], vec![]);
+        Self { adapter, variants, lacking, self_test, self_test_seconds: 0.0, arithmetic, fault }
+    }
+
     fn works(&self) -> bool {
-        self.fault.is_none()
+        self.fault.is_none() && self.adapter.unusable.is_none()
     }
 
     /// What was found, below the adapter's name.
@@ -159,6 +158,10 @@ impl Examined {
         let mut remarks = vec![format!("driver {}", format!("{} {}", adapter.driver, adapter.driver_version).trim())];
         if let Some(fault) = fault {
             remarks.push(format!("FAILED: {fault}"));
+            return remarks;
+        }
+        if let Some(reason) = &adapter.unusable {
+            remarks.push(format!("cannot be used: {reason}"));
             return remarks;
         }
         let passed = self_test.iter().filter(|check| matches!(check.outcome, Outcome::Passed { .. })).count();
@@ -178,7 +181,7 @@ impl Examined {
 impl Findings {
     fn verdict(&self) -> Verdict {
         let works = self.adapters.iter().any(Examined::works);
-        let fails = self.adapters.iter().any(|examined| !examined.works());
+        let fails = self.adapters.iter().any(|examined| examined.fault.is_some());
         match (works, fails) {
             (true, false) => Verdict::Passed,
             (_, true) => Verdict::Failed,
@@ -209,8 +212,8 @@ impl Findings {
             self.advice.is_empty(),
             self.adapters.iter().all(|examined| examined.adapter.kind == AdapterKind::Software),
         ) {
-            (true, false) => out!("nothing is wrong"),
-            (true, true) => out!("nothing is wrong, but all adapters are software: a GPU would be far faster"),
+            (true, false) => out!("all adapters work"),
+            (true, true) => out!("all adapters work, but they are software: a GPU would be far faster"),
             (false, _) => self.advice.iter().for_each(|advice| print_wrapped("- ", advice)),
         }
     }
