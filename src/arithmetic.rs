@@ -8,7 +8,7 @@ mod questions;
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use crate::gpu::{Gpu, run_variant};
@@ -40,18 +40,25 @@ pub fn of_cpu() -> Vec<Answer> {
 
 /// How a GPU computes: the answers to the same questions, in the same order.
 ///
+/// A type or an expression that a driver does not take is an answer too.
+///
 /// # Errors
-/// If the device fails, or a shader does not compile.
+/// If the device fails.
 pub async fn of_gpu(gpu: &Gpu) -> Result<Vec<Answer>> {
     let mut answers = Vec::new();
     for question in QUESTIONS {
         let asked = Asked { question };
-        answers.push(match gpu.why_not(&asked, &asked.variant()) {
-            Some(_) => question.answer("not there".to_owned()),
-            None => {
-                let words = asked.on_gpu(gpu).await;
-                question.answered_by(&words.with_context(|| format!("cannot compute `{}`", question.expression))?)
+        let words = match gpu.why_not(&asked, &asked.variant()) {
+            None => Some(asked.on_gpu(gpu).await),
+            Some(_) => None,
+        };
+        answers.push(match words {
+            Some(Ok(words)) => question.answered_by(&words),
+            Some(Err(error)) if gpu.failure().is_some() => {
+                return Err(error.context(format!("cannot compute `{}`", question.expression)));
             }
+            Some(Err(_)) => question.answer("refused".to_owned()),
+            None => question.answer("not there".to_owned()),
         });
     }
     Ok(answers)

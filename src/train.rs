@@ -74,6 +74,8 @@ pub struct Trainer {
     model: Model,
     /// Some training images for checking activations.
     sample: Vec<u8>,
+    /// The digits that are trained on besides.
+    added: Samples,
 }
 
 impl Trainer {
@@ -132,7 +134,7 @@ impl Trainer {
         let rates = schedule.f32().iter().copied().step_by(SCHEDULE_COLUMNS).collect();
         let sample = train.images[..train.len().min(SAMPLE) * dataset.task.image().bytes()].to_vec();
         let model = model.clone();
-        Ok(Self { executor, plan_config, config, splits, rates, history: vec![], model, sample })
+        Ok(Self { executor, plan_config, config, splits, rates, history: vec![], model, sample, added: more })
     }
 
     /// The epoch that the next step belongs to, counted from 0.

@@ -8,6 +8,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use common::{files, root};
+use gpu_digits::arithmetic::questions;
 use gpu_digits::layers::every_op;
 use gpu_digits::op::{Access, Feature, Variant, variant_label};
 use gpu_digits::tensor::DType;
@@ -28,8 +29,9 @@ fn parse(variant: &Variant) -> Module {
 #[test]
 fn every_file_is_a_part_of_a_shader() {
     let on_disk: BTreeSet<PathBuf> = files("shaders", "wgsl").into_keys().collect();
-    let shaders = shaders();
-    let parts = shaders.iter().flat_map(|(_, variant)| variant.shader.parts);
+    let mut variants: Vec<Variant> = shaders().into_iter().map(|(_, variant)| variant).collect();
+    variants.extend(questions().iter().flat_map(|question| question.variants()));
+    let parts = variants.iter().flat_map(|variant| variant.shader.parts);
     let used: BTreeSet<PathBuf> = parts.map(|part| format!("shaders/{part}.wgsl").into()).collect();
     assert_eq!(on_disk, used, "left: files, right: parts of the table's variants");
 }

@@ -167,17 +167,20 @@ fn packed(low: f32, high: f32) -> u32 {
 /// A shader with a name after the dot, that answers with the value of a function's body, after some directives.
 macro_rules! answering {
     ($name:literal, $directives:literal, $body:expr) => {
-        Shader::from_text(
-            concat!("arithmetic.", $name),
-            concat!(
+        Shader {
+            name: concat!("arithmetic.", $name),
+            parts: &["shared/linear", "arithmetic"],
+            source: concat!(
                 $directives,
+                "// shaders/shared/linear.wgsl\n",
                 include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/shared/linear.wgsl")),
-                include_str!("answers.wgsl"),
+                "// shaders/arithmetic.wgsl\n",
+                include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/arithmetic.wgsl")),
                 "fn answer(a: f32, b: f32, c: f32) -> u32 {\n",
                 $body,
                 "\n}\n"
             ),
-        )
+        }
     };
 }
 

@@ -222,7 +222,7 @@ impl GpuExecutor {
         encoder.copy_buffer_to_buffer(buffer, *offset, &staging, 0, size.get());
         let submission = self.gpu.queue.submit([encoder.finish()]);
         let spec = self.plan.tensor(tensor);
-        let what = match self.lone_call {
+        let what = match self.lone_call.take() {
             Some((phase, index)) => format!("`{}` and the copy of `{}`", self.phase(phase)[index].label(), spec.name),
             None => format!("the copy of `{}`", spec.name),
         };

@@ -111,8 +111,8 @@ fn shader_module(device: &wgpu::Device, variant: &Variant) -> wgpu::ShaderModule
     let checks = runtime_checks(&variant.shader);
     // SAFETY: wgpu requires that every loop ends whose counter is left out. That is so in shaders of this crate only:
     // their loops count from one number to another, and no invocation makes more than `MAX_ITERATIONS` iterations,
-    // which
-    // `Gpu::why_not` ensures and a test counts. All other checks stay on.
+    // which `Gpu::why_not` ensures and a test counts; the question whether a device runs so many ends soon after
+    // them. All other checks stay on.
     unsafe { device.create_shader_module_trusted(descriptor, checks) }
 }
 

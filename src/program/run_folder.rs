@@ -149,7 +149,7 @@ pub struct StartUp {
     /// The first step on the device and on the CPU, to compare them; 0 in files of earlier versions.
     #[serde(default)]
     pub self_test_seconds: f64,
-    /// The first step; some drivers compile kernels during it.
+    /// The first step. Some drivers compile kernels when they first run: in the self-test, or without one in this step.
     pub first_step_seconds: f64,
 }
 

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{TrainState, Trainer, added_digits};
+use super::{TrainState, Trainer};
 use crate::cpu::CpuExecutor;
 use crate::data::{Dataset, Samples};
 use crate::executor::Executor;
@@ -57,10 +57,10 @@ impl Trainer {
 
     /// The images of the next step, of the data set that is trained on.
     pub fn next_batch(&self, dataset: &Dataset) -> Samples {
-        let (bytes, more) = (dataset.task.image().bytes(), added_digits(&self.config));
+        let bytes = dataset.task.image().bytes();
         let mut batch = Samples { images: vec![], labels: vec![] };
         for mut image in self.next_order(1).into_iter().map(|image| image as usize) {
-            for set in [&dataset.train, &dataset.test, &more] {
+            for set in [&dataset.train, &dataset.test, &self.added] {
                 if image < set.len() {
                     batch.images.extend(&set.images[image * bytes..][..bytes]);
                     batch.labels.push(set.labels[image]);

@@ -114,7 +114,7 @@ Examples:
   gpu-digits doctor
   gpu-digits doctor --json - | jq '.advice[]'
 
-Exit codes: 0 if every adapter works, 1 if one fails its self-test or cannot be opened, 2 if there is none.";
+Exit codes: 0 if every adapter works, 1 if one fails its self-test or cannot be opened, 2 if none can be used.";
 
 pub(super) const PLAN: &str = "\
 Examples:

@@ -254,6 +254,9 @@ pub struct SweepArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub data: DataArgs,
+    /// The same as for `train`
+    #[arg(long, value_enum, default_value_t = Switch::On)]
+    pub self_test: Switch,
     /// Folder for the runs; finished runs in it are not trained again
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,

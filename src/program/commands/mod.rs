@@ -30,7 +30,7 @@ use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write as _};
 use std::process::ExitCode;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Error, Result, bail, ensure};
 use clap::Parser as _;
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::ProgressBar;
@@ -63,7 +63,7 @@ impl From<Verdict> for ExitCode {
     fn from(verdict: Verdict) -> Self {
         Self::from(match verdict {
             Verdict::Passed => 0,
-            Verdict::Failed => 1,
+            Verdict::Failed => FAILED,
             Verdict::NoAdapter => CANNOT,
             // The code that a shell reports for a program that Ctrl-C ended.
             Verdict::Interrupted => 130,
@@ -71,8 +71,16 @@ impl From<Verdict> for ExitCode {
     }
 }
 
+/// The exit code for a check that failed.
+const FAILED: u8 = 1;
+
 /// The exit code for an error; clap uses the same one for wrong usage.
 const CANNOT: u8 = 2;
+
+/// The exit code for an error: a device that computes wrongly has failed a check.
+fn code_of(error: &Error) -> u8 {
+    if error.is::<ComputesWrongly>() { FAILED } else { CANNOT }
+}
 
 /// Parses the command line, runs the command, prints any error, and returns the exit code.
 pub async fn run(arguments: Vec<OsString>) -> ExitCode {
@@ -90,7 +98,7 @@ pub async fn run(arguments: Vec<OsString>) -> ExitCode {
         Ok(verdict) => verdict.into(),
         Err(error) => {
             terminal::error(&format!("{error:#}"));
-            if error.is::<ComputesWrongly>() { Verdict::Failed.into() } else { ExitCode::from(CANNOT) }
+            ExitCode::from(code_of(&error))
         }
     }
 }

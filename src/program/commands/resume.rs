@@ -3,13 +3,13 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use super::repeat::parsed;
 use crate::program::cli::TrainArgs;
 use crate::program::run_folder::{Progress, RunCheckpoint, RunFolder, RunRecord};
 use crate::schedule::Schedule;
-use crate::train::TrainState;
+use crate::train::{TrainConfig, TrainState, Trainer};
 use crate::words::Word;
 
 /// A run to go on with: its folder, which no other process trains in, and where it is.
@@ -72,6 +72,32 @@ impl Resumed {
             path.display()
         );
         Ok(args)
+    }
+}
+
+impl Resumed {
+    /// Brings a trainer to where the run is.
+    ///
+    /// # Errors
+    /// If the trainer's run, which has this record, is another one.
+    pub(super) fn go_on(&self, record: &mut RunRecord, trainer: &mut Trainer, config: &TrainConfig) -> Result<()> {
+        let mut found = self.record.clone();
+        record.started.clone_from(&found.started);
+        if self.state.is_some() {
+            record.settings.initial_weights_sha256.clone_from(&found.settings.initial_weights_sha256);
+        }
+        if config.schedule == Schedule::Constant {
+            // It is the same run up to where it is.
+            found.settings.epochs = config.epochs;
+        }
+        if let Some(difference) = difference(&found, record)? {
+            bail!(
+                "cannot go on with the run in {}: {difference}; give the options, the device, the data and the version that it \
+                 has",
+                self.folder.path().display()
+            );
+        }
+        self.state.as_ref().map_or(Ok(()), |state| trainer.restore(state))
     }
 }
 

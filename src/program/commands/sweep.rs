@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::repeat::{name_of, parsed};
 use super::resume::{Resumed, difference};
+use super::self_test::ComputesWrongly;
 use super::session::Session;
 use super::sweep_table::Row;
 use super::train::{record_of, train};
@@ -110,6 +111,8 @@ pub(super) async fn run(args: &SweepArgs) -> Result<Verdict> {
                 warning!("interrupted; the same command resumes the sweep at this run");
                 return Ok(Verdict::Interrupted);
             }
+            // So it would in each run.
+            Err(error) if error.is::<ComputesWrongly>() => return Err(error),
             Err(error) => {
                 warning!("failed: {}: {error:#}", member.name);
                 failures.push((member.name.clone(), format!("{error:#}")));
@@ -245,6 +248,7 @@ fn train_args(args: &SweepArgs, setting: &Setting, seed: usize) -> Result<TrainA
         seed: seed as u64,
         device: args.device.clone(),
         data: args.data.clone(),
+        self_test: args.self_test,
         ..parsed(words)?
     })
 }

@@ -5,13 +5,13 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, Error, Result, bail, ensure};
+use anyhow::{Context, Error, Result, ensure};
 
 use super::faster::faster;
 use super::fault;
 use super::open::open_device;
 use super::repeat::{command, resolved};
-use super::resume::{Resumed, difference};
+use super::resume::Resumed;
 use super::run::Run;
 use super::self_test::ensure_computes_rightly;
 use super::session::Session;
@@ -26,7 +26,6 @@ use crate::program::cli::{OnDeviceLost, OptimizerName, Switch, TrainArgs, TuneCh
 use crate::program::numbers;
 use crate::program::report::RunReport;
 use crate::program::run_folder::{Progress, RunFolder, RunRecord, Settings, StartUp};
-use crate::schedule::Schedule;
 use crate::tensor::HostTensor;
 use crate::trace;
 use crate::train::{Diverged, TrainConfig, Trainer};
@@ -203,37 +202,21 @@ pub(super) async fn train(
     let mut trainer = Trainer::new(device, &model, &parameters, dataset, config).await?;
     drop(spinner);
     let executor_seconds = start.elapsed().as_secs_f64();
+    let mut record = record(args, device, &model, &parameters, dataset, &config);
+    record.kernels = trainer.kernels();
+    if let Some(run) = &resumed {
+        run.go_on(&mut record, &mut trainer, &config)?;
+        note!("going on after step {} of {}", thousands(trainer.steps_done()), thousands(trainer.steps()));
+    }
+    let start = Instant::now();
     if args.self_test == Switch::On {
         ensure_computes_rightly(device, &mut trainer, dataset, &model).await?;
     }
-    let self_test_seconds = start.elapsed().as_secs_f64() - executor_seconds;
+    let self_test_seconds = start.elapsed().as_secs_f64();
     let start_up = StartUp { device_seconds, executor_seconds, self_test_seconds, ..session.start_up };
-    let mut record = record(args, device, &model, &parameters, dataset, &config);
-    record.kernels = trainer.kernels();
     let (folder, progress) = match resumed {
         None => (RunFolder::create(args.out.as_deref())?, Progress::default()),
-        Some(Resumed { folder, record: mut found, progress, state, .. }) => {
-            record.started.clone_from(&found.started);
-            if state.is_some() {
-                record.settings.initial_weights_sha256.clone_from(&found.settings.initial_weights_sha256);
-            }
-            if config.schedule == Schedule::Constant {
-                // It is the same run up to where it is.
-                found.settings.epochs = config.epochs;
-            }
-            if let Some(difference) = difference(&found, &record)? {
-                bail!(
-                    "cannot go on with the run in {}: {difference}; give the options, the device, the data and the version that it \
-                     has",
-                    folder.path().display()
-                );
-            }
-            if let Some(state) = &state {
-                trainer.restore(state)?;
-            }
-            note!("going on after step {} of {}", thousands(trainer.steps_done()), thousands(trainer.steps()));
-            (folder, progress)
-        }
+        Some(Resumed { folder, progress, .. }) => (folder, progress),
     };
     folder.write_record(&record)?;
     let path = folder.path().to_owned();

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::{Verdict, print_table, table};
 use crate::arithmetic::{self, Answer};
-use crate::gpu::{Adapter, AdapterInfo, AdapterKind, Gpu, adapters, consider};
+use crate::gpu::{Adapter, AdapterInfo, AdapterKind, Considered, Gpu, adapters, consider};
 use crate::model::NAMED_MODELS;
 use crate::program::cli::DoctorArgs;
 use crate::program::files::Destination;
@@ -29,7 +29,7 @@ struct Findings {
     platform: String,
     /// None where it is not Linux.
     system: Option<System>,
-    /// What wgpu said while it looked for adapters.
+    /// What wgpu said of those that it hides, and what failed.
     messages: Vec<String>,
     adapters: Vec<Examined>,
     /// How the CPU executor computes.
@@ -44,7 +44,7 @@ struct Examined {
     adapter: AdapterInfo,
     /// For each word after the dot in a shader's name, the ops of the default model that take it.
     variants: BTreeMap<&'static str, usize>,
-    /// What variants lack that cannot run.
+    /// Why it cannot run the other variants.
     lacking: BTreeSet<String>,
     self_test: Vec<Check>,
     self_test_seconds: f64,
@@ -56,12 +56,16 @@ struct Examined {
 pub(super) async fn run(args: &DoctorArgs) -> Result<Verdict> {
     let bar = terminal::bar(1, "{spinner} {msg}");
     bar.set_message("looking for adapters");
-    let (found, messages) = heard(adapters()).await;
-    let mut examined = Vec::new();
-    for adapter in &found {
-        bar.set_message(format!("testing {}", adapter.info));
-        examined.push(examine(adapter).await?);
-    }
+    let (examined, messages) = heard(async {
+        let mut examined = Vec::new();
+        for adapter in adapters().await {
+            bar.set_message(format!("testing {}", adapter.info));
+            examined.push(examine(&adapter).await?);
+        }
+        anyhow::Ok(examined)
+    })
+    .await;
+    let examined = examined?;
     let cpu_arithmetic = arithmetic::of_cpu();
     bar.finish_and_clear();
     let system = cfg!(target_os = "linux").then(System::look);
@@ -83,7 +87,7 @@ pub(super) async fn run(args: &DoctorArgs) -> Result<Verdict> {
     if args.results.json != Some(Destination::StandardOutput) {
         findings.print();
     }
-    Ok(findings.verdict())
+    Ok(verdict_of(&findings.adapters))
 }
 
 /// Opens an adapter and tests it.
@@ -98,11 +102,11 @@ async fn examine(adapter: &Adapter) -> Result<Examined> {
     };
     let mut examined = Examined::untested(gpu.info().clone(), None);
     for case in Subject::new(NAMED_MODELS[0].0)?.all_cases() {
-        for considered in consider(&gpu, case.as_ref()) {
-            match considered.why_not {
-                None => *examined.variants.entry(considered.variant.name()).or_default() += 1,
-                Some(reason) => examined.lacking.extend(reason.strip_prefix("it needs ").map(str::to_owned)),
+        for Considered { variant, why_not } in consider(&gpu, case.as_ref()) {
+            if why_not.is_none() {
+                *examined.variants.entry(variant.name()).or_default() += 1;
             }
+            examined.lacking.extend(gpu.why_not(case.as_ref(), &variant));
         }
     }
     let start = Instant::now();
@@ -171,24 +175,24 @@ impl Examined {
         remarks.push(format!("kernels of the {count} ops of {}: {}", NAMED_MODELS[0].0, kernels.join(", ")));
         if !lacking.is_empty() {
             let lacking: Vec<&str> = lacking.iter().map(String::as_str).collect();
-            remarks.push(format!("other kernels need {}", lacking.join(", and ")));
+            remarks.push(format!("it cannot run all others: {}", lacking.join("; ")));
         }
         remarks.extend(adapter.refused.iter().map(|refused| format!("its driver lists {refused} and refuses them")));
         remarks
     }
 }
 
-impl Findings {
-    fn verdict(&self) -> Verdict {
-        let works = self.adapters.iter().any(Examined::works);
-        let fails = self.adapters.iter().any(|examined| examined.fault.is_some());
-        match (works, fails) {
-            (true, false) => Verdict::Passed,
-            (_, true) => Verdict::Failed,
-            (false, false) => Verdict::NoAdapter,
-        }
+fn verdict_of(examined: &[Examined]) -> Verdict {
+    let works = examined.iter().any(Examined::works);
+    let fails = examined.iter().any(|examined| examined.fault.is_some());
+    match (works, fails) {
+        (true, false) => Verdict::Passed,
+        (_, true) => Verdict::Failed,
+        (false, false) => Verdict::NoAdapter,
     }
+}
 
+impl Findings {
     fn print(&self) {
         if let Some(system) = &self.system {
             print_system(system);
@@ -203,7 +207,7 @@ impl Findings {
             examined.remarks().iter().for_each(|remark| print_wrapped("    ", remark));
         }
         if !self.messages.is_empty() {
-            out!("\nwhat wgpu says of those that it hides or cannot open");
+            out!("what wgpu says of those that it hides, and what failed");
             self.messages.iter().for_each(|message| print_wrapped("  ", message));
         }
         self.print_arithmetic();
@@ -212,8 +216,10 @@ impl Findings {
             self.advice.is_empty(),
             self.adapters.iter().all(|examined| examined.adapter.kind == AdapterKind::Software),
         ) {
-            (true, false) => out!("all adapters work"),
-            (true, true) => out!("all adapters work, but they are software: a GPU would be far faster"),
+            (true, false) => out!("all adapters that can be used work"),
+            (true, true) => {
+                out!("all adapters that can be used work, but they are software: a GPU would be far faster")
+            }
             (false, _) => self.advice.iter().for_each(|advice| print_wrapped("- ", advice)),
         }
     }
@@ -267,7 +273,8 @@ fn print_system(system: &System) {
         out!("  {} {}:{} {driver}", card.address, card.vendor, card.device);
     }
     for node in render_nodes {
-        out!("  {} {}", node.path.display(), node.closed.as_deref().unwrap_or("can be opened"));
+        let state = node.closed.as_ref().map_or("can be opened", |closed| &closed.reason);
+        out!("  {} {state}", node.path.display());
     }
     out!("Vulkan drivers");
     if manifests.is_empty() {
@@ -281,5 +288,44 @@ fn print_system(system: &System) {
     if !variables.is_empty() {
         out!("variables that choose or change drivers");
         variables.iter().for_each(|(name, value)| out!("  {name}={value}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn examined(fault: Option<&str>, unusable: Option<&str>) -> Examined {
+        let mut adapter = AdapterInfo::example("a GPU", AdapterKind::Discrete);
+        adapter.unusable = unusable.map(str::to_owned);
+        Examined::untested(adapter, fault.map(str::to_owned))
+    }
+
+    #[test]
+    fn the_verdict_and_the_advice_are_of_all_adapters() {
+        let wrong = || examined(Some("it computes wrongly: loops"), None);
+        let old = || examined(None, Some("it has no compute shaders"));
+        let right = || examined(None, None);
+        for (adapters, verdict, part) in [
+            (vec![], Verdict::NoAdapter, "no adapter can be used"),
+            (vec![old()], Verdict::NoAdapter, "no adapter can be used"),
+            (vec![wrong()], Verdict::Failed, "no adapter can be used"),
+            (vec![right(), wrong()], Verdict::Failed, "do not use device 0"),
+            (vec![right(), old()], Verdict::Passed, ""),
+        ] {
+            let advice = advice(None, &adapters);
+            assert!(if part.is_empty() { advice.is_empty() } else { advice.join("\n").contains(part) }, "{advice:?}");
+            assert_eq!(verdict_of(&adapters), verdict, "{advice:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_adapter_stands_below_its_name() {
+        let last = |examined: Examined| examined.remarks().pop().unwrap_or_default();
+        assert_eq!(last(examined(Some("it is lost"), None)), "FAILED: it is lost");
+        assert_eq!(
+            last(examined(None, Some("it has no compute shaders"))),
+            "cannot be used: it has no compute shaders"
+        );
     }
 }

@@ -1,13 +1,14 @@
 //! What a Linux machine has for GPUs: cards, their kernel drivers, render nodes, and the Vulkan drivers that are installed.
 
 use std::env;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
+use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::gpu::AdapterInfo;
+use crate::gpu::{AdapterInfo, AdapterKind};
 
 /// NVIDIA's number among PCI vendors.
 const NVIDIA: &str = "10de";
@@ -59,6 +60,8 @@ pub(super) struct Card {
     pub(super) device: String,
     /// The kernel's driver, if one has taken it.
     pub(super) kernel_driver: Option<String>,
+    /// Whether it is a processing accelerator and no display controller.
+    is_accelerator: bool,
 }
 
 /// A render node.
@@ -66,7 +69,15 @@ pub(super) struct Card {
 pub(super) struct RenderNode {
     pub(super) path: PathBuf,
     /// Why this user cannot open it, if so.
-    pub(super) closed: Option<String>,
+    pub(super) closed: Option<Closed>,
+}
+
+/// Why a file cannot be opened.
+#[derive(Debug, PartialEq, Serialize)]
+pub(super) struct Closed {
+    pub(super) reason: String,
+    /// Whether this user lacks the right.
+    is_forbidden: bool,
 }
 
 /// A file by which Vulkan's loader finds a driver.
@@ -94,42 +105,12 @@ impl System {
         }
     }
 
-    /// What to do about cards that no adapter reaches.
+    /// What to do about cards that no adapter reaches, and about drivers that are not whole.
     pub(super) fn advice(&self, adapters: &[AdapterInfo]) -> Vec<String> {
-        let mut advice = Vec::new();
-        let unreached = |card: &&Card| {
-            !adapters
-                .iter()
-                .any(|adapter| adapter.unusable.is_none() && adapter.pci_address.as_ref() == Some(&card.address))
-        };
-        for card in self.cards.iter().filter(unreached) {
-            let name = format!("the card at {} ({}:{})", card.address, card.vendor, card.device);
-            let has = |part: &str| self.manifests.iter().any(|manifest| manifest.library.contains(part));
-            advice.push(match (card.vendor.as_str(), card.kernel_driver.as_deref()) {
-                (NVIDIA, None) => format!("{name} has no kernel driver: install NVIDIA's driver"),
-                (NVIDIA, Some("nouveau")) => {
-                    format!("{name} is run by nouveau: install NVIDIA's driver, or Mesa 24.1 or newer with NVK")
-                }
-                (NVIDIA, Some(_)) if !has("nvidia") => format!(
-                    "{name} has NVIDIA's kernel driver, but Vulkan's part of it is not installed; in a container, \
-                     NVIDIA_DRIVER_CAPABILITIES must include graphics"
-                ),
-                ("1002", Some("amdgpu" | "radeon")) if !has("radeon") && !has("amdvlk") => {
-                    format!("{name} needs a Vulkan driver: on Debian and Ubuntu apt-get install mesa-vulkan-drivers")
-                }
-                ("8086", Some("i915" | "xe")) if !has("intel") => {
-                    format!("{name} needs a Vulkan driver: on Debian and Ubuntu apt-get install mesa-vulkan-drivers")
-                }
-                (_, None | Some("vfio-pci" | "simpledrm")) => {
-                    format!("{name} is not run by a driver of its vendor, so no adapter reaches it")
-                }
-                // A virtual machine's display computes nothing.
-                ("1234" | "1b36" | "1414" | "15ad" | "1af4" | "80ee" | "1013", _) => continue,
-                _ => format!("no adapter reaches {name}, although its drivers are there"),
-            });
-        }
+        let unreached = self.cards.iter().filter(|card| !adapters.iter().any(|adapter| card.is_of(adapter)));
+        let mut advice: Vec<String> = unreached.filter_map(|card| self.advice_for(card)).collect();
         for RenderNode { path, closed } in &self.render_nodes {
-            if let Some(reason) = closed {
+            if let Some(Closed { reason, is_forbidden: true }) = closed {
                 let path = path.display();
                 advice.push(format!(
                     "{path} cannot be opened ({reason}): add the user to the group render, and log in again"
@@ -139,13 +120,52 @@ impl System {
         for Manifest { path, fault, .. } in &self.manifests {
             advice.extend(fault.as_ref().map(|fault| format!("{}: {fault}", path.display())));
         }
-        if self.has_dxg && adapters.iter().all(|adapter| adapter.kind == crate::gpu::AdapterKind::Software) {
+        if self.has_dxg && adapters.iter().all(|adapter| adapter.kind == AdapterKind::Software) {
             advice.push(
                 "Windows' GPU is there (/dev/dxg), but no driver of Mesa for it; run gpu-digits on Windows itself"
                     .to_owned(),
             );
         }
         advice
+    }
+
+    /// What to do about a card that no adapter reaches; nothing if it is not there to compute.
+    fn advice_for(&self, card: &Card) -> Option<String> {
+        let Card { address, vendor, device, kernel_driver, is_accelerator } = card;
+        let name = format!("the card at {address} ({vendor}:{device})");
+        let has = |part: &str| self.manifests.iter().any(|manifest| manifest.library.contains(part));
+        let mesa = "on Debian and Ubuntu apt-get install mesa-vulkan-drivers";
+        Some(match (vendor.as_str(), kernel_driver.as_deref()) {
+            // Displays of virtual machines and of servers.
+            ("1013" | "102b" | "1234" | "1414" | "15ad" | "1a03" | "1af4" | "1b36" | "80ee", _) => return None,
+            // Other accelerators, such as those for neural networks in processors, have no Vulkan.
+            (vendor, driver) if *is_accelerator && vendor != NVIDIA && driver != Some("amdgpu") => return None,
+            (_, Some("vfio-pci")) => {
+                format!("{name} is kept for a virtual machine (vfio-pci), so no adapter reaches it here")
+            }
+            (NVIDIA, None) => format!("{name} has no kernel driver: install NVIDIA's driver"),
+            (_, None) => format!("{name} has no kernel driver, so no adapter reaches it: install its vendor's"),
+            (NVIDIA, Some("nouveau")) => {
+                format!("{name} is run by nouveau: install NVIDIA's driver, or Mesa 24.1 or newer with NVK")
+            }
+            (NVIDIA, Some(_)) if !has("nvidia") => format!(
+                "{name} has NVIDIA's kernel driver, but Vulkan's part of it is not installed; in a container, \
+                 NVIDIA_DRIVER_CAPABILITIES must include graphics"
+            ),
+            ("1002", Some(_)) if !has("radeon") && !has("amdvlk") => format!("{name} needs a Vulkan driver: {mesa}"),
+            ("8086", Some(_)) if !has("intel") => format!("{name} needs a Vulkan driver: {mesa}"),
+            _ => format!("no adapter reaches {name}, although its drivers are there"),
+        })
+    }
+}
+
+impl Card {
+    /// Whether an adapter is this card. Not every driver tells the PCI address.
+    fn is_of(&self, adapter: &AdapterInfo) -> bool {
+        match &adapter.pci_address {
+            Some(address) => *address == self.address,
+            None => adapter.id.contains(&format!("{}:{}", self.vendor, self.device)),
+        }
     }
 }
 
@@ -175,6 +195,7 @@ fn cards(root: &Path) -> Vec<Card> {
             vendor: number("vendor")?,
             device: number("device")?,
             kernel_driver: kernel_driver.and_then(|link| Some(link.file_name()?.to_string_lossy().into_owned())),
+            is_accelerator: class.starts_with("0x12"),
         })
     };
     entries(&root.join("sys/bus/pci/devices")).into_iter().filter_map(card).collect()
@@ -183,8 +204,12 @@ fn cards(root: &Path) -> Vec<Card> {
 fn render_nodes(root: &Path) -> Vec<RenderNode> {
     let is_node = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("renderD"));
     let node = |path: PathBuf| {
-        let opened: std::io::Result<File> = OpenOptions::new().read(true).write(true).open(&path);
-        RenderNode { closed: opened.err().map(|error| error.to_string()), path }
+        let opened = OpenOptions::new().read(true).write(true).open(&path);
+        let closed = |error: Error| Closed {
+            reason: error.to_string(),
+            is_forbidden: error.kind() == ErrorKind::PermissionDenied,
+        };
+        RenderNode { closed: opened.err().map(closed), path }
     };
     entries(&root.join("dev/dri")).into_iter().filter(is_node).map(node).collect()
 }
@@ -252,11 +277,11 @@ fn manifests(files: &[PathBuf]) -> Vec<Manifest> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gpu::AdapterKind;
 
     fn card(vendor: &str, kernel_driver: Option<&str>) -> Card {
         let (address, device) = ("0000:01:00.0".to_owned(), "2330".to_owned());
-        Card { address, vendor: vendor.to_owned(), device, kernel_driver: kernel_driver.map(str::to_owned) }
+        let kernel_driver = kernel_driver.map(str::to_owned);
+        Card { address, vendor: vendor.to_owned(), device, kernel_driver, is_accelerator: false }
     }
 
     fn advice(card: Card, libraries: &[&str], adapters: &[AdapterInfo]) -> String {
@@ -276,9 +301,16 @@ mod tests {
         part(card("10de", Some("nouveau")), &[], "nouveau");
         part(card("1002", Some("amdgpu")), &["libvulkan_lvp.so"], "mesa-vulkan-drivers");
         part(card("8086", Some("i915")), &[], "mesa-vulkan-drivers");
-        part(card("1002", Some("vfio-pci")), &[], "not run by a driver");
+        part(card("1002", Some("vfio-pci")), &[], "virtual machine");
+        part(card("10de", Some("vfio-pci")), &[], "virtual machine");
+        part(card("1002", None), &[], "no kernel driver");
         part(card("1002", Some("amdgpu")), &["libvulkan_radeon.so"], "although its drivers are there");
-        assert_eq!(advice(card("1af4", Some("virtio-pci")), &[], &[]), "");
+        part(Card { is_accelerator: true, ..card("10de", None) }, &[], "install NVIDIA's driver");
+        for display in [card("1af4", Some("virtio-pci")), card("1234", None), card("1a03", Some("ast"))] {
+            assert_eq!(advice(display, &[], &[]), "", "it is not there to compute");
+        }
+        let for_networks = Card { is_accelerator: true, ..card("8086", Some("intel_vpu")) };
+        assert_eq!(advice(for_networks, &[], &[]), "");
     }
 
     #[test]
@@ -286,7 +318,10 @@ mod tests {
         let mut adapter = AdapterInfo::example("H200", AdapterKind::Discrete);
         adapter.pci_address = Some("0000:01:00.0".to_owned());
         assert_eq!(advice(card("10de", Some("nvidia")), &["libGLX_nvidia.so.0"], &[adapter.clone()]), "");
-        adapter.unusable = Some("it has no compute shaders".to_owned());
+        adapter.pci_address = None;
+        assert_eq!(adapter.id, "vulkan-10de:2330");
+        assert_eq!(advice(card("10de", Some("nvidia")), &["libGLX_nvidia.so.0"], &[adapter.clone()]), "");
+        adapter.id = "vulkan-10de:25b6".to_owned();
         assert_ne!(advice(card("10de", Some("nvidia")), &["libGLX_nvidia.so.0"], &[adapter]), "");
     }
 

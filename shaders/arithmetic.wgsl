@@ -1,4 +1,7 @@
-// How an adapter computes: `answer`, which follows, of numbers from a buffer, which no compiler knows.
+// How an adapter computes: `answer` of numbers from a buffer, which no compiler knows.
+//
+// Each question of src/arithmetic/questions.rs adds its own `answer`, one expression, and has its CPU twin beside it.
+// Parts: linear.
 
 override length: u32;
 
