@@ -76,6 +76,8 @@ pub struct Findings {
     scale: [f32; 2],
     /// Pixels that were added on each side before it was looked at.
     margin: usize,
+    /// Columns and rows that were looked at, without those that were added.
+    sides: [usize; 2],
 }
 
 /// Finds the digits of a picture.
@@ -214,7 +216,9 @@ impl Traced {
         };
         let rows = rows.iter().map(candidates).collect();
         let Picture { scale, margin, .. } = *picture;
-        Findings { rows, is_dark: self.strokes.is_dark, removed, doubts, scale, margin }
+        let Map { width, height, .. } = picture.channels[0];
+        let sides = [width - 2 * margin, height - 2 * margin];
+        Findings { rows, is_dark: self.strokes.is_dark, removed, doubts, scale, margin, sides }
     }
 }
 
@@ -230,7 +234,8 @@ impl Findings {
     fn ready(pixels: Pixels, is_dark: bool) -> Self {
         let frame = Frame { left: 0, top: 0, right: IMAGE_SIDE, bottom: IMAGE_SIDE };
         let rows = vec![(1, vec![Candidate::only(frame, pixels)])];
-        Self { rows, is_dark, removed: BTreeSet::new(), doubts: vec![], scale: [1.0; 2], margin: 0 }
+        let sides = [IMAGE_SIDE; 2];
+        Self { rows, is_dark, removed: BTreeSet::new(), doubts: vec![], scale: [1.0; 2], margin: 0, sides }
     }
 
     /// The images of all candidates, one after the other, for a recogniser.

@@ -111,11 +111,12 @@ impl Findings {
         best.iter().map(digit).collect()
     }
 
-    /// In pixels of the original picture.
+    /// In pixels of the original picture. Blurred ink may reach into the margin, which the original does not have.
     fn frame(&self, frame: &Frame) -> [f32; 4] {
-        let [x, y] = self.scale;
-        let place = |pixel: usize, scale: f32| pixel.saturating_sub(self.margin) as f32 * scale;
-        [place(frame.left, x), place(frame.top, y), place(frame.right, x), place(frame.bottom, y)]
+        let place = |pixel: usize, axis: usize| {
+            pixel.saturating_sub(self.margin).min(self.sides[axis]) as f32 * self.scale[axis]
+        };
+        [place(frame.left, 0), place(frame.top, 1), place(frame.right, 0), place(frame.bottom, 1)]
     }
 }
 
@@ -168,6 +169,7 @@ mod tests {
             doubts: vec![],
             scale: [2.0, 4.0],
             margin: 0,
+            sides: [100; 2],
         }
     }
 
@@ -227,6 +229,10 @@ mod tests {
         let digits = digits(2, &[(0..1, 1, 0.9), (1..2, 7, 0.8)]);
         assert_eq!(digits[0].frame, [0.0, 20.0, 20.0, 100.0]);
         assert_eq!(digits[1].frame, [20.0, 20.0, 40.0, 100.0]);
+        // Ink in the margin of 3 pixels, of which the picture has none.
+        let said = [(0..1, 1, 0.9)];
+        let found = Findings { margin: 3, sides: [6, 20], ..found(1, &said, false) };
+        assert_eq!(read(&found, &said)[0].frame, [0.0, 8.0, 12.0, 80.0]);
     }
 
     #[test]
