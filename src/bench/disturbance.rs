@@ -48,7 +48,7 @@ impl Scatter {
             })
             .collect();
         let sigma = robust_sigma(&all).min(robust_sigma(&within));
-        (all.len() >= enough).then_some(Self { sigma, freedom: all.len() - 1 })
+        (all.len() >= enough).then(|| Self { sigma, freedom: all.len() - 1 })
     }
 }
 
@@ -118,5 +118,7 @@ mod tests {
         assert_eq!(scatter(&[1.1, 1.1], &[1.1, 1.1]), 0.0);
         assert!(scatter(&[0.9, 0.1], &[-1.1, 0.6]) > 0.5);
         assert_eq!(Scatter::of(&[vec![1.0, 2.0, 3.0]], ENOUGH_STEPS), None);
+        // Without cases, a debug build must not count one less than none.
+        assert_eq!(Scatter::of(&[vec![]], ENOUGH_STEPS), None);
     }
 }
