@@ -175,7 +175,7 @@ impl Examined {
         remarks.push(format!("kernels of the {count} ops of {}: {}", NAMED_MODELS[0].0, kernels.join(", ")));
         if !lacking.is_empty() {
             let lacking: Vec<&str> = lacking.iter().map(String::as_str).collect();
-            remarks.push(format!("it cannot run all others: {}", lacking.join("; ")));
+            remarks.push(format!("why not others: {}", lacking.join("; ")));
         }
         remarks.extend(adapter.refused.iter().map(|refused| format!("its driver lists {refused} and refuses them")));
         remarks
