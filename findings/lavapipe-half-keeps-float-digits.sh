@@ -36,7 +36,7 @@ apt download mesa-vulkan-drivers=25.0.7-2~bpo12+1 libllvm15 libvulkan1=1.3.239.0
   { echo 'these packages of Debian 12 and its backports are not there any more'; exit 2; }
 cd ..
 for deb in debs/*.deb; do dpkg -x "$deb" root; done
-lib=$dir/root/usr/lib/x86_64-linux-gnu
+lib=$(dirname "$(find "$dir/root" -name libvulkan_lvp.so)")
 printf '{"file_format_version":"1.0.0","ICD":{"api_version":"1.1.230","library_path":"%s"}}\n' "$lib/libvulkan_lvp.so" >icd.json
 
 python3 -m venv venv

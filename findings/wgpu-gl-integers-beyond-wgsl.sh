@@ -29,7 +29,7 @@ apt-get -qq -o APT::Sandbox::User=root download mesa-vulkan-drivers=$mesa libegl
   { echo 'this needs the packages of Debian 12 (run apt-get update first)'; exit 2; }
 cd ..
 for deb in debs/*.deb; do dpkg -x "$deb" root; done
-lib=$dir/root/usr/lib/x86_64-linux-gnu
+lib=$(dirname "$(find "$dir/root" -name libvulkan_lvp.so)")
 printf '{"file_format_version":"1.0.0","ICD":{"api_version":"1.1.230","library_path":"%s"}}\n' "$lib/libvulkan_lvp.so" >icd.json
 printf '{"file_format_version":"1.0.0","ICD":{"library_path":"%s"}}\n' "$lib/libEGL_mesa.so.0" >egl.json
 

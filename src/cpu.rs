@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 use crate::executor::{Counters, Executor, Observer, Pending, ensure_memory_suffices};
-use crate::memory::free_host_memory;
+use crate::host::free_host_memory;
 use crate::plan::{Phase, Plan, TensorId};
 use crate::tensor::HostTensor;
 use crate::trace::{Span, Track};

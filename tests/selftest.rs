@@ -5,7 +5,7 @@ mod common;
 use std::sync::Arc;
 
 use anyhow::Result;
-use common::{adapter_name, gpus, turn, without_adapter};
+use common::{adapter_name, check, gpus, turn, without_adapter};
 use gpu_digits::arithmetic::{loop_fault, of_cpu, of_gpu};
 use gpu_digits::data::{DataChoice, Dataset, Folders, Request, Task, load};
 use gpu_digits::gpu::Gpu;
@@ -45,10 +45,6 @@ fn main() {
         }
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
-}
-
-fn check(holds: bool, otherwise: impl Into<String>) -> Result<(), Failed> {
-    if holds { Ok(()) } else { Err(Failed::from(otherwise.into())) }
 }
 
 fn dataset() -> Dataset {

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{adapter_name, gpus, without_adapter};
+use common::{adapter_name, check, gpus, without_adapter};
 use gpu_digits::data::{DataRecord, Dataset, ImageShape, Samples, Task};
 use gpu_digits::device::Device;
 use gpu_digits::executor::Unobserved;
@@ -114,10 +114,6 @@ fn main() {
         trials.push(without_adapter("models_of_other_sizes"));
     }
     libtest_mimic::run(&arguments, trials).exit();
-}
-
-fn check(holds: bool, otherwise: impl Into<String>) -> Result<(), Failed> {
-    if holds { Ok(()) } else { Err(Failed::from(otherwise.into())) }
 }
 
 fn learns(device: &Device, size: &Size) -> Result<(), Failed> {

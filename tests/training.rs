@@ -6,7 +6,7 @@ mod common;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use common::{adapter_name, gpus, without_adapter};
+use common::{adapter_name, check, gpus, without_adapter};
 use gpu_digits::augment::Augment;
 use gpu_digits::data::{Dataset, Folders, Request, load};
 use gpu_digits::device::Device;
@@ -125,10 +125,6 @@ fn weights_hash(device: &Device, config: TrainConfig) -> anyhow::Result<String> 
     epoch(&mut trainer)?;
     epoch(&mut trainer)?;
     Ok(weights::hash(&block_on(trainer.parameters())?))
-}
-
-fn check(holds: bool, otherwise: impl Into<String>) -> Result<(), Failed> {
-    if holds { Ok(()) } else { Err(Failed::from(otherwise.into())) }
 }
 
 fn repeats_to_the_bit(device: &Device) -> Result<(), Failed> {

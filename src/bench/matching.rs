@@ -197,11 +197,10 @@ fn match_adapters(title: &str, before: &AdapterReport, now: &AdapterReport, matc
 
 /// The differences between two compared adapters.
 fn differences(before: &AdapterInfo, now: &AdapterInfo) -> Vec<String> {
-    let driver = |info: &AdapterInfo| format!("{} {}", info.driver, info.driver_version).trim().to_owned();
     let parts = [
         ("adapters", before.name.clone(), now.name.clone()),
         ("backends", before.backend.name().to_owned(), now.backend.name().to_owned()),
-        ("drivers", driver(before), driver(now)),
+        ("drivers", before.driver_and_version(), now.driver_and_version()),
     ];
     let different = parts.into_iter().filter(|(_, before, now)| before != now);
     different.map(|(what, before, now)| format!("the {what} differ: {before}, then {now}")).collect()

@@ -13,6 +13,7 @@ use super::steps::StepTiming;
 use crate::arithmetic::Answer;
 use crate::date::now;
 use crate::gpu::AdapterInfo;
+use crate::host::platform;
 use crate::json;
 use crate::words::Word;
 
@@ -121,7 +122,7 @@ impl Report {
             commit: env!("GPU_DIGITS_COMMIT").to_owned(),
             wgpu: env!("GPU_DIGITS_WGPU").to_owned(),
             date: now(),
-            platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+            platform: platform(),
             command: std::env::args_os().map(Word::from).collect(),
             adapters: vec![],
         }

@@ -23,7 +23,7 @@ use etcetera::BaseStrategy as _;
 use sha2::{Digest as _, Sha256};
 
 use crate::files::hex;
-use crate::memory::free_host_memory;
+use crate::host::free_host_memory;
 pub use generated::digits;
 pub use mnist::Source;
 pub use record::DataRecord;

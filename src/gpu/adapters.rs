@@ -132,6 +132,11 @@ impl AdapterInfo {
 }
 
 impl AdapterInfo {
+    /// The driver with its version; empty if both are unknown.
+    pub fn driver_and_version(&self) -> String {
+        format!("{} {}", self.driver, self.driver_version).trim().to_owned()
+    }
+
     /// Gives up optional features, wgpu's experimental ones first; false if none is left.
     pub(super) fn give_up_features(&mut self) -> bool {
         let refused = if !self.cooperative_matrices.is_empty() {
@@ -151,9 +156,8 @@ impl AdapterInfo {
 impl fmt::Display for AdapterInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} through {}", self.label(), self.backend.name())?;
-        let driver = [self.driver.as_str(), self.driver_version.as_str()];
-        let driver: Vec<&str> = driver.into_iter().filter(|part| !part.is_empty()).collect();
-        if driver.is_empty() { Ok(()) } else { write!(f, " ({})", driver.join(" ")) }
+        let driver = self.driver_and_version();
+        if driver.is_empty() { Ok(()) } else { write!(f, " ({driver})") }
     }
 }
 

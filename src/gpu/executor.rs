@@ -13,7 +13,7 @@ use super::kernel::{Dispatch, Fresh, Kernel, encode, staging_buffer, storage_buf
 use super::kernels::kernels;
 use super::texture::{self, Textures};
 use crate::executor::{Counters, Executor, Observer, Pending, Unobserved, ensure_memory_suffices, ensure_tensors_fit};
-use crate::memory::free_host_memory;
+use crate::host::free_host_memory;
 use crate::op::Variant;
 use crate::plan::{Call, Phase, Plan, TensorId};
 use crate::tensor::HostTensor;

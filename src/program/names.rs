@@ -19,18 +19,26 @@ pub(crate) fn matches(pattern: &str, name: &str) -> bool {
 
 /// Names with commas between, in lines of 80 columns.
 pub(crate) fn listed(names: &[&str]) -> String {
+    let comma = |index: usize| if index + 1 < names.len() { "," } else { "" };
+    wrapped("  ", names.iter().enumerate().map(|(index, name)| format!("{name}{}", comma(index)))).join("\n")
+}
+
+/// Words in lines of 80 columns, the first after a mark and the others indented as far.
+pub(crate) fn wrapped(mark: &str, words: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<String> {
     const WIDTH: usize = 80;
-    let mut lines = vec![String::new()];
-    for (index, name) in names.iter().enumerate() {
-        let comma = if index + 1 < names.len() { "," } else { "" };
-        let word = format!("  {name}{comma}");
+    let mut lines = vec![mark.to_owned()];
+    for (index, word) in words.into_iter().enumerate() {
+        let word = word.as_ref();
         match lines.last_mut() {
-            Some(line) if line.is_empty() => *line = word,
-            Some(line) if line.len() + word.len() - 1 <= WIDTH => line.push_str(&word[1..]),
-            _ => lines.push(word),
+            Some(line) if index == 0 => line.push_str(word),
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= WIDTH => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(format!("{:indent$}{word}", "", indent = mark.len())),
         }
     }
-    lines.join("\n")
+    lines
 }
 
 #[cfg(test)]
@@ -52,5 +60,10 @@ mod tests {
         let list = listed(&["conv_relu_pool_backward_weight"; 5]);
         assert_eq!(list.lines().count(), 3);
         assert!(list.lines().all(|line| line.len() <= 80) && list.ends_with("weight"), "{list}");
+        assert_eq!(listed(&["a", "b"]), "  a, b");
+        assert_eq!(
+            wrapped("- ", ["one", &"x".repeat(76), "two"]),
+            ["- one", &format!("  {}", "x".repeat(76)), "  two"]
+        );
     }
 }

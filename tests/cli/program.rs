@@ -8,6 +8,8 @@ use libtest_mimic::Failed;
 use serde_json::Value;
 use tempfile::TempDir;
 
+pub(crate) use crate::common::check;
+
 /// A folder that the program runs in, and that is its user's home.
 pub(crate) struct Home(TempDir);
 
@@ -135,8 +137,4 @@ impl Run {
         let line = self.stdout.lines().find_map(|line| line.strip_prefix("weights SHA-256 "));
         line.map_or_else(|| self.fail("should print the hash of the weights"), |hash| Ok(hash.to_owned()))
     }
-}
-
-pub(crate) fn check(holds: bool, otherwise: impl Into<String>) -> Result<(), Failed> {
-    if holds { Ok(()) } else { Err(Failed::from(otherwise.into())) }
 }

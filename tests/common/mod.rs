@@ -28,6 +28,12 @@ pub(crate) fn without_adapter(name: &str) -> Trial {
     if required { trial } else { trial.with_kind(NO_ADAPTER).with_ignored_flag(true) }
 }
 
+/// A failure with a reason, unless something holds.
+#[allow(dead_code)]
+pub(crate) fn check(holds: bool, otherwise: impl Into<String>) -> Result<(), Failed> {
+    if holds { Ok(()) } else { Err(Failed::from(otherwise.into())) }
+}
+
 /// The name of an adapter in the names of tests.
 pub(crate) fn adapter_name(gpu: &Gpu) -> String {
     format!("{} {}", gpu.info().backend.name(), gpu.info().label())

@@ -178,7 +178,7 @@ pub struct TrainArgs {
     /// What to do when the device fails in mid-run: open it again, once, and go on from the last checkpoint, or end
     #[arg(long, value_enum, default_value_t = OnDeviceLost::Stop)]
     pub on_device_lost: OnDeviceLost,
-    /// Before training, compare the first step of a GPU with the CPU, and refuse a device that computes wrongly
+    /// Before training, compare a step of a GPU with the CPU, and refuse a device that computes wrongly
     #[arg(long, value_enum, default_value_t = Switch::On)]
     pub self_test: Switch,
     /// End when the validation images were not read better for N epochs

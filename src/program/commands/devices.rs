@@ -64,7 +64,7 @@ fn details(info: &AdapterInfo) -> Vec<String> {
     let features = [subgroups, has("f16", info.f16), matrices, has("timing", info.timestamps)];
     let compiler = info.shader_compiler.as_ref().map(|compiler| format!(", shaders by {compiler}")).unwrap_or_default();
     vec![
-        format!("driver {}{compiler}", format!("{} {}", info.driver, info.driver_version).trim()),
+        format!("driver {}{compiler}", info.driver_and_version()),
         features.join(", "),
         format!(
             "{} buffers a kernel, {} MiB a tensor, workgroups of {} with {} KiB",

@@ -183,8 +183,11 @@ fn print_table_with(table: &Table, below: impl Fn(usize) -> Vec<String>) {
     }
 }
 
-/// How a GPU computes, for a file of results, which is not lost if that cannot be measured.
-async fn arithmetic_of(gpu: &Gpu) -> Vec<Answer> {
+/// How a GPU computes, for a file of results if one is written. It is not lost if that cannot be measured.
+async fn arithmetic_for(output: Option<&Destination>, gpu: &Gpu) -> Vec<Answer> {
+    if output.is_none() {
+        return vec![];
+    }
     arithmetic::of_gpu(gpu).await.unwrap_or_else(|error| {
         warning!("warning: how {} computes cannot be measured: {error:#}", gpu.info());
         vec![]

@@ -73,9 +73,7 @@ impl Resumed {
         );
         Ok(args)
     }
-}
 
-impl Resumed {
     /// Brings a trainer to where the run is.
     ///
     /// # Errors

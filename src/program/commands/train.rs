@@ -20,6 +20,7 @@ use super::{Verdict, compiling, thousands};
 use crate::data::{DataRecord, Dataset, MNIST, Task};
 use crate::date::now;
 use crate::device::{Device, DeviceChoice};
+use crate::host::platform;
 use crate::model::Model;
 use crate::plan::{Optimizer, Plan, PlanConfig, PlanForm, Precision, Refinements};
 use crate::program::cli::{OnDeviceLost, OptimizerName, Switch, TrainArgs, TuneChoice};
@@ -318,7 +319,7 @@ fn record(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         commit: env!("GPU_DIGITS_COMMIT").to_owned(),
         started: now(),
-        platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        platform: platform(),
         device: device.to_string(),
         adapter,
         model: model.to_string(),

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::fault;
 use super::open::open_adapters;
 use super::work::Work;
-use super::{Verdict, arithmetic_of, thousands};
+use super::{Verdict, arithmetic_for, thousands};
 use crate::gpu::{AdapterInfo, Gpu};
 use crate::program::cli::VerifyArgs;
 use crate::program::files::Destination;
@@ -173,7 +173,7 @@ fn print_summary(checked: &[Checked], start: Instant) -> Result<Verdict> {
 async fn write_json(output: &Destination, checked: &[Checked]) -> Result<()> {
     let mut adapters = Vec::new();
     for Checked { gpu, checks } in checked {
-        let arithmetic = arithmetic_of(gpu).await;
+        let arithmetic = arithmetic_for(Some(output), gpu).await;
         adapters.push(json!({"adapter": gpu.info(), "arithmetic": arithmetic, "checks": checks}));
     }
     let report = json!({

@@ -11,7 +11,7 @@ use anyhow::{Result, ensure};
 
 use super::open::open_adapters;
 use super::work::Work;
-use super::{Verdict, arithmetic_of, kernel_bar, lowering};
+use super::{Verdict, arithmetic_for, kernel_bar, lowering};
 use crate::bench::report::{AdapterReport, Report};
 use crate::bench::{Effort, Kind, Peaks, Step, StepTiming, measure_kernels, measure_steps, of_cases, of_plan};
 use crate::gpu::Gpu;
@@ -72,7 +72,7 @@ async fn bench_kernels(args: &BenchArgs) -> Result<Verdict> {
             steps.push(measure_steps(gpu, &model, Step { kind: Kind::Train, batch, form }, effort).await?);
         }
         bar.finish_and_clear();
-        let (adapter, arithmetic) = (gpu.info().clone(), arithmetic_of(gpu).await);
+        let (adapter, arithmetic) = (gpu.info().clone(), arithmetic_for(args.results.json.as_ref(), gpu).await);
         report.adapters.push(AdapterReport { adapter, arithmetic, peaks: Some(peaks), kernels, steps });
     }
     // Write the file first: a closed pipe ends the program at its first printed line.
@@ -177,7 +177,7 @@ async fn bench_train(args: &BenchTrainArgs) -> Result<Verdict> {
         if !steps.is_empty() {
             tables::print_start_up(&steps);
         }
-        let (adapter, arithmetic) = (gpu.info().clone(), arithmetic_of(gpu).await);
+        let (adapter, arithmetic) = (gpu.info().clone(), arithmetic_for(args.results.json.as_ref(), gpu).await);
         report.adapters.push(AdapterReport { adapter, arithmetic, peaks: None, kernels: vec![], steps });
     }
     ensure!(

@@ -12,9 +12,11 @@ use serde::Serialize;
 use super::{Verdict, print_table, table};
 use crate::arithmetic::{self, Answer};
 use crate::gpu::{Adapter, AdapterInfo, AdapterKind, Considered, Gpu, adapters, consider};
+use crate::host::platform;
 use crate::model::NAMED_MODELS;
 use crate::program::cli::DoctorArgs;
 use crate::program::files::Destination;
+use crate::program::names::wrapped;
 use crate::program::terminal;
 use crate::verify::{Check, Outcome, Subject, self_test};
 use messages::heard;
@@ -74,7 +76,7 @@ pub(super) async fn run(args: &DoctorArgs) -> Result<Verdict> {
         version: env!("CARGO_PKG_VERSION"),
         commit: env!("GPU_DIGITS_COMMIT"),
         date: crate::date::now(),
-        platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        platform: platform(),
         system,
         messages,
         adapters: examined,
@@ -159,7 +161,7 @@ impl Examined {
     /// What was found, below the adapter's name.
     fn remarks(&self) -> Vec<String> {
         let Self { adapter, variants, lacking, self_test, self_test_seconds, fault, .. } = self;
-        let mut remarks = vec![format!("driver {}", format!("{} {}", adapter.driver, adapter.driver_version).trim())];
+        let mut remarks = vec![format!("driver {}", adapter.driver_and_version())];
         if let Some(fault) = fault {
             remarks.push(format!("FAILED: {fault}"));
             return remarks;
@@ -244,22 +246,8 @@ impl Findings {
     }
 }
 
-/// Prints words in lines of 80 columns, the first after a mark and the others indented as far.
 fn print_wrapped(mark: &str, text: &str) {
-    const WIDTH: usize = 80;
-    let mut line = mark.to_owned();
-    for word in text.split(' ') {
-        if line.len() > mark.len() {
-            if line.chars().count() + 1 + word.chars().count() > WIDTH {
-                out!("{line}");
-                line = " ".repeat(mark.len());
-            } else {
-                line.push(' ');
-            }
-        }
-        line.push_str(word);
-    }
-    out!("{line}");
+    wrapped(mark, text.split(' ')).iter().for_each(|line| out!("{line}"));
 }
 
 fn print_system(system: &System) {

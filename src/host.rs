@@ -1,4 +1,11 @@
-//! How much memory is free on the host.
+//! The host: its platform, and how much memory is free.
+
+use std::env::consts::{ARCH, OS};
+
+/// The operating system and the processor's architecture: `linux x86_64`.
+pub(crate) fn platform() -> String {
+    format!("{OS} {ARCH}")
+}
 
 /// Free memory of the host, or of the container if it has less; none if the system does not report it.
 pub(crate) fn free_host_memory() -> Option<u64> {
