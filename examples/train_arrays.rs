@@ -24,7 +24,7 @@ fn bars(count: usize) -> Samples {
             let is_inked = (place..place + 2).contains(&across) && c == class % 3;
             samples.images.push(if is_inked { 255 } else { 0 });
         }
-        samples.labels.push(class as u8);
+        samples.labels.push(class as u16);
     }
     samples
 }

@@ -221,7 +221,7 @@ impl Evaluator {
     }
 
     /// The same for images that there is room for.
-    async fn transfer(&mut self, images: &[u8], labels: &[u8]) -> Result<Scored> {
+    async fn transfer(&mut self, images: &[u8], labels: &[u16]) -> Result<Scored> {
         let (executor, count) = (self.executor.as_mut(), labels.len());
         upload(executor, images, labels, self.room);
         write_order(executor, &(0..count as u32).collect::<Vec<_>>(), 0, 0);
@@ -285,7 +285,7 @@ async fn evaluator(
 }
 
 /// Writes images and labels, and zeros where there is room for more.
-fn upload(executor: &mut dyn Executor, images: &[u8], labels: &[u8], room: usize) {
+fn upload(executor: &mut dyn Executor, images: &[u8], labels: &[u16], room: usize) {
     let bytes = images.len() / labels.len().max(1);
     let empty = room - labels.len();
     let zeros = (vec![0; empty * bytes], vec![0; empty]);

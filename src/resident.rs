@@ -12,9 +12,9 @@ pub(crate) struct ResidentData {
 
 impl ResidentData {
     /// Packs sets of images and labels.
-    pub(crate) fn pack(sets: &[(&[u8], &[u8])]) -> Self {
-        let (images, labels): (Vec<&[u8]>, Vec<&[u8]>) = sets.iter().copied().unzip();
-        Self { images: pack_bytes(&images), labels: pack_bytes(&labels) }
+    pub(crate) fn pack(sets: &[(&[u8], &[u16])]) -> Self {
+        let (images, labels): (Vec<&[u8]>, Vec<&[u16]>) = sets.iter().copied().unzip();
+        Self { images: pack_bytes(&images), labels: labels.concat().into_iter().map(u32::from).collect() }
     }
 
     pub(crate) fn upload(&self, executor: &mut dyn Executor) {

@@ -48,8 +48,7 @@ pub(super) async fn run(args: EvalArgs) -> Result<Verdict> {
     let spinner = scoring_first(&device, dataset.test.len());
     let scored = score(&device, &saved.model, &saved.parameters, &dataset.test).await?;
     drop(spinner);
-    let classes = dataset.task.classes();
-    let evaluation = Evaluation::new(classes, &scored.probabilities, &scored.losses, &dataset.test.labels);
+    let evaluation = Evaluation::new(saved.model.task(), &scored.probabilities, &scored.losses, &dataset.test.labels);
     if let Some(output) = &args.results.json {
         let data = ScoredData {
             name: dataset.name.clone(),
@@ -114,7 +113,7 @@ fn print(evaluation: &Evaluation, data: &str) {
     let mut scores = table(&["class", "precision %", "recall %", "F1 %", "images"], 0);
     for score in &evaluation.classes {
         scores.add_row([
-            score.class.to_string(),
+            score.name().into_owned(),
             optional_percent(score.precision),
             optional_percent(score.recall),
             optional_percent(score.f1),
@@ -127,17 +126,21 @@ fn print(evaluation: &Evaluation, data: &str) {
         out!("\nmost frequent mistakes");
         let mut mistakes = table(&["label", "taken for", "images"], 0);
         for Mistake { label, prediction, images } in evaluation.mistakes().into_iter().take(MISTAKES) {
-            mistakes.add_row([label.to_string(), prediction.to_string(), images.to_string()]);
+            let [label, prediction] = [label, prediction].map(|class| evaluation.classes[class].name());
+            mistakes.add_row([&label, &prediction, images.to_string().as_str()]);
         }
         print_table(&mistakes);
         return;
     }
     out!("\nconfusion: rows are labels, columns predictions");
-    let classes: Vec<String> = (0..evaluation.classes.len()).map(|class| class.to_string()).collect();
-    let header: Vec<&str> = std::iter::once("").chain(classes.iter().map(String::as_str)).collect();
+    let numbers: Vec<String> = (0..evaluation.classes.len()).map(|class| class.to_string()).collect();
+    let header: Vec<&str> = std::iter::once("").chain(numbers.iter().map(String::as_str)).collect();
     let mut confusion = table(&header, 0);
-    for (class, row) in classes.iter().zip(&evaluation.confusion) {
-        confusion.add_row(std::iter::once(class.clone()).chain(row.iter().map(u64::to_string)));
+    for ((number, score), row) in numbers.iter().zip(&evaluation.classes).zip(&evaluation.confusion) {
+        // Columns are as narrow as their numbers; a row says which class its number is.
+        let name = score.name();
+        let class = if *name == **number { number.clone() } else { format!("{number} {name}") };
+        confusion.add_row(std::iter::once(class).chain(row.iter().map(u64::to_string)));
     }
     print_table(&confusion);
 }

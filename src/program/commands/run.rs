@@ -327,8 +327,8 @@ impl Run<'_> {
         drop(spinner);
         self.folder.write_predictions(&dataset.test.labels, &scored.probabilities)?;
         report.add_test(&self.model, parameters, &dataset.test, &scored).await?;
-        let classes = self.model.task().classes();
-        let evaluation = Evaluation::new(classes, &scored.probabilities, &scored.losses, &dataset.test.labels);
+        let task = self.model.task();
+        let evaluation = Evaluation::new(task, &scored.probabilities, &scored.losses, &dataset.test.labels);
         let Evaluation { accuracy, loss, images, .. } = evaluation;
         self.append(&MetricsRow::Test(TestRow { loss, accuracy, images }));
         let (share, images) = (percent(accuracy), thousands(images));

@@ -167,7 +167,7 @@ pub(super) async fn train(
     resumed: Option<Resumed>,
 ) -> Result<(Verdict, RunReport)> {
     let Session { dataset, .. } = session;
-    let (model, parameters) = initial(args, dataset.task, resumed.as_ref())?;
+    let (model, parameters) = initial(args, dataset.task.clone(), resumed.as_ref())?;
     let config = config(args, &dataset.name, dataset.train.len())?;
     ensure!(
         args.early_stopping.is_none() || config.validation > 0,
@@ -276,7 +276,7 @@ impl fmt::Display for DeviceFailed {
 /// The record of a run that would train as the arguments say, without its kernels.
 pub(super) async fn record_of(session: &Session, args: &TrainArgs) -> Result<RunRecord> {
     let dataset = &session.dataset;
-    let (model, parameters) = initial(args, dataset.task, None)?;
+    let (model, parameters) = initial(args, dataset.task.clone(), None)?;
     let config = config(args, &dataset.name, dataset.train.len())?;
     let device = device(&session.device, args, &model, &config).await?;
     Ok(record(args, &device, &model, &parameters, dataset, &config))

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::sheet::{Sheet, base64_bytes};
-use crate::data::{ImageShape, Samples, Task};
+use crate::data::{ImageShape, Samples};
 use crate::device::Device;
 use crate::files::write_atomically;
 use crate::inference::{Scored, activations};
@@ -75,7 +75,7 @@ pub struct TestImage {
     /// Its index in the test set.
     pub image: usize,
     /// The label.
-    pub label: u8,
+    pub label: u16,
     /// The predicted class.
     pub prediction: usize,
     /// The probability of the prediction.
@@ -169,7 +169,7 @@ impl RunReport {
         images.sort_by(|a, b| a.label_probability.total_cmp(&b.label_probability));
         let is_wrong = |image: &&TestImage| image.prediction != usize::from(image.label);
         self.mistakes = images.iter().filter(is_wrong).take(GALLERY).cloned().collect();
-        self.evaluation = Some(Evaluation::new(model.task().classes(), probabilities, &scored.losses, &test.labels));
+        self.evaluation = Some(Evaluation::new(model.task(), probabilities, &scored.losses, &test.labels));
 
         let ways: Vec<TestImage> = (0..WAYS.min(test.len())).map(shown).collect();
         let pixels: Vec<u8> = ways.iter().flat_map(|image| image.pixels.clone()).collect();
@@ -210,7 +210,7 @@ impl RunReport {
 
     /// Refuses values that no run writes and that cannot be drawn.
     fn ensure_drawable(&self) -> Result<()> {
-        let task = Task::new(self.record.data.image, self.record.data.classes)?;
+        let task = self.record.data.task()?;
         let (bytes, classes) = (task.image().bytes(), task.classes());
         let shown = self.activations.iter().map(|activations| &activations.shown);
         for image in self.mistakes.iter().chain(&self.uncertain).chain(shown) {
@@ -300,6 +300,7 @@ fn filters(model: &Model, parameters: &[HostTensor]) -> Option<Sheet> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Task;
     use crate::inference::score;
     use crate::json::tests::{HARD, HARD_SINGLE};
     use crate::program::report::sample;
@@ -336,7 +337,7 @@ mod tests {
     fn noise(task: &Task, count: usize) -> Samples {
         let mut random = Random::new(0, 0);
         let images = (0..count * task.image().bytes()).map(|_| random.below(256) as u8).collect();
-        Samples { images, labels: (0..count).map(|image| (image % task.classes()) as u8).collect() }
+        Samples { images, labels: (0..count).map(|image| (image % task.classes()) as u16).collect() }
     }
 
     #[test]
@@ -344,7 +345,7 @@ mod tests {
         for (height, width, channels, classes) in [(32, 32, 3, 100), (16, 16, 1, 2), (5, 9, 2, 256)] {
             let task = Task::new(ImageShape { height, width, channels }, classes).unwrap();
             let text = format!("conv 3x3, relu, flatten, dense {classes}");
-            let model = Model::parse(task, &text, &[]).unwrap();
+            let model = Model::parse(task.clone(), &text, &[]).unwrap();
             let (parameters, test) = (model.initial_parameters(0), noise(&task, 300));
             let sample = sample::report(2, |_| 1.0);
             let mut record = RunRecord { model: text, ..sample.record };

@@ -137,6 +137,7 @@ fn mistakes(evaluation: &Evaluation) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::{ImageShape, Task};
 
     #[test]
     fn counts_fit_their_cells() {
@@ -146,12 +147,13 @@ mod tests {
 
     /// Nine of ten images of each class are right, and one is taken for the next.
     fn evaluation(classes: usize) -> Evaluation {
-        let labels: Vec<u8> = (0..10 * classes).map(|image| (image / 10) as u8).collect();
+        let labels: Vec<u16> = (0..10 * classes).map(|image| (image / 10) as u16).collect();
+        let task = Task::new(ImageShape::MNIST, classes).unwrap();
         let probabilities: Vec<Vec<f32>> = (0..10 * classes)
             .map(|image| (image / 10 + usize::from(image % 10 == 3)) % classes)
             .map(|prediction| (0..classes).map(|class| f32::from(class == prediction)).collect())
             .collect();
-        Evaluation::new(classes, &probabilities, &vec![0.1; labels.len()], &labels)
+        Evaluation::new(&task, &probabilities, &vec![0.1; labels.len()], &labels)
     }
 
     #[test]
