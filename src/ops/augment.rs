@@ -6,6 +6,7 @@
 //! the limits of [`Augment`] and of [`BatchAugment::MOST_SIDE`], all numbers on the way stay below 2^31.
 
 mod elastic;
+mod seen;
 
 use std::sync::Arc;
 
