@@ -20,6 +20,7 @@ use crate::tensor::HostTensor;
 
 pub use elastic::ElasticField;
 use elastic::{POINTS, displacement};
+pub(crate) use seen::View;
 
 /// The key of the random numbers: no layer has it, whose keys are its number or a hash.
 const KEY: u32 = u32::MAX;
@@ -206,6 +207,19 @@ impl BatchAugment {
         grey + ((((extreme << 16) - grey) * map.pen.abs()) >> 7)
     }
 
+    /// An image through its map and its grid, which is empty if nothing is displaced.
+    fn see(&self, map: &Map, grid: &[u32], image: &Image<'_>, output: &mut [f32]) {
+        let BatchGather { scale, shift, .. } = self.gather;
+        let sides = [self.width, self.height()];
+        for (p, output) in output.iter_mut().enumerate() {
+            let (pixel, c) = (p / self.channels, p % self.channels);
+            let (x, y) = (pixel % self.width, pixel / self.width);
+            let displaced = if grid.is_empty() { [0; 2] } else { displacement(grid, [x, y], sides) };
+            let grey = self.grey(map, image, [y, x, c], displaced);
+            *output = grey as f32 * (scale as f32 / 65536.0) + shift as f32;
+        }
+    }
+
     /// The variants of this shader, whose words have so many floats: a run of words for an invocation in software,
     /// where it then finds its map once for all of them, and a word elsewhere.
     fn in_runs(&self, [run, plain]: [Shader; 2], floats: usize) -> Vec<Variant> {
@@ -242,18 +256,11 @@ impl Op for BatchAugment {
 
     fn reference(&self, tensors: &mut [HostTensor]) {
         let (clock, field) = (tensors[3].clone(), tensors[6].clone());
-        let BatchGather { scale, shift, .. } = self.gather;
-        let (sides, is_elastic) = ([self.width, self.height()], self.field().most > 0);
+        let is_elastic = self.field().most > 0;
         self.gather.gather(&mut tensors[..6], |n, image, output| {
             let map = self.map(self.amounts(n, clock.u32()));
             let grid = if is_elastic { &field.u32()[n * POINTS * POINTS..] } else { &[] };
-            for (p, output) in output.iter_mut().enumerate() {
-                let (pixel, c) = (p / self.channels, p % self.channels);
-                let (x, y) = (pixel % self.width, pixel / self.width);
-                let displaced = if is_elastic { displacement(grid, [x, y], sides) } else { [0; 2] };
-                let grey = self.grey(&map, &image, [y, x, c], displaced);
-                *output = grey as f32 * (scale as f32 / 65536.0) + shift as f32;
-            }
+            self.see(&map, grid, &image, output);
         });
     }
 

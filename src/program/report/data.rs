@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::sheet::{Sheet, base64_bytes};
 use crate::augment::Augment;
-use crate::data::{ImageShape, Samples, Task};
+use crate::data::{Samples, Task};
 use crate::device::Device;
 use crate::files::write_atomically;
 use crate::inference::{Scored, activations};
@@ -341,6 +341,7 @@ fn filters(model: &Model, parameters: &[HostTensor]) -> Option<Sheet> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::ImageShape;
     use crate::inference::score;
     use crate::json::tests::{HARD, HARD_SINGLE};
     use crate::program::report::sample;
