@@ -1,7 +1,7 @@
 //! Uploads to a device before a run: data, parameters, the order of the batches and the clock.
 
 use crate::executor::Executor;
-use crate::ops::batch::NO_SAMPLE;
+use crate::ops::batch::{CLOCK_LENGTH, NO_SAMPLE};
 use crate::tensor::{HostTensor, pack_bytes};
 
 /// The images and labels of several sets, concatenated as on the device.
@@ -41,5 +41,10 @@ pub(crate) fn write_order(executor: &mut dyn Executor, order: &[u32], step: usiz
     let mut words = order.to_vec();
     words.resize(executor.plan().tensor(tensor).shape.len(), NO_SAMPLE);
     executor.write(tensor, &words);
-    executor.write(clock, &[step as u32, 0, seed as u32 ^ (seed >> 32) as u32, 0]);
+    executor.write(clock, &clock_at(step, seed));
+}
+
+/// The clock at a step of the run, which is the first of its epoch.
+pub(crate) fn clock_at(step: usize, seed: u64) -> [u32; CLOCK_LENGTH] {
+    [step as u32, 0, seed as u32 ^ (seed >> 32) as u32, 0]
 }

@@ -23,6 +23,7 @@ use crate::trace::Span;
 
 pub use config::TrainConfig;
 pub use state::{Diverged, TrainState};
+pub use step::augmented;
 pub(crate) use step::step_on_cpu;
 
 /// The first of the random streams that shuffle the epochs; lower streams belong to the initial weights.

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use super::values::positive;
 use crate::data::DataChoice;
 use crate::device::DeviceChoice;
+use crate::inference::Views;
 use crate::plan::Precision;
 use crate::program::files::Destination;
 
@@ -32,6 +33,15 @@ pub struct ResultsArgs {
     /// Write the results as JSON, to standard output with `-` or without a value
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     pub json: Option<Destination>,
+}
+
+/// The views in which a model reads images.
+#[derive(Args, Clone, Debug)]
+pub struct ViewsArgs {
+    /// Read each image in N views, and take the mean of their probabilities: 1, as it is; 5, also moved by a pixel; 9, also
+    /// turned and zoomed
+    #[arg(long, value_name = "N", default_value_t = Views::ONE)]
+    pub views: Views,
 }
 
 /// The data options.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::open::{load_data, open_for, say, say_data};
 use super::{Verdict, percent, print_table, scoring_first, table, thousands};
 use crate::data::{DataChoice, DataRecord, Dataset, Folders, Request};
-use crate::inference::score;
+use crate::inference::{Views, score_views};
 use crate::metrics::{Evaluation, Mistake};
 use crate::program::cli::{DataArgs, EvalArgs};
 use crate::program::files::Destination;
@@ -24,6 +24,8 @@ const MISTAKES: usize = 20;
 #[derive(Serialize)]
 struct Scored<'a> {
     data: ScoredData,
+    /// How many views of each image the probabilities are means over.
+    views: Views,
     #[serde(flatten)]
     evaluation: &'a Evaluation,
 }
@@ -44,9 +46,11 @@ pub(super) async fn run(args: EvalArgs) -> Result<Verdict> {
     let trained_on = trained_on(&args.model, &saved)?;
     let dataset = data(&args.data, trained_on.as_ref())?;
     saved.model.task().ensure_takes(&dataset.task)?;
-    let device = open_for(&args.device.device, dataset.test.len()).await?;
-    let spinner = scoring_first(&device, dataset.test.len());
-    let scored = score(&device, &saved.model, &saved.parameters, &dataset.test).await?;
+    let views = args.views.views;
+    let seen = views.count() * dataset.test.len();
+    let device = open_for(&args.device.device, seen).await?;
+    let spinner = scoring_first(&device, seen);
+    let scored = score_views(&device, &saved.model, &saved.parameters, &dataset.test, views).await?;
     drop(spinner);
     let evaluation = Evaluation::new(saved.model.task(), &scored.probabilities, &scored.losses, &dataset.test.labels);
     if let Some(output) = &args.results.json {
@@ -57,10 +61,10 @@ pub(super) async fn run(args: EvalArgs) -> Result<Verdict> {
             sha256: dataset.sha256,
             images: dataset.test.len(),
         };
-        output.write_json(&Scored { data, evaluation: &evaluation })?;
+        output.write_json(&Scored { data, views, evaluation: &evaluation })?;
     }
     if args.results.json != Some(Destination::StandardOutput) {
-        print(&evaluation, &dataset.name);
+        print(&evaluation, &dataset.name, views);
     }
     Ok(Verdict::Passed)
 }
@@ -106,10 +110,11 @@ fn data(args: &DataArgs, trained_on: Option<&DataRecord>) -> Result<Dataset> {
     Ok(dataset)
 }
 
-fn print(evaluation: &Evaluation, data: &str) {
+fn print(evaluation: &Evaluation, data: &str, views: Views) {
     let Evaluation { images, accuracy, loss, .. } = evaluation;
     let (share, images, loss) = (percent(*accuracy), thousands(*images), numbers::loss(*loss));
-    out!("accuracy {share} % of {images} images ({data}), loss {loss}\n");
+    let by_views = if views == Views::ONE { String::new() } else { format!(", by {views} views of each") };
+    out!("accuracy {share} % of {images} images ({data}), loss {loss}{by_views}\n");
     let mut scores = table(&["class", "precision %", "recall %", "F1 %", "images"], 0);
     for score in &evaluation.classes {
         scores.add_row([

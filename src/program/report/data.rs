@@ -7,7 +7,8 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::sheet::{Sheet, base64_bytes};
-use crate::data::{ImageShape, Samples};
+use crate::augment::Augment;
+use crate::data::Samples;
 use crate::device::Device;
 use crate::files::write_atomically;
 use crate::inference::{Scored, activations};
@@ -17,6 +18,7 @@ use crate::model::Model;
 use crate::program::run_folder::{EpochRow, RunRecord};
 use crate::tensor::HostTensor;
 use crate::trace::{Span, Track};
+use crate::train::augmented;
 
 /// The name of a saved report in its run folder.
 pub const REPORT_FILE: &str = "report.json";
@@ -29,6 +31,10 @@ const GALLERY: usize = 24;
 
 /// Images for which the outputs of the layers are shown.
 const WAYS: usize = 3;
+
+/// Images that are shown augmented, and the steps in which they are.
+const AUGMENTED: usize = 6;
+pub(super) const AUGMENTED_STEPS: usize = 6;
 
 /// Points of a curve.
 const CURVE_POINTS: usize = 250;
@@ -54,6 +60,9 @@ pub struct RunReport {
     pub filters: Option<Sheet>,
     /// The outputs of the layers for some test images.
     pub activations: Vec<Activations>,
+    /// Some training images and what augmentation makes of them; none in reports of older versions.
+    #[serde(default)]
+    pub augmented: Vec<Augmented>,
     /// The time of each kernel of a training step, the largest share first.
     pub kernels: Vec<KernelShare>,
 }
@@ -87,13 +96,6 @@ pub struct TestImage {
     pub pixels: Vec<u8>,
 }
 
-impl TestImage {
-    /// The image as a sheet of one tile.
-    pub(super) fn sheet(&self, shape: ImageShape) -> Sheet {
-        Sheet::of_image(shape, &self.pixels)
-    }
-}
-
 /// The outputs of the layers for an image.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Activations {
@@ -102,6 +104,18 @@ pub struct Activations {
     pub shown: TestImage,
     /// The outputs of the layers, in order.
     pub layers: Vec<Sheet>,
+}
+
+/// A training image and what augmentation makes of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Augmented {
+    /// Its index in the training set.
+    pub image: usize,
+    /// The label.
+    pub label: u16,
+    /// Its bytes, `[y, x, c]`, and then those that the first steps of the run would see at this place of the batch.
+    #[serde(with = "base64_bytes")]
+    pub pixels: Vec<u8>,
 }
 
 /// A kernel's share of a training step.
@@ -134,8 +148,28 @@ impl RunReport {
             uncertain: vec![],
             filters: filters(model, parameters),
             activations: vec![],
+            augmented: vec![],
             kernels: vec![],
         }
+    }
+
+    /// Adds training images of different classes, and what augmentation makes of them.
+    pub fn add_augmented(&mut self, train: &Samples, augment: Augment) {
+        if augment.is_none() {
+            return;
+        }
+        let (shape, seed) = (self.record.data.image, self.record.seed);
+        let first_of = |class: u16| train.labels.iter().position(|&label| label == class);
+        let images: Vec<usize> = (0..self.record.data.classes as u16).filter_map(first_of).take(AUGMENTED).collect();
+        let of = |image: usize| &train.images[image * shape.bytes()..][..shape.bytes()];
+        let shown: Vec<u8> = images.iter().flat_map(|&image| of(image)).copied().collect();
+        let steps: Vec<Vec<u8>> =
+            (0..AUGMENTED_STEPS).map(|step| augmented(&shown, shape, augment, seed, step)).collect();
+        let seen = |(place, image): (usize, usize)| {
+            let seen = steps.iter().flat_map(|step| &step[place * shape.bytes()..][..shape.bytes()]);
+            Augmented { image, label: train.labels[image], pixels: of(image).iter().chain(seen).copied().collect() }
+        };
+        self.augmented = images.into_iter().enumerate().map(seen).collect();
     }
 
     /// Adds the parts that need test images. The outputs of layers are computed on the CPU: on an adapter, the kernels
@@ -225,6 +259,13 @@ impl RunReport {
         for sheet in sheets {
             ensure!(sheet.is_whole(), "the picture of `{}` lacks pixels", sheet.name);
         }
+        for Augmented { image, label, pixels } in &self.augmented {
+            ensure!(
+                usize::from(*label) < classes && pixels.len() == bytes * (1 + AUGMENTED_STEPS),
+                "training image {image} does not have {} times {bytes} bytes and a class below {classes}",
+                1 + AUGMENTED_STEPS
+            );
+        }
         let parameters = self.epochs.first().map_or(0, |epoch| epoch.norms.len());
         ensure!(self.epochs.iter().all(|epoch| epoch.norms.len() == parameters), "an epoch lacks norms");
         // Rounded values may lie just outside. Values that are not finite are left out of figures.
@@ -300,7 +341,7 @@ fn filters(model: &Model, parameters: &[HostTensor]) -> Option<Sheet> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Task;
+    use crate::data::{ImageShape, Task};
     use crate::inference::score;
     use crate::json::tests::{HARD, HARD_SINGLE};
     use crate::program::report::sample;
@@ -360,9 +401,12 @@ mod tests {
             assert_eq!((report.mistakes.len(), report.activations[2].layers[0].tile), (24, [height - 2, width - 2]));
             assert_eq!(report.filters.is_some(), channels != 2);
 
+            report.add_augmented(&test, Augment::FOR_DIGITS);
+            assert_eq!(report.augmented.len(), classes.min(6));
+
             let page = crate::program::report::page(&saved_and_loaded(&report)).unwrap();
             assert_eq!(page, crate::program::report::page(&report).unwrap());
-            for figure in ["confusion", "classes", "calibration", "mistakes", "uncertain", "layers-3"] {
+            for figure in ["augmentation", "confusion", "classes", "calibration", "mistakes", "uncertain", "layers-3"] {
                 assert!(page.contains(&format!("<figure id=\"{figure}\">")), "{figure} of {task}");
             }
             let fact = format!("<td>{height}x{width}x{channels} (height, width, channels) of {classes} classes</td>");
@@ -378,9 +422,30 @@ mod tests {
             };
             assert!(refused(|report| report.mistakes[0].pixels.truncate(3)).contains("does not have"));
             assert!(refused(|report| report.uncertain[0].prediction = 256).contains("a class below"));
+            let cut = |report: &mut RunReport| report.augmented[0].pixels.truncate(1);
+            assert!(refused(cut).contains("training image 0 does not have 7 times"));
             let matrix = |report: &mut RunReport| report.evaluation.as_mut().unwrap().confusion[1].truncate(1);
             assert!(refused(matrix).contains("lacks a confusion matrix"));
             assert!(refused(|report| report.record.data.classes = 0).contains("there cannot be 0 classes"));
+        }
+    }
+
+    #[test]
+    fn training_images_are_shown_as_they_are_and_as_each_step_sees_them() {
+        let task = Task::MNIST;
+        let train = noise(&task, 20);
+        let mut report = sample::report(1, |_| 1.0);
+        report.add_augmented(&train, Augment::NONE);
+        assert!(report.augmented.is_empty(), "nothing is changed");
+        report.add_augmented(&train, Augment { shift: 3.0, ..Augment::NONE });
+        let images: Vec<usize> = report.augmented.iter().map(|shown| shown.image).collect();
+        assert_eq!(images, [0, 1, 2, 3, 4, 5], "the first of each class");
+        for shown in &report.augmented {
+            let mut seen: Vec<&[u8]> = shown.pixels.chunks_exact(task.image().bytes()).collect();
+            assert_eq!(seen[0], &train.images[shown.image * task.image().bytes()..][..task.image().bytes()]);
+            seen.sort_unstable();
+            seen.dedup();
+            assert_eq!(seen.len(), 7, "each step changes it in another way");
         }
     }
 

@@ -10,7 +10,7 @@ use anyhow::Result;
 use super::data::RunReport;
 use crate::program::picture::Picture;
 use confusion::confusion;
-use images::{filter_sheet, gallery, layers};
+use images::{augmentation, filter_sheet, gallery, layers};
 use learning::{accuracy, kernels, learning_rate, loss, norms};
 use scores::{calibration, classes};
 
@@ -72,6 +72,9 @@ pub(super) fn sections(report: &RunReport) -> Result<Vec<(&'static str, Vec<Figu
     let mut learning: Vec<Figure> =
         [loss(report), accuracy(report), learning_rate(report)].into_iter().flatten().collect();
     learning.extend(norms(report));
+    if !report.augmented.is_empty() {
+        learning.push(augmentation(&report.augmented, shape, &report.record.settings.augment)?);
+    }
     let mut seen = Vec::new();
     if let Some(filters) = &report.filters {
         seen.push(filter_sheet(filters)?);
