@@ -33,7 +33,7 @@ fn main() -> anyhow::Result<()> {
     pollster::block_on(async {
         let task = Task::new(SHAPE, CLASSES)?;
         let dataset = Dataset::from_arrays(task, bars(600), bars(60))?;
-        let model = Model::parse(task, "conv 8x3, relu, pool 2, flatten, dense 6", &[])?;
+        let model = Model::parse(dataset.task.clone(), "conv 8x3, relu, pool 2, flatten, dense 6", &[])?;
         let config = TrainConfig { epochs: 3, ..TrainConfig::for_images(dataset.train.len()) };
         let parameters = model.initial_parameters(config.seed);
 

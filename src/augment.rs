@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, Error, Result, ensure};
 
+use crate::data::{ImageShape, Task};
 use crate::names::did_you_mean;
 
 /// The largest change of each kind. In each step each image is changed by a random amount between it and its opposite.
@@ -69,6 +70,14 @@ impl Augment {
     /// What suits digits, and `gpu-digits train` does by default.
     pub const FOR_DIGITS: Self =
         Self { rotate: 10.0, zoom: 0.15, stretch: 0.28, shear: 10.0, shift: 1.5, elastic: 0.0, pen: 1.0, blur: 1.0 };
+
+    /// What suits the images of a task: digits, or pictures of other things, which have neither pens nor proportions that
+    /// vary.
+    pub fn suiting(task: &Task) -> Self {
+        let ImageShape { height, width, .. } = task.image();
+        let shift = (height.max(width) as f64 / 16.0).round();
+        if task.is_of_digits() { Self::FOR_DIGITS } else { Self { rotate: 5.0, zoom: 0.1, shift, ..Self::NONE } }
+    }
 
     /// Each kind of change alone.
     pub(crate) fn each() -> impl Iterator<Item = Self> {

@@ -8,9 +8,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-#[cfg(feature = "pictures")]
-use crate::data::Task;
 use crate::data::{ImageShape, Samples};
+#[cfg(feature = "pictures")]
+use crate::decode::bytes_of;
 use crate::device::Device;
 use crate::executor::{Executor, Unobserved};
 use crate::finite::ensure_finite;
@@ -135,9 +135,21 @@ impl Predictor {
     /// # Errors
     /// The same as for [`photo::find`] and [`probabilities`], and if the model is not one for digits.
     pub async fn read(&mut self, picture: &image::DynamicImage, options: &photo::Options) -> Result<photo::Reading> {
-        Task::MNIST.ensure_takes(self.model().task()).context("a model that reads pictures is one for digits")?;
+        let task = self.model().task();
+        ensure!(task.is_of_digits(), "the model is made for {task}, which are no digits; use `Predictor::classify`");
         let found = photo::find(picture, options)?;
         Ok(found.read(&self.probabilities(&found.pixels()).await?))
+    }
+
+    /// The probabilities of a picture as a whole, one for each class. It is scaled to the images of the model's
+    /// [task](Model::task); what is clear is white.
+    ///
+    /// # Errors
+    /// The same as for [`probabilities`], and if the images of the task have other than 1 or 3 channels.
+    pub async fn classify(&mut self, picture: &image::DynamicImage) -> Result<Vec<f32>> {
+        let image = bytes_of(picture, self.model().task().image())?;
+        let rows = self.probabilities(&image).await?;
+        rows.into_iter().next().context("the picture gives no image")
     }
 }
 

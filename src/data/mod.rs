@@ -14,6 +14,7 @@ mod record;
 mod remarks;
 mod share;
 mod splits;
+mod summary;
 mod task;
 
 use std::path::PathBuf;
@@ -29,6 +30,7 @@ pub use own::DEFAULT_TEST;
 pub use record::DataRecord;
 pub use share::Share;
 pub use splits::Splits;
+pub use summary::{ClassCount, Summary};
 pub use task::{ImageShape, Task};
 
 /// Height and width of a digit of MNIST, in pixels.

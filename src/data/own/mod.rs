@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::splits::held_out;
+use super::summary::moments;
 use super::{CLASSES, Dataset, ImageShape, MNIST, Request, Samples, Share, Task};
 
 /// The share of the images that are held out for the test if the data have no test set of their own.
@@ -181,14 +182,7 @@ fn hold_out(samples: Samples, task: &Task, share: Share) -> Result<(Samples, Sam
 
 /// The task with the mean and the standard deviation of its pixels, to four digits.
 fn normalized_as(task: Task, images: &[u8]) -> Result<Task> {
-    let mut counts = [0_u64; 256];
-    images.iter().for_each(|&byte| counts[usize::from(byte)] += 1);
-    let count = images.len().max(1) as f64;
-    let mean_of = |value: fn(f64) -> f64| {
-        (0..256).map(|byte| counts[byte] as f64 * value(byte as f64 / 255.0)).sum::<f64>() / count
-    };
-    let mean = mean_of(|x| x);
-    let deviation = (mean_of(|x| x * x) - mean * mean).max(0.0).sqrt();
+    let [mean, deviation] = moments(images, 1, 0);
     let rounded = |number: f64| (1e4 * number).round() / 1e4;
     // Images that show nothing have none; they are told elsewhere.
     if deviation < 1e-3 { Ok(task) } else { task.normalized(rounded(mean), rounded(deviation)) }

@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::augment::Augment;
+use crate::data::Share;
 use crate::device::DeviceChoice;
 use crate::program::files::Destination;
 use crate::train::TrainConfig;
@@ -24,7 +25,7 @@ pub use options::{
     AdaptersArgs, DataArgs, DeviceArgs, OnDeviceLost, OptimizerName, PictureFormat, ResultsArgs, StepArgs, Switch,
     ViewsArgs,
 };
-pub use read::{EvalArgs, PredictArgs};
+pub use read::{DataSetArgs, EvalArgs, PredictArgs};
 pub use train::TrainArgs;
 pub use tune::{TuneArgs, TuneChoice};
 pub use values::CheckpointEvery;
@@ -52,6 +53,9 @@ pub enum Command {
     /// Train a model and save it
     #[command(after_help = examples::train())]
     Train(TrainArgs),
+    /// Look at a data set: classes, sizes, pictures that show little or stand twice, and a sheet of its images
+    #[command(after_help = examples::DATA)]
+    Data(DataSetArgs),
     /// Score a saved model on the test set
     #[command(after_help = examples::EVAL)]
     Eval(EvalArgs),
@@ -133,11 +137,12 @@ pub struct SweepArgs {
     #[arg(long, value_name = "N", default_value_t = DEFAULT.epochs, value_parser = positive())]
     pub epochs: usize,
     /// The same as for `train`
-    #[arg(long, value_name = "CHANGES", default_value_t = DEFAULT.refinements.augment)]
-    pub augment: Augment,
-    /// Training images to hold out for validation; their accuracy ranks the settings [default: a twelfth]
-    #[arg(long, value_name = "N", value_parser = positive())]
-    pub validation: Option<usize>,
+    #[arg(long, value_name = "CHANGES")]
+    pub augment: Option<Augment>,
+    /// Training images to hold out for validation, a number or a share; their accuracy ranks the settings [default: a
+    /// twelfth]
+    #[arg(long, value_name = "N|SHARE")]
+    pub validation: Option<Share>,
     /// The same as for `train`
     #[arg(long, value_name = "N")]
     pub add_generated: Option<usize>,

@@ -1,4 +1,4 @@
-//! The commands that read images with a saved model.
+//! The commands that look at data, and those that read images with a saved model.
 
 use std::path::PathBuf;
 
@@ -7,6 +7,23 @@ use clap::Args;
 use super::values::{picture, share};
 use super::{DataArgs, DeviceArgs, ResultsArgs, ViewsArgs};
 use crate::program::files::Destination;
+
+/// `gpu-digits data`.
+#[derive(Args, Clone, Debug)]
+pub struct DataSetArgs {
+    /// The data, in any of the forms that --data takes [default: MNIST]
+    #[arg(value_name = "DIR|FILE", conflicts_with = "data")]
+    pub path: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub data: DataArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub results: ResultsArgs,
+    /// Draw the first training images of each class, as PNG or SVG
+    #[arg(long, value_name = "FILE.svg|png", value_parser = picture())]
+    pub sheet: Option<Destination>,
+}
 
 /// `gpu-digits eval`.
 #[derive(Args, Clone, Debug)]
@@ -32,8 +49,8 @@ pub struct EvalArgs {
 pub struct PredictArgs {
     /// A run folder, or its model.safetensors
     pub model: PathBuf,
-    /// Pictures of digits and numbers (PNG, JPEG, PNM, BMP, WebP or TIFF, of any size, in any colours), folders of
-    /// pictures, or - for standard input
+    /// Pictures of digits and numbers, or of what else the model is for (PNG, JPEG, PNM, BMP, WebP or TIFF, of any size, in
+    /// any colours), folders of pictures, or - for standard input
     #[arg(required = true)]
     pub images: Vec<PathBuf>,
     /// Enter the folders in folders, too

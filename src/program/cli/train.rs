@@ -9,6 +9,7 @@ use super::{
     CheckpointEvery, DEFAULT, DataArgs, DeviceArgs, OnDeviceLost, OptimizerName, PictureFormat, Switch, TuneChoice,
 };
 use crate::augment::Augment;
+use crate::data::Share;
 use crate::plan::Precision;
 use crate::program::files::Destination;
 use crate::schedule::Schedule;
@@ -54,9 +55,10 @@ pub struct TrainArgs {
     /// Evaluate and save an exponential moving average of the parameters, which keeps this share of itself at each step
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = share)]
     pub average: Option<f64>,
-    /// How much each training image is changed at random, in degrees, shares and pixels, or `none`
-    #[arg(long, value_name = "CHANGES", default_value_t = DEFAULT.refinements.augment)]
-    pub augment: Augment,
+    /// How much each training image is changed at random, in degrees, shares and pixels, or `none` [default: what suits
+    /// digits, or less for other images]
+    #[arg(long, value_name = "CHANGES")]
+    pub augment: Option<Augment>,
     /// Learning-rate schedule
     #[arg(long, value_enum, default_value_t = DEFAULT.schedule)]
     pub schedule: Schedule,
@@ -66,9 +68,10 @@ pub struct TrainArgs {
     /// Shuffle the training images before each epoch
     #[arg(long, value_enum, default_value_t = Switch::On)]
     pub shuffle: Switch,
-    /// Training images to hold out for validation, drawn at random from each class [default: a twelfth]
-    #[arg(long, value_name = "N")]
-    pub validation: Option<usize>,
+    /// Training images to hold out for validation, a number or a share such as 10%, drawn at random from each class
+    /// [default: a twelfth]
+    #[arg(long, value_name = "N|SHARE")]
+    pub validation: Option<Share>,
     /// Generated digits to train on besides, for hands that MNIST lacks [default: 6000 with MNIST, else 0]
     #[arg(long, value_name = "N")]
     pub add_generated: Option<usize>,

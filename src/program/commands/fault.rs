@@ -81,8 +81,8 @@ fn load(folder: &Path) -> Result<Step> {
     let args = parsed(words).with_context(|| format!("{name} has options of another version"))?;
     let task = record.data.task()?;
     batch.check(&task, "kept")?;
+    let config = config(&args, &record.data.name, &task, record.data.train_images)?;
     let model = Model::parse(task, &record.model, &[])?;
-    let config = config(&args, &record.data.name, record.data.train_images)?;
     Ok(Step { model, config, fuse: args.fuse == Some(Switch::On), state, batch, schedule })
 }
 

@@ -1,5 +1,6 @@
 //! The data of a report.
 
+use std::borrow::Cow;
 use std::fs;
 use std::path::Path;
 
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::sheet::{Sheet, base64_bytes};
 use crate::augment::Augment;
-use crate::data::Samples;
+use crate::data::{Samples, Task};
 use crate::device::Device;
 use crate::files::write_atomically;
 use crate::inference::{Scored, activations};
@@ -94,6 +95,13 @@ pub struct TestImage {
     /// Its bytes, `[y, x, c]`.
     #[serde(with = "base64_bytes")]
     pub pixels: Vec<u8>,
+}
+
+impl TestImage {
+    /// The names of its label and of the predicted class.
+    pub(super) fn names<'a>(&self, task: &'a Task) -> [Cow<'a, str>; 2] {
+        [self.label.into(), self.prediction].map(|class| task.class_name(class))
+    }
 }
 
 /// The outputs of the layers for an image.
@@ -341,7 +349,7 @@ fn filters(model: &Model, parameters: &[HostTensor]) -> Option<Sheet> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{ImageShape, Task};
+    use crate::data::ImageShape;
     use crate::inference::score;
     use crate::json::tests::{HARD, HARD_SINGLE};
     use crate::program::report::sample;

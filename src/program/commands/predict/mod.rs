@@ -1,5 +1,6 @@
 //! `gpu-digits predict`.
 
+mod classes;
 mod pictures;
 mod results;
 mod show;
@@ -14,7 +15,7 @@ use rayon::prelude::*;
 use self::pictures::{STANDARD_INPUT, ensure_no_picture, pictures};
 use self::results::{Prediction, print_one, print_several, write_csv};
 use super::open::open_for;
-use super::{Verdict, scoring_first};
+use super::{Verdict, percent, print_table, scoring_first, table};
 use crate::data::Task;
 use crate::inference::{Predictor, Views};
 use crate::photo::{self, Findings, Options, Stages};
@@ -28,14 +29,9 @@ pub(super) async fn run(args: PredictArgs) -> Result<Verdict> {
         ensure_no_picture(output)?;
     }
     let saved = weights::load(&args.model)?;
-    let task = saved.model.task();
-    ensure!(
-        Task::MNIST.ensure_takes(task).is_ok(),
-        "{} is a model for {task}, but `predict` makes each picture a digit, for models for {}; for other images use the \
-         library's `Predictor`",
-        args.model.display(),
-        Task::MNIST
-    );
+    if !saved.model.task().is_of_digits() {
+        return classes::run(&args, saved).await;
+    }
     let names = pictures(&args.images, args.recursive)?;
     ensure!(
         names.len() == 1 || args.show.is_none() && args.stages.is_none(),

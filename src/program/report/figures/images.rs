@@ -6,9 +6,9 @@ use super::super::chart::{EDGE, TEXT, WIDTH, caption};
 use super::super::data::{AUGMENTED_STEPS, Augmented, TestImage};
 use super::super::sheet::Sheet;
 use super::{Figure, Table};
-use crate::data::ImageShape;
+use crate::data::{ImageShape, Task};
 use crate::program::numbers::{percent, significant};
-use crate::program::picture::text::Style;
+use crate::program::picture::text::{self, Style};
 use crate::program::picture::{Picture, Place};
 
 /// The longer side of a test image: digits have squares of three units to a pixel.
@@ -26,7 +26,7 @@ fn draw(picture: &mut Picture, pixels: &[u8], shape: ImageShape, (x, y): Place, 
 }
 
 /// Training images as they are, and as some steps of training see them.
-pub(super) fn augmentation(images: &[Augmented], shape: ImageShape, changes: &str) -> Result<Figure> {
+pub(super) fn augmentation(images: &[Augmented], task: &Task, changes: &str) -> Result<Figure> {
     const GAP: f64 = 4.0;
     /// Between the images as they are and those of the steps.
     const APART: f64 = 8.0;
@@ -45,9 +45,9 @@ pub(super) fn augmentation(images: &[Augmented], shape: ImageShape, changes: &st
     let mut table = Table::new(&header);
     for (row, image) in images.iter().enumerate() {
         let top = y + 12.0 + (side + GAP) * row as f64;
-        let mut cells = vec![image.image.to_string(), image.label.to_string()];
-        for (column, pixels) in image.pixels.chunks_exact(shape.bytes()).enumerate() {
-            draw(&mut picture, pixels, shape, (left(column), top), side)?;
+        let mut cells = vec![image.image.to_string(), task.class_name(image.label.into()).into_owned()];
+        for (column, pixels) in image.pixels.chunks_exact(task.image().bytes()).enumerate() {
+            draw(&mut picture, pixels, task.image(), (left(column), top), side)?;
             let sum: f64 = pixels.iter().map(|&byte| f64::from(byte)).sum();
             cells.push(format!("{:.1}", sum / pixels.len() as f64));
         }
@@ -60,7 +60,7 @@ pub(super) fn augmentation(images: &[Augmented], shape: ImageShape, changes: &st
     Ok(Figure { name: "augmentation".to_owned(), alt, picture, table })
 }
 
-pub(super) fn gallery(name: &str, words: &str, images: &[TestImage], shape: ImageShape) -> Result<Figure> {
+pub(super) fn gallery(name: &str, words: &str, images: &[TestImage], task: &Task) -> Result<Figure> {
     const COLUMNS: usize = 4;
     const CELL: (f64, f64) = (WIDTH / COLUMNS as f64, 128.0);
     let mut picture = Picture::new(WIDTH);
@@ -69,19 +69,24 @@ pub(super) fn gallery(name: &str, words: &str, images: &[TestImage], shape: Imag
         Table::new(&["test image", "label", "prediction", "its probability, %", "the label's probability, %"]);
     for (number, image) in images.iter().enumerate() {
         let (x, y) = (CELL.0 * (number % COLUMNS) as f64, top + CELL.1 * (number / COLUMNS) as f64);
-        draw(&mut picture, &image.pixels, shape, (x + (CELL.0 - SIDE) / 2.0, y), SIDE)?;
+        draw(&mut picture, &image.pixels, task.image(), (x + (CELL.0 - SIDE) / 2.0, y), SIDE)?;
         let [probability, of_label] =
             [image.probability, image.label_probability].map(|share| percent(f64::from(share)));
-        let words = [format!("{} → {}", image.label, image.prediction), format!("{probability} %")];
+        let [label, prediction] = image.names(task);
+        let words =
+            [text::shortened(&format!("{label} → {prediction}"), TEXT, CELL.0 - EDGE), format!("{probability} %")];
         for (line, words) in words.iter().enumerate() {
             let place = (x + CELL.0 / 2.0, y + SIDE + 10.0 + 16.0 * line as f64);
             picture.text(place, Style::new(TEXT).centered(), words);
         }
-        let known = [image.image.to_string(), image.label.to_string(), image.prediction.to_string()];
+        let known = [image.image.to_string(), label.into_owned(), prediction.into_owned()];
         table.row(known.into_iter().chain([probability, of_label]));
     }
-    let shown: Vec<String> =
-        images.iter().take(6).map(|image| format!("a {} taken for {}", image.label, image.prediction)).collect();
+    let shown = |image: &TestImage| {
+        let [label, prediction] = image.names(task);
+        format!("a {label} taken for {prediction}")
+    };
+    let shown: Vec<String> = images.iter().take(6).map(shown).collect();
     let alt = format!("{} test images, {words}: {}, and so on.", images.len(), shown.join(", "));
     Ok(Figure { name: name.to_owned(), alt, picture, table })
 }
@@ -112,12 +117,13 @@ pub(super) fn filter_sheet(filters: &Sheet) -> Result<Figure> {
     Ok(Figure { name: "filters".to_owned(), alt, picture, table })
 }
 
-pub(super) fn layers(number: usize, image: &TestImage, shape: ImageShape, layers: &[Sheet]) -> Result<Figure> {
+pub(super) fn layers(number: usize, image: &TestImage, task: &Task, layers: &[Sheet]) -> Result<Figure> {
+    let [label, prediction] = image.names(task);
     let mut table = Table::new(&["layer", "channels", "size", "least", "most"]);
     let mut picture = Picture::new(WIDTH);
-    let words = format!("layer outputs for test image {}, a {}", image.image, image.label);
+    let words = format!("layer outputs for test image {}, a {label}", image.image);
     let mut y = caption(&mut picture, &words) - 4.0;
-    draw(&mut picture, &image.pixels, shape, (EDGE, y), SIDE)?;
+    draw(&mut picture, &image.pixels, task.image(), (EDGE, y), SIDE)?;
     y += SIDE + 20.0;
     for sheet in layers {
         let (tiles, scale) = sheet.fit(SHEET, false);
@@ -136,11 +142,6 @@ pub(super) fn layers(number: usize, image: &TestImage, shape: ImageShape, layers
         let known = [sheet.name.clone(), sheet.tiles.to_string(), format!("{height}x{width}")];
         table.row(known.into_iter().chain(range));
     }
-    let alt = format!(
-        "The outputs of {} layers for a test image of a {}, predicted {}.",
-        layers.len(),
-        image.label,
-        image.prediction
-    );
+    let alt = format!("The outputs of {} layers for a test image of a {label}, predicted {prediction}.", layers.len(),);
     Ok(Figure { name: format!("layers-{}", number + 1), alt, picture, table })
 }
