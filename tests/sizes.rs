@@ -205,7 +205,7 @@ fn by_hand(device: &Device, size: &Size) -> Result<(), Failed> {
     let image = size.patterns(1, 9).images;
     let (task, pixel) = normalized(size, &image)?;
     let of_model = |layers: &str| -> Result<_, Failed> {
-        let model = Model::parse(task, layers, &[])?;
+        let model = Model::parse(task.clone(), layers, &[])?;
         let parameters = model.initial_parameters(3);
         let outputs = block_on(activations(device, &model, &parameters, &image))?;
         let probabilities = block_on(probabilities(device, &model, &parameters, &image))?.concat();

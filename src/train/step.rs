@@ -59,6 +59,7 @@ impl Trainer {
         let history = on_cpu.plan().host.history;
         on_cpu.write(history, self.executor.read(history).await?.words());
         self.write_order(&self.next_order(1));
+        self.send(1)?;
         Ok((state, self.executor.as_mut(), on_cpu))
     }
 

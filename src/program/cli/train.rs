@@ -75,6 +75,10 @@ pub struct TrainArgs {
     /// Generated digits to train on besides, for hands that MNIST lacks [default: 6000 with MNIST, else 0]
     #[arg(long, value_name = "N")]
     pub add_generated: Option<usize>,
+    /// Keep the images on the host, and send them to the device as steps need them; the weights are the same [default: off,
+    /// or on if they do not fit into a tensor of the device]
+    #[arg(long, value_enum)]
+    pub stream: Option<Switch>,
     /// Compute layers that follow each other in one kernel where that pays [default: on with a GPU, off with the CPU]
     #[arg(long, value_enum)]
     pub fuse: Option<Switch>,

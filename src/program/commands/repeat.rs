@@ -86,6 +86,7 @@ pub(super) fn command(args: &TrainArgs) -> Vec<Word> {
     option("--shuffle", Some(named(args.shuffle)));
     option("--validation", args.validation.map(|share| share.to_string().into()));
     option("--add-generated", number(args.add_generated));
+    option("--stream", args.stream.map(named));
     option("--fuse", args.fuse.map(named));
     option("--precision", Some(named(args.precision)));
     option("--tune", Some(named(args.tune)));
@@ -176,6 +177,8 @@ mod tests {
             "2",
             "--add-generated",
             "30",
+            "--stream",
+            "on",
             "--fuse",
             "off",
             "--precision",

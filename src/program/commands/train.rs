@@ -74,6 +74,7 @@ pub(super) fn config(args: &TrainArgs, name: &str, task: &Task, images: usize) -
         shuffle: args.shuffle == Switch::On,
         validation: suited.validation,
         generated: args.add_generated.unwrap_or(if name == MNIST { TrainConfig::MNIST_GENERATED } else { 0 }),
+        stream: args.stream.map(|stream| stream == Switch::On),
         fuse: args.fuse.map(|fuse| fuse == Switch::On),
         precision: args.precision,
         refinements: Refinements {
