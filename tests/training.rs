@@ -323,7 +323,7 @@ fn same_loss(device: &Device) -> Result<(), Failed> {
     let test = trainer.splits().test.clone();
     let validation = block_on(trainer.evaluate(test))?;
     let scored = block_on(score(device, &model, &parameters, &dataset.test))?;
-    let test = Evaluation::new(10, &scored.probabilities, &scored.losses, &dataset.test.labels);
+    let test = Evaluation::new(&dataset.task, &scored.probabilities, &scored.losses, &dataset.test.labels);
     check(test.loss > 1000.0, format!("a loss of {} is not steep", test.loss))?;
     let difference = (validation.loss / test.loss - 1.0).abs();
     check(difference < 1e-5, format!("validation has a loss of {}, test of {}", validation.loss, test.loss))?;
