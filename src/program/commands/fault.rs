@@ -79,7 +79,7 @@ fn load(folder: &Path) -> Result<Step> {
     let args = parsed(words).with_context(|| format!("{name} has options of another version"))?;
     // All sets that can be read are of digits.
     batch.check(&Task::MNIST, "kept")?;
-    let model = Model::parse(Task::MNIST, &record.model, &[])?;
+    let model = Model::parse(Task::MNIST, &record.model, &[])?.frozen(&args.freeze)?;
     let config = config(&args, &record.data.name, record.data.train_images)?;
     Ok(Step { model, config, fuse: args.fuse == Some(Switch::On), state, batch, schedule })
 }
