@@ -147,7 +147,7 @@ impl Predictor {
     /// # Errors
     /// The same as for [`probabilities`], and if the images of the task have other than 1 or 3 channels.
     pub async fn classify(&mut self, picture: &image::DynamicImage) -> Result<Vec<f32>> {
-        let image = bytes_of(picture, self.model().task().image())?;
+        let image = bytes_of(picture, self.model().task().image().sizes())?;
         let rows = self.probabilities(&image).await?;
         rows.into_iter().next().context("the picture gives no image")
     }

@@ -275,7 +275,10 @@ fn an_npz_file_may_have_planes_and_large_labels() {
 #[test]
 fn npz_files_that_cannot_be_used_say_why() {
     assert_refused(&numpy("floats.npz"), &["`x_train` is not of bytes (uint8)"]);
-    assert_refused(&numpy("columns.npz"), &["`x_train`: it lies column by column; write it with numpy.ascontiguousarray"]);
+    assert_refused(
+        &numpy("columns.npz"),
+        &["`x_train`: it lies column by column; write it with numpy.ascontiguousarray"],
+    );
     assert_refused(&numpy("negative.npz"), &["`y_train` holds a label that is not from 0 to 999"]);
     assert_refused(&numpy("other.npz"), &["holds the arrays weights.npy; name them x_train"]);
     let folder = TempDir::new().unwrap();
@@ -382,7 +385,10 @@ fn a_picture_that_cannot_be_read_is_named() {
 #[test]
 fn what_is_no_data_says_what_there_is_to_give() {
     let folder = TempDir::new().unwrap();
-    assert_refused(folder.path(), &["it holds no images that can be read; give a folder of pictures sorted into folders"]);
+    assert_refused(
+        folder.path(),
+        &["it holds no images that can be read; give a folder of pictures sorted into folders"],
+    );
     fs::write(folder.path().join("file.txt"), "").unwrap();
     assert_refused(&folder.path().join("file.txt"), &["it is no file of images; give "]);
     write_greys(folder.path(), &[("cat", 3)], 4);

@@ -13,14 +13,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::augment::Augment;
 use crate::data::DataRecord;
 use crate::date::now;
 use crate::files::write_atomically;
 use crate::gpu::AdapterInfo;
 use crate::metrics::prediction;
 use crate::model::Model;
-use crate::plan::Precision;
 use crate::program::files::Lock;
 use crate::tensor::HostTensor;
 use crate::weights::{self, MODEL_FILE, Origin};
@@ -28,9 +26,11 @@ use crate::words::Word;
 
 mod checkpoints;
 mod rows;
+mod settings;
 
 pub use checkpoints::{Progress, RunCheckpoint, note};
 pub use rows::{EpochRow, MetricsRow, Norms, StepRow, TestRow, best_epoch};
+pub use settings::Settings;
 
 /// The file of a run's record.
 pub const RECORD_FILE: &str = "run.json";
@@ -82,40 +82,6 @@ impl RunRecord {
         let record = crate::json::parse(&text);
         record.map(Some).with_context(|| format!("{} is damaged; remove it, or train again", path.display()))
     }
-}
-
-/// The settings of a run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Settings {
-    /// Passes over the training images.
-    pub epochs: usize,
-    /// Images of a step.
-    pub batch_size: usize,
-    /// The optimizer with its parameters.
-    pub optimizer: String,
-    /// The float type of activations and their gradients in memory; `f32` in runs of older versions.
-    #[serde(default)]
-    pub precision: Precision,
-    /// The highest learning rate.
-    pub learning_rate: f64,
-    /// The learning-rate schedule.
-    pub schedule: String,
-    /// How the training images are changed at random; `none` in runs of older versions.
-    #[serde(default = "no_augmentation")]
-    pub augment: String,
-    /// Whether each epoch is shuffled.
-    pub shuffle: bool,
-    /// Training images held out for validation, chosen with the seed from each class in proportion to its size.
-    pub validation: usize,
-    /// Generated digits trained on besides; none in runs of older versions.
-    #[serde(default)]
-    pub generated: usize,
-    /// SHA-256 of the initial weights.
-    pub initial_weights_sha256: String,
-}
-
-fn no_augmentation() -> String {
-    Augment::NONE.to_string()
 }
 
 /// The result of a run.
@@ -395,6 +361,7 @@ mod tests {
     use super::*;
     use crate::data::ImageShape;
     use crate::json::tests::{HARD, HARD_SINGLE, comes_back};
+    use crate::plan::Precision;
 
     #[test]
     fn a_run_and_its_metrics_come_back_to_the_bit() {
@@ -470,7 +437,11 @@ mod tests {
                 precision: Precision::F32,
                 learning_rate: 0.1,
                 schedule: String::new(),
-                augment: no_augmentation(),
+                augment: "none".to_owned(),
+                label_smoothing: 0.0,
+                clip_norm: None,
+                average: None,
+                frozen: vec![],
                 shuffle: true,
                 validation: 0,
                 generated: 0,

@@ -18,6 +18,7 @@ use crate::augment::Augment;
 use crate::data::Share;
 use crate::device::DeviceChoice;
 use crate::program::files::Destination;
+use crate::schedule::Schedule;
 use crate::train::TrainConfig;
 
 pub use bench::{BenchArgs, BenchCommand, BenchTrainArgs, CompareArgs, ShowArgs};
@@ -30,7 +31,7 @@ pub use train::TrainArgs;
 pub use tune::{TuneArgs, TuneChoice};
 pub use values::CheckpointEvery;
 
-use values::{positive, positive_number};
+use values::{not_negative, positive, positive_number, share};
 
 const DEFAULT: TrainConfig = TrainConfig::DEFAULT;
 
@@ -124,7 +125,7 @@ pub struct SweepArgs {
     /// Batch sizes, separated by commas [default: 128, fewer for small sets]
     #[arg(long, value_name = "N,...", value_delimiter = ',', value_parser = positive())]
     pub batch_size: Vec<usize>,
-    /// Optimizer to train withs, separated by commas
+    /// Optimizers to train with, separated by commas
     #[arg(long, value_enum, value_name = "NAME,...", value_delimiter = ',', default_values_t = [OptimizerName::Adam])]
     pub optimizer: Vec<OptimizerName>,
     /// Number of seeds of each setting: 0, 1, 2, ...
@@ -136,9 +137,21 @@ pub struct SweepArgs {
     /// Passes over the training images
     #[arg(long, value_name = "N", default_value_t = DEFAULT.epochs, value_parser = positive())]
     pub epochs: usize,
-    /// The same as for `train`
-    #[arg(long, value_name = "CHANGES")]
-    pub augment: Option<Augment>,
+    /// Learning-rate schedules, separated by commas [default: that of `train`, as for the options below]
+    #[arg(long, value_enum, value_name = "NAME,...", value_delimiter = ',')]
+    pub schedule: Vec<Schedule>,
+    /// Weight decays, separated by commas
+    #[arg(long, value_name = "FACTOR,...", value_delimiter = ',', value_parser = not_negative)]
+    pub weight_decay: Vec<f64>,
+    /// Label smoothings, separated by commas
+    #[arg(long, value_name = "SHARE,...", value_delimiter = ',', value_parser = share)]
+    pub label_smoothing: Vec<f64>,
+    /// Averages of the parameters, separated by commas
+    #[arg(long, value_name = "SHARE,...", value_delimiter = ',', value_parser = share)]
+    pub average: Vec<f64>,
+    /// Changes of the training images, separated by semicolons
+    #[arg(long, value_name = "CHANGES;...", value_delimiter = ';')]
+    pub augment: Vec<Augment>,
     /// Training images to hold out for validation, a number or a share; their accuracy ranks the settings [default: a
     /// twelfth]
     #[arg(long, value_name = "N|SHARE")]

@@ -7,7 +7,7 @@ impl Command {
     /// The destinations that the output options name.
     pub(crate) fn outputs(&self) -> Vec<&Destination> {
         let named: Vec<&Option<Destination>> = match self {
-            Self::Train(args) => vec![&args.trace],
+            Self::Train(args) => vec![&args.trace, args.find_lr.as_ref().unwrap_or(&None)],
             Self::Data(args) => vec![&args.results.json, &args.sheet],
             Self::Eval(args) => vec![&args.results.json],
             Self::Predict(args) => vec![&args.results.json, &args.csv, &args.show],

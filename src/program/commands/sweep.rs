@@ -18,13 +18,16 @@ use super::session::Session;
 use super::sweep_table::Row;
 use super::train::{record_of, train};
 use super::{Verdict, sweep_table};
+use crate::augment::Augment;
 use crate::files::{hex, write_atomically};
 use crate::model::Model;
-use crate::program::cli::{OptimizerName, SweepArgs, TrainArgs};
+use crate::program::cli::{SweepArgs, TrainArgs};
 use crate::program::files::Lock;
 use crate::program::numbers;
 use crate::program::report::{REPORT_FILE, RunReport, compare};
+use crate::program::shell_words;
 use crate::random::Random;
+use crate::words::Word;
 
 /// The random stream that chooses settings.
 const DRAW_STREAM: u64 = 2 << 32;
@@ -35,46 +38,76 @@ const LONGEST_NAME: usize = 36;
 /// The least number of letters of the model in a name; a folder must not begin with a dash.
 const SHORTEST_MODEL: usize = 3;
 
+/// Digits of a hash in a name.
+const HASH: usize = 6;
+
 /// The options that the runs of a table row share.
 #[derive(Clone, Debug)]
 struct Setting {
     model: String,
-    optimizer: OptimizerName,
-    /// None for the optimizer's default.
-    rate: Option<f64>,
-    /// None for the default, which depends on the data.
-    batch: Option<usize>,
+    /// The others with their values. Those that are not swept have the defaults of `train`, which depend on the data.
+    options: Vec<(&'static str, String)>,
 }
 
 impl Setting {
     /// The options of `train`.
     fn words(&self) -> Vec<String> {
-        let optimizer = name_of(self.optimizer);
-        let mut words = vec!["--model", &self.model, "--optimizer", &optimizer];
-        let (batch, rate) = (self.batch.map(|batch| batch.to_string()), self.rate.map(numbers::exact));
-        if let Some(batch) = &batch {
-            words.extend(["--batch-size", batch]);
-        }
-        if let Some(rate) = &rate {
-            words.extend(["--lr", rate]);
-        }
-        words.into_iter().map(str::to_owned).collect()
+        let model = [("--model", &self.model)].into_iter();
+        let all = model.chain(self.options.iter().map(|(name, value)| (*name, value)));
+        all.flat_map(|(name, value)| [name.to_owned(), value.clone()]).collect()
     }
 
-    /// The name of its folder and row: the values of the options. A long model is shortened and gets a hash.
+    /// The model and the values of the options, as a name.
+    fn full_name(&self) -> [String; 2] {
+        let value = |(name, value): &(&str, String)| match *name {
+            "--average" | "--label-smoothing" | "--weight-decay" => {
+                format!("_{}-{value}", name.trim_start_matches('-'))
+            }
+            _ => format!("_{}", as_name(value, ".-")),
+        };
+        [as_name(&self.model, ""), self.options.iter().map(value).collect()]
+    }
+
+    /// The name of its folder and row: the full one or, if that is long, its parts shortened, with a hash of each.
     fn name(&self) -> String {
-        let values: Vec<String> = self.words().into_iter().skip(1).step_by(2).collect();
-        let rest = format!("_{}", values[1..].join("_"));
-        let letters: String =
-            self.model.chars().map(|letter| if letter.is_alphanumeric() { letter } else { ' ' }).collect();
-        let model = letters.split_whitespace().collect::<Vec<_>>().join("-");
+        let [model, rest] = self.full_name();
+        let rest = shortened(&rest, LONGEST_NAME - SHORTEST_MODEL - 1 - HASH);
         if model.chars().count() + rest.len() <= LONGEST_NAME {
             return model + &rest;
         }
-        let hash = &hex(&Sha256::digest(&self.model))[..6];
-        let room = LONGEST_NAME.saturating_sub(rest.len() + 1 + hash.len()).max(SHORTEST_MODEL);
-        format!("{}-{hash}{rest}", model.chars().take(room).collect::<String>())
+        let room = LONGEST_NAME.saturating_sub(rest.len() + 1 + HASH);
+        format!("{}-{}{rest}", model.chars().take(room).collect::<String>(), hash(&self.model))
     }
+
+    fn is_named_in_full(&self) -> bool {
+        self.name() == self.full_name().concat()
+    }
+}
+
+/// The letters, the digits and the marks that are kept of a text, with a dash between its words.
+fn as_name(text: &str, marks: &str) -> String {
+    let is_kept = |letter: char| letter.is_alphanumeric() || marks.contains(letter);
+    let kept: String = text.chars().map(|letter| if is_kept(letter) { letter } else { ' ' }).collect();
+    kept.split_whitespace().collect::<Vec<_>>().join("-")
+}
+
+/// A text of at most so many bytes: its beginning and a hash, if it is longer.
+fn shortened(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    let room = most - 1 - HASH;
+    let start: String = text
+        .char_indices()
+        .take_while(|(place, letter)| place + letter.len_utf8() <= room)
+        .map(|(_, letter)| letter)
+        .collect();
+    format!("{start}-{}", hash(text))
+}
+
+/// The first digits of a text's hash.
+fn hash(text: &str) -> String {
+    hex(&Sha256::digest(text))[..HASH].to_owned()
 }
 
 /// A run of the sweep: a setting with a seed.
@@ -121,6 +154,10 @@ pub(super) async fn run(args: &SweepArgs) -> Result<Verdict> {
     }
     let rows = settings.iter().zip(&runs).map(|(setting, runs)| Row::new(setting.name(), runs, args.seeds)).collect();
     sweep_table::print(rows, &failures);
+    for setting in settings.iter().filter(|setting| !setting.is_named_in_full()) {
+        let words: Vec<Word> = setting.words().into_iter().map(Word::from).collect();
+        out!("{}: {}", setting.name(), shell_words::join(&words));
+    }
     let runs = runs.concat();
     if !runs.is_empty() {
         let comparison = args.out.join("comparison.html");
@@ -130,24 +167,40 @@ pub(super) async fn run(args: &SweepArgs) -> Result<Verdict> {
     Ok(if failures.is_empty() { Verdict::Passed } else { Verdict::Failed })
 }
 
+/// The values of an option that is swept, as `train` reads them; it is left out if there are none.
+fn swept<T>(name: &'static str, values: &[T], text: impl Fn(&T) -> String) -> (&'static str, Vec<String>) {
+    (name, values.iter().map(text).collect())
+}
+
 /// The grid, or a random part of it. Every model is checked, and equal settings count once even if their numbers are
 /// written differently.
 fn settings(args: &SweepArgs) -> Result<Vec<Setting>> {
-    let rates: Vec<Option<f64>> =
-        if args.lr.is_empty() { vec![None] } else { args.lr.iter().copied().map(Some).collect() };
-    let batches: Vec<Option<usize>> =
-        if args.batch_size.is_empty() { vec![None] } else { args.batch_size.iter().copied().map(Some).collect() };
+    let number = |value: &f64| numbers::exact(*value);
+    let options = [
+        swept("--optimizer", &args.optimizer, |name| name_of(*name)),
+        swept("--batch-size", &args.batch_size, usize::to_string),
+        swept("--lr", &args.lr, number),
+        swept("--schedule", &args.schedule, |name| name_of(*name)),
+        swept("--weight-decay", &args.weight_decay, number),
+        swept("--label-smoothing", &args.label_smoothing, number),
+        swept("--average", &args.average, number),
+        swept("--augment", &args.augment, Augment::to_string),
+    ];
+    let mut grid: Vec<Vec<(&'static str, String)>> = vec![vec![]];
+    for (name, values) in options.into_iter().filter(|(_, values)| !values.is_empty()) {
+        let with = |value: &String| {
+            let value = value.clone();
+            grid.iter().map(move |options| [&options[..], &[(name, value.clone())]].concat()).collect::<Vec<_>>()
+        };
+        grid = values.iter().flat_map(with).collect();
+    }
     let mut seen = HashSet::new();
     let mut settings = Vec::new();
     for model in args.model.iter().map(|model| model.trim().to_owned()) {
         let layers = model.parse::<Model>()?.to_string();
-        for &optimizer in &args.optimizer {
-            for &rate in &rates {
-                for &batch in &batches {
-                    if seen.insert((layers.clone(), name_of(optimizer), rate.map(f64::to_bits), batch)) {
-                        settings.push(Setting { model: model.clone(), optimizer, rate, batch });
-                    }
-                }
+        for options in &grid {
+            if seen.insert((layers.clone(), options.clone())) {
+                settings.push(Setting { model: model.clone(), options: options.clone() });
             }
         }
     }
@@ -242,7 +295,6 @@ fn train_args(args: &SweepArgs, setting: &Setting, seed: usize) -> Result<TrainA
     let words = [env!("CARGO_PKG_NAME").to_owned(), "train".to_owned()].into_iter().chain(setting.words());
     Ok(TrainArgs {
         epochs: args.epochs,
-        augment: args.augment,
         validation: args.validation,
         add_generated: args.add_generated,
         seed: seed as u64,
@@ -255,28 +307,52 @@ fn train_args(args: &SweepArgs, setting: &Setting, seed: usize) -> Result<TrainA
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use clap::Parser as _;
 
-    fn setting(model: &str) -> Setting {
-        Setting { model: model.to_owned(), optimizer: OptimizerName::Nesterov, rate: Some(0.025), batch: Some(128) }
+    use super::*;
+    use crate::program::cli::{Cli, Command};
+
+    fn setting(model: &str, options: &[(&'static str, &str)]) -> Setting {
+        let options = options.iter().map(|&(name, value)| (name, value.to_owned())).collect();
+        Setting { model: model.to_owned(), options }
     }
+
+    const USUAL: [(&str, &str); 3] = [("--optimizer", "nesterov"), ("--batch-size", "128"), ("--lr", "0.025")];
 
     #[test]
     fn a_long_model_has_a_short_name_with_a_hash() {
-        assert_eq!(setting("flatten, dense 10").name(), "flatten-dense-10_nesterov_128_0.025");
+        let short = setting("flatten, dense 10", &USUAL);
+        assert_eq!(short.name(), "flatten-dense-10_nesterov_128_0.025");
         let long = ["conv 8x3, relu, "; 40].concat();
         let (one, other) = (format!("{long}flatten, dense 10"), format!("{long}pool 2, flatten, dense 10"));
-        let names = [setting(&one).name(), setting(&other).name()];
+        let names = [&one, &other].map(|model| setting(model, &USUAL).name());
         assert!(names.iter().all(|name| name.len() == LONGEST_NAME && name.starts_with("conv-8x3-")), "{names:?}");
         assert_ne!(names[0], names[1]);
     }
 
     #[test]
-    fn extreme_rates_have_short_names_that_begin_with_the_model() {
-        let extreme = |rate| Setting { rate: Some(rate), ..setting("mlp") };
-        assert_eq!(extreme(1e30).name(), "mlp_nesterov_128_1e30");
-        assert_eq!(extreme(2.5e-7).name(), "mlp_nesterov_128_2.5e-7");
-        let long = Setting { batch: Some(usize::MAX), rate: Some(1.234_567_890_123_456_7e-30), ..setting("mlp") };
-        assert!(long.name().starts_with("mlp-"), "{}", long.name());
+    fn long_values_have_short_names_that_begin_with_the_model() {
+        let of = |options: &[(&'static str, &str)]| setting("mlp", options);
+        assert_eq!(of(&[("--optimizer", "adam"), ("--lr", "1e30")]).name(), "mlp_adam_1e30");
+        let some = of(&[("--schedule", "one-cycle"), ("--average", "0.99")]);
+        assert_eq!((some.name().as_str(), some.is_named_in_full()), ("mlp_one-cycle_average-0.99", true));
+        let augments = ["rotate 10, zoom 0.15, shear 10", "rotate 10, zoom 0.15, shear 11"];
+        let names = augments.map(|augment| of(&[("--optimizer", "adam"), ("--augment", augment)]));
+        assert!(names.iter().all(|name| name.name().starts_with("mlp_adam_rotate-10-") && !name.is_named_in_full()));
+        assert!(names.iter().all(|name| name.name().len() <= LONGEST_NAME), "{}", names[0].name());
+        assert_ne!(names[0].name(), names[1].name());
+    }
+
+    #[test]
+    fn a_sweep_is_the_grid_of_all_options_that_have_several_values() {
+        let words = "gpu-digits sweep --out o --model mlp;lenet5 --lr 0.1,1e-1,0.2 --average 0.9,0.99 --label-smoothing 0,0.1 \
+                     --schedule cosine --augment none;shift_2";
+        let words = words.split_whitespace().map(|word| word.replace('_', " "));
+        let Command::Sweep(args) = Cli::try_parse_from(words).unwrap().command else { panic!("another command") };
+        let settings = settings(&args).unwrap();
+        assert_eq!(settings.len(), 2 * 2 * 2 * 2 * 2, "a rate that is written in two ways counts once");
+        let args = train_args(&args, settings.last().unwrap(), 1).unwrap();
+        assert_eq!((args.model.as_deref(), args.lr, args.average), (Some("lenet5"), Some(0.2), Some(0.99)));
+        assert_eq!((args.label_smoothing, args.augment), (0.1, Some("shift 2".parse().unwrap())));
     }
 }
