@@ -126,6 +126,15 @@ impl Model {
         &self.task
     }
 
+    /// Its text for another number of classes, if it ends in a dense layer; otherwise its own.
+    pub fn text_for(&self, classes: usize) -> String {
+        let text = self.to_string();
+        if text.rsplit(", ").next().is_some_and(|last| last.starts_with("dense ")) {
+            return with_classes(&text, classes);
+        }
+        text
+    }
+
     /// The layers in order.
     pub fn layers(&self) -> &[PlacedLayer] {
         &self.layers
@@ -171,7 +180,7 @@ impl Model {
     }
 }
 
-/// The text of a named model, all of which end in `dense 10`, for so many classes.
+/// The text of a model that ends in a dense layer, for so many classes.
 fn with_classes(text: &str, classes: usize) -> String {
     format!("{}{classes}", text.trim_end_matches(|letter: char| letter.is_ascii_digit()))
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::data::DataRecord;
+use crate::data::{DataRecord, Task};
 use crate::date::now;
 use crate::files::write_atomically;
 use crate::gpu::AdapterInfo;
@@ -300,16 +300,19 @@ impl RunFolder {
         write_atomically(&self.path.join("epochs.csv"), &table.into_inner()?)
     }
 
-    /// Writes `predictions.csv`: index in the test set, label, prediction and the probability of each class.
+    /// Writes `predictions.csv`: index in the test set, and the names of the label and of the prediction, and the probability
+    /// of each class: `p3` or, if classes have names of their own, by name.
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn write_predictions(&self, labels: &[u16], probabilities: &[Vec<f32>]) -> Result<()> {
+    pub fn write_predictions(&self, task: &Task, labels: &[u16], probabilities: &[Vec<f32>]) -> Result<()> {
         let mut table = csv::Writer::from_writer(Vec::new());
-        let classes = (0..probabilities.first().map_or(0, Vec::len)).map(|class| format!("p{class}"));
+        let before = if task.class_names().is_none() { "p" } else { "" };
+        let classes = (0..task.classes()).map(|class| format!("{before}{}", task.class_name(class)));
         table.write_record(["image", "label", "prediction"].map(str::to_owned).into_iter().chain(classes))?;
-        for (image, (label, row)) in labels.iter().zip(probabilities).enumerate() {
-            let known = [image.to_string(), label.to_string(), prediction(row).to_string()];
+        for (image, (&label, row)) in labels.iter().zip(probabilities).enumerate() {
+            let [label, prediction] = [label.into(), prediction(row)].map(|class| task.class_name(class).into_owned());
+            let known = [image.to_string(), label, prediction];
             table.write_record(known.into_iter().chain(row.iter().map(f32::to_string)))?;
         }
         write_atomically(&self.path.join("predictions.csv"), &table.into_inner()?)

@@ -201,7 +201,8 @@ pub struct VerifyArgs {
     /// near the largest floats), or patterns such as 'conv*' [default: everything]
     #[arg(value_name = "OP")]
     pub ops: Vec<String>,
-    /// Check only the ops and training steps of this model: a name or layers, as for `train`
+    /// Check only the ops and training steps of this model: a name or layers, as for `train`, or a run folder or its
+    /// model.safetensors
     #[arg(long)]
     pub model: Option<String>,
     #[command(flatten)]

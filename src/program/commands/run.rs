@@ -326,7 +326,7 @@ impl Run<'_> {
         let spinner = scoring(dataset.test.len());
         let scored = score_by(self.device, &self.model, parameters, &dataset.test, self.config.batch).await?;
         drop(spinner);
-        self.folder.write_predictions(&dataset.test.labels, &scored.probabilities)?;
+        self.folder.write_predictions(self.model.task(), &dataset.test.labels, &scored.probabilities)?;
         report.add_test(&self.model, parameters, &dataset.test, &scored).await?;
         let task = self.model.task();
         let evaluation = Evaluation::new(task, &scored.probabilities, &scored.losses, &dataset.test.labels);

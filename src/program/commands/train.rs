@@ -96,15 +96,16 @@ pub(super) struct Start {
 /// The model for a task and its initial parameters, which come from `--init` if it is given and no checkpoint has others.
 pub(super) fn initial(args: &TrainArgs, task: Task, resumed: Option<&Resumed>) -> Result<Start> {
     let has_state = resumed.is_some_and(|run| run.state.is_some());
+    let init = args.init.as_ref().filter(|_| !has_state);
+    let saved = init.filter(|_| args.model.is_none()).map(|init| weights::load(init)).transpose()?;
+    // Without another model, the last layer is made for the classes of the data.
+    let text = args.model.clone().or_else(|| saved.as_ref().map(|saved| saved.model.text_for(task.classes())));
     let mut remark = None;
-    let (model, parameters) = match (&args.model, args.init.as_ref().filter(|_| !has_state)) {
-        (None, Some(init)) => {
-            let saved = weights::load(init)?;
-            saved.model.task().ensure_takes(&task).with_context(|| format!("cannot go on from {}", init.display()))?;
-            (saved.model, saved.parameters)
-        }
-        (Some(text), Some(init)) => {
-            let model = Model::parse(task, text, &[])?;
+    let (model, parameters) = match (text, saved, init) {
+        (_, Some(saved), _) if saved.model.task().ensure_takes(&task).is_ok() => (saved.model, saved.parameters),
+        (Some(text), _, Some(init)) => {
+            let model =
+                Model::parse(task, &text, &[]).with_context(|| format!("cannot go on from {}", init.display()))?;
             let Transferred { parameters, taken, drawn, left } = weights::transfer(init, &model, args.seed)?;
             if !drawn.is_empty() {
                 let left = if left.is_empty() { String::new() } else { format!("; left out: {}", left.join(", ")) };
@@ -114,7 +115,7 @@ pub(super) fn initial(args: &TrainArgs, task: Task, resumed: Option<&Resumed>) -
             }
             (model, parameters)
         }
-        (text, None) => {
+        (text, ..) => {
             let model = Model::parse(task, text.as_deref().unwrap_or("convnet"), &[])?;
             let parameters = model.initial_parameters(args.seed);
             (model, parameters)
