@@ -61,7 +61,7 @@ fn gather(model: &Model, config: &PlanConfig, phase: Phase) -> Vec<Recorded> {
         return vec![recorded("data", gather, &tensors[..6])];
     }
     let ImageShape { width, channels, .. } = image;
-    let augmented = BatchAugment { gather, width, channels, augment };
+    let augmented = BatchAugment { gather, width, channels, edge: !model.task().is_of_digits(), augment };
     let field = augmented.field();
     let field = (field.most > 0).then(|| recorded("data", field, &["clock", "field"]));
     field.into_iter().chain([recorded("data", augmented, &tensors)]).collect()

@@ -282,7 +282,7 @@ impl Run<'_> {
         let epochs = std::mem::take(&mut self.progress.epochs);
         let best = best_epoch(&epochs).map(|best| best + 1).filter(|best| !interrupted && *best < epochs.len());
         let mut report = RunReport::new(self.record.clone(), epochs, curve, &self.model, &parameters);
-        report.add_augmented(&self.session.dataset.train, self.config.refinements.augment);
+        report.add_augmented(self.model.task(), &self.session.dataset.train, self.config.refinements.augment);
         let mut verdict = Verdict::Interrupted;
         if interrupted {
             self.session.say(&format!(
