@@ -109,7 +109,8 @@ impl Memory {
             let grad = gradients.zip(place).map(|(gradients, (segment, [_, start]))| {
                 self.add(&format!("{name}.grad"), F32, [segment.chunks * length], Some((gradients, start)))
             });
-            Parameter { tensor, average: None, gradient: grad, shape: own.shape.clone(), order: order(placed, own) }
+            let (frozen, shape, order) = (placed.frozen, own.shape.clone(), order(placed, own));
+            Parameter { tensor, average: None, gradient: grad, frozen, shape, order }
         };
         let placed = owned.map(place).collect();
         Ok((placed, segments))
@@ -165,11 +166,12 @@ impl Memory {
     }
 }
 
-/// The calls of an evaluation read the averages instead of the parameters.
+/// The calls of an evaluation read the averages instead of the parameters, but for those that are frozen.
 pub(super) fn read_averages(evaluate: &mut [Recorded], model: &Model) {
-    let averages = |name: &str| format!("{name}.{AVERAGE}");
-    for (name, _) in model.weights() {
-        evaluate.iter_mut().for_each(|call| call.rename(&name, &averages(&name)));
+    for placed in model.layers().iter().filter(|placed| !placed.frozen) {
+        for name in placed.parameters.iter().filter(|own| own.trained).map(|own| placed.name_of(own)) {
+            evaluate.iter_mut().for_each(|call| call.rename(&name, &format!("{name}.{AVERAGE}")));
+        }
     }
     // In half precision the copy is made of the averages.
     evaluate.iter_mut().for_each(|call| call.rename("parameters", AVERAGE));

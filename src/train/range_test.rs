@@ -19,8 +19,11 @@ const AT_ONCE: usize = 10;
 /// A test ends when the smoothed loss is so many times its lowest.
 const EXPLODED: f64 = 4.0;
 
-/// The share of the earlier losses in the smoothed one, as an exponential average whose start is corrected.
-const KEPT: f64 = 0.9;
+/// The loss has fallen if it is at most this share of that of the first steps.
+const FALLEN: f64 = 0.95;
+
+/// Steps on each side over which a loss is smoothed: a fifth of a decade of rates in the shortest test.
+const AROUND: usize = 12;
 
 /// A step of a range test.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -29,7 +32,7 @@ pub struct RatePoint {
     pub rate: f64,
     /// The mean loss of the batch before the update, in nats.
     pub loss: f64,
-    /// The smoothed loss.
+    /// The mean of the losses around it.
     pub smoothed: f64,
 }
 
@@ -48,25 +51,26 @@ impl RangeTest {
         TrainConfig { epochs, rate: MOST, schedule: Schedule::Rising, ..config }
     }
 
-    /// A rate to train with as the highest one: where the smoothed loss falls fastest.
+    /// A rate to train with as the highest one: that at which the smoothed loss is lowest, which is where training still
+    /// goes forward as fast as it is thrown back. None if the loss did not fall.
     pub fn suggestion(&self) -> Option<f64> {
-        const APART: usize = 20;
-        let fall = |pair: &[RatePoint]| pair[0].smoothed - pair[APART].smoothed;
-        let steepest = self.points.windows(APART + 1).max_by(|a, b| fall(a).total_cmp(&fall(b)))?;
-        (fall(steepest) > 0.0).then(|| steepest[APART / 2].rate)
+        let lowest = self.points.iter().min_by(|a, b| a.smoothed.total_cmp(&b.smoothed))?;
+        (lowest.smoothed < FALLEN * self.points[0].smoothed).then_some(lowest.rate)
     }
 
-    /// Smooths the losses of steps with these rates, up to where they explode.
-    fn new(losses: &[f64], rates: impl Fn(usize) -> f64) -> Self {
-        let (mut points, mut average, mut lowest) = (Vec::new(), 0.0, f64::INFINITY);
+    /// The test of steps with these losses and rates, up to where the loss explodes.
+    fn new(losses: &[f64], rate: impl Fn(usize) -> f64) -> Self {
+        let finite = losses.iter().position(|loss| !loss.is_finite()).unwrap_or(losses.len());
+        let losses = &losses[..finite];
+        let (mut points, mut lowest) = (Vec::new(), f64::INFINITY);
         for (step, &loss) in losses.iter().enumerate() {
-            average = KEPT * average + (1.0 - KEPT) * loss;
-            let smoothed = average / (1.0 - KEPT.powi(step as i32 + 1));
-            if !smoothed.is_finite() || smoothed > EXPLODED * lowest {
+            let around = &losses[step.saturating_sub(AROUND)..losses.len().min(step + AROUND + 1)];
+            let smoothed = around.iter().sum::<f64>() / around.len() as f64;
+            if smoothed > EXPLODED * lowest {
                 break;
             }
             lowest = lowest.min(smoothed);
-            points.push(RatePoint { rate: rates(step), loss, smoothed });
+            points.push(RatePoint { rate: rate(step), loss, smoothed });
         }
         Self { points }
     }
@@ -87,5 +91,45 @@ impl Trainer {
                 return Ok(test);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Losses that fall from 2 to 0.5 and then rise, over 300 steps.
+    fn losses() -> Vec<f64> {
+        (0..300)
+            .map(|step| if step < 200 { 2.0 - 0.0075 * step as f64 } else { 0.5 * 1.05_f64.powi(step - 200) })
+            .collect()
+    }
+
+    #[test]
+    fn the_rate_at_the_lowest_loss_is_suggested() {
+        let test = RangeTest::new(&losses(), |step| step as f64);
+        let suggestion = test.suggestion().unwrap();
+        assert!((185.0..=200.0).contains(&suggestion), "{suggestion}");
+        assert!(test.points.len() < 240, "it ends where the loss is four times its lowest");
+        let noisy: Vec<f64> = losses().iter().enumerate().map(|(step, loss)| loss + [0.2, -0.2][step % 2]).collect();
+        let noisy = RangeTest::new(&noisy, |step| step as f64).suggestion().unwrap();
+        assert!((noisy - suggestion).abs() < 6.0, "{noisy}");
+    }
+
+    #[test]
+    fn nothing_is_suggested_where_the_loss_does_not_fall_and_nothing_counts_from_the_first_that_is_no_number() {
+        assert_eq!(RangeTest::new(&[2.0; 100], |_| 0.1).suggestion(), None);
+        assert_eq!(RangeTest::new(&[], |_| 0.1).suggestion(), None);
+        let mut losses = losses();
+        losses[150] = f64::NAN;
+        assert_eq!(RangeTest::new(&losses, |step| step as f64).points.len(), 150);
+    }
+
+    #[test]
+    fn a_test_has_enough_steps_for_small_sets() {
+        let config = |images| RangeTest::config(TrainConfig::for_images(images), images);
+        assert_eq!((config(60_000).epochs, config(60_000).rate), (1, 10.0));
+        // 1,000 images make 28 batches of 32.
+        assert_eq!(config(1_000).epochs, 13);
     }
 }

@@ -31,6 +31,12 @@ pub(crate) fn freezes(home: &Home) -> Result<(), Failed> {
     check(fs::read_to_string(home.path("fine/report.html"))?.contains("<td>frozen</td>"), "the page does not")?;
     repeated(home, "fine")?;
 
+    let constant = ["--model", CONV, "--init", "run", "--freeze", "conv1", "--schedule", "constant", "--out", "longer"];
+    home.train(&constant).exits_with(0)?;
+    home.run(&["train", "--resume", "longer", "--extend-to", "3"]).exits_with(0)?.prints(&["3/3"])?;
+    check(parameters("longer")?[..2] == before[..2], "conv1 has changed in a run that went on")?;
+    home.run(&["train", "--resume", "longer", "--init", "run"]).is_refused(&["leave out --init"])?;
+
     let refused = |freeze: &str, parts: &[&str]| {
         home.train(&["--model", CONV, "--init", "run", "--out", "no", "--freeze", freeze]).is_refused(parts)
     };

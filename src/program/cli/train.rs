@@ -96,10 +96,10 @@ pub struct TrainArgs {
     #[arg(long, value_enum, default_value_t = TuneChoice::Auto)]
     pub tune: TuneChoice,
     /// Start from the weights of a run folder or a safetensors file; last layers that differ from --model are drawn anew
-    #[arg(long, value_name = "RUN", group = "start")]
+    #[arg(long, value_name = "RUN")]
     pub init: Option<PathBuf>,
     /// Layers that keep their weights and statistics, separated by commas: conv1,norm1
-    #[arg(long, value_name = "LAYER,...", value_delimiter = ',', requires = "start")]
+    #[arg(long, value_name = "LAYER,...", value_delimiter = ',', requires = "init")]
     pub freeze: Vec<String>,
     /// Find a learning rate instead of training a model: raise it at each step until the loss explodes, and suggest one;
     /// with a file, write a picture or the losses
@@ -113,7 +113,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N|TIME")]
     pub checkpoint_every: Option<CheckpointEvery>,
     /// Go on with the unfinished run in this folder, from its last checkpoint, with its settings
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "init"], group = "start")]
+    #[arg(long, value_name = "DIR", conflicts_with = "out")]
     pub resume: Option<PathBuf>,
     /// Go on with a finished run of a constant learning rate, up to so many epochs in all
     #[arg(long, value_name = "EPOCHS", requires = "resume", value_parser = positive())]

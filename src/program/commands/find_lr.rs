@@ -95,7 +95,7 @@ fn print(test: &RangeTest, steps: usize) {
         out!("at step {} the loss had become four times its lowest, or no number", thousands(test.points.len() + 1));
     }
     match test.suggestion() {
-        Some(rate) => out!("suggested: --lr {}", exact(rate)),
+        Some(rate) => out!("suggested: --lr {}", significant(rate, 2)),
         None => out!("no rate is suggested: the loss did not fall; give other weights, or another model"),
     }
 }

@@ -167,6 +167,8 @@ pub(super) async fn run(mut args: TrainArgs, given: &[OsString]) -> Result<Verdi
         args = recipe::arguments(recipe, given)?;
     }
     if let Some(folder) = args.resume.clone() {
+        // The run itself may have begun with other weights.
+        ensure!(args.init.is_none(), "--resume goes on with the weights of the run; leave out --init");
         let run = Resumed::open(&folder)?;
         args = run.arguments(&folder, given)?;
         resumed = Some(run);

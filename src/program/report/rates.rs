@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 
 use super::chart::{Across, Axes, Line, Look, Scale, lines};
-use crate::program::numbers::exact;
+use crate::program::numbers::significant;
 use crate::program::picture::Picture;
 use crate::train::{RangeTest, RatePoint};
 
@@ -22,7 +22,7 @@ pub fn rates(test: &RangeTest) -> Result<Picture> {
         let losses = test.points.iter().map(|point| point.smoothed);
         let ends = [losses.clone().fold(f64::INFINITY, f64::min), losses.fold(0.0, f64::max)];
         let points = ends.map(|loss| (rate, loss)).to_vec();
-        drawn.push(line(&format!("suggested: {}", exact(rate)), Look::of(1).thin(), points));
+        drawn.push(line(&format!("suggested: {}", significant(rate, 2)), Look::of(1).thin(), points));
     }
     let axes = Axes {
         caption: "loss while the learning rate rises",

@@ -40,8 +40,8 @@ pub(super) fn augmentation(images: &[Augmented], task: &Task, changes: &str) -> 
     for (column, name) in names.iter().enumerate() {
         picture.text((left(column) + side / 2.0, y), Style::new(TEXT).centered(), name);
     }
-    let greys: Vec<String> = names.iter().map(|name| format!("mean grey, {name}")).collect();
-    let header: Vec<&str> = ["training image", "label"].into_iter().chain(greys.iter().map(String::as_str)).collect();
+    let greys = ["training image", "label", "mean grey as it is"].into_iter();
+    let header: Vec<&str> = greys.chain(names[1..].iter().map(String::as_str)).collect();
     let mut table = Table::new(&header);
     for (row, image) in images.iter().enumerate() {
         let top = y + 12.0 + (side + GAP) * row as f64;
