@@ -62,6 +62,8 @@ pub mod layers;
 pub mod metrics;
 pub mod model;
 mod names;
+#[cfg(feature = "exchange")]
+pub mod onnx;
 pub mod op;
 pub mod ops;
 #[cfg(feature = "pictures")]
