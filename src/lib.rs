@@ -52,6 +52,8 @@ pub mod data;
 mod date;
 pub mod device;
 pub mod executor;
+#[cfg(feature = "exchange")]
+pub mod export;
 mod files;
 mod finite;
 pub mod gpu;
