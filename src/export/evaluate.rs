@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::data::Task;
 use crate::layers::network::{Function, Network, Step, extents};
+use crate::tensor::HostTensor;
 
 /// The input and the outputs of all steps for an image, the bytes `[y, x, c]` of the task. Maps are `[c, y, x]`.
 pub fn evaluate(network: &Network, task: &Task, image: &[u8]) -> Vec<Vec<f32>> {
@@ -46,13 +47,9 @@ fn output(step: &Step, inputs: &[&[f32]], shape: &[usize]) -> Vec<f32> {
             rows.map(|(row, bias)| bias + row.iter().zip(input).map(|(weight, x)| weight * x).sum::<f32>()).collect()
         }
         Function::Normalization { weight, bias, mean, variance, epsilon } => {
-            let area = input.len() / weight.f32().len();
-            let of_channel = |(c, channel): (usize, &[f32])| {
-                let factor = f64::from(weight.f32()[c]) / (f64::from(variance.f32()[c]) + epsilon).sqrt();
-                let (mean, bias) = (mean.f32()[c], bias.f32()[c]);
-                channel.iter().map(|x| (x - mean) * factor as f32 + bias).collect::<Vec<_>>()
-            };
-            input.chunks_exact(area).enumerate().flat_map(of_channel).collect()
+            let [factors, shifts] = factor_and_shift(weight, bias, mean, variance, *epsilon);
+            let channels = input.chunks_exact(input.len() / factors.len()).zip(factors.into_iter().zip(shifts));
+            channels.flat_map(|(channel, (a, b))| channel.iter().map(move |&x| (f64::from(x) * a + b) as f32)).collect()
         }
         Function::Rectifier { slope } => input.iter().map(|&x| if x > 0.0 { x } else { x * *slope as f32 }).collect(),
         Function::MaxPool { window } => {
@@ -65,6 +62,21 @@ fn output(step: &Step, inputs: &[&[f32]], shape: &[usize]) -> Vec<f32> {
         Function::Flatten => input.to_vec(),
         Function::Sum => input.iter().zip(inputs[1]).map(|(a, b)| a + b).collect(),
     }
+}
+
+/// A normalisation as a factor and a shift for each channel.
+pub(super) fn factor_and_shift(
+    weight: &HostTensor,
+    bias: &HostTensor,
+    mean: &HostTensor,
+    variance: &HostTensor,
+    epsilon: f64,
+) -> [Vec<f64>; 2] {
+    let at = |of: &HostTensor, c: usize| f64::from(of.f32()[c]);
+    let channels = 0..weight.f32().len();
+    let factor: Vec<f64> = channels.map(|c| at(weight, c) / (at(variance, c) + epsilon).sqrt()).collect();
+    let shift = factor.iter().enumerate().map(|(c, factor)| at(bias, c) - at(mean, c) * factor).collect();
+    [factor, shift]
 }
 
 /// The indices into a map of the elements of each window, for each place of the output.

@@ -21,7 +21,8 @@ use crate::train::TrainConfig;
 
 pub use bench::{BenchArgs, BenchCommand, BenchTrainArgs, CompareArgs, ShowArgs};
 pub use options::{
-    AdaptersArgs, DataArgs, DeviceArgs, OnDeviceLost, OptimizerName, PictureFormat, ResultsArgs, StepArgs, Switch,
+    AdaptersArgs, DataArgs, DeviceArgs, ExportFormat, OnDeviceLost, OptimizerName, PictureFormat, ResultsArgs,
+    StepArgs, Switch,
 };
 pub use tune::{TuneArgs, TuneChoice};
 pub use values::CheckpointEvery;
@@ -52,6 +53,9 @@ pub enum Command {
     /// Score a saved model on the test set
     #[command(after_help = examples::EVAL)]
     Eval(EvalArgs),
+    /// Write a saved model as a file for other programs: ONNX, C or JSON
+    #[command(after_help = examples::EXPORT)]
+    Export(ExportArgs),
     /// Recognise the digits in pictures
     #[command(after_help = examples::PREDICT)]
     Predict(PredictArgs),
@@ -297,6 +301,26 @@ pub struct EvalArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub results: ResultsArgs,
+}
+
+/// `gpu-digits export`.
+#[derive(Args, Clone, Debug)]
+pub struct ExportArgs {
+    /// A run folder, or its model.safetensors
+    pub model: PathBuf,
+    /// Format of the file
+    #[arg(long, value_enum)]
+    pub format: ExportFormat,
+    /// Compute with bytes instead of floats, in the C file; ranges and accuracy are measured on the validation images of the run,
+    /// otherwise on test images
+    #[arg(long)]
+    pub int8: bool,
+    /// File to write, or - for standard output [default: model.onnx, model.c or model.json beside the model]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<Destination>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub data: DataArgs,
 }
 
 /// `gpu-digits predict`.

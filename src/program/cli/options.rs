@@ -93,6 +93,28 @@ pub struct StepArgs {
     pub precision: Precision,
 }
 
+/// The formats of models for other programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// ONNX, for most runtimes
+    Onnx,
+    /// A C99 file that needs nothing else
+    C,
+    /// Steps and weights, for a page in a browser
+    Json,
+}
+
+impl ExportFormat {
+    /// The ending of its files.
+    pub fn ending(self) -> &'static str {
+        match self {
+            Self::Onnx => "onnx",
+            Self::C => "c",
+            Self::Json => "json",
+        }
+    }
+}
+
 /// The formats of pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum PictureFormat {

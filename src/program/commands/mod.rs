@@ -5,6 +5,7 @@ mod devices;
 mod doctor;
 mod epoch_bar;
 mod eval;
+mod export;
 mod faster;
 mod fault;
 mod grouped;
@@ -134,6 +135,7 @@ async fn carry_out(cli: Cli, arguments: &[OsString]) -> Result<Verdict> {
     match cli.command {
         Command::Train(args) => train::run(args, arguments.get(1..).unwrap_or_default()).await,
         Command::Eval(args) => eval::run(args).await,
+        Command::Export(args) => export::run(&args),
         Command::Predict(args) => predict::run(args).await,
         Command::Verify(args) => verify::run(args).await,
         Command::Bench(args) => bench::run(args).await,
