@@ -131,6 +131,16 @@ impl Places {
         first..end.min(out_side).max(first)
     }
 
+    /// Adds to neighbouring elements of the output what they read, which lies a stride apart.
+    pub(super) fn zip<S, T: Copy>(&self, sums: &mut [S], input: &[T], add: impl Fn(&mut S, T)) {
+        if self.stride == 1 {
+            // The compiler makes this a loop over several elements at a time.
+            sums.iter_mut().zip(input).for_each(|(sum, &x)| add(sum, x));
+        } else {
+            sums.iter_mut().zip(input.iter().step_by(self.stride)).for_each(|(sum, &x)| add(sum, x));
+        }
+    }
+
     /// Calls `row` for each row of an output channel, each row of the input that it reads, and each column of the kernel:
     /// with the index of the weight, the place of the output's first element, of the input's, and how many elements follow.
     pub(super) fn rows(&self, output: usize, mut row: impl FnMut(usize, usize, usize, usize)) {
@@ -160,8 +170,7 @@ fn convolution(places: &Places, input: &[f32], weight: &[f32], bias: &[f32]) -> 
         channel.fill(bias[o]);
         places.rows(o, |w, to, from, count| {
             let weight = weight[w];
-            let read = input[from..].iter().step_by(places.stride);
-            channel[to..to + count].iter_mut().zip(read).for_each(|(sum, x)| *sum += weight * x);
+            places.zip(&mut channel[to..to + count], &input[from..], |sum, x| *sum += weight * x);
         });
     }
     output

@@ -38,7 +38,7 @@ pub fn json(saved: &SavedModel) -> Result<String> {
     let [mean, deviation] = task.pixels();
     let facts: Map<String, Value> =
         facts(saved)?.into_iter().map(|(key, fact)| (key.to_owned(), fact.into())).collect();
-    let classes: Vec<&str> = facts["classes"].as_str().unwrap_or_default().split(',').collect();
+    let classes: Vec<_> = (0..task.classes()).map(|class| task.class_name(class)).collect();
     let steps: Vec<Value> = network.steps.iter().map(|step| described(&network, step)).collect();
     let text = json!({
         "format": format!("gpu-digits network {FORMAT}"),

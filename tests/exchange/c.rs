@@ -81,14 +81,14 @@ fn compiled_logits(quantized: &Quantized, task: &Task, images: &[u8]) -> Result<
 
 pub(crate) fn bytes() -> Result<(), Failed> {
     for saved in models() {
-        let task = *saved.model.task();
+        let task = saved.model.task();
         let count = 100;
         let images = images(&saved, count);
         let samples = Samples { images: images[..images.len() / 2].to_vec(), labels: vec![0; count / 2] };
         let quantized = Quantized::new(&saved, &samples, "digits")?;
         let ours: Vec<i32> =
             images.chunks_exact(task.image().bytes()).flat_map(|image| quantized.logits(image)).collect();
-        let theirs = compiled_logits(&quantized, &task, &images)?;
+        let theirs = compiled_logits(&quantized, task, &images)?;
         check(ours == theirs, format!("{}: the logits differ", saved.model))?;
     }
     Ok(())

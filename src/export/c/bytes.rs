@@ -55,7 +55,7 @@ pub fn c_int8(quantized: &Quantized, name: &str) -> Result<String> {
     let which = &quantized.images;
     let accuracy =
         format!("{bytes} of {images} {which} are read rightly, {floats} with floats; {alike} are read alike");
-    text.fill(include_str!("int8/file.c"), saved, ("int8_t", 1, memory.total), HELPERS, &[("accuracy", &accuracy)])
+    Ok(text.fill(include_str!("int8/file.c"), saved, ("int8_t", 1, memory.total), HELPERS, &[("accuracy", &accuracy)]))
 }
 
 /// Where the values lie; logits have no place here.

@@ -53,7 +53,7 @@ pub fn c(saved: &SavedModel, name: &str) -> Result<String> {
     let classes = task.classes();
     text.line(&format!("softmax({}, {classes}, probabilities);", place(network.steps.len())));
 
-    text.fill(include_str!("float/file.c"), saved, ("float", 4, memory.total), HELPERS, &[])
+    Ok(text.fill(include_str!("float/file.c"), saved, ("float", 4, memory.total), HELPERS, &[]))
 }
 
 /// Where the values lie.

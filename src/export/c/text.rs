@@ -4,7 +4,6 @@ use std::fmt::Display;
 
 use anyhow::{Result, ensure};
 
-use super::super::facts;
 use super::memory::Memory;
 use crate::data::ImageShape;
 use crate::layers::network::Network;
@@ -70,9 +69,6 @@ impl Text {
 
     /// The file: a template with its constants, the lines, those helpers that are called, a main function for a memory of
     /// such elements, and what else the template has in double braces.
-    ///
-    /// # Errors
-    /// If the facts of the model cannot be written.
     pub(super) fn fill(
         self,
         template: &str,
@@ -80,7 +76,7 @@ impl Text {
         (element, element_bytes, total): (&str, usize, usize),
         helpers: &[Helper],
         more: &[(&str, &str)],
-    ) -> Result<String> {
+    ) -> String {
         let task = saved.model.task();
         let number = |number: usize| number.to_string();
         let values = [
@@ -88,7 +84,7 @@ impl Text {
             ("helpers", called(helpers, &self.lines, template)),
             ("constants", self.constants),
             ("lines", self.lines),
-            ("origin", origin(saved)?),
+            ("origin", origin(saved)),
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
             ("name", self.name.clone()),
             ("NAME", self.name.to_uppercase()),
@@ -102,7 +98,7 @@ impl Text {
         let more = more.iter().map(|(key, value)| (*key, (*value).to_owned()));
         // `main` comes first, because it has others in itself.
         let fill = |text: String, (key, value): (&str, String)| text.replace(&format!("{{{{{key}}}}}"), &value);
-        Ok(values.into_iter().chain(more).fold(template.to_owned(), fill))
+        values.into_iter().chain(more).fold(template.to_owned(), fill)
     }
 }
 
@@ -127,19 +123,24 @@ pub(super) fn identifier(step: &str) -> String {
 }
 
 /// The lines of the comment that say what the model is.
-///
-/// # Errors
-/// If they cannot be made.
-fn origin(saved: &SavedModel) -> Result<String> {
-    let ImageShape { height, width, channels } = saved.model.task().image();
-    let mut text = String::new();
-    for (key, fact) in facts(saved)?.into_iter().filter(|(key, _)| *key != "version") {
-        // The file's own input is in another order.
-        let fact = if key == "input" { format!("{height} rows, {width} columns, {channels} bytes each") } else { fact };
-        let key = format!("{key}:");
-        text += &format!(" *   {key:<14} {}\n", in_comment(&fact));
-    }
-    Ok(text)
+fn origin(saved: &SavedModel) -> String {
+    let task = saved.model.task();
+    let ImageShape { height, width, channels } = task.image();
+    let [mean, deviation] = task.pixels();
+    let classes: Vec<_> = (0..task.classes()).map(|class| task.class_name(class)).collect();
+    let mut lines = vec![
+        ("model", saved.model.to_string()),
+        (
+            "images",
+            format!(
+                "{height} rows, {width} columns, {channels} channels; bytes x are taken as (x / 255 - {mean}) / {deviation}"
+            ),
+        ),
+        ("classes", classes.join(", ")),
+    ];
+    lines.extend(saved.data.as_ref().map(|data| ("trained on", data.title())));
+    lines.extend(saved.seed.clone().map(|seed| ("seed", seed)));
+    lines.into_iter().map(|(key, line)| format!(" *   {:<14} {}\n", format!("{key}:"), in_comment(&line))).collect()
 }
 
 /// A text that neither begins nor ends a comment, and is one line.

@@ -92,11 +92,7 @@ fn convolution(places: &Places, rows: &Rows, input: &[i8], from: i32, to: i64) -
         sums.fill(rows.bias[o]);
         places.rows(o, |weight, to, at, count| {
             let weight = i32::from(rows.weights[weight]);
-            let read = input[at..].iter().step_by(places.stride);
-            sums[to..to + count]
-                .iter_mut()
-                .zip(read)
-                .for_each(|(sum, &byte)| *sum += weight * (i32::from(byte) - from));
+            places.zip(&mut sums[to..to + count], &input[at..], |sum, byte| *sum += weight * (i32::from(byte) - from));
         });
         output.extend(sums.iter().map(|&sum| clamped(to + rows.factors[o].times(sum))));
     }

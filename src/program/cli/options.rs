@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::values::positive;
-use crate::data::DataChoice;
+use crate::data::{DataChoice, ImageSize, Share};
 use crate::device::DeviceChoice;
+use crate::inference::Views;
 use crate::plan::Precision;
 use crate::program::files::Destination;
 
@@ -34,18 +35,42 @@ pub struct ResultsArgs {
     pub json: Option<Destination>,
 }
 
+/// The views in which a model reads images.
+#[derive(Args, Clone, Debug)]
+pub struct ViewsArgs {
+    /// Read each image in N views, and take the mean of their probabilities: 1, as it is; 5, also moved by a pixel; 9, also
+    /// turned and zoomed
+    #[arg(long, value_name = "N", default_value_t = Views::ONE)]
+    pub views: Views,
+}
+
 /// The data options.
 #[derive(Args, Clone, Debug)]
 pub struct DataArgs {
-    /// Folder of four IDX files, gzipped or not [default: $GPU_DIGITS_DATA, else the cache folder, else a download]
-    #[arg(long, value_name = "DIR")]
+    /// Data of your own: pictures sorted into folders by class, IDX or CIFAR files, CSV, or NPZ [default:
+    /// $GPU_DIGITS_DATA, else MNIST from the cache folder or a download]
+    #[arg(long, value_name = "DIR|FILE")]
     pub data: Option<PathBuf>,
+    /// Images to test with, a number or a share such as 20%, of data without a test set [default: 15%]
+    #[arg(long, value_name = "N|SHARE")]
+    pub test: Option<Share>,
+    /// Size that pictures are scaled to, such as 32x32, or 32x32x1 for grey ones [default: their own, at most 64]
+    #[arg(long, value_name = "HxW")]
+    pub image_size: Option<ImageSize>,
     /// Data set to use [default: auto; for `eval`, the data set that the model was trained on]
     #[arg(long, value_enum)]
     pub dataset: Option<DataChoice>,
     /// Training images to generate if the digits are generated; a sixth as many test images are added [default: 12000]
     #[arg(long, value_name = "N", value_parser = positive())]
     pub generated_images: Option<usize>,
+}
+
+impl DataArgs {
+    /// Whether no data are named.
+    pub fn is_empty(&self) -> bool {
+        let Self { data, test, image_size, dataset, generated_images } = self;
+        data.is_none() && test.is_none() && image_size.is_none() && dataset.is_none() && generated_images.is_none()
+    }
 }
 
 /// What `train` does when its device fails.
@@ -91,28 +116,6 @@ pub struct StepArgs {
     /// Float type of activations and their gradients
     #[arg(long, value_enum, default_value_t)]
     pub precision: Precision,
-}
-
-/// The formats of models for other programs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ExportFormat {
-    /// ONNX, for most runtimes
-    Onnx,
-    /// A C99 file that needs nothing else
-    C,
-    /// Steps and weights, for a page in a browser
-    Json,
-}
-
-impl ExportFormat {
-    /// The ending of its files.
-    pub fn ending(self) -> &'static str {
-        match self {
-            Self::Onnx => "onnx",
-            Self::C => "c",
-            Self::Json => "json",
-        }
-    }
 }
 
 /// The formats of pictures.

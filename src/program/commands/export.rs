@@ -17,10 +17,8 @@ use crate::weights::{self, SavedModel, model_file};
 
 pub(super) fn run(args: &ExportArgs) -> Result<Verdict> {
     let saved = weights::load(&args.model)?;
-    let is_plain =
-        !args.int8 && args.data.data.is_none() && args.data.dataset.is_none() && args.data.generated_images.is_none();
     ensure!(
-        is_plain || (args.int8 && args.format == ExportFormat::C),
+        (!args.int8 && args.data.is_empty()) || (args.int8 && args.format == ExportFormat::C),
         "--int8, and data to measure ranges on, are for --format c only; leave them out, or give `--format c --int8`"
     );
     let out = match &args.out {
