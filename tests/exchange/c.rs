@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 use gpu_digits::data::{Dataset, Samples, Task, digits};
 use gpu_digits::device::Device;
 use gpu_digits::executor::Unobserved;
-use gpu_digits::export::int8::{Accuracy, Quantized};
-use gpu_digits::export::{c, c_int8};
+use gpu_digits::export::int8::{Accuracy, LOGIT_ONE, Quantized};
+use gpu_digits::export::{c, c_int8, evaluate, network};
 use gpu_digits::weights::SavedModel;
 use gpu_digits::{Model, TrainConfig, Trainer};
 use libtest_mimic::Failed;
@@ -90,8 +90,20 @@ pub(crate) fn bytes() -> Result<(), Failed> {
             images.chunks_exact(task.image().bytes()).flat_map(|image| quantized.logits(image)).collect();
         let theirs = compiled_logits(&quantized, task, &images)?;
         check(ours == theirs, format!("{}: the logits differ", saved.model))?;
+        check_near_floats(&saved, &ours, &images)?;
     }
     Ok(())
+}
+
+/// Logits in whole numbers are off by at most a twelfth of the range of those in floats.
+fn check_near_floats(saved: &SavedModel, logits: &[i32], images: &[u8]) -> Result<(), Failed> {
+    let (network, task) = (network(saved)?, saved.model.task());
+    let of_image = |image| evaluate(&network, task, image).pop().unwrap_or_default();
+    let wanted: Vec<f32> = images.chunks_exact(task.image().bytes()).flat_map(of_image).collect();
+    let [least, most] = [f32::min, f32::max].map(|of| wanted.iter().copied().reduce(of).unwrap_or_default());
+    let apart = logits.iter().zip(&wanted).map(|(&logit, wanted)| (logit as f32 / LOGIT_ONE as f32 - wanted).abs());
+    let worst = apart.fold(0.0, f32::max) / (most - least);
+    check(worst < 1.0 / 12.0, format!("{}: logits are off by {worst} of their range", saved.model))
 }
 
 /// A trained model.

@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::super::int8::{Accuracy, Computed, Quantized, Rows, Step};
+use super::float::channels_and_area;
 use super::memory::{Memory, Storage};
 use super::text::{Helper, Text, ensure_placed, identifier, name_places};
 use crate::layers::network::Value;
@@ -36,9 +37,9 @@ pub fn c_int8(quantized: &Quantized, name: &str) -> Result<String> {
     let (saved, steps) = (quantized.saved, &quantized.steps);
     let image = saved.model.task().image();
     let mut text = Text::new(name)?;
-    let of_image = ("input".to_owned(), vec![image.channels, image.height, image.width]);
-    let of_steps = steps.iter().map(|step| (identifier(&step.name), step.shapes[1].clone()));
-    let values: Vec<(String, Vec<usize>)> = std::iter::once(of_image).chain(of_steps).collect();
+    let planes = vec![image.channels, image.height, image.width];
+    let names = steps.iter().map(|step| (identifier(&step.name), step.shapes[1].clone()));
+    let values: Vec<_> = std::iter::once(("input".to_owned(), planes)).chain(names).collect();
     let memory = placed(steps, &values);
     ensure_placed(&memory)?;
 
@@ -103,8 +104,8 @@ fn call(text: &mut Text, step: &Step, inputs: &[&str], output: &str) -> Option<S
             format!("dense_logits({input}, {zero}, {}, {}, logits, {count});", from_shape[0], arrays(rows))
         }
         Computed::Scale(rows) => {
-            let area: usize = from_shape[1..].iter().product();
-            format!("scale({input}, {zero}, {}, {area}, {}, {output}, {to});", from_shape[0], arrays(rows))
+            let (channels, area) = channels_and_area(from_shape);
+            format!("scale({input}, {zero}, {channels}, {area}, {}, {output}, {to});", arrays(rows))
         }
         Computed::Rectifier { slope } => {
             format!("rectify({input}, {zero}, {count}, {}, {}, {output});", slope.multiplier, slope.shift)

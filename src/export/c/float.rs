@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::super::evaluate::factor_and_shift;
 use super::super::network;
 use super::memory::{Memory, Storage};
-use super::text::{Helper, Text, ensure_placed, name_places, named_values};
+use super::text::{Helper, Text, ensure_placed, identifier, name_places};
 use crate::layers::network::{Function, Network, Step, Value, extents};
 use crate::weights::SavedModel;
 
@@ -37,7 +37,8 @@ pub fn c(saved: &SavedModel, name: &str) -> Result<String> {
     let memory = placed(&network);
     ensure_placed(&memory)?;
 
-    let values = named_values(&network);
+    let names = network.steps.iter().map(|step| (identifier(&step.name), step.output.clone()));
+    let values: Vec<_> = std::iter::once(("input".to_owned(), network.input.clone())).chain(names).collect();
     name_places(&mut text, "float", &values, &memory);
     let place = |value: Value| values[memory.first[value]].0.as_str();
     let [scale, shift] = task.scale_and_shift().map(|number| literal(number as f32));

@@ -6,7 +6,6 @@ use anyhow::{Result, ensure};
 
 use super::memory::Memory;
 use crate::data::ImageShape;
-use crate::layers::network::Network;
 use crate::weights::SavedModel;
 
 /// The longest line of the lists of numbers.
@@ -21,12 +20,12 @@ pub(super) type Helper = (&'static str, &'static str);
 /// A C file in the making.
 pub(super) struct Text {
     /// The name before `_probabilities`.
-    pub(super) name: String,
+    name: String,
     constants: String,
     /// The lines of the function that computes the steps.
-    pub(super) lines: String,
+    lines: String,
     /// The bytes of all constants.
-    pub(super) constant_bytes: usize,
+    constant_bytes: usize,
 }
 
 impl Text {
@@ -150,8 +149,8 @@ fn in_comment(text: &str) -> String {
 }
 
 /// Names each place of the memory after the first value in it, with its shape: pointers to elements of a type.
-pub(super) fn name_places(text: &mut Text, kind: &str, network: &[(String, Vec<usize>)], memory: &Memory) {
-    for (value, (name, shape)) in network.iter().enumerate().filter(|(value, _)| memory.first[*value] == *value) {
+pub(super) fn name_places(text: &mut Text, kind: &str, values: &[(String, Vec<usize>)], memory: &Memory) {
+    for (value, (name, shape)) in values.iter().enumerate().filter(|(value, _)| memory.first[*value] == *value) {
         let shape: Vec<String> = shape.iter().map(usize::to_string).collect();
         text.line(&format!("{kind} *{name} = memory + {}; /* {} */", memory.offsets[value], shape.join(" x ")));
     }
@@ -168,10 +167,4 @@ pub(super) fn ensure_placed(memory: &Memory) -> Result<()> {
         "the model takes a memory of {total} numbers, more than C's `int` counts; make it smaller"
     );
     Ok(())
-}
-
-/// The values of a network with their names in C and their shapes.
-pub(super) fn named_values(network: &Network) -> Vec<(String, Vec<usize>)> {
-    let steps = network.steps.iter().map(|step| (identifier(&step.name), step.output.clone()));
-    std::iter::once(("input".to_owned(), network.input.clone())).chain(steps).collect()
 }

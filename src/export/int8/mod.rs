@@ -18,6 +18,8 @@ pub(super) use quantized::{Computed, Rows, Step};
 use super::evaluate::evaluate;
 use super::network;
 use crate::data::Samples;
+use crate::host::free_host_memory;
+use crate::layers::network::Network;
 use crate::weights::SavedModel;
 
 /// A model in whole numbers.
@@ -54,6 +56,7 @@ impl<'a> Quantized<'a> {
         samples.check(task, "calibration")?;
         ensure!(!samples.is_empty(), "the ranges of a model's values are found with images; give at least one");
         let network = network(saved)?;
+        ensure_fits(&network)?;
         let nodes = simplified::simplified(&network);
         let images = || samples.images.par_chunks_exact(task.image().bytes());
         let evaluated: Vec<(Vec<Range<f32>>, usize)> = images()
@@ -85,6 +88,22 @@ impl<'a> Quantized<'a> {
     pub fn logits(&self, image: &[u8]) -> Vec<i32> {
         run::run(&self.steps, image, self.saved.model.task().image().channels)
     }
+}
+
+/// Refuses a network whose values, of an image for each thread, are larger than memory.
+fn ensure_fits(network: &Network) -> Result<()> {
+    let floats =
+        |value: usize| network.shape(value).iter().fold(1_u64, |size, &extent| size.saturating_mul(extent as u64));
+    let all = (0..=network.steps.len()).fold(0_u64, |sum, value| sum.saturating_add(floats(value)));
+    let bytes = all.saturating_mul(4 * rayon::current_num_threads() as u64);
+    if let Some(free) = free_host_memory() {
+        let (needed, free) = (bytes >> 20, free >> 20);
+        ensure!(
+            needed <= free,
+            "the values of the model take {needed} MiB, but {free} are free; make the model smaller"
+        );
+    }
+    Ok(())
 }
 
 /// The least and the largest of some values.

@@ -106,10 +106,10 @@ fn is_merged(network: &Network, nodes: &mut [Node], node_of: &[usize], value: Va
     let input = step.inputs[0];
     match &step.function {
         Function::Normalization { weight, bias, mean, variance, epsilon } => {
-            let node = node_of[input].checked_sub(1).map(|node| &mut nodes[node]);
-            let Some(node) = node.filter(|node| node.value == input && readers(network, input) == 1) else {
-                return false;
-            };
+            // A ReLU between, also one that is a bound, is in the way.
+            let is_rectified = input > 0 && matches!(network.steps[input - 1].function, Function::Rectifier { .. });
+            let node = node_of[input].checked_sub(1).filter(|_| !is_rectified && readers(network, input) == 1);
+            let Some(node) = node.map(|node| &mut nodes[node]) else { return false };
             let Some(weights) = node.kind.weights() else { return false };
             weights.scale(factor_and_shift(weight, bias, mean, variance, *epsilon));
             node.value = value;
