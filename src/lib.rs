@@ -54,6 +54,8 @@ mod date;
 mod decode;
 pub mod device;
 pub mod executor;
+#[cfg(feature = "exchange")]
+pub mod export;
 mod files;
 mod finite;
 pub mod gpu;
@@ -64,6 +66,8 @@ pub mod layers;
 pub mod metrics;
 pub mod model;
 mod names;
+#[cfg(feature = "exchange")]
+pub mod onnx;
 pub mod op;
 pub mod ops;
 #[cfg(feature = "pictures")]

@@ -44,7 +44,7 @@ pub struct Origin<'a> {
 }
 
 /// What the numbers that go into a model and come out of it mean.
-fn meaning(task: &Task) -> [(&'static str, String); 3] {
+pub(crate) fn meaning(task: &Task) -> [(&'static str, String); 3] {
     let ImageShape { height, width, channels } = task.image();
     let [black, white] = if task.image() == ImageShape::MNIST { [" (background)", " (ink)"] } else { [""; 2] };
     let [mean, deviation] = task.pixels();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
+use super::network::{Function, NetworkBuilder};
 use super::{Entry, Initial, Layer, ParameterSpec, Recorder};
 use crate::ops::norm::{
     self, EPSILON, NormApply, NormBackwardInput, NormBackwardSums, NormBackwardWeight, NormMoments, NormStatistics,
@@ -66,6 +67,18 @@ impl Layer for Norm {
         step.call(NormBackwardSums(norm));
         step.call(NormBackwardWeight(norm));
         step.call(NormBackwardInput { norm, negative_slope: 1.0 });
+    }
+
+    fn describe(&self, network: &mut NetworkBuilder<'_>) -> Result<()> {
+        let function = Function::Normalization {
+            weight: network.parameter("weight")?,
+            bias: network.parameter("bias")?,
+            mean: network.parameter("running_mean")?,
+            variance: network.parameter("running_var")?,
+            epsilon: EPSILON,
+        };
+        network.apply(function);
+        Ok(())
     }
 
     fn bound(&self, input: f64, parameters: &[HostTensor]) -> f64 {

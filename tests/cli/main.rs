@@ -7,6 +7,7 @@ mod bench;
 mod common;
 mod data;
 mod devices;
+mod export;
 mod fine_tuning;
 mod numerics;
 mod output;
@@ -105,6 +106,9 @@ fn main() {
         ("a_data_folder_may_have_any_name", data::a_folder_may_have_any_name),
         ("a_proxy_s_certificate_is_trusted_where_the_system_trusts_it", proxy::certificates),
         ("a_file_that_is_no_model_is_an_error", no_model),
+        ("export_writes_each_format", export::formats),
+        ("bytes_are_measured_on_images_that_were_held_out", export::int8),
+        ("what_cannot_be_exported_is_refused", export::refusals),
         ("predict_recognises_pictures_as_text_and_json", predict),
         ("predict_reads_numbers_and_draws_them", numbers),
         ("predict_enters_folders_and_skips_what_is_hidden_or_no_picture", folders),

@@ -46,6 +46,15 @@ Examples:
   gpu-digits eval run/model.safetensors --data my-digits --device cpu
   gpu-digits eval run --json - | jq .accuracy";
 
+pub(super) const EXPORT: &str = "\
+Examples:
+  gpu-digits export run --format onnx
+  gpu-digits export run --format c --out digits.c
+  gpu-digits export run --format c --int8                     weights and values of 8 bits, no floats
+  gpu-digits export run --format json --out - | gzip > digits.json.gz
+
+docs/EXPORT.md describes the files.";
+
 pub(super) const PREDICT: &str = "\
 Examples:
   gpu-digits predict run photo.jpg

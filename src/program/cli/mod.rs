@@ -2,6 +2,7 @@
 
 mod bench;
 mod examples;
+mod export;
 mod names;
 mod options;
 mod outputs;
@@ -22,6 +23,7 @@ use crate::schedule::Schedule;
 use crate::train::TrainConfig;
 
 pub use bench::{BenchArgs, BenchCommand, BenchTrainArgs, CompareArgs, ShowArgs};
+pub use export::{ExportArgs, ExportFormat};
 pub use options::{
     AdaptersArgs, DataArgs, DeviceArgs, OnDeviceLost, OptimizerName, PictureFormat, ResultsArgs, StepArgs, Switch,
     ViewsArgs,
@@ -60,6 +62,9 @@ pub enum Command {
     /// Score a saved model on the test set
     #[command(after_help = examples::EVAL)]
     Eval(EvalArgs),
+    /// Write a saved model as a file for other programs: ONNX, C or JSON
+    #[command(after_help = examples::EXPORT)]
+    Export(ExportArgs),
     /// Recognise the digits in pictures
     #[command(after_help = examples::PREDICT)]
     Predict(PredictArgs),

@@ -14,7 +14,7 @@ use crate::program::cli::{DataArgs, EvalArgs};
 use crate::program::files::Destination;
 use crate::program::numbers;
 use crate::program::run_folder::RunRecord;
-use crate::weights::{self, MODEL_FILE, SavedModel};
+use crate::weights::{self, MODEL_FILE};
 
 /// The most classes whose confusion matrix is printed, and the mistakes that are printed of more.
 const WIDEST_MATRIX: usize = 20;
@@ -43,7 +43,8 @@ struct ScoredData {
 
 pub(super) async fn run(args: EvalArgs) -> Result<Verdict> {
     let saved = weights::load(&args.model)?;
-    let trained_on = trained_on(&args.model, &saved)?;
+    let record = record_of(&args.model)?;
+    let trained_on = record.map(|record| record.data).or_else(|| saved.data.clone());
     let dataset = data(&args.data, trained_on.as_ref())?;
     saved.model.task().ensure_takes(&dataset.task)?;
     let views = args.views.views;
@@ -74,17 +75,16 @@ fn optional_percent(share: Option<f64>) -> String {
     share.map_or_else(|| numbers::NONE.to_owned(), percent)
 }
 
-/// The data that a model was trained on: from its run's record, otherwise from its own file.
-fn trained_on(path: &Path, saved: &SavedModel) -> Result<Option<DataRecord>> {
+/// The record of the run that a model is of, given its folder or its file; none if it is of none.
+pub(super) fn record_of(path: &Path) -> Result<Option<RunRecord>> {
     let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
     let is_of_a_run = path.is_dir() || path.file_name().is_some_and(|name| name == MODEL_FILE);
-    let record = if is_of_a_run { RunRecord::load(folder)? } else { None };
-    Ok(record.map(|record| record.data).or_else(|| saved.data.clone()))
+    if is_of_a_run { RunRecord::load(folder) } else { Ok(None) }
 }
 
 /// The data that the arguments name, otherwise the data that the model was trained on. There is no fallback to other
 /// data.
-fn data(args: &DataArgs, trained_on: Option<&DataRecord>) -> Result<Dataset> {
+pub(super) fn data(args: &DataArgs, trained_on: Option<&DataRecord>) -> Result<Dataset> {
     let dataset = match (args.dataset, args.generated_images) {
         (None, Some(_)) if args.data.is_none() => Some(DataChoice::Generated),
         (dataset, _) => dataset,

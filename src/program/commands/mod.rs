@@ -6,6 +6,7 @@ mod devices;
 mod doctor;
 mod epoch_bar;
 mod eval;
+mod export;
 mod faster;
 mod fault;
 mod find_lr;
@@ -140,6 +141,7 @@ async fn carry_out(cli: Cli, arguments: &[OsString]) -> Result<Verdict> {
         Command::Train(args) => train::run(args, arguments.get(1..).unwrap_or_default()).await,
         Command::Data(args) => data::run(args),
         Command::Eval(args) => eval::run(args).await,
+        Command::Export(args) => export::run(&args),
         Command::Predict(args) => predict::run(args).await,
         Command::Verify(args) => verify::run(args).await,
         Command::Bench(args) => bench::run(args).await,
