@@ -283,10 +283,13 @@ fn parameters_of(name: &str, bytes: &[u8], model: &Model) -> Result<Vec<HostTens
     wanted.iter().map(read).collect()
 }
 
-/// The numbers of a tensor of floats of 32 or 16 bits; none of another type.
-fn widened(view: &TensorView<'_>) -> Option<Vec<f32>> {
+/// The numbers of a tensor of floats of 64, 32 or 16 bits in single precision; none of another type.
+pub(crate) fn widened(view: &TensorView<'_>) -> Option<Vec<f32>> {
     let (halves, _) = view.data().as_chunks();
     Some(match view.dtype() {
+        Dtype::F64 => {
+            bytemuck::pod_collect_to_vec::<u8, f64>(view.data()).iter().map(|&number| number as f32).collect()
+        }
         Dtype::F32 => bytemuck::pod_collect_to_vec(view.data()),
         Dtype::F16 => halves.iter().map(|bytes| half::f16::from_le_bytes(*bytes).to_f32()).collect(),
         Dtype::BF16 => halves.iter().map(|bytes| half::bf16::from_le_bytes(*bytes).to_f32()).collect(),

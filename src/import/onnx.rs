@@ -1,0 +1,139 @@
+//! Models in ONNX's files: what their nodes compute, and their constants.
+
+mod constants;
+mod nodes;
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use prost::Message as _;
+
+use self::constants::Constants;
+use self::nodes::{Attributes, label, operation};
+use super::graph::{Graph, Node};
+use super::operation::{MOST_SIZE, Operation};
+use super::value::Value;
+use crate::data::ImageShape;
+use crate::onnx::{GraphProto, ModelProto, NodeProto, ValueInfoProto};
+
+/// The oldest set of operators whose definitions are those that are read here.
+const OLDEST_OPERATORS: i64 = 7;
+
+/// The model in the bytes of a file.
+///
+/// # Errors
+/// If they are no message of ONNX.
+pub(super) fn decode(bytes: &[u8]) -> Result<ModelProto> {
+    let model = ModelProto::decode(bytes).context("it is no ONNX file, or is damaged")?;
+    ensure!(model.graph.is_some(), "it is no ONNX file, or is damaged: it has no graph");
+    Ok(model)
+}
+
+/// The graph of a model. Weights in other files are read from the folder, and the image is that of an input whose sizes the
+/// file leaves open.
+///
+/// # Errors
+/// If it has a node or a constant that cannot be read.
+pub(super) fn graph(model: &ModelProto, folder: Option<&Path>, image: Option<ImageShape>) -> Result<Graph> {
+    let graph = model.graph.as_ref().context("the file has no graph")?;
+    let own_operators = model.opset_import.iter().find(|set| matches!(&*set.domain, "" | "ai.onnx"));
+    let version = own_operators.map_or(1, |set| set.version);
+    ensure!(
+        version >= OLDEST_OPERATORS,
+        "it is written for version {version} of ONNX's operators, and {OLDEST_OPERATORS} is the oldest that is read; convert it \
+         with onnx.version_converter"
+    );
+    let mut constants = Constants::new(graph, folder);
+    let input = input(graph, &constants)?;
+    let mut computed = HashSet::from([input.name.as_str()]);
+    let mut nodes = Vec::new();
+    for node in &graph.node {
+        let takes: Vec<String> = node.input.iter().filter(|name| computed.contains(name.as_str())).cloned().collect();
+        if takes.is_empty() {
+            constants.compute(node).with_context(|| label(node))?;
+            continue;
+        }
+        // What follows the shape of a value is part of the constants of a `Reshape`.
+        if node.op_type == "Shape" {
+            continue;
+        }
+        let output = node.output.first().cloned().unwrap_or_default();
+        computed.extend(node.output.first().map(String::as_str));
+        nodes.push((node, takes, output));
+    }
+    let last = match &graph.output[..] {
+        [only] => &only.name,
+        outputs => bail!("it has {} outputs, and a model of ours has one: the classes", outputs.len()),
+    };
+    let value = value(input, &nodes, image)?;
+    let read = |(node, inputs, output): (&NodeProto, Vec<String>, String)| {
+        let operation =
+            operation(node, &constants, &inputs).with_context(|| format!("{} cannot be read", label(node)))?;
+        Ok(Node { label: label(node), operation, inputs, output })
+    };
+    let nodes = nodes.into_iter().map(read).collect::<Result<_>>()?;
+    Ok(Graph { nodes, input: (input.name.clone(), value), output: last.clone() })
+}
+
+/// The input that is no constant.
+fn input<'a>(graph: &'a GraphProto, constants: &Constants<'_>) -> Result<&'a ValueInfoProto> {
+    let inputs: Vec<_> = graph.input.iter().filter(|input| !constants.has(&input.name)).collect();
+    let [input] = inputs[..] else { bail!("it has {} inputs, and a model of ours has one: the image", inputs.len()) };
+    Ok(input)
+}
+
+/// The shape of the input for one sample.
+fn value(
+    input: &ValueInfoProto,
+    nodes: &[(&NodeProto, Vec<String>, String)],
+    image: Option<ImageShape>,
+) -> Result<Value> {
+    let shape = input.r#type.as_ref().and_then(|of| of.tensor_type.as_ref()).and_then(|tensor| tensor.shape.as_ref());
+    let dims = &shape.context("the shape of its input is not known")?.dim;
+    let user = nodes.iter().find(|(_, takes, _)| takes.contains(&input.name)).map(|(node, ..)| *node);
+    let channels_last = user.is_some_and(|node| {
+        node.op_type == "Transpose"
+            && Attributes::new(node, &["perm"]).is_ok_and(|perm| perm.ints("perm") == [0, 3, 1, 2])
+    });
+    let given = image.map(|ImageShape { height, width, channels }| match dims.len() {
+        2 => vec![height * width * channels],
+        3 => vec![height, width],
+        _ if channels_last => vec![height, width, channels],
+        _ => vec![channels, height, width],
+    });
+    let extent = |(place, dim): (usize, &crate::onnx::DimensionProto)| match (dim.dim_value, &given) {
+        (Some(size), _) if size > 0 => usize::try_from(size)
+            .ok()
+            .filter(|&size| size <= MOST_SIZE.pow(2))
+            .context("a side of its input is too large"),
+        (_, Some(given)) => given.get(place).copied().context("its input does not have the axes of an image"),
+        _ => bail!("it leaves open how large its images are; give --input HEIGHTxWIDTHxCHANNELS"),
+    };
+    let sizes = dims.iter().skip(1).enumerate().map(extent).collect::<Result<Vec<_>>>()?;
+    let shape = match sizes[..] {
+        [height, width, channels] if channels_last => vec![channels, height, width],
+        [channels, height, width] => vec![channels, height, width],
+        [height, width] => vec![1, height, width],
+        [length] => vec![length],
+        _ => bail!("its input has {} axes, and images have four: samples, channels, rows and columns", dims.len()),
+    };
+    Ok(Value::new(shape, channels_last))
+}
+
+/// Whether a constant is as `Operation::Flatten` needs it.
+fn reshaping(target: &[Option<i64>]) -> Result<Operation> {
+    let [_, rest @ ..] = target else { bail!("it makes a value without axes") };
+    match rest {
+        [_] => Ok(Operation::Flatten),
+        [] => bail!("it joins samples"),
+        _ => {
+            let size = |size: &Option<i64>| match size {
+                Some(-1) => Ok(0),
+                Some(size) if (1..=MOST_SIZE as i64).contains(size) => Ok(*size as usize),
+                _ => bail!("its shape {target:?} is not known"),
+            };
+            Ok(Operation::Shape(rest.iter().map(size).collect::<Result<_>>()?))
+        }
+    }
+}
