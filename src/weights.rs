@@ -93,18 +93,32 @@ fn numbers_in(text: &str) -> Vec<f64> {
 /// # Errors
 /// If the file cannot be written; an older file then stays unchanged.
 pub fn save(path: &Path, model: &Model, parameters: &[HostTensor], origin: Origin) -> Result<()> {
-    let mut metadata = HashMap::from(meaning(model.task()));
-    metadata.extend([
-        ("model", model.to_string()),
-        ("seed", origin.seed.to_string()),
-        ("version", env!("CARGO_PKG_VERSION").to_owned()),
-        ("format", "pt".to_owned()),
-    ]);
+    let mut notes = vec![("seed", origin.seed.to_string())];
     if let Some(data) = origin.data {
         // The path is useless on other machines.
         let data = DataRecord { folder: None, ..data.clone() };
-        metadata.insert("data", serde_json::to_string(&data)?);
+        notes.push(("data", serde_json::to_string(&data)?));
     }
+    write(path, model, parameters, notes)
+}
+
+/// Saves a model that was not trained here, with a word on where it comes from instead of a seed and data: the metadata
+/// `source`.
+///
+/// # Errors
+/// The same as for [`save`].
+pub fn save_imported(path: &Path, model: &Model, parameters: &[HostTensor], source: &str) -> Result<()> {
+    write(path, model, parameters, vec![("source", source.to_owned())])
+}
+
+fn write(path: &Path, model: &Model, parameters: &[HostTensor], notes: Vec<(&'static str, String)>) -> Result<()> {
+    let mut metadata = HashMap::from(meaning(model.task()));
+    metadata.extend([
+        ("model", model.to_string()),
+        ("version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("format", "pt".to_owned()),
+    ]);
+    metadata.extend(notes);
     let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     let mut views = Vec::new();
     for ((name, shape), tensor) in model.parameters().into_iter().zip(parameters) {
