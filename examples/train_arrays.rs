@@ -24,7 +24,7 @@ fn bars(count: usize) -> Samples {
             let is_inked = (place..place + 2).contains(&across) && c == class % 3;
             samples.images.push(if is_inked { 255 } else { 0 });
         }
-        samples.labels.push(class as u8);
+        samples.labels.push(class as u16);
     }
     samples
 }
@@ -33,7 +33,7 @@ fn main() -> anyhow::Result<()> {
     pollster::block_on(async {
         let task = Task::new(SHAPE, CLASSES)?;
         let dataset = Dataset::from_arrays(task, bars(600), bars(60))?;
-        let model = Model::parse(task, "conv 8x3, relu, pool 2, flatten, dense 6", &[])?;
+        let model = Model::parse(dataset.task.clone(), "conv 8x3, relu, pool 2, flatten, dense 6", &[])?;
         let config = TrainConfig { epochs: 3, ..TrainConfig::for_images(dataset.train.len()) };
         let parameters = model.initial_parameters(config.seed);
 

@@ -1,7 +1,7 @@
 // The next batch of the resident data set, each image seen through a random map of its own, as normalised floats.
 //
-//   output[n,y,x,c] = image order[cursor * batch + n], interpolated at centre + right * (x - middle) + down * (y - middle),
-//                     blurred, its strokes thicker or thinner, times scale, plus shift
+//   output[n,y,x,c] = image order[cursor * batch + n], interpolated at centre + right * (x - middle) + down * (y - middle)
+//                     + displacement(x, y), blurred, its strokes thicker or thinner, times scale, plus shift
 //   label[n]        = its label
 //
 // right, down and centre are random numbers of (seed, key) and (n, step). They, and all numbers but the result, are whole:
@@ -10,7 +10,7 @@
 // neighbouring words of one sample, in memory order; the first of an image also its label.
 // `plain` has one word; `run`, for software, several, so that an invocation finds its map once for all of them.
 //
-// Parts: linear, floats_f16 or floats_f32, threefry, batch_gather.
+// Parts: linear, floats_f16 or floats_f32, threefry, amounts, elastic_grid, elastic, batch_gather.
 // CPU twin: BatchAugment in src/ops/augment.rs.
 
 override width: u32;
@@ -46,11 +46,6 @@ struct Map {
     blur: i32,
 }
 
-/// Random amounts from -most to most, by 16 random bits each.
-fn amounts(bits: vec4<u32>, most: vec4<i32>) -> vec4<i32> {
-    return ((vec4<i32>(bits) - (1i << 15u)) * most + (1i << 14u)) >> vec4(15u);
-}
-
 /// The map of a sample.
 fn map_of(n: u32) -> Map {
     let seed = vec2(clock[2], key);
@@ -83,13 +78,14 @@ fn byte_at(index: u32, place: vec2<i32>, c: u32) -> i32 {
 }
 
 /// A byte of a pixel as it is seen, with 16 fractional bits.
-fn grey_at(map: Map, index: u32, p: u32) -> i32 {
+fn grey_at(map: Map, n: u32, index: u32, p: u32) -> i32 {
     let c = p % channels;
     let x = p / channels % width;
     let y = p / (channels * width);
     // Twice the distance from the centre is a whole number.
     let from_centre = vec2(2 * i32(x) - (i32(width) - 1), 2 * i32(y) - (i32(height) - 1));
-    let place = map.centre + ((map.right * from_centre.x + map.down * from_centre.y) >> vec2(BITS - 7u));
+    var place = map.centre + ((map.right * from_centre.x + map.down * from_centre.y) >> vec2(BITS - 7u));
+    if most_elastic > 0 { place += displacement(n, x, y); }
     let first = place >> vec2(8u);
     let share = place & vec2(255);
     let four = vec4(
@@ -108,8 +104,8 @@ fn grey_at(map: Map, index: u32, p: u32) -> i32 {
     return blurred + (((extreme - blurred) * abs(map.pen)) >> 7u);
 }
 
-fn pixel_at(map: Map, index: u32, p: u32) -> f32 {
-    return f32(grey_at(map, index, p)) * (scale / 65536.0) + shift;
+fn pixel_at(map: Map, n: u32, index: u32, p: u32) -> f32 {
+    return f32(grey_at(map, n, index, p)) * (scale / 65536.0) + shift;
 }
 
 @compute @workgroup_size(workgroup_size)
@@ -124,8 +120,8 @@ fn batch_augment(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_work
         let p = (run * words + word) * FLOATS_PER_WORD;
         var values = vec4(0.0);
         if index < count {
-            values.x = pixel_at(map, index, p);
-            if FLOATS_PER_WORD == 2u { values.y = pixel_at(map, index, p + 1u); }
+            values.x = pixel_at(map, n, index, p);
+            if FLOATS_PER_WORD == 2u { values.y = pixel_at(map, n, index, p + 1u); }
         }
         output[i * words + word] = word_of(values, 0u);
     }

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, Error, Result, ensure};
 
+use crate::data::{ImageShape, Task};
 use crate::names::did_you_mean;
 
 /// The largest change of each kind. In each step each image is changed by a random amount between it and its opposite.
@@ -21,6 +22,9 @@ pub struct Augment {
     pub shear: f64,
     /// Movement along each axis, in pixels.
     pub shift: f64,
+    /// Smooth displacement of each pixel along each axis, in pixels; the root mean square is 0.28 of it. See
+    /// [`ElasticField`](crate::ops::augment::ElasticField).
+    pub elastic: f64,
     /// Strength of the pen: by this share each pixel becomes the lightest or the darkest of the four around its place.
     pub pen: f64,
     /// By this share each pixel becomes the mean of these four; at least by none.
@@ -53,17 +57,27 @@ const KINDS: &[Kind] = &[
     Kind { word: "stretch", example: 0.1, unit: ("%", 100.0), most: 0.9, amount: |all| &mut all.stretch },
     Kind { word: "shear", example: 5.0, unit: ("°", 1.0), most: 45.0, amount: |all| &mut all.shear },
     Kind { word: "shift", example: 2.0, unit: ("px", 1.0), most: 255.0, amount: |all| &mut all.shift },
+    Kind { word: "elastic", example: 5.0, unit: ("px", 1.0), most: 100.0, amount: |all| &mut all.elastic },
     Kind { word: "pen", example: 0.5, unit: ("%", 100.0), most: 1.0, amount: |all| &mut all.pen },
     Kind { word: "blur", example: 0.5, unit: ("%", 100.0), most: 1.0, amount: |all| &mut all.blur },
 ];
 
 impl Augment {
     /// No change.
-    pub const NONE: Self = Self { rotate: 0.0, zoom: 0.0, stretch: 0.0, shear: 0.0, shift: 0.0, pen: 0.0, blur: 0.0 };
+    pub const NONE: Self =
+        Self { rotate: 0.0, zoom: 0.0, stretch: 0.0, shear: 0.0, shift: 0.0, elastic: 0.0, pen: 0.0, blur: 0.0 };
 
     /// What suits digits, and `gpu-digits train` does by default.
     pub const FOR_DIGITS: Self =
-        Self { rotate: 10.0, zoom: 0.15, stretch: 0.28, shear: 10.0, shift: 1.5, pen: 1.0, blur: 1.0 };
+        Self { rotate: 10.0, zoom: 0.15, stretch: 0.28, shear: 10.0, shift: 1.5, elastic: 0.0, pen: 1.0, blur: 1.0 };
+
+    /// What suits the images of a task: digits, or pictures of other things, which have neither pens nor proportions that
+    /// vary.
+    pub fn suiting(task: &Task) -> Self {
+        let ImageShape { height, width, .. } = task.image();
+        let shift = (height.max(width) as f64 / 16.0).round();
+        if task.is_of_digits() { Self::FOR_DIGITS } else { Self { rotate: 5.0, zoom: 0.1, shift, ..Self::NONE } }
+    }
 
     /// Each kind of change alone.
     pub(crate) fn each() -> impl Iterator<Item = Self> {
@@ -148,7 +162,7 @@ fn read(change: &str) -> Result<(&'static Kind, f64)> {
 mod tests {
     use super::*;
 
-    const ALL: &str = "rotate 10, zoom 0.1, stretch 0.2, shear 5, shift 1.5, pen 0.5, blur 0.25";
+    const ALL: &str = "rotate 10, zoom 0.1, stretch 0.2, shear 5, shift 1.5, elastic 5, pen 0.5, blur 0.25";
 
     fn error(text: &str) -> String {
         format!("{:#}", text.parse::<Augment>().unwrap_err())
@@ -157,10 +171,10 @@ mod tests {
     #[test]
     fn changes_are_read_in_any_order_and_printed_in_one() {
         let all: Augment = ALL.parse().unwrap();
-        let wanted = Augment { rotate: 10.0, zoom: 0.1, stretch: 0.2, shear: 5.0, shift: 1.5, pen: 0.5, blur: 0.25 };
-        assert_eq!(all, wanted);
+        let wanted = Augment { rotate: 10.0, zoom: 0.1, stretch: 0.2, shear: 5.0, ..Augment::NONE };
+        assert_eq!(all, Augment { shift: 1.5, elastic: 5.0, pen: 0.5, blur: 0.25, ..wanted });
         assert_eq!(all.to_string(), ALL);
-        let other = "BLUR 25%, pen: 0.5, shift=1.5px, Shear 5°, stretch 20 %, zoom 0.1,rotate 10";
+        let other = "BLUR 25%, pen: 0.5, shift=1.5px, Elastic 5 px, Shear 5°, stretch 20 %, zoom 0.1,rotate 10";
         assert_eq!(other.parse::<Augment>().unwrap().to_string(), ALL);
         assert_eq!(" None ".parse::<Augment>().unwrap(), Augment::NONE);
         assert_eq!(Augment::NONE.to_string(), "none");

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use crate::executor::{Counters, Executor, Observer, Pending, ensure_memory_suffices};
+use crate::executor::{self, Counters, Executor, Feed, Observer, Pending, ensure_memory_suffices};
 use crate::host::free_host_memory;
 use crate::plan::{Phase, Plan, TensorId};
 use crate::tensor::HostTensor;
@@ -137,9 +137,23 @@ impl Executor for CpuExecutor {
         Box::pin(async move { Ok(copy) })
     }
 
-    fn run<'a>(&'a mut self, phase: Phase, steps: usize, observer: &'a mut dyn Observer) -> Pending<'a, Result<usize>> {
+    fn write_part(&mut self, part: &executor::Part) {
+        self.tensors[part.tensor.0].words_mut()[part.first..][..part.words.len()].copy_from_slice(&part.words);
+        scatter(&self.parts, &mut self.tensors, part.tensor);
+    }
+
+    fn run_fed<'a>(
+        &'a mut self,
+        phase: Phase,
+        steps: usize,
+        observer: &'a mut dyn Observer,
+        mut feed: Option<&'a mut dyn Feed>,
+    ) -> Pending<'a, Result<usize>> {
         Box::pin(async move {
             for done in 1..=steps {
+                for part in feed.iter_mut().flat_map(|feed| feed.parts(done - 1..done)) {
+                    self.write_part(&part);
+                }
                 self.step(phase);
                 let history = observer.watches_history().then(|| self.tensors[self.plan.host.history.0].f32());
                 if observer.progress(done, history) == ControlFlow::Break(()) {

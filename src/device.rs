@@ -144,6 +144,14 @@ impl Device {
         matches!(self, Self::Gpu(_))
     }
 
+    /// The most bytes of a tensor; none on the CPU, where memory is the limit.
+    pub fn most_tensor_bytes(&self) -> Option<u64> {
+        match self {
+            Self::Cpu => None,
+            Self::Gpu(gpu) => Some(gpu.info().max_tensor_bytes),
+        }
+    }
+
     /// Whether it is an adapter that computes on the CPU.
     pub fn is_software(&self) -> bool {
         matches!(self, Self::Gpu(gpu) if gpu.info().kind == AdapterKind::Software)

@@ -1,7 +1,7 @@
 //! Executors run plans. This is the interface that the GPU and the CPU share.
 
 use std::cmp::Reverse;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::pin::Pin;
 
 use anyhow::{Result, ensure};
@@ -52,6 +52,25 @@ impl Observer for Unobserved {
     }
 }
 
+/// What the host sends to the device while a run goes on, because there is no room for all of it.
+pub trait Feed {
+    /// The most steps that it sends something for at once.
+    fn most_steps(&self) -> usize;
+
+    /// What some steps of the run need, which are counted from 0. It is written after the steps before have read their own.
+    fn parts(&mut self, steps: Range<usize>) -> Vec<Part>;
+}
+
+/// The new words of a part of a tensor.
+pub struct Part {
+    /// The tensor.
+    pub tensor: TensorId,
+    /// The first of the words.
+    pub first: usize,
+    /// The words.
+    pub words: Vec<u32>,
+}
+
 /// Runs a plan.
 pub trait Executor {
     /// The plan.
@@ -66,8 +85,25 @@ pub trait Executor {
     /// Reads a whole tensor, after all earlier runs are done.
     fn read(&mut self, tensor: TensorId) -> Pending<'_, Result<HostTensor>>;
 
+    /// Writes a part of a tensor. Later runs see the new value.
+    ///
+    /// # Panics
+    /// If the tensor ends before the part.
+    fn write_part(&mut self, part: &Part);
+
     /// Runs `steps` steps and returns the number of completed steps, which is lower only if the observer ended the run.
-    fn run<'a>(&'a mut self, phase: Phase, steps: usize, observer: &'a mut dyn Observer) -> Pending<'a, Result<usize>>;
+    fn run<'a>(&'a mut self, phase: Phase, steps: usize, observer: &'a mut dyn Observer) -> Pending<'a, Result<usize>> {
+        self.run_fed(phase, steps, observer, None)
+    }
+
+    /// The same with tensors of which parts are written while it runs. No step waits for that.
+    fn run_fed<'a>(
+        &'a mut self,
+        phase: Phase,
+        steps: usize,
+        observer: &'a mut dyn Observer,
+        feed: Option<&'a mut dyn Feed>,
+    ) -> Pending<'a, Result<usize>>;
 
     /// Runs `steps` steps and returns the words of some tensors after each step, one after the other. They are read
     /// back once, after the last step.

@@ -1,14 +1,16 @@
 //! Inference: probabilities, losses and layer outputs of images.
 
+mod views;
+
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::data::Samples;
+use crate::data::{ImageShape, Samples};
 #[cfg(feature = "pictures")]
-use crate::data::Task;
+use crate::decode::bytes_of;
 use crate::device::Device;
 use crate::executor::{Executor, Unobserved};
 use crate::finite::ensure_finite;
@@ -22,6 +24,9 @@ use crate::resident::{ResidentData, write_order, write_parameters};
 use crate::tensor::HostTensor;
 use crate::train::TrainConfig;
 use crate::weights::{self, SavedModel};
+
+pub use views::Views;
+use views::mean;
 
 /// A model's results for labelled images, in order.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +53,7 @@ const DIVERGED: &str = "the model overflows, as after a diverged run; train agai
 pub struct Predictor {
     device: Device,
     saved: SavedModel,
+    views: Views,
     /// By the images of a step.
     evaluators: BTreeMap<usize, Evaluator>,
 }
@@ -71,7 +77,12 @@ impl Predictor {
 
     /// A model that is already loaded, such as by [`weights::read`].
     pub fn new(device: Device, saved: SavedModel) -> Self {
-        Self { device, saved, evaluators: BTreeMap::new() }
+        Self { device, saved, views: Views::ONE, evaluators: BTreeMap::new() }
+    }
+
+    /// The same with probabilities that are means over several views of each image.
+    pub fn with_views(self, views: Views) -> Self {
+        Self { views, ..self }
     }
 
     /// The layers.
@@ -99,7 +110,7 @@ impl Predictor {
             }
         };
         let samples = Samples { images: images.to_vec(), labels: vec![0; count] };
-        Ok(evaluator.score(&samples).await?.probabilities)
+        Ok(evaluator.score(&samples, self.views).await?.probabilities)
     }
 }
 
@@ -124,9 +135,21 @@ impl Predictor {
     /// # Errors
     /// The same as for [`photo::find`] and [`probabilities`], and if the model is not one for digits.
     pub async fn read(&mut self, picture: &image::DynamicImage, options: &photo::Options) -> Result<photo::Reading> {
-        Task::MNIST.ensure_takes(self.model().task()).context("a model that reads pictures is one for digits")?;
+        let task = self.model().task();
+        ensure!(task.is_of_digits(), "the model is made for {task}, which are no digits; use `Predictor::classify`");
         let found = photo::find(picture, options)?;
         Ok(found.read(&self.probabilities(&found.pixels()).await?))
+    }
+
+    /// The probabilities of a picture as a whole, one for each class. It is scaled to the images of the model's
+    /// [task](Model::task); what is clear is white.
+    ///
+    /// # Errors
+    /// The same as for [`probabilities`], and if the images of the task have other than 1 or 3 channels.
+    pub async fn classify(&mut self, picture: &image::DynamicImage) -> Result<Vec<f32>> {
+        let image = bytes_of(picture, self.model().task().image())?;
+        let rows = self.probabilities(&image).await?;
+        rows.into_iter().next().context("the picture gives no image")
     }
 }
 
@@ -162,6 +185,20 @@ pub async fn score(device: &Device, model: &Model, parameters: &[HostTensor], sa
     score_by(device, model, parameters, samples, BATCH).await
 }
 
+/// The same as the means over several views of each image; a loss is that of the mean probability.
+///
+/// # Errors
+/// The same as for [`score`].
+pub async fn score_views(
+    device: &Device,
+    model: &Model,
+    parameters: &[HostTensor],
+    samples: &Samples,
+    views: Views,
+) -> Result<Scored> {
+    score_with(device, model, parameters, samples, BATCH, views).await
+}
+
 /// The same with so many images in each step: those of a training step, whose evaluation has compiled kernels for them.
 pub(crate) async fn score_by(
     device: &Device,
@@ -170,13 +207,24 @@ pub(crate) async fn score_by(
     samples: &Samples,
     batch: usize,
 ) -> Result<Scored> {
+    score_with(device, model, parameters, samples, batch, Views::ONE).await
+}
+
+async fn score_with(
+    device: &Device,
+    model: &Model,
+    parameters: &[HostTensor],
+    samples: &Samples,
+    batch: usize,
+    views: Views,
+) -> Result<Scored> {
     samples.check(model.task(), "scored")?;
     if samples.is_empty() {
         return Ok(Scored { probabilities: vec![], losses: vec![] });
     }
     ensure_finite(model, parameters, &samples.images, Precision::F32).await.context(DIVERGED)?;
     let batch = batch_for(device, samples.len(), batch);
-    Evaluator::new(device, model, parameters, batch).await?.score(samples).await
+    Evaluator::new(device, model, parameters, batch).await?.score(samples, views).await
 }
 
 /// A plan for evaluation only, with parameters and with room for the images of some steps, on a device.
@@ -184,26 +232,30 @@ struct Evaluator {
     executor: Box<dyn Executor>,
     /// The device's name.
     device: String,
-    image_bytes: usize,
+    image: ImageShape,
     /// Images that there is room for.
     room: usize,
 }
 
 impl Evaluator {
     async fn new(device: &Device, model: &Model, parameters: &[HostTensor], batch: usize) -> Result<Self> {
-        let image_bytes = model.task().image().bytes();
-        let room = batch * (TRANSFER_BYTES / (batch * image_bytes)).clamp(1, MOST_STEPS);
+        let image = model.task().image();
+        let room = batch * (TRANSFER_BYTES / (batch * image.bytes())).clamp(1, MOST_STEPS);
         let form = PlanForm { fuse: device.prefers_fused(), precision: Precision::F32 };
         let executor = evaluator(device, model, parameters, batch, room, form).await?;
-        Ok(Self { executor, device: device.to_string(), image_bytes, room })
+        Ok(Self { executor, device: device.to_string(), image, room })
     }
 
     /// The probabilities and losses of labelled images, in order.
-    async fn score(&mut self, samples: &Samples) -> Result<Scored> {
+    async fn score(&mut self, samples: &Samples, views: Views) -> Result<Scored> {
         let mut scored = Scored { probabilities: vec![], losses: vec![] };
-        let images = samples.images.chunks(self.room * self.image_bytes);
+        let images = samples.images.chunks(self.room * self.image.bytes());
         for (images, labels) in images.zip(samples.labels.chunks(self.room)) {
-            let next = self.transfer(images, labels).await?;
+            let mut of_views = Vec::new();
+            for images in views.of(images, self.image) {
+                of_views.push(self.transfer(&images, labels).await?);
+            }
+            let next = mean(of_views);
             scored.probabilities.extend(next.probabilities);
             scored.losses.extend(next.losses);
         }
@@ -221,7 +273,7 @@ impl Evaluator {
     }
 
     /// The same for images that there is room for.
-    async fn transfer(&mut self, images: &[u8], labels: &[u8]) -> Result<Scored> {
+    async fn transfer(&mut self, images: &[u8], labels: &[u16]) -> Result<Scored> {
         let (executor, count) = (self.executor.as_mut(), labels.len());
         upload(executor, images, labels, self.room);
         write_order(executor, &(0..count as u32).collect::<Vec<_>>(), 0, 0);
@@ -285,7 +337,7 @@ async fn evaluator(
 }
 
 /// Writes images and labels, and zeros where there is room for more.
-fn upload(executor: &mut dyn Executor, images: &[u8], labels: &[u8], room: usize) {
+fn upload(executor: &mut dyn Executor, images: &[u8], labels: &[u16], room: usize) {
     let bytes = images.len() / labels.len().max(1);
     let empty = room - labels.len();
     let zeros = (vec![0; empty * bytes], vec![0; empty]);

@@ -50,6 +50,8 @@ pub mod checkpoint;
 pub mod cpu;
 pub mod data;
 mod date;
+#[cfg(feature = "pictures")]
+mod decode;
 pub mod device;
 pub mod executor;
 mod files;

@@ -1,12 +1,19 @@
 //! Scores of a classifier: accuracy with its interval, loss, precision, recall and F1 of each class, and calibration.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
+use crate::data::Task;
+
 /// Scores of one class.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClassScore {
     /// The class.
     pub class: usize,
+    /// Its name; empty in files of older versions, where it is its number.
+    #[serde(default)]
+    name: String,
     /// Precision; none if the class was never predicted, or has no images.
     pub precision: Option<f64>,
     /// Recall; none if the class has no images.
@@ -15,6 +22,13 @@ pub struct ClassScore {
     pub f1: Option<f64>,
     /// Images of the class.
     pub support: u64,
+}
+
+impl ClassScore {
+    /// The name of the class.
+    pub fn name(&self) -> Cow<'_, str> {
+        if self.name.is_empty() { self.class.to_string().into() } else { self.name.as_str().into() }
+    }
 }
 
 /// Scores of a classifier on a labelled set.
@@ -99,10 +113,11 @@ pub fn reaches(right: u64, images: u64, percent: f64) -> bool {
 }
 
 impl Evaluation {
-    /// Scores probabilities, one for each class, and the cross-entropy of each image against labels.
+    /// Scores probabilities, one for each class of a task, and the cross-entropy of each image against labels.
     ///
     /// The losses are not computed from the probabilities, because those below 1e-45 are 0.
-    pub fn new(classes: usize, probabilities: &[Vec<f32>], losses: &[f32], labels: &[u8]) -> Self {
+    pub fn new(task: &Task, probabilities: &[Vec<f32>], losses: &[f32], labels: &[u16]) -> Self {
+        let classes = task.classes();
         let mut confusion = vec![vec![0; classes]; classes];
         for (probabilities, &label) in probabilities.iter().zip(labels) {
             confusion[usize::from(label)][prediction(probabilities)] += 1;
@@ -119,7 +134,7 @@ impl Evaluation {
             loss: loss / count,
             calibration_error: calibration.iter().filter_map(distance).sum::<f64>() / count,
             calibration,
-            classes: (0..classes).map(|class| class_score(&confusion, class)).collect(),
+            classes: (0..classes).map(|class| class_score(task, &confusion, class)).collect(),
             confusion,
         }
     }
@@ -145,7 +160,7 @@ fn right(confusion: &[Vec<u64>]) -> u64 {
     confusion.iter().enumerate().map(|(class, row)| row[class]).sum()
 }
 
-fn calibration(probabilities: &[Vec<f32>], labels: &[u8]) -> Vec<CalibrationBin> {
+fn calibration(probabilities: &[Vec<f32>], labels: &[u16]) -> Vec<CalibrationBin> {
     // For each bin: the images, the sum of their probabilities, and the right ones.
     let mut sums = [(0usize, 0.0, 0usize); BINS];
     for (probabilities, &label) in probabilities.iter().zip(labels) {
@@ -163,7 +178,7 @@ fn calibration(probabilities: &[Vec<f32>], labels: &[u8]) -> Vec<CalibrationBin>
     sums.map(bin).to_vec()
 }
 
-fn class_score(confusion: &[Vec<u64>], class: usize) -> ClassScore {
+fn class_score(task: &Task, confusion: &[Vec<u64>], class: usize) -> ClassScore {
     let right = confusion[class][class];
     let support: u64 = confusion[class].iter().sum();
     let predicted: u64 = confusion.iter().map(|row| row[class]).sum();
@@ -171,7 +186,7 @@ fn class_score(confusion: &[Vec<u64>], class: usize) -> ClassScore {
     let share = |part: u64, of: u64| (support > 0 && of > 0).then(|| part as f64 / of as f64);
     let (precision, recall, f1) =
         (share(right, predicted), share(right, support), share(2 * right, support + predicted));
-    ClassScore { class, precision, recall, f1, support }
+    ClassScore { class, name: task.class_name(class).into_owned(), precision, recall, f1, support }
 }
 
 #[cfg(test)]
@@ -190,10 +205,10 @@ mod tests {
     fn scores_of_five_images_worked_out_by_hand() {
         // Labels 0 0 1 1 2, predictions 0 1 1 1 0.
         let probabilities = [0, 1, 1, 1, 0].map(sure_of);
-        let evaluation = Evaluation::new(CLASSES, &probabilities, &[0.0; 5], &[0, 0, 1, 1, 2]);
+        let evaluation = Evaluation::new(&Task::MNIST, &probabilities, &[0.0; 5], &[0, 0, 1, 1, 2]);
         assert_eq!(evaluation.accuracy, 0.6);
         assert_eq!(evaluation.confusion[0][..3], [1, 1, 0]);
-        let [zero, one, two] = [0, 1, 2].map(|class| evaluation.classes[class]);
+        let [zero, one, two] = [0, 1, 2].map(|class| &evaluation.classes[class]);
         assert_eq!((zero.precision, zero.recall, zero.f1, zero.support), (Some(0.5), Some(0.5), Some(0.5), 2));
         assert_eq!((one.precision, one.recall, one.f1), (Some(2.0 / 3.0), Some(1.0), Some(0.8)));
         // Never predicted, so that no precision is known.
@@ -207,7 +222,7 @@ mod tests {
     #[test]
     fn a_class_without_images_has_no_scores() {
         // No five; one three is taken for one.
-        let evaluation = Evaluation::new(CLASSES, &[sure_of(3), sure_of(5)], &[0.0; 2], &[3, 3]);
+        let evaluation = Evaluation::new(&Task::MNIST, &[sure_of(3), sure_of(5)], &[0.0; 2], &[3, 3]);
         let ClassScore { precision, recall, f1, support, .. } = evaluation.classes[5];
         assert_eq!((precision, recall, f1, support), (None, None, None, 0));
         let json = serde_json::to_value(&evaluation).unwrap();
@@ -218,7 +233,7 @@ mod tests {
 
     #[test]
     fn the_loss_is_the_mean_of_the_images_and_is_not_cut() {
-        let evaluation = Evaluation::new(CLASSES, &[sure_of(3), sure_of(3)], &[0.25, 5e13], &[3, 4]);
+        let evaluation = Evaluation::new(&Task::MNIST, &[sure_of(3), sure_of(3)], &[0.25, 5e13], &[3, 4]);
         assert_eq!(evaluation.loss, (0.25 + f64::from(5e13f32)) / 2.0);
     }
 
@@ -253,7 +268,7 @@ mod tests {
         };
         // Three at 0.9, of which two are right, and one right at 0.5.
         let probabilities = [sure(1, 0.9), sure(1, 0.9), sure(2, 0.9), sure(3, 0.5)];
-        let evaluation = Evaluation::new(CLASSES, &probabilities, &[0.0; 4], &[1, 1, 1, 3]);
+        let evaluation = Evaluation::new(&Task::MNIST, &probabilities, &[0.0; 4], &[1, 1, 1, 3]);
         let wanted = (3.0 * (0.9f64 - 2.0 / 3.0) + (1.0 - 0.5)) / 4.0;
         assert!((evaluation.calibration_error - wanted).abs() < 1e-6, "{}", evaluation.calibration_error);
         assert_eq!(evaluation.calibration[13].images, 3);
@@ -279,11 +294,11 @@ mod tests {
             }
             let sum: f64 = weights.iter().sum();
             probabilities.push(weights.map(|weight| (weight / sum) as f32).to_vec());
-            labels.push(label as u8);
+            labels.push(label as u16);
         }
         let rows = probabilities.iter().zip(&labels);
         let losses: Vec<f32> = rows.map(|(row, &label)| -row[usize::from(label)].ln()).collect();
-        let evaluation = Evaluation::new(CLASSES, &probabilities, &losses, &labels);
+        let evaluation = Evaluation::new(&Task::MNIST, &probabilities, &losses, &labels);
         let close =
             |value: f64, wanted: f64| assert!((value - wanted).abs() < 1e-8, "{value}, scikit-learn has {wanted}");
         close(evaluation.accuracy, 0.794);

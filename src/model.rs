@@ -276,14 +276,14 @@ mod tests {
     #[test]
     fn a_model_takes_the_images_and_the_classes_of_its_task() {
         let coloured = Task::new(ImageShape { height: 32, width: 24, channels: 3 }, 100).unwrap();
-        let model = Model::parse(coloured, "conv 8x3, relu, pool 2, flatten, dense 100", &[]).unwrap();
+        let model = Model::parse(coloured.clone(), "conv 8x3, relu, pool 2, flatten, dense 100", &[]).unwrap();
         assert_eq!(model.layers()[0].input, [3, 32, 24]);
         assert_eq!(model.parameters()[2], ("dense1.weight".to_owned(), [100, 8 * 15 * 11].into()));
-        let error = format!("{:#}", Model::parse(coloured, "flatten, dense 10", &[]).unwrap_err());
+        let error = format!("{:#}", Model::parse(coloured.clone(), "flatten, dense 10", &[]).unwrap_err());
         let wanted = "logits of shape [100] are needed, one for each class; end the model with `dense 100`";
         assert!(error.contains("[10]") && error.ends_with(wanted), "{error}");
         for (name, _) in NAMED_MODELS {
-            let model = Model::parse(coloured, name, &[]).unwrap();
+            let model = Model::parse(coloured.clone(), name, &[]).unwrap();
             assert_eq!(model.layers().last().unwrap().layer.to_string(), "dense 100", "{name}");
         }
     }

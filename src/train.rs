@@ -10,19 +10,20 @@ use anyhow::{Result, bail, ensure};
 
 use crate::data::{Dataset, Samples, Splits, Task, digits};
 use crate::device::Device;
-use crate::executor::{Counters, Executor, Observer, Unobserved};
+use crate::executor::{Counters, Executor, Feed, Observer, Unobserved};
 use crate::finite::ensure_finite;
 use crate::model::Model;
 use crate::ops::batch::HISTORY_COLUMNS;
 use crate::ops::optimizer::SCHEDULE_COLUMNS;
 use crate::plan::{Parameter, Phase, Plan, PlanConfig, TensorId};
 use crate::random::Random;
-use crate::resident::{ResidentData, write_order, write_parameters};
+use crate::resident::{ResidentData, Stream, write_clock, write_order, write_parameters};
 use crate::tensor::HostTensor;
 use crate::trace::Span;
 
 pub use config::TrainConfig;
 pub use state::{Diverged, TrainState};
+pub use step::augmented;
 pub(crate) use step::step_on_cpu;
 
 /// The first of the random streams that shuffle the epochs; lower streams belong to the initial weights.
@@ -76,6 +77,8 @@ pub struct Trainer {
     sample: Vec<u8>,
     /// The digits that are trained on besides.
     added: Samples,
+    /// The images, if there is no room for all of them on the device.
+    stream: Option<Stream>,
 }
 
 impl Trainer {
@@ -115,9 +118,13 @@ impl Trainer {
         );
         let most_images = [splits.train.len(), splits.validation.len(), splits.test.len()];
         let steps = config.epochs * splits.train.len() / config.batch;
+        let (images, image_bytes) = (train.len() + test.len() + more.len(), dataset.task.image().bytes());
+        let most_bytes = device.most_tensor_bytes().unwrap_or(u64::MAX);
+        let is_streamed = config.stream.unwrap_or((images * image_bytes) as u64 > most_bytes);
+        let steps_there = Stream::steps_within(most_bytes, config.batch, image_bytes);
         let plan_config = PlanConfig {
             batch: config.batch,
-            images: train.len() + test.len() + more.len(),
+            images: if is_streamed { steps_there * config.batch } else { images },
             batches: most_images.iter().max().unwrap_or(&1).div_ceil(config.batch),
             steps,
             optimizer: Some(config.optimizer),
@@ -125,8 +132,11 @@ impl Trainer {
             form: config.form(device),
         };
         let mut executor = device.executor(Plan::new(model, plan_config)?).await?;
-        let sets = [train, test, &more].map(|samples| (&samples.images[..], &samples.labels[..]));
-        ResidentData::pack(&sets).upload(executor.as_mut());
+        let sets = [train, test, &more];
+        let stream = is_streamed.then(|| Stream::new(&sets, image_bytes, steps_there, executor.plan()));
+        if stream.is_none() {
+            ResidentData::pack(&sets.map(|set| (&set.images[..], &set.labels[..]))).upload(executor.as_mut());
+        }
         let schedule = config.schedule.rows(config.rate, &config.optimizer, steps);
         let tensor = executor.plan().host.schedule;
         executor.write(tensor, schedule.words());
@@ -134,7 +144,7 @@ impl Trainer {
         let rates = schedule.f32().iter().copied().step_by(SCHEDULE_COLUMNS).collect();
         let sample = train.images[..train.len().min(SAMPLE) * dataset.task.image().bytes()].to_vec();
         let model = model.clone();
-        Ok(Self { executor, plan_config, config, splits, rates, history: vec![], model, sample, added: more })
+        Ok(Self { executor, plan_config, config, splits, rates, history: vec![], model, sample, added: more, stream })
     }
 
     /// The epoch that the next step belongs to, counted from 0.
@@ -216,7 +226,8 @@ impl Trainer {
     /// Trains the next `steps` steps of an epoch, unless the observer ends them early, and returns their rows of the history.
     async fn run_steps(&mut self, steps: usize, observer: &mut dyn Observer) -> Result<Vec<[f32; HISTORY_COLUMNS]>> {
         self.write_order(&self.next_order(steps));
-        let steps = self.executor.run(Phase::Train, steps, observer).await?;
+        let feed = self.stream.as_mut().map(|stream| stream as &mut dyn Feed);
+        let steps = self.executor.run_fed(Phase::Train, steps, observer, feed).await?;
         let rows = self.read_history(steps).await?;
         self.history.extend(rows.iter().flat_map(|[loss, hits, _]| [loss, hits]));
         Ok(rows)
@@ -242,6 +253,7 @@ impl Trainer {
         let there = self.steps_of_epoch().len();
         ensure!(there >= needed, "a timeline needs {needed} steps, but the epoch has {there}");
         self.write_order(&self.next_order(needed));
+        self.send(needed)?;
         self.executor.run(Phase::Train, WARM_UP_STEPS, &mut Unobserved).await?;
         self.executor.trace(Phase::Train, steps).await
     }
@@ -261,7 +273,8 @@ impl Trainer {
         ensure!(count <= places, "cannot score {count} images at once: there is room for {places}; score fewer");
         let steps = count.div_ceil(self.config.batch);
         self.write_order(&images);
-        self.executor.run(Phase::Evaluate, steps, &mut Unobserved).await?;
+        let feed = self.stream.as_mut().map(|stream| stream as &mut dyn Feed);
+        self.executor.run_fed(Phase::Evaluate, steps, &mut Unobserved, feed).await?;
         let score = Score::of(self.read_history(steps).await?.iter().map(|[loss, hits, _]| [*loss, *hits]), count);
         ensure!(
             score.loss.is_finite(),
@@ -312,10 +325,26 @@ impl Trainer {
         Ok(self.executor.read(tensor).await?.f32().as_chunks().0[..steps].to_vec())
     }
 
-    /// Writes the order of the next batches and sets the clock to the first of them.
+    /// Writes the order of the next batches, or what the stream makes of it during the run, and sets the clock to the first
+    /// of them.
     fn write_order(&mut self, order: &[u32]) {
-        let step = self.steps_done();
-        write_order(self.executor.as_mut(), order, step, self.config.seed);
+        let (step, seed) = (self.steps_done(), self.config.seed);
+        match &mut self.stream {
+            Some(stream) => {
+                stream.set_order(order);
+                write_clock(self.executor.as_mut(), step, seed);
+            }
+            None => write_order(self.executor.as_mut(), order, step, seed),
+        }
+    }
+
+    /// Sends what the first steps of the order need, if they are run without the stream.
+    fn send(&mut self, steps: usize) -> Result<()> {
+        let Some(stream) = &mut self.stream else { return Ok(()) };
+        let most = stream.most_steps();
+        ensure!(steps <= most, "the device has room for the images of {most} steps, but {steps} are needed");
+        stream.parts(0..steps).iter().for_each(|part| self.executor.write_part(part));
+        Ok(())
     }
 
     /// The images of the next `steps` batches, from the stream of permutations.

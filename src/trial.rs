@@ -89,7 +89,7 @@ async fn executor(device: &Device, model: &Model, config: &TrainConfig) -> Resul
     let mut executor = device.executor(Plan::new(model, plan)?).await?;
     let mut random = Random::new(config.seed, STREAM);
     let images: Vec<u8> = (0..batch * image).map(|_| random.bits() as u8).collect();
-    let labels: Vec<u8> = (0..batch).map(|_| random.below(model.task().classes() as u32) as u8).collect();
+    let labels: Vec<u16> = (0..batch).map(|_| random.below(model.task().classes() as u32) as u16).collect();
     ResidentData::pack(&[(&images, &labels)]).upload(executor.as_mut());
     let order: Vec<u32> = (0..batch as u32).cycle().take(steps * batch).collect();
     write_order(executor.as_mut(), &order, 0, config.seed);

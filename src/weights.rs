@@ -44,11 +44,14 @@ fn meaning(task: &Task) -> [(&'static str, String); 3] {
     let ImageShape { height, width, channels } = task.image();
     let [black, white] = if task.image() == ImageShape::MNIST { [" (background)", " (ink)"] } else { [""; 2] };
     let [mean, deviation] = task.pixels();
-    let classes: Vec<String> = (0..task.classes()).map(|class| class.to_string()).collect();
+    let classes = match task.class_names() {
+        Some(names) => serde_json::json!(names).to_string(),
+        None => (0..task.classes()).map(|class| class.to_string()).collect::<Vec<_>>().join(","),
+    };
     [
         ("input", format!("[n, {channels}, {height}, {width}], bytes x from 0{black} to 255{white}")),
         ("normalization", format!("(x / 255 - {mean}) / {deviation}")),
-        ("classes", classes.join(",")),
+        ("classes", classes),
     ]
 }
 
@@ -67,8 +70,11 @@ fn task_of(name: &str, metadata: &HashMap<String, String>) -> Result<Task> {
     if let [_, mean, deviation] = numbers_in(said("normalization"))[..] {
         pixels = [mean, deviation];
     }
-    let classes = said("classes").split(',').count();
+    // Names are a list in JSON; without names, the numbers of the classes stand between commas.
+    let names: Option<Vec<String>> = serde_json::from_str(said("classes")).ok();
+    let classes = names.as_ref().map_or_else(|| said("classes").split(',').count(), Vec::len);
     let task = Task::new(image, classes).and_then(|task| task.normalized(pixels[0], pixels[1]));
+    let task = task.and_then(|task| names.map_or(Ok(task.clone()), |names| task.named(names)));
     let task = task.with_context(|| format!("{name} is of no model that this program can compute"))?;
     for (key, ours) in meaning(&task) {
         let theirs = said(key);
@@ -392,8 +398,11 @@ mod tests {
             sha256: "00".to_owned(),
             image: ImageShape::MNIST,
             classes: 10,
+            class_names: None,
+            pixels: None,
             train_images: 3,
             test_images: 2,
+            held_out: false,
             folder: None,
         };
         save(&path, &model(), &parameters, Origin { seed: 5, data: Some(&data) }).unwrap();
@@ -464,8 +473,10 @@ mod tests {
         let path = folder.path().join(MODEL_FILE);
         let image = ImageShape { height: 32, width: 24, channels: 3 };
         for task in [Task::new(image, 100).unwrap(), Task::new(ImageShape::MNIST, 2).unwrap()] {
-            for task in [task, task.normalized(0.25, 0.125).unwrap()] {
-                let model = Model::parse(task, &format!("flatten, dense {}", task.classes()), &[]).unwrap();
+            let names = (0..task.classes()).map(|class| format!("one, \"{class}\"")).collect();
+            let named = task.clone().named(names).unwrap();
+            for task in [task.clone(), task.normalized(0.25, 0.125).unwrap(), named] {
+                let model = Model::parse(task.clone(), &format!("flatten, dense {}", task.classes()), &[]).unwrap();
                 save(&path, &model, &model.initial_parameters(1), Origin { seed: 1, data: None }).unwrap();
                 let loaded = load(&path).unwrap();
                 assert_eq!(loaded.model.task(), &task);

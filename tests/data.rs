@@ -229,7 +229,7 @@ fn named_folder_that_lacks_a_file_is_an_error_although_mnist_is_to_be_had() {
 fn named_folder_that_is_not_there_is_an_error() {
     let mut scene = Scene::new(DataChoice::Auto, &[]);
     scene.request.folders.named = Some("no/such/folder".into());
-    scene.assert_fails(&["no/such/folder is not a folder", "--data"]);
+    scene.assert_fails(&["cannot use the data in no/such/folder", "there is no such file or folder", "--data"]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use gpu_digits::augment::Augment;
 use gpu_digits::layers::{self, LAYERS, every_op};
 use gpu_digits::op::Op;
 use gpu_digits::ops::Case;
-use gpu_digits::ops::augment::BatchAugment;
+use gpu_digits::ops::augment::{BatchAugment, ElasticField};
 use gpu_digits::ops::average::AverageUpdate;
 use gpu_digits::ops::avg_pool::{AvgPoolBackward, AvgPoolForward, Windows};
 use gpu_digits::ops::batch::{BatchGather, NO_SAMPLE, StepFinish};
@@ -615,7 +615,23 @@ fn moved() -> BatchAugment {
 /// it the word 0xbffe_3fe4, thus -1/2 and 1/2 of a pixel for the place in the image.
 fn before_moving() -> Vec<Values> {
     let images = u([0x281e_140a, 0, 0]);
-    vec![images, u([0x0007_0605]), u([0, 0, 0, NO_SAMPLE]), u([7541, 1, 3, 0]), f([]), u([])]
+    vec![images, u([0x0007_0605]), u([0, 0, 0, NO_SAMPLE]), u([7541, 1, 3, 0]), f([]), u([]), u([0])]
+}
+
+/// The random grid of seed 3 and step 7: each point moves by -1/256, 0 or 1/256 of a pixel along each axis, y in the high
+/// half of a word. A half of 16 random bits below 16384 gives -1, and one from 49152 gives 1.
+fn grid() -> Values {
+    #[rustfmt::skip]
+    let points = [
+        0x0001_0001, 0xffff_ffff, 0xffff_ffff, 0x0000_ffff, 0xffff_0001, 0, 0xffff_0000,
+        0x0001_ffff, 0xffff_0000, 0xffff_0000, 0x0001_0000, 0xffff_ffff, 0x0001_0001, 0x0001_0000,
+        0, 0xffff_0000, 0x0001_0000, 0, 0xffff_0000, 0, 0x0001_0000,
+        0xffff_0000, 0x0001_ffff, 0x0001_0000, 0x0000_0001, 0, 0, 0x0000_0001,
+        0x0001_0000, 0xffff_ffff, 0, 0xffff_0000, 0, 0xffff_0000, 0xffff_0000,
+        0x0001_0000, 0xffff_0000, 0, 0xffff_ffff, 0x0001_ffff, 0x0001_0000, 0,
+        0x0001_0001, 0, 0x0001_0000, 0x0001_0000, 0x0000_ffff, 0x0000_0001, 0,
+    ];
+    u(points)
 }
 
 fn data() -> Vec<Example> {
@@ -640,6 +656,19 @@ fn data() -> Vec<Example> {
             "an image moves by half a pixel along each axis",
             moved(),
             before_moving(),
+            vec![f([19.0, 49.0, 14.0, 34.0, 0.0, 0.0, 0.0, 0.0]), u([5, NO_LABEL])],
+        ),
+        example(
+            "a random displacement for each point of a grid",
+            ElasticField { batch: 1, most: 1 },
+            vec![u([7, 0, 3, 0]), u([])],
+            vec![grid()],
+        ),
+        // Where all points move by half a pixel along each axis, so does the image.
+        example(
+            "an elastic deformation whose points all move alike",
+            BatchAugment { augment: Augment { elastic: 1.0, ..Augment::NONE }, ..moved() },
+            [before_moving()[..6].to_vec(), vec![u([0x0080_ff80; 2 * 49])]].concat(),
             vec![f([19.0, 49.0, 14.0, 34.0, 0.0, 0.0, 0.0, 0.0]), u([5, NO_LABEL])],
         ),
         // 0, 1, 1.75, 2.3125, ... comes to 1 / (1 - 0.75), whatever it starts from, and there are eight chains.

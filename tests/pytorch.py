@@ -98,7 +98,7 @@ batch = settings["batch"]
 images = torch.frombuffer(bytearray((folder / "images.bin").read_bytes()), dtype=torch.uint8)
 images = images.reshape(-1, shape[1], shape[2], shape[0]).permute(0, 3, 1, 2).double()
 images = (images / 255 - 0.5) / 0.5
-labels = torch.frombuffer(bytearray((folder / "labels.bin").read_bytes()), dtype=torch.uint8).long()
+labels = torch.frombuffer(bytearray((folder / "labels.bin").read_bytes()), dtype=torch.uint16).long()
 optimizer = torch.optim.SGD(model.parameters(), settings["rate"], settings["momentum"], weight_decay=settings["weight_decay"])
 loss = nn.CrossEntropyLoss(label_smoothing=settings["label_smoothing"])
 for start in range(0, len(labels), batch):

@@ -83,7 +83,7 @@ fn config(index: usize) -> TrainConfig {
 fn samples(count: usize, bytes: usize, classes: usize, random: &mut Random) -> Samples {
     Samples {
         images: (0..count * bytes).map(|_| random.below(256) as u8).collect(),
-        labels: (0..count).map(|_| random.below(classes as u32) as u8).collect(),
+        labels: (0..count).map(|_| random.below(classes as u32) as u16).collect(),
     }
 }
 
@@ -91,7 +91,7 @@ fn check(python: &str, device: &Device, index: usize) -> Result<(), Failed> {
     let (text, [height, width, channels], classes) = MODELS[index];
     let image = ImageShape { height, width, channels };
     let task = Task::new(image, classes)?.normalized(0.5, 0.5)?;
-    let model = Model::parse(task, text, &[])?;
+    let model = Model::parse(task.clone(), text, &[])?;
     let config = config(index);
     let mut random = Random::new(index as u64, 0);
     let train = samples(STEPS * config.batch, image.bytes(), classes, &mut random);
@@ -99,7 +99,7 @@ fn check(python: &str, device: &Device, index: usize) -> Result<(), Failed> {
     let folder = std::env::temp_dir().join(format!("gpu-digits-pytorch-{}-{index}", std::process::id()));
     fs::create_dir_all(&folder)?;
     fs::write(folder.join("images.bin"), &train.images)?;
-    fs::write(folder.join("labels.bin"), &train.labels)?;
+    fs::write(folder.join("labels.bin"), bytemuck::cast_slice::<u16, u8>(&train.labels))?;
     let Optimizer::Sgd { momentum, weight_decay, .. } = config.optimizer else { unreachable!("SGD") };
     let settings = serde_json::json!({
         "shape": [channels, height, width], "batch": config.batch, "rate": config.rate, "momentum": momentum,

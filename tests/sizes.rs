@@ -78,7 +78,7 @@ impl Size {
                 let color = colors[((y / 4) * width + x / 4) * channels + c] as f32 * strength;
                 samples.images.push(color as u8 + random.below(50) as u8);
             }
-            samples.labels.push(class as u8);
+            samples.labels.push(class as u16);
         }
         samples
     }
@@ -135,7 +135,7 @@ fn learns(device: &Device, size: &Size) -> Result<(), Failed> {
     check(saved.parameters == trained && saved.data.as_ref() == Some(&data), "it is read back differently")?;
 
     let scored = block_on(score(device, &saved.model, &saved.parameters, &dataset.test))?;
-    let evaluation = Evaluation::new(size.classes, &scored.probabilities, &scored.losses, &dataset.test.labels);
+    let evaluation = Evaluation::new(&dataset.task, &scored.probabilities, &scored.losses, &dataset.test.labels);
     check(evaluation.accuracy == test.accuracy, format!("{} after {test:?}", evaluation.accuracy))?;
     check((evaluation.loss / test.loss - 1.0).abs() < 1e-4, format!("{} after {test:?}", evaluation.loss))?;
     check(evaluation.confusion.len() == size.classes && evaluation.classes.len() == size.classes, "not all classes")?;
@@ -205,7 +205,7 @@ fn by_hand(device: &Device, size: &Size) -> Result<(), Failed> {
     let image = size.patterns(1, 9).images;
     let (task, pixel) = normalized(size, &image)?;
     let of_model = |layers: &str| -> Result<_, Failed> {
-        let model = Model::parse(task, layers, &[])?;
+        let model = Model::parse(task.clone(), layers, &[])?;
         let parameters = model.initial_parameters(3);
         let outputs = block_on(activations(device, &model, &parameters, &image))?;
         let probabilities = block_on(probabilities(device, &model, &parameters, &image))?.concat();
@@ -262,7 +262,7 @@ fn refusals() -> Result<(), Failed> {
     let (model, dataset) = (coloured.model()?, coloured.dataset(100)?);
     let parameters: Vec<HostTensor> = model.initial_parameters(0);
     let trained = block_on(Trainer::new(&Device::Cpu, &model, &parameters, &grey.dataset(60)?, grey.config()));
-    let scored = |images: &[u8], labels: &[u8]| {
+    let scored = |images: &[u8], labels: &[u16]| {
         let samples = Samples { images: images.to_vec(), labels: labels.to_vec() };
         error(block_on(score(&Device::Cpu, &model, &parameters, &samples)))
     };

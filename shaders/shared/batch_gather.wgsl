@@ -8,7 +8,7 @@ override scale: f32;
 override shift: f32;
 
 @group(0) @binding(0) var<storage, read> images: array<u32>;       // [count * pixels / 4]
-@group(0) @binding(1) var<storage, read> labels: array<u32>;       // [count / 4]
+@group(0) @binding(1) var<storage, read> labels: array<u32>;       // [count]
 @group(0) @binding(2) var<storage, read> order: array<u32>;        // [order_length]
 @group(0) @binding(3) var<storage, read> clock: array<u32>;        // [4]: step, cursor, seed, fault
 @group(0) @binding(5) var<storage, read_write> label: array<u32>;  // [batch]
@@ -27,7 +27,7 @@ fn grey_of(i: u32) -> u32 {
 fn store_label(n: u32, index: u32) {
     var found = 0xFFFFFFFFu;
     if index < count {
-        found = (labels[index / 4u] >> (8u * (index % 4u))) & 0xFFu;
+        found = labels[index];
     }
     label[n] = found;
 }

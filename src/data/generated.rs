@@ -27,10 +27,10 @@ const BOX_SIDE: f32 = 20.0;
 /// `count` generated digits for `seed`, the labels in random order.
 pub fn digits(count: usize, seed: u64) -> Samples {
     let mut images = vec![0; count * IMAGE_BYTES];
-    let mut labels = vec![0; count];
+    let mut labels = vec![0_u16; count];
     images.par_chunks_exact_mut(IMAGE_BYTES).zip(&mut labels).enumerate().for_each(|(i, (image, label))| {
         let mut random = Random::new(seed, FIRST_STREAM + i as u64);
-        *label = random.below(CLASSES as u32) as u8;
+        *label = random.below(CLASSES as u32) as u16;
         draw(usize::from(*label), &mut random, image);
     });
     Samples { images, labels }
@@ -189,15 +189,16 @@ mod tests {
         // FNV-1a, recorded from a run on x86-64.
         let hash = images
             .iter()
-            .chain(&labels)
-            .fold(0xcbf2_9ce4_8422_2325u64, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+            .copied()
+            .chain(labels.iter().map(|&label| label as u8))
+            .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
         assert_eq!(format!("{hash:016x}"), "7fd78b37963e66cf");
     }
 
     #[test]
     fn every_label_comes_about_equally_often() {
         let labels = digits(5_000, 0).labels;
-        for digit in 0..CLASSES as u8 {
+        for digit in 0..CLASSES as u16 {
             let count = labels.iter().filter(|&&label| label == digit).count();
             assert!((400..600).contains(&count), "{count} of 5,000 are {digit}");
         }

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 
 use super::download::Downloader;
-use super::idx::IdxFile;
-use super::{Dataset, IMAGE_BYTES, MNIST, Request, Samples, Task};
+use super::idx::{IdxFile, samples};
+use super::{Dataset, MNIST, Request, Task};
 
 /// The four files, in the order used everywhere.
 pub(super) const NAMES: [&str; 4] =
@@ -43,21 +43,6 @@ impl Default for Source {
     }
 }
 
-/// Loads the folder that the user named, be it MNIST or another set of the same form.
-pub(super) fn from_named_folder(folder: &Path, source: &Source, say: &mut dyn FnMut(&str)) -> Result<Dataset> {
-    ensure!(folder.is_dir(), "{} is not a folder; give a folder with --data or $GPU_DIGITS_DATA", folder.display());
-    let [a, b, c, d] = in_parallel(|index| IdxFile::read(&find(folder, NAMES[index])?));
-    let files = [a?, b?, c?, d?];
-    let is_mnist = files.iter().zip(&source.sha256).all(|(file, sha256)| file.sha256() == sha256);
-    let name = if is_mnist { MNIST.to_owned() } else { format!("IDX files in {}", folder.display()) };
-    let mut dataset = dataset(files, name, folder)?;
-    dataset.folder = Some(std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned()));
-    if !is_mnist {
-        say(&format!("NOTE: {} holds a data set other than MNIST", folder.display()));
-    }
-    Ok(dataset)
-}
-
 /// Loads MNIST from the cache folder. Missing or damaged files are downloaded first.
 pub(super) fn from_cache(request: &Request, say: &mut dyn FnMut(&str)) -> Result<Dataset> {
     let folder = request
@@ -85,7 +70,7 @@ pub(super) fn from_cache(request: &Request, say: &mut dyn FnMut(&str)) -> Result
 }
 
 /// What `get` returns for the index of each file, on several threads.
-fn in_parallel<T: Send>(get: impl Fn(usize) -> T + Sync) -> [T; 4] {
+pub(super) fn in_parallel<T: Send>(get: impl Fn(usize) -> T + Sync) -> [T; 4] {
     let pair = |first| rayon::join(|| get(first), || get(first + 1));
     let ((a, b), (c, d)) = rayon::join(|| pair(0), || pair(2));
     [a, b, c, d]
@@ -103,17 +88,8 @@ fn cached(folder: &Path, name: &str, sha256: &str) -> (Option<IdxFile>, Vec<anyh
     (None, damaged)
 }
 
-/// The first of the paths under which `name` is looked for that is a file.
-fn find(folder: &Path, name: &str) -> Result<PathBuf> {
-    let candidates = candidates(folder, name);
-    candidates.iter().find(|path| path.is_file()).cloned().with_context(|| {
-        let looked_for = candidates.each_ref().map(|path| path.display().to_string()).join(", ");
-        format!("found none of {looked_for}; put {} there, or give another folder with --data", NAMES.join(", "))
-    })
-}
-
 /// Compressed or not, in the two common spellings, starting with the one that [`Downloader::fetch`] writes.
-fn candidates(folder: &Path, name: &str) -> [PathBuf; 4] {
+pub(super) fn candidates(folder: &Path, name: &str) -> [PathBuf; 4] {
     let dotted = name.replace("-idx", ".idx");
     [format!("{name}.gz"), name.to_owned(), format!("{dotted}.gz"), dotted].map(|name| folder.join(name))
 }
@@ -121,19 +97,7 @@ fn candidates(folder: &Path, name: &str) -> [PathBuf; 4] {
 /// Combines the files, which are in the order of [`NAMES`].
 fn dataset(files: [IdxFile; 4], name: String, folder: &Path) -> Result<Dataset> {
     let [train_images, train_labels, test_images, test_labels] = files;
-    let train = samples(train_images, train_labels)?;
-    let test = samples(test_images, test_labels)?;
+    let (_, train) = samples(train_images, train_labels)?;
+    let (_, test) = samples(test_images, test_labels)?;
     Ok(Dataset::new(Task::MNIST, train, test, name, folder.display().to_string()))
-}
-
-fn samples(images: IdxFile, labels: IdxFile) -> Result<Samples> {
-    let names = format!("{} and {}", images.name(), labels.name());
-    let (images, labels) = (images.images()?, labels.labels()?);
-    let (image_count, label_count) = (images.len() / IMAGE_BYTES, labels.len());
-    ensure!(
-        image_count == label_count,
-        "{names}: byte 4: found {image_count} images and {label_count} labels, wanted equal numbers; use \
-         files of the same set"
-    );
-    Ok(Samples { images, labels })
 }

@@ -1,5 +1,4 @@
-//! Data sets: MNIST or another set of IDX files from a folder, MNIST from the network, generated digits, or arrays of
-//! any images.
+//! Data sets: MNIST from the network, data of your own from files and folders, generated digits, or arrays of any images.
 
 #[cfg(feature = "download")]
 mod download;
@@ -8,26 +7,30 @@ mod download;
 mod download;
 mod generated;
 mod idx;
+mod load;
 mod mnist;
+mod own;
 mod record;
 mod remarks;
+mod share;
 mod splits;
+mod summary;
 mod task;
 
-use std::env;
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use etcetera::BaseStrategy as _;
 use sha2::{Digest as _, Sha256};
 
 use crate::files::hex;
-use crate::host::free_host_memory;
 pub use generated::digits;
+pub use load::{DataChoice, Folders, ImageSize, Request, load};
 pub use mnist::Source;
+pub use own::DEFAULT_TEST;
 pub use record::DataRecord;
+pub use share::Share;
 pub use splits::Splits;
+pub use summary::{ClassCount, Summary};
 pub use task::{ImageShape, Task};
 
 /// Height and width of a digit of MNIST, in pixels.
@@ -48,7 +51,7 @@ pub struct Samples {
     /// `[n, y, x, c]`, a byte each. In digits, 0 is the black background and 255 the white ink.
     pub images: Vec<u8>,
     /// `[n]`, each below the number of classes.
-    pub labels: Vec<u8>,
+    pub labels: Vec<u16>,
 }
 
 impl Samples {
@@ -79,14 +82,14 @@ impl Samples {
     }
 
     /// The samples as the content of an unpacked IDX image file, followed by the content of a label file.
-    fn hash_into(&self, image: ImageShape, hash: &mut Sha256) {
+    fn hash_into(&self, task: &Task, hash: &mut Sha256) {
+        let image = task.image();
         let sizes = [image.height, image.width, image.channels].map(|size| size as u32);
         // Grey images have no axis of channels.
         let axes = if image.channels == 1 { &sizes[..2] } else { &sizes[..] };
         hash.update(idx::header(self.len(), axes));
         hash.update(&self.images);
-        hash.update(idx::header(self.len(), &[]));
-        hash.update(&self.labels);
+        hash.update(idx::labels_file(&self.labels, task.classes()));
     }
 }
 
@@ -99,12 +102,14 @@ pub struct Dataset {
     pub train: Samples,
     /// The images to score, never used in training.
     pub test: Samples,
-    /// `MNIST`, `IDX files in DIR`, `generated digits` or `arrays`.
+    /// `MNIST`, `Fashion-MNIST`, `generated digits`, `arrays`, or what it is and where: `IDX files in DIR`.
     pub name: String,
     /// The folder of the files, or the seed of the generator.
     pub origin: String,
-    /// The absolute path of the folder, if the user named one.
+    /// The absolute path of the folder or file, if the user named one.
     pub folder: Option<PathBuf>,
+    /// Whether the test images are a part of data without a test set.
+    pub held_out: bool,
     /// SHA-256 in hex of the four unpacked IDX files one after the other (training images and labels, test images and
     /// labels), computed from the samples, so that generated digits have one too.
     pub sha256: String,
@@ -136,145 +141,17 @@ impl Dataset {
 
     fn new(task: Task, train: Samples, test: Samples, name: String, origin: String) -> Self {
         let mut hash = Sha256::new();
-        train.hash_into(task.image(), &mut hash);
-        test.hash_into(task.image(), &mut hash);
-        Self { task, train, test, name, origin, folder: None, sha256: hex(&hash.finalize()) }
+        train.hash_into(&task, &mut hash);
+        test.hash_into(&task, &mut hash);
+        Self { task, train, test, name, origin, folder: None, held_out: false, sha256: hex(&hash.finalize()) }
     }
-}
-
-/// The requested digits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DataChoice {
-    /// MNIST, or generated digits if MNIST can be neither found nor downloaded.
-    #[default]
-    Auto,
-    /// MNIST, or the set in the folder that the user named, or an error.
-    Mnist,
-    /// Generated digits: no file, no network.
-    Generated,
-}
-
-/// The folders where IDX files are looked for.
-#[derive(Clone, Debug, Default)]
-pub struct Folders {
-    /// The folder that the user named. It must hold all four files, which may be a set other than MNIST.
-    pub named: Option<PathBuf>,
-    /// The program's own folder, into which MNIST is downloaded.
-    pub cache: Option<PathBuf>,
-}
-
-impl Folders {
-    /// The folder given with `--data`, otherwise `$GPU_DIGITS_DATA`, and the user's cache folder
-    /// (`~/.cache/gpu-digits/mnist` on Unix unless `$XDG_CACHE_HOME` says otherwise, the local application data on
-    /// Windows).
-    pub fn from_environment(data_option: Option<PathBuf>) -> Self {
-        let cache = etcetera::choose_base_strategy().ok().map(|user| user.cache_dir().join("gpu-digits").join("mnist"));
-        Self { named: named_folder(data_option, env::var_os("GPU_DIGITS_DATA")), cache }
-    }
-}
-
-/// An empty variable counts as unset, because shells and containers often cannot unset one.
-fn named_folder(data_option: Option<PathBuf>, variable: Option<OsString>) -> Option<PathBuf> {
-    data_option.or(variable.filter(|value| !value.is_empty()).map(PathBuf::from))
-}
-
-/// A request for a data set.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// The requested digits.
-    pub choice: DataChoice,
-    /// The folders to search.
-    pub folders: Folders,
-    /// The hashes of MNIST and its download addresses.
-    pub source: Source,
-    /// Size of a generated training set.
-    pub generated_train: usize,
-    /// Size of a generated test set.
-    pub generated_test: usize,
-    /// Seed of the generator.
-    pub seed: u64,
-    /// Whether to show the progress of a download, if stderr is a terminal.
-    pub show_progress: bool,
-}
-
-impl Request {
-    /// MNIST if it is available, otherwise as many generated digits as MNIST has images.
-    pub fn new(folders: Folders) -> Self {
-        Self {
-            choice: DataChoice::Auto,
-            folders,
-            source: Source::default(),
-            generated_train: 60_000,
-            generated_test: 10_000,
-            seed: 0,
-            show_progress: true,
-        }
-    }
-}
-
-/// Loads the digits of `request`. `say` gets each message for the user; some have several lines.
-///
-/// # Errors
-/// If a named folder lacks a file or holds a wrong one; there is no fallback to other digits. If MNIST can be neither
-/// found nor downloaded and [`DataChoice::Mnist`] was requested.
-pub fn load(request: &Request, say: &mut dyn FnMut(&str)) -> Result<Dataset> {
-    if request.choice == DataChoice::Generated {
-        return generate(request);
-    }
-    if let Some(folder) = &request.folders.named {
-        return mnist::from_named_folder(folder, &request.source, say);
-    }
-    mnist::from_cache(request, say).or_else(|why| {
-        let advice = how_to_get_mnist(&request.folders);
-        if request.choice == DataChoice::Mnist {
-            bail!("cannot load MNIST: {why:#}\n{advice}");
-        }
-        say(&format!(
-            "WARNING: MNIST was not found, so these are GENERATED DIGITS; their accuracy is not that of MNIST.\n\
-             Why: {why:#}\n{advice}"
-        ));
-        generate(request)
-    })
-}
-
-fn how_to_get_mnist(folders: &Folders) -> String {
-    let place = match &folders.cache {
-        Some(cache) => format!("in {} or in a folder named with --data or $GPU_DIGITS_DATA", cache.display()),
-        None => "in a folder named with --data or $GPU_DIGITS_DATA".to_owned(),
-    };
-    format!("To get MNIST: connect to the internet, or put {} (.gz or unpacked) {place}.", mnist::NAMES.join(", "))
-}
-
-fn generate(request: &Request) -> Result<Dataset> {
-    ensure!(
-        request.generated_train > 0 && request.generated_test > 0,
-        "cannot generate {} training and {} test digits; request at least one of each",
-        request.generated_train,
-        request.generated_test
-    );
-    // The images, and two copies during the upload to the device.
-    let bytes = 3 * (request.generated_train as u64 + request.generated_test as u64) * IMAGE_BYTES as u64;
-    if let Some(free) = free_host_memory() {
-        ensure!(
-            bytes <= free,
-            "{} generated images do not fit: they take {} MiB, but {} are free; generate fewer with --generated-images",
-            request.generated_train,
-            bytes.div_ceil(1 << 20),
-            free >> 20
-        );
-    }
-    // Use a separate seed that also differs from the next seed of a training set.
-    let test_seed = request.seed ^ u64::from_be_bytes(*b"test set");
-    let train = digits(request.generated_train, request.seed);
-    let test = digits(request.generated_test, test_seed);
-    Ok(Dataset::new(Task::MNIST, train, test, GENERATED.to_owned(), format!("seed {}", request.seed)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn samples(labels: &[u8]) -> Samples {
+    fn samples(labels: &[u16]) -> Samples {
         Samples { images: vec![0; labels.len() * IMAGE_BYTES], labels: labels.to_vec() }
     }
 
@@ -303,7 +180,7 @@ mod tests {
 
     #[test]
     fn labels_beyond_the_classes_are_refused() {
-        let error = refusal(samples(&(10..20).collect::<Vec<u8>>()));
+        let error = refusal(samples(&(10..20).collect::<Vec<u16>>()));
         assert_eq!(error, "image 0 of the training set has the label 10; labels are 0 to 9");
     }
 
@@ -324,18 +201,5 @@ mod tests {
         assert!(refusal(samples(&[])).contains("the training set holds no image"));
         let error = Dataset::from_arrays(Task::MNIST, samples(&[0]), samples(&[])).unwrap_err().to_string();
         assert!(error.contains("the test set holds no image"), "{error}");
-    }
-
-    #[test]
-    fn data_option_goes_before_the_variable() {
-        let option = Some(PathBuf::from("option"));
-        assert_eq!(named_folder(option.clone(), Some("variable".into())), option);
-        assert_eq!(named_folder(None, Some("variable".into())), Some(PathBuf::from("variable")));
-    }
-
-    #[test]
-    fn empty_variable_counts_as_unset() {
-        assert_eq!(named_folder(None, Some(OsString::new())), None);
-        assert_eq!(named_folder(None, None), None);
     }
 }

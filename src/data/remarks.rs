@@ -32,9 +32,10 @@ impl Dataset {
 
 fn remarks(task: &Task, samples: &Samples, set: &str, so: &str) -> Vec<String> {
     let mut remarks = Vec::new();
-    let is_digits = *task == Task::MNIST;
-    let is_missing = |class: &usize| !samples.labels.contains(&(*class as u8));
-    let missing: Vec<String> = (0..task.classes()).filter(is_missing).map(|class| class.to_string()).collect();
+    let is_digits = task.is_of_digits();
+    let is_missing = |class: &usize| !samples.labels.contains(&(*class as u16));
+    let missing: Vec<String> =
+        (0..task.classes()).filter(is_missing).map(|class| task.class_name(class).into_owned()).collect();
     if !missing.is_empty() {
         let words = if is_digits { ["digit", "digits"] } else { ["class", "classes"] };
         let word = words[usize::from(missing.len() > 1)];
@@ -82,7 +83,7 @@ mod tests {
     use super::*;
 
     /// A picture for each label, different ones unless `alike`.
-    fn samples(labels: &[u8], alike: bool) -> Samples {
+    fn samples(labels: &[u16], alike: bool) -> Samples {
         let picture =
             |index: usize| (0..IMAGE_BYTES).map(move |pixel| if alike { pixel % 7 } else { pixel % (7 + index) });
         let images = (0..labels.len()).flat_map(picture).map(|pixel| pixel as u8).collect();
@@ -97,8 +98,8 @@ mod tests {
 
     #[test]
     fn missing_classes_are_named() {
-        let all: Vec<u8> = (0..10).collect();
-        let without_five: Vec<u8> = all.iter().copied().filter(|&label| label != 5).collect();
+        let all: Vec<u16> = (0..10).collect();
+        let without_five: Vec<u16> = all.iter().copied().filter(|&label| label != 5).collect();
         let dataset =
             Dataset::from_arrays(Task::MNIST, samples(&[3, 3], false), others(samples(&without_five, false))).unwrap();
         let remarks = dataset.remarks();
@@ -114,7 +115,7 @@ mod tests {
 
     #[test]
     fn pictures_that_show_nothing_are_counted() {
-        let all: Vec<u8> = (0..10).collect();
+        let all: Vec<u16> = (0..10).collect();
         let mut train = samples(&all, false);
         train.images[..2 * IMAGE_BYTES].fill(9);
         let dataset = Dataset::from_arrays(Task::MNIST, train, samples(&all, true)).unwrap();
@@ -126,7 +127,7 @@ mod tests {
 
     #[test]
     fn pictures_dark_on_light_are_told() {
-        let all: Vec<u8> = (0..10).collect();
+        let all: Vec<u16> = (0..10).collect();
         let stroke = |ink: u8, paper: u8| {
             let pixel = move |index: usize, pixel: usize| {
                 let (y, x) = (pixel / IMAGE_SIDE, pixel % IMAGE_SIDE);
@@ -148,7 +149,7 @@ mod tests {
     #[test]
     fn images_of_other_things_have_classes_and_any_background() {
         let task = Task::new(ImageShape { height: 4, width: 4, channels: 3 }, 4).unwrap();
-        let light = |labels: &[u8], seed: usize| Samples {
+        let light = |labels: &[u16], seed: usize| Samples {
             images: (0..48 * labels.len()).map(|i| 200 + (i * i % (13 + seed)) as u8).collect(),
             labels: labels.to_vec(),
         };
@@ -158,7 +159,7 @@ mod tests {
 
     #[test]
     fn test_images_that_were_trained_on_are_counted() {
-        let all: Vec<u8> = (0..10).collect();
+        let all: Vec<u16> = (0..10).collect();
         let train = samples(&all, false);
         let mut test = samples(&all, false);
         for pixel in &mut test.images[3 * IMAGE_BYTES..] {

@@ -27,14 +27,7 @@ impl Splits {
     /// held out.
     pub fn stratified(dataset: &Dataset, held_out: usize, seed: u64) -> Self {
         let Dataset { task, train, test, .. } = dataset;
-        let classes = by_class(train, task.classes());
-        let sizes: Vec<usize> = classes.iter().map(Vec::len).collect();
-        let counts = shares(&sizes, held_out.min(train.len()));
-        let mut is_held_out = vec![false; train.len()];
-        for (class, (mut images, count)) in classes.into_iter().zip(counts).enumerate() {
-            Random::new(seed, STREAM + class as u64).shuffle(&mut images);
-            images.into_iter().take(count).for_each(|image| is_held_out[image as usize] = true);
-        }
+        let is_held_out = self::held_out(train, task.classes(), held_out, seed, STREAM);
         let count = train.len() as u32;
         let (validation, train) = (0..count).partition(|&image| is_held_out[image as usize]);
         Self { train, validation, test: count..count + test.len() as u32 }
@@ -45,6 +38,20 @@ impl Splits {
         self.train.extend((self.test.end..).take(images));
         self
     }
+}
+
+/// Which images are held out: at random from each class, in proportion to its size, and at most all. Each class has a random
+/// stream, the first of which is `stream`.
+pub(super) fn held_out(samples: &Samples, classes: usize, count: usize, seed: u64, stream: u64) -> Vec<bool> {
+    let classes = by_class(samples, classes);
+    let sizes: Vec<usize> = classes.iter().map(Vec::len).collect();
+    let counts = shares(&sizes, count.min(samples.len()));
+    let mut is_held_out = vec![false; samples.len()];
+    for (class, (mut images, count)) in classes.into_iter().zip(counts).enumerate() {
+        Random::new(seed, stream + class as u64).shuffle(&mut images);
+        images.into_iter().take(count).for_each(|image| is_held_out[image as usize] = true);
+    }
+    is_held_out
 }
 
 /// The images of each class.
@@ -75,8 +82,8 @@ mod tests {
 
     /// A set whose training images are sorted by class.
     fn sorted(sizes: [usize; CLASSES]) -> Dataset {
-        let labels: Vec<u8> = (0..).zip(sizes).flat_map(|(class, size)| vec![class; size]).collect();
-        let samples = |labels: Vec<u8>| Samples { images: vec![0; labels.len() * IMAGE_BYTES], labels };
+        let labels: Vec<u16> = (0..).zip(sizes).flat_map(|(class, size)| vec![class; size]).collect();
+        let samples = |labels: Vec<u16>| Samples { images: vec![0; labels.len() * IMAGE_BYTES], labels };
         Dataset::from_arrays(Task::MNIST, samples(labels), samples(vec![0; 5])).unwrap()
     }
 

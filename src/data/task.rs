@@ -1,14 +1,17 @@
-//! What a data set holds and a model is made for: images of one shape, and a number of classes.
+//! What a data set holds and a model is made for: images of one shape, and classes with names.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
+use std::sync::Arc;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::{CLASSES, IMAGE_SIDE};
 
-/// The most classes: a label is a byte.
-const MOST_CLASSES: usize = 256;
+/// The most classes.
+pub(super) const MOST_CLASSES: usize = 1_000;
 
 /// The most bytes of an image, far more than a kernel can take at full size.
 const MOST_BYTES: usize = 1 << 24;
@@ -59,20 +62,27 @@ impl fmt::Display for ImageShape {
     }
 }
 
-/// The images and the number of classes of a data set, and of the models for it. A model computes with
+/// The images and the classes of a data set, and of the models for it. A model computes with
 /// `(byte / 255 - mean) / deviation`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Task {
     image: ImageShape,
     classes: usize,
+    /// The name of each class; none if their names are their numbers.
+    names: Option<Arc<[String]>>,
     mean: f64,
     deviation: f64,
 }
 
 impl Task {
     /// Digits as in MNIST: 28x28 grey bytes of 10 classes.
-    pub const MNIST: Self =
-        Self { image: ImageShape::MNIST, classes: CLASSES, mean: MNIST_PIXELS[0], deviation: MNIST_PIXELS[1] };
+    pub const MNIST: Self = Self {
+        image: ImageShape::MNIST,
+        classes: CLASSES,
+        names: None,
+        mean: MNIST_PIXELS[0],
+        deviation: MNIST_PIXELS[1],
+    };
 
     /// Images of a shape, with labels below `classes`.
     ///
@@ -92,7 +102,7 @@ impl Task {
     /// ```
     ///
     /// # Errors
-    /// If a size is 0, an image has more than 16 MiB, or there are not 2 to 256 classes.
+    /// If a size is 0, an image has more than 16 MiB, or there are not 2 to 1,000 classes.
     pub fn new(image: ImageShape, classes: usize) -> Result<Self> {
         let sizes = [image.height, image.width, image.channels];
         let bytes = sizes.iter().try_fold(1usize, |bytes, &size| bytes.checked_mul(size));
@@ -102,10 +112,26 @@ impl Task {
         );
         ensure!(
             (2..=MOST_CLASSES).contains(&classes),
-            "there cannot be {classes} classes: a label is a byte, so there may be 2 to {MOST_CLASSES}"
+            "there cannot be {classes} classes: there may be 2 to {MOST_CLASSES}"
         );
         let [mean, deviation] = if image == ImageShape::MNIST { MNIST_PIXELS } else { ANY_PIXELS };
-        Ok(Self { image, classes, mean, deviation })
+        Ok(Self { image, classes, names: None, mean, deviation })
+    }
+
+    /// The same with names for its classes, in the order of the labels.
+    ///
+    /// # Errors
+    /// If there are not as many as classes, or if one is empty or stands for two classes.
+    pub fn named(self, names: Vec<String>) -> Result<Self> {
+        let (count, classes) = (names.len(), self.classes);
+        ensure!(count == classes, "there are {count} names for {classes} classes; give one for each");
+        let mut seen = HashSet::new();
+        for name in &names {
+            ensure!(!name.trim().is_empty(), "a class has an empty name; give each class one");
+            ensure!(seen.insert(name), "two classes have the name `{name}`; give each class its own");
+        }
+        let are_numbers = names.iter().enumerate().all(|(class, name)| *name == class.to_string());
+        Ok(Self { names: (!are_numbers).then(|| names.into()), ..self })
     }
 
     /// The same with another mean and standard deviation of the pixels, which are from 0 to 1.
@@ -129,6 +155,24 @@ impl Task {
         self.classes
     }
 
+    /// The name of a class: its number unless it has another.
+    pub fn class_name(&self, class: usize) -> Cow<'_, str> {
+        match self.names.as_ref().and_then(|names| names.get(class)) {
+            Some(name) => Cow::Borrowed(name),
+            None => Cow::Owned(class.to_string()),
+        }
+    }
+
+    /// The names of the classes, in the order of the labels; none if their names are their numbers.
+    pub fn class_names(&self) -> Option<&[String]> {
+        self.names.as_deref()
+    }
+
+    /// Whether its images may be digits as in MNIST: whatever is known of them does not say otherwise.
+    pub fn is_of_digits(&self) -> bool {
+        self.image == ImageShape::MNIST && self.classes == CLASSES && self.names.is_none()
+    }
+
     /// Mean and standard deviation of the pixels.
     pub fn pixels(&self) -> [f64; 2] {
         [self.mean, self.deviation]
@@ -145,15 +189,24 @@ impl Task {
     }
 
     /// Refuses data of another shape or with other classes, for a model that is made for `self`. How bytes are
-    /// normalised is the model's own.
+    /// normalised is the model's own. Classes whose names are not known may be any.
     ///
     /// # Errors
-    /// If the shapes or the numbers of classes differ.
+    /// If the shapes, the numbers of classes, or their names differ.
     pub fn ensure_takes(&self, data: &Self) -> Result<()> {
         ensure!(
             (self.image, self.classes) == (data.image, data.classes),
             "the model is made for {self}, but the data are {data}; take another model, or other data"
         );
+        if let (Some(ours), Some(theirs)) = (&self.names, &data.names)
+            && let Some(class) = (0..self.classes).find(|&class| ours[class] != theirs[class])
+        {
+            bail!(
+                "class {class} of the model is `{}`, but that of the data is `{}`; take another model, or other data",
+                ours[class],
+                theirs[class]
+            );
+        }
         Ok(())
     }
 }
@@ -177,10 +230,9 @@ mod tests {
         let error = |image, classes| Task::new(image, classes).unwrap_err().to_string();
         assert!(error(shape(32, 0, 3), 10).starts_with("an image cannot be 32x0x3: "));
         assert!(error(shape(usize::MAX, 2, 3), 10).contains("at most 16777216"));
-        let wanted = "there cannot be 257 classes: a label is a byte, so there may be 2 to 256";
-        assert_eq!(error(shape(32, 32, 3), 257), wanted);
+        assert_eq!(error(shape(32, 32, 3), 1_001), "there cannot be 1001 classes: there may be 2 to 1000");
         assert!(error(shape(32, 32, 3), 1).starts_with("there cannot be 1 classes"));
-        assert_eq!(Task::new(shape(32, 32, 3), 256).unwrap().to_string(), "32x32x3 images of 256 classes");
+        assert_eq!(Task::new(shape(32, 32, 3), 1_000).unwrap().to_string(), "32x32x3 images of 1000 classes");
     }
 
     #[test]
@@ -191,17 +243,50 @@ mod tests {
         let [scale, shift] = task.scale_and_shift();
         assert!((0.0 * scale + shift + 1.0).abs() < 1e-12 && (255.0 * scale + shift - 1.0).abs() < 1e-12);
         assert_eq!(task.largest_pixel(), 1.0);
-        assert_eq!(task.normalized(0.9, 0.1).unwrap().largest_pixel(), 9.0, "of a black pixel");
+        assert_eq!(task.clone().normalized(0.9, 0.1).unwrap().largest_pixel(), 9.0, "of a black pixel");
         for [mean, deviation] in [[0.5, 0.0], [f64::NAN, 0.5], [-0.1, 0.5], [0.5, f64::INFINITY]] {
-            assert!(task.normalized(mean, deviation).is_err(), "{mean} {deviation}");
+            assert!(task.clone().normalized(mean, deviation).is_err(), "{mean} {deviation}");
         }
+    }
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    #[test]
+    fn classes_have_names_of_their_own_or_their_numbers() {
+        let task = Task::new(shape(8, 8, 1), 3).unwrap();
+        assert_eq!((task.class_name(2), task.class_names()), ("2".into(), None));
+        let named = task.clone().named(names(&["cat", "dog", "eel"])).unwrap();
+        assert_eq!((named.class_name(1), named.class_names().unwrap().len()), ("dog".into(), 3));
+        assert_eq!(task.clone().named(names(&["0", "1", "2"])).unwrap(), task, "numbers are no names");
+        let error = |wrong: &[&str]| task.clone().named(names(wrong)).unwrap_err().to_string();
+        assert_eq!(error(&["cat", "dog"]), "there are 2 names for 3 classes; give one for each");
+        assert_eq!(error(&["cat", "dog", "cat"]), "two classes have the name `cat`; give each class its own");
+        assert!(error(&["cat", " ", "dog"]).contains("an empty name"));
+    }
+
+    #[test]
+    fn only_unnamed_classes_may_be_digits() {
+        assert!(Task::MNIST.is_of_digits() && !Task::new(ImageShape::MNIST, 26).unwrap().is_of_digits());
+        let clothes = Task::MNIST.named((0..10).map(|class| format!("garment {class}")).collect()).unwrap();
+        assert!(!clothes.is_of_digits());
+    }
+
+    #[test]
+    fn a_model_takes_no_data_whose_classes_have_other_names() {
+        let task = || Task::new(shape(8, 8, 1), 2).unwrap();
+        let model = task().named(names(&["cat", "dog"])).unwrap();
+        assert!(model.ensure_takes(&model).is_ok() && model.ensure_takes(&task()).is_ok());
+        let error = model.ensure_takes(&task().named(names(&["dog", "cat"])).unwrap()).unwrap_err().to_string();
+        assert!(error.starts_with("class 0 of the model is `cat`, but that of the data is `dog`;"), "{error}");
     }
 
     #[test]
     fn a_model_takes_data_of_its_own_shape_and_classes_only() {
         let task = |image, classes| Task::new(image, classes).unwrap();
         let model = task(shape(32, 32, 3), 100);
-        assert!(model.ensure_takes(&model.normalized(0.4, 0.2).unwrap()).is_ok());
+        assert!(model.ensure_takes(&model.clone().normalized(0.4, 0.2).unwrap()).is_ok());
         for other in [Task::MNIST, task(shape(32, 32, 1), 100), task(shape(32, 32, 3), 10)] {
             let error = model.ensure_takes(&other).unwrap_err().to_string();
             let wanted = format!("the model is made for 32x32x3 images of 100 classes, but the data are {other};");

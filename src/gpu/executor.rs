@@ -12,7 +12,9 @@ use super::choice::choose_variant;
 use super::kernel::{Dispatch, Fresh, Kernel, encode, staging_buffer, storage_buffer};
 use super::kernels::kernels;
 use super::texture::{self, Textures};
-use crate::executor::{Counters, Executor, Observer, Pending, Unobserved, ensure_memory_suffices, ensure_tensors_fit};
+use crate::executor::{
+    Counters, Executor, Feed, Observer, Part, Pending, Unobserved, ensure_memory_suffices, ensure_tensors_fit,
+};
 use crate::host::free_host_memory;
 use crate::op::Variant;
 use crate::plan::{Call, Phase, Plan, TensorId};
@@ -202,6 +204,13 @@ impl GpuExecutor {
         submission
     }
 
+    fn write_words(&self, tensor: TensorId, first: usize, words: &[u32]) {
+        let Place { buffer, offset, .. } = &self.places[tensor.0];
+        let write = || self.gpu.queue.write_buffer(buffer, offset + 4 * first as u64, bytemuck::cast_slice(words));
+        // If it fails, so does each later call that can say so.
+        let _ = self.gpu.guarded_now(write);
+    }
+
     /// Waits for a group and calls the observer.
     async fn finish(&mut self, group: InFlight, observer: &mut dyn Observer) -> Result<ControlFlow<()>> {
         self.gpu.wait(Some(group.submission.clone()), &group.done, &group.what).await?;
@@ -238,7 +247,7 @@ impl GpuExecutor {
             Collection { tensor, staging }
         };
         let collections: Vec<Collection> = tensors.iter().map(collection).collect();
-        self.run_groups(phase, steps, &mut Unobserved, &collections).await?;
+        self.run_groups(phase, steps, &mut Unobserved, &collections, None).await?;
         let what = self.describe_steps(phase, &(0..steps));
         let mut collected = Vec::new();
         for Collection { staging, .. } in &collections {
@@ -253,7 +262,9 @@ impl GpuExecutor {
         steps: usize,
         observer: &mut dyn Observer,
         collections: &[Collection],
+        mut feed: Option<&mut dyn Feed>,
     ) -> Result<usize> {
+        let most = feed.as_ref().map_or(MAX_GROUP, |feed| feed.most_steps().min(MAX_GROUP));
         let mut in_flight = VecDeque::with_capacity(GROUPS_IN_FLIGHT);
         let (mut submitted, mut group_size, mut stopped) = (0, 1, false);
         let mut next_copy = (0..GROUPS_IN_FLIGHT).cycle();
@@ -265,7 +276,7 @@ impl GpuExecutor {
                 let duration = last_finish.elapsed();
                 last_finish = Instant::now();
                 if duration < GROUP_DURATION / 2 {
-                    group_size = (2 * group_size).min(MAX_GROUP);
+                    group_size = (2 * group_size).min(most);
                 } else if duration > 2 * GROUP_DURATION {
                     group_size = (group_size / 2).max(1);
                 }
@@ -274,6 +285,10 @@ impl GpuExecutor {
             let group = submitted..submitted + group_size.min(steps - submitted);
             let what = self.describe_steps(phase, &group);
             submitted = group.end;
+            // The queue writes it after the groups that are submitted, and before the next.
+            for part in feed.iter_mut().flat_map(|feed| feed.parts(group.clone())) {
+                self.write_words(part.tensor, part.first, &part.words);
+            }
             let history_copy = observer.watches_history().then(|| next_copy.next()).flatten();
             let submission = self.submit(&Group { phase, steps: group, history_copy, collections });
             let done = self.gpu.done();
@@ -305,10 +320,13 @@ impl Executor for GpuExecutor {
 
     fn write(&mut self, tensor: TensorId, words: &[u32]) {
         assert_eq!(words.len(), self.plan.tensor(tensor).words(), "a tensor is written whole");
-        let Place { buffer, offset, .. } = &self.places[tensor.0];
-        let write = || self.gpu.queue.write_buffer(buffer, *offset, bytemuck::cast_slice(words));
-        // If it fails, so does each later call that can say so.
-        let _ = self.gpu.guarded_now(write);
+        self.write_words(tensor, 0, words);
+    }
+
+    fn write_part(&mut self, part: &Part) {
+        let end = part.first + part.words.len();
+        assert!(end <= self.plan.tensor(part.tensor).words(), "the part lies within the tensor");
+        self.write_words(part.tensor, part.first, &part.words);
     }
 
     fn read(&mut self, tensor: TensorId) -> Pending<'_, Result<HostTensor>> {
@@ -316,9 +334,15 @@ impl Executor for GpuExecutor {
         Box::pin(async move { gpu.guarded(self.read_back(tensor)).await })
     }
 
-    fn run<'a>(&'a mut self, phase: Phase, steps: usize, observer: &'a mut dyn Observer) -> Pending<'a, Result<usize>> {
+    fn run_fed<'a>(
+        &'a mut self,
+        phase: Phase,
+        steps: usize,
+        observer: &'a mut dyn Observer,
+        feed: Option<&'a mut dyn Feed>,
+    ) -> Pending<'a, Result<usize>> {
         let gpu = self.gpu.clone();
-        Box::pin(async move { gpu.guarded(self.run_groups(phase, steps, observer, &[])).await })
+        Box::pin(async move { gpu.guarded(self.run_groups(phase, steps, observer, &[], feed)).await })
     }
 
     fn run_collecting<'a>(

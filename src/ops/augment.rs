@@ -5,6 +5,9 @@
 //! Amounts and maps have 14 fractional bits, places in an image 8, grey levels 16, and shares of grey levels 7; with
 //! the limits of [`Augment`] and of [`BatchAugment::MOST_SIDE`], all numbers on the way stay below 2^31.
 
+mod elastic;
+mod seen;
+
 use std::sync::Arc;
 
 use super::batch::{BatchGather, CLOCK_LENGTH, Image};
@@ -15,6 +18,10 @@ use crate::op::{AdapterClass, Cost, Op, Operand, Shader, Variant, shader};
 use crate::random::Random;
 use crate::tensor::HostTensor;
 
+pub use elastic::ElasticField;
+use elastic::{POINTS, displacement};
+pub(crate) use seen::View;
+
 /// The key of the random numbers: no layer has it, whose keys are its number or a hash.
 const KEY: u32 = u32::MAX;
 
@@ -22,9 +29,9 @@ const KEY: u32 = u32::MAX;
 const BITS: u32 = 14;
 const ONE: i32 = 1 << BITS;
 
-/// Changes of a test: some of each kind, and the most of each but the movement, which would leave nothing to see.
-const SOME: &str = "rotate 20, zoom 0.2, stretch 0.2, shear 10, shift 1, pen 0.8, blur 0.5";
-const MUCH: &str = "rotate 90, zoom 0.9, stretch 0.9, shear 45, shift 1.5, pen 1, blur 1";
+/// Changes of a test: some of each kind, and the most of each but the movements, which would leave nothing to see.
+const SOME: &str = "rotate 20, zoom 0.2, stretch 0.2, shear 10, shift 1, elastic 3, pen 0.8, blur 0.5";
+const MUCH: &str = "rotate 90, zoom 0.9, stretch 0.9, shear 45, shift 1.5, elastic 5, pen 1, blur 1";
 
 /// The most words that an invocation computes in software.
 const MOST_RUN_WORDS: usize = 28;
@@ -38,17 +45,20 @@ macro_rules! run_and_plain {
         run_and_plain!("shared/floats_f16" $run $plain)
     };
     ($floats:literal $run:literal $plain:literal) => {
-        [
-            shader!($run: "shared/linear", $floats, "shared/threefry", "shared/batch_gather", "batch_augment"),
-            shader!($plain: "shared/linear", $floats, "shared/threefry", "shared/batch_gather", "batch_augment"),
-        ]
+        [run_and_plain!($floats $run), run_and_plain!($floats $plain)]
+    };
+    ($floats:literal $name:literal) => {
+        shader!(
+            $name: "shared/linear", $floats, "shared/threefry", "shared/amounts", "shared/elastic_grid", "shared/elastic",
+            "shared/batch_gather", "batch_augment"
+        )
     };
 }
 
 /// As [`BatchGather`], with each image seen through a random map of its own.
 ///
 /// The map is affine around the image's centre: a rotation of what is stretched, slanted and zoomed, and a movement. It
-/// gives a place in the image for each pixel, and the pixel is interpolated there between the nearest four; outside of
+/// gives a place in the image for each pixel; the grid of an [`ElasticField`] displaces it. The pixel is interpolated there between the nearest four; outside of
 /// the image is background, the byte 0. Then the four blur it, and make strokes thicker or thinner. The random numbers
 /// are a pure function of seed, step and the sample's place in the batch.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -113,13 +123,19 @@ impl BatchAugment {
     /// The most pixels of a side.
     pub const MOST_SIDE: usize = 1 << 13;
 
+    /// The op that makes the grids of the elastic deformation.
+    pub fn field(&self) -> ElasticField {
+        let [.., most, _, _] = self.most();
+        ElasticField { batch: self.gather.batch, most: most.1 as i32 }
+    }
+
     fn height(&self) -> usize {
         self.gather.pixels / (self.width * self.channels)
     }
 
     /// The largest changes as whole numbers, by the names that they have in the shaders.
-    fn most(&self) -> [(&'static str, f64); 7] {
-        let Augment { rotate, zoom, stretch, shear, shift, pen, blur } = self.augment;
+    fn most(&self) -> [(&'static str, f64); 8] {
+        let Augment { rotate, zoom, stretch, shear, shift, elastic, pen, blur } = self.augment;
         let one = f64::from(ONE);
         [
             ("most_turn", one * (rotate.to_radians() / 2.0).tan()),
@@ -127,6 +143,7 @@ impl BatchAugment {
             ("most_stretch", one * stretch),
             ("most_slant", one * shear.to_radians().tan()),
             ("most_move", 256.0 * shift),
+            ("most_elastic", 256.0 * elastic),
             ("most_pen", 128.0 * pen),
             ("most_blur", 128.0 * blur),
         ]
@@ -138,7 +155,7 @@ impl BatchAugment {
         let [step, _, seed, _] = clock else { unreachable!("a clock has {CLOCK_LENGTH} words") };
         let words = |call: usize| threefry2x32([*seed, KEY], [(2 * n + call) as u32, *step]);
         let ([a, b], [c, d]) = (words(0), words(1));
-        let [turn, zoom, stretch, slant, movement, pen, blur] = self.most().map(|(_, most)| most as i32);
+        let [turn, zoom, stretch, slant, movement, _, pen, blur] = self.most().map(|(_, most)| most as i32);
         let low = |word: u32, most| amount(word & 0xffff, most);
         let high = |word: u32, most| amount(word >> 16, most);
         [
@@ -169,12 +186,14 @@ impl BatchAugment {
         }
     }
 
-    /// A byte of a pixel as it is seen, with 16 fractional bits.
-    fn grey(&self, map: &Map, image: &Image<'_>, [y, x, c]: [usize; 3]) -> i32 {
+    /// A byte of a pixel as it is seen, with 16 fractional bits, from a place that is displaced.
+    fn grey(&self, map: &Map, image: &Image<'_>, [y, x, c]: [usize; 3], displaced: [i32; 2]) -> i32 {
         let (width, height) = (self.width as i32, self.height() as i32);
         // Twice the distance from the centre is a whole number.
         let (right, down) = (2 * x as i32 - (width - 1), 2 * y as i32 - (height - 1));
-        let place = |axis: usize| map.centre[axis] + ((map.right[axis] * right + map.down[axis] * down) >> (BITS - 7));
+        let place = |axis: usize| {
+            map.centre[axis] + displaced[axis] + ((map.right[axis] * right + map.down[axis] * down) >> (BITS - 7))
+        };
         let ([left, top], [x, y]) = ([place(0) >> 8, place(1) >> 8], [place(0) & 255, place(1) & 255]);
         let byte = |y: i32, x: i32| {
             let is_inside = (0..width).contains(&x) && (0..height).contains(&y);
@@ -186,6 +205,19 @@ impl BatchAugment {
         let grey = grey + (((((a + b + c + d) << 14) - grey) * map.blur) >> 7);
         let extreme = if map.pen > 0 { a.max(b).max(c).max(d) } else { a.min(b).min(c).min(d) };
         grey + ((((extreme << 16) - grey) * map.pen.abs()) >> 7)
+    }
+
+    /// An image through its map and its grid, which is empty if nothing is displaced.
+    fn see(&self, map: &Map, grid: &[u32], image: &Image<'_>, output: &mut [f32]) {
+        let BatchGather { scale, shift, .. } = self.gather;
+        let sides = [self.width, self.height()];
+        for (p, output) in output.iter_mut().enumerate() {
+            let (pixel, c) = (p / self.channels, p % self.channels);
+            let (x, y) = (pixel % self.width, pixel / self.width);
+            let displaced = if grid.is_empty() { [0; 2] } else { displacement(grid, [x, y], sides) };
+            let grey = self.grey(map, image, [y, x, c], displaced);
+            *output = grey as f32 * (scale as f32 / 65536.0) + shift as f32;
+        }
     }
 
     /// The variants of this shader, whose words have so many floats: a run of words for an invocation in software,
@@ -215,7 +247,7 @@ impl Op for BatchAugment {
     }
 
     fn operands(&self) -> Vec<Operand> {
-        self.gather.operands()
+        self.gather.operands().into_iter().chain([self.field().operand()]).collect()
     }
 
     fn variants(&self) -> Vec<Variant> {
@@ -223,15 +255,12 @@ impl Op for BatchAugment {
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
-        let clock = tensors[3].clone();
-        let BatchGather { scale, shift, .. } = self.gather;
-        self.gather.gather(tensors, |n, image, output| {
+        let (clock, field) = (tensors[3].clone(), tensors[6].clone());
+        let is_elastic = self.field().most > 0;
+        self.gather.gather(&mut tensors[..6], |n, image, output| {
             let map = self.map(self.amounts(n, clock.u32()));
-            for (p, output) in output.iter_mut().enumerate() {
-                let (pixel, c) = (p / self.channels, p % self.channels);
-                let grey = self.grey(&map, &image, [pixel / self.width, pixel % self.width, c]);
-                *output = grey as f32 * (scale as f32 / 65536.0) + shift as f32;
-            }
+            let grid = if is_elastic { &field.u32()[n * POINTS * POINTS..] } else { &[] };
+            self.see(&map, grid, &image, output);
         });
     }
 
@@ -243,9 +272,15 @@ impl Op for BatchAugment {
         self.gather.flops()
     }
 
+    fn leaves_unread(&self, operand: &str) -> bool {
+        operand == "field" && self.field().most == 0
+    }
+
     /// As if each byte of the batch's images were read once.
     fn cost(&self) -> Cost {
-        self.gather.cost()
+        let Cost { flops, bytes } = self.gather.cost();
+        let field = if self.leaves_unread("field") { 0 } else { self.field().operand().traffic_bytes() };
+        Cost { flops, bytes: bytes + field }
     }
 
     /// Grey levels are exact, so that only their normalisation is rounded.
@@ -254,7 +289,9 @@ impl Op for BatchAugment {
     }
 
     fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {
-        self.gather.test_inputs(random)
+        let mut tensors = self.gather.test_inputs(random);
+        tensors.push(self.field().test_field(random));
+        tensors
     }
 }
 
@@ -286,11 +323,11 @@ mod tests {
         tensors[2] = HostTensor::from_u32([4], &[0; 4]);
         let map = op.map(amounts);
         let place = |p: usize| [p / op.channels / op.width, p / op.channels % op.width, p % op.channels];
-        op.gather.gather(&mut tensors, |_, image, output| {
+        op.gather.gather(&mut tensors[..6], |_, image, output| {
             output
                 .iter_mut()
                 .enumerate()
-                .for_each(|(p, output)| *output = op.grey(&map, &image, place(p)) as f32 / 65536.0);
+                .for_each(|(p, output)| *output = op.grey(&map, &image, place(p), [0; 2]) as f32 / 65536.0);
         });
         tensors[4].f32()[..op.gather.pixels].to_vec()
     }
@@ -302,7 +339,7 @@ mod tests {
             let mut augmented = op.test_inputs(&mut Random::new(1, 0));
             let mut plain = augmented.clone();
             op.reference(&mut augmented);
-            op.gather.reference(&mut plain);
+            op.gather.reference(&mut plain[..6]);
             assert_eq!(augmented, plain, "{op:?}");
         }
     }

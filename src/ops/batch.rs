@@ -60,16 +60,12 @@ impl BatchGather {
                 return;
             }
             fill(n, Image { words: images.u32(), start: index * self.pixels }, output);
-            *label = u32::from(byte(labels.u32(), index));
+            *label = labels.u32()[index];
         });
     }
 
     fn image_words(&self) -> usize {
         (self.count * self.pixels).div_ceil(4)
-    }
-
-    fn label_words(&self) -> usize {
-        self.count.div_ceil(4)
     }
 
     /// Sizes at which kernels often fail.
@@ -123,7 +119,7 @@ impl Op for BatchGather {
     fn operands(&self) -> Vec<Operand> {
         vec![
             Operand::read("images", U32, [self.image_words()]),
-            Operand::read("labels", U32, [self.label_words()]),
+            Operand::read("labels", U32, [self.count]),
             Operand::read("order", U32, [self.order_length]),
             Operand::read("clock", U32, [CLOCK_LENGTH]),
             Operand::write("output", F32, [self.batch, self.pixels]),
@@ -164,7 +160,7 @@ impl Op for BatchGather {
 
     /// Only the batch's bytes count, because the rest of the data set is not read.
     fn cost(&self) -> crate::op::Cost {
-        let bytes = self.batch * (self.pixels * (1 + 4) + 1 + 4 + 4);
+        let bytes = self.batch * (self.pixels * (1 + 4) + 4 + 4 + 4);
         crate::op::Cost { flops: self.flops(), bytes: bytes as u64 }
     }
 
@@ -174,7 +170,7 @@ impl Op for BatchGather {
 
     fn test_inputs(&self, random: &mut Random) -> Vec<HostTensor> {
         let images: Vec<u8> = (0..4 * self.image_words()).map(|_| random.bits() as u8).collect();
-        let labels: Vec<u8> = (0..4 * self.label_words()).map(|_| random.below(10) as u8).collect();
+        let labels: Vec<u32> = (0..self.count).map(|_| random.below(1_000)).collect();
         let order: Vec<u32> = (0..self.order_length)
             .map(|_| match random.below(8) {
                 0 => NO_SAMPLE,
@@ -185,7 +181,7 @@ impl Op for BatchGather {
         let cursor = random.below((self.order_length / self.batch) as u32);
         vec![
             HostTensor::from_u32([self.image_words()], &pack_bytes(&[&images])),
-            HostTensor::from_u32([self.label_words()], &pack_bytes(&[&labels])),
+            HostTensor::from_u32([self.count], &labels),
             HostTensor::from_u32([self.order_length], &order),
             HostTensor::from_u32([CLOCK_LENGTH], &[random.below(1000), cursor, random.bits(), 0]),
             HostTensor::zeros(F32, [self.batch, self.pixels].into()),

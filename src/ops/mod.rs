@@ -29,7 +29,7 @@ mod windows;
 use std::sync::Arc;
 
 use crate::op::Op;
-use augment::BatchAugment;
+use augment::{BatchAugment, ElasticField};
 use average::AverageUpdate;
 use avg_pool::{AvgPoolBackward, AvgPoolForward};
 use batch::{BatchGather, StepFinish};
@@ -66,6 +66,7 @@ pub struct Entry {
 /// The table of ops in the order of a training step, followed by those that measure an adapter.
 pub const TABLE: &[Entry] = &[
     row("batch_gather", || cases(BatchGather::awkward())),
+    row("elastic_field", || cases(ElasticField::awkward())),
     row("batch_augment", || cases(BatchAugment::awkward())),
     row("conv2d_forward", || {
         cases(Conv2d::with_slopes(Conv2d::awkward(), |conv, negative_slope| Conv2dForward { conv, negative_slope }))

@@ -10,7 +10,6 @@ mod axis;
 mod candidates;
 mod contrast;
 mod cuts;
-mod decode;
 mod glyph;
 mod ground;
 mod lines;
@@ -42,7 +41,7 @@ use rows::Row;
 use select::{Handwriting, LEAST_SIDE};
 use strokes::Strokes;
 
-pub use decode::decode;
+pub use crate::decode::decode;
 pub use glyph::Pixels;
 pub use parts::Frame;
 pub use reading::{Digit, Reading};

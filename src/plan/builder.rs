@@ -33,7 +33,7 @@ pub(super) fn record(model: &Model, config: &PlanConfig, phase: Phase) -> Vec<Re
         trains: phase == Phase::Train,
         ends: Ends::new("batch", ""),
         needs_input_grad: false,
-        calls: vec![gather(model, config, phase)],
+        calls: gather(model, config, phase),
     };
     let names = step.forward(model.layers());
     let logits = names.last().cloned().unwrap_or_default();
@@ -49,18 +49,21 @@ pub(super) fn record(model: &Model, config: &PlanConfig, phase: Phase) -> Vec<Re
     step.calls
 }
 
-fn gather(model: &Model, config: &PlanConfig, phase: Phase) -> Recorded {
+fn gather(model: &Model, config: &PlanConfig, phase: Phase) -> Vec<Recorded> {
     let &PlanConfig { batch, images, batches, refinements: Refinements { augment, .. }, .. } = config;
     let (image, [scale, shift]) = (model.task().image(), model.task().scale_and_shift());
     let gather =
         BatchGather { batch, pixels: image.bytes(), count: images, order_length: batches * batch, scale, shift };
-    let tensors = ["images", "labels", "order", "clock", "batch", "label"];
+    let tensors = ["images", "labels", "order", "clock", "batch", "label", "field"];
     // A model is scored on the images as they are.
     if phase == Phase::Evaluate || augment.is_none() {
-        return recorded("data", gather, &tensors);
+        return vec![recorded("data", gather, &tensors[..6])];
     }
     let ImageShape { width, channels, .. } = image;
-    recorded("data", BatchAugment { gather, width, channels, augment }, &tensors)
+    let augmented = BatchAugment { gather, width, channels, augment };
+    let field = augmented.field();
+    let field = (field.most > 0).then(|| recorded("data", field, &["clock", "field"]));
+    field.into_iter().chain([recorded("data", augmented, &tensors)]).collect()
 }
 
 /// The copy of all parameters in 16-bit floats.

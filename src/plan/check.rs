@@ -112,7 +112,7 @@ fn read_and_write(plan: &Plan, call: &Call, written: &mut Written<'_>) -> Result
     }
     for (operand, &tensor) in operands.iter().zip(&call.tensors) {
         ensure!(
-            operand.access != Access::Read || written.has(tensor),
+            operand.access != Access::Read || call.op.leaves_unread(operand.name) || written.has(tensor),
             "layer {}: `{}` reads `{}` as its {}, but no earlier call writes it; check the name",
             call.layer,
             call.op.label(),
@@ -189,7 +189,9 @@ mod tests {
             for phase in [Phase::Train, Phase::Evaluate] {
                 for (index, call) in plan.calls(phase).iter().enumerate() {
                     let operands = call.op.operands();
-                    let read = operands.iter().enumerate().filter(|(_, operand)| operand.access == Access::Read);
+                    let is_read =
+                        |operand: &Operand| operand.access == Access::Read && !call.op.leaves_unread(operand.name);
+                    let read = operands.iter().enumerate().filter(|(_, operand)| is_read(operand));
                     for (operand, _) in read {
                         let error = error_of_a_slip(&plan, phase, index, operand).expect("a slip is refused");
                         assert!(error.contains("`lable`") && error.contains(&call.op.label()), "{error}");

@@ -338,7 +338,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn write_predictions(&self, labels: &[u8], probabilities: &[Vec<f32>]) -> Result<()> {
+    pub fn write_predictions(&self, labels: &[u16], probabilities: &[Vec<f32>]) -> Result<()> {
         let mut table = csv::Writer::from_writer(Vec::new());
         let classes = (0..probabilities.first().map_or(0, Vec::len)).map(|class| format!("p{class}"));
         table.write_record(["image", "label", "prediction"].map(str::to_owned).into_iter().chain(classes))?;
@@ -482,8 +482,11 @@ mod tests {
                 sha256: "00".to_owned(),
                 image: ImageShape::MNIST,
                 classes: 10,
+                class_names: None,
+                pixels: None,
                 train_images: 1,
                 test_images: 1,
+                held_out: false,
                 folder: None,
             },
             result: None,

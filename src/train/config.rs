@@ -25,6 +25,9 @@ pub struct TrainConfig {
     pub validation: usize,
     /// [Generated digits](crate::data::digits) to train on besides, drawn by `seed`: hands that the data set lacks.
     pub generated: usize,
+    /// Whether to send images to the device as steps need them; none to do so if they do not fit into a tensor there. The
+    /// weights are the same to the bit.
+    pub stream: Option<bool>,
     /// Whether to fuse calls; none for the device's default.
     pub fuse: Option<bool>,
     /// The float type of activations and their gradients in memory.
@@ -52,6 +55,7 @@ impl TrainConfig {
         shuffle: true,
         validation: 5_000,
         generated: 0,
+        stream: None,
         fuse: None,
         precision: Precision::F32,
         refinements: Refinements::FOR_DIGITS,

@@ -3,12 +3,14 @@
 use anyhow::Result;
 
 use super::{TrainState, Trainer};
+use crate::augment::Augment;
 use crate::cpu::CpuExecutor;
-use crate::data::{Dataset, Samples};
+use crate::data::{Dataset, ImageShape, Samples};
 use crate::executor::Executor;
 use crate::model::Model;
+use crate::ops::augment::BatchAugment;
 use crate::plan::{Plan, PlanConfig};
-use crate::resident::{ResidentData, write_order};
+use crate::resident::{ResidentData, clock_at, write_order};
 
 /// A step on the CPU that is ready to run: its data set is the batch.
 ///
@@ -33,6 +35,11 @@ pub(crate) fn step_on_cpu(
     Ok(executor)
 }
 
+/// Images as a step of training sees them, counted from 0, in which they are the first of the batch.
+pub fn augmented(images: &[u8], image: ImageShape, augment: Augment, seed: u64, step: usize) -> Vec<u8> {
+    BatchAugment::seen(images, image, augment, clock_at(step, seed))
+}
+
 impl Trainer {
     /// The next step on the trainer's device and on the CPU, both ready to run. [`Self::restore`] with the state then undoes
     /// it.
@@ -52,6 +59,7 @@ impl Trainer {
         let history = on_cpu.plan().host.history;
         on_cpu.write(history, self.executor.read(history).await?.words());
         self.write_order(&self.next_order(1));
+        self.send(1)?;
         Ok((state, self.executor.as_mut(), on_cpu))
     }
 

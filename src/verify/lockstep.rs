@@ -178,11 +178,11 @@ fn inputs(lockstep: &Lockstep, parameters: &[HostTensor]) -> Vec<(TensorId, Vec<
     let Lockstep { model, plan, optimizer, .. } = lockstep;
     let mut random = Random::new(0, 1);
     let host = &plan.host;
-    let mut bytes = |tensor: TensorId, bound: u32| {
-        let bytes: Vec<u8> = (0..4 * plan.tensor(tensor).shape.len()).map(|_| random.below(bound) as u8).collect();
-        (tensor, pack_bytes(&[&bytes]))
-    };
-    let mut inputs = vec![bytes(host.images, 256), bytes(host.labels, model.task().classes() as u32)];
+    let words = plan.tensor(host.images).shape.len();
+    let images: Vec<u8> = (0..4 * words).map(|_| random.bits() as u8).collect();
+    let classes = model.task().classes() as u32;
+    let labels = (0..plan.tensor(host.labels).shape.len()).map(|_| random.below(classes)).collect();
+    let mut inputs = vec![(host.images, pack_bytes(&[&images])), (host.labels, labels)];
     let order_length = plan.tensor(host.order).shape.len();
     inputs.push((host.order, (0..order_length as u32).map(|i| i % IMAGES as u32).collect()));
     inputs.push((host.clock, vec![0, 0, 12_345, 0]));

@@ -5,10 +5,11 @@ use std::sync::LazyLock;
 
 use anyhow::Result;
 
+use crate::augment::Augment;
 use crate::finite::bound;
 use crate::model::{Model, NAMED_MODELS};
 use crate::ops::Case;
-use crate::plan::{Optimizer, Plan, PlanConfig, PlanForm, Precision};
+use crate::plan::{Optimizer, Plan, PlanConfig, PlanForm, Precision, Refinements};
 
 /// The batch size of `train`, at which the kernels of the default model and of a user's model are checked.
 const TRAINING_BATCH: usize = 128;
@@ -101,21 +102,20 @@ impl Subject {
         Ok(subject)
     }
 
-    /// A plan over a small data set.
+    /// A plan over a small data set. With SGD images are deformed, too.
     fn plan(&self, form: PlanForm, optimizer: Optimizer, batch: usize) -> Result<Plan> {
-        let (batches, optimizer) = (IMAGES.div_ceil(batch), Some(optimizer));
-        Plan::new(
-            &self.model,
-            PlanConfig {
-                batch,
-                images: IMAGES,
-                batches,
-                steps: 10,
-                optimizer,
-                form,
-                ..PlanConfig::for_mnist(batch, None)
-            },
-        )
+        let elastic = if matches!(optimizer, Optimizer::Sgd { .. }) { 5.0 } else { 0.0 };
+        let augment = Augment { elastic, ..Augment::FOR_DIGITS };
+        let config = PlanConfig {
+            batch,
+            images: IMAGES,
+            batches: IMAGES.div_ceil(batch),
+            steps: 10,
+            optimizer: Some(optimizer),
+            refinements: Refinements { augment, ..Refinements::FOR_DIGITS },
+            form,
+        };
+        Plan::new(&self.model, config)
     }
 
     /// The different cases of an op in all of its plans.

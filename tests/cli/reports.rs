@@ -22,7 +22,7 @@ pub(crate) fn report(home: &Home) -> Result<(), Failed> {
     let page = fs::read_to_string(home.path("run/report.html"))?;
     let sections =
         ["loss", "accuracy", "learning-rate", "norms", "confusion", "classes", "calibration", "uncertain", "filters"];
-    for figure in sections.into_iter().chain(["layers-1", "layers-3", "kernels"]) {
+    for figure in sections.into_iter().chain(["augmentation", "layers-1", "layers-3", "kernels"]) {
         check(page.contains(&format!("<figure id=\"{figure}\">")), format!("no figure {figure}"))?;
         check(home.path("run/plots").join(format!("{figure}.svg")).exists(), format!("no file of {figure}"))?;
     }

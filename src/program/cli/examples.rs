@@ -26,9 +26,19 @@ Examples:
   gpu-digits train --model 'conv 16x5, relu, pool 4, flatten, dense 10' --optimizer sgd
   gpu-digits train --dataset generated --device cpu --out try
   gpu-digits train --init try/model.safetensors --lr 0.001 --out further
+  gpu-digits train --data my-pictures --image-size 48x48      learn pictures sorted into folders by class
   gpu-digits train --resume try                               go on with a run that ended early
 
 Ctrl-C ends training after the current step, saves the model and a checkpoint. A second Ctrl-C, a second later, ends it at once.";
+
+pub(super) const DATA: &str = "\
+Examples:
+  gpu-digits data                                    MNIST
+  gpu-digits data my-pictures --sheet sheet.png      a folder with a folder of pictures for each class
+  gpu-digits data emnist/emnist-balanced             one of the sets in a folder
+  gpu-digits data my-pictures --json - | jq .identical
+
+Images are counted from 0: the training images, and then the test images.";
 
 pub(super) const EVAL: &str = "\
 Examples:

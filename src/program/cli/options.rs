@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::values::positive;
-use crate::data::DataChoice;
+use crate::data::{DataChoice, ImageSize, Share};
 use crate::device::DeviceChoice;
+use crate::inference::Views;
 use crate::plan::Precision;
 use crate::program::files::Destination;
 
@@ -34,12 +35,28 @@ pub struct ResultsArgs {
     pub json: Option<Destination>,
 }
 
+/// The views in which a model reads images.
+#[derive(Args, Clone, Debug)]
+pub struct ViewsArgs {
+    /// Read each image in N views, and take the mean of their probabilities: 1, as it is; 5, also moved by a pixel; 9, also
+    /// turned and zoomed
+    #[arg(long, value_name = "N", default_value_t = Views::ONE)]
+    pub views: Views,
+}
+
 /// The data options.
 #[derive(Args, Clone, Debug)]
 pub struct DataArgs {
-    /// Folder of four IDX files, gzipped or not [default: $GPU_DIGITS_DATA, else the cache folder, else a download]
-    #[arg(long, value_name = "DIR")]
+    /// Data of your own: pictures sorted into folders by class, IDX or CIFAR files, CSV, or NPZ [default:
+    /// $GPU_DIGITS_DATA, else MNIST from the cache folder or a download]
+    #[arg(long, value_name = "DIR|FILE")]
     pub data: Option<PathBuf>,
+    /// Images to test with, a number or a share such as 20%, of data without a test set [default: 15%]
+    #[arg(long, value_name = "N|SHARE")]
+    pub test: Option<Share>,
+    /// Size that pictures are scaled to, such as 32x32, or 32x32x1 for grey ones [default: their own, at most 64]
+    #[arg(long, value_name = "HxW")]
+    pub image_size: Option<ImageSize>,
     /// Data set to use [default: auto; for `eval`, the data set that the model was trained on]
     #[arg(long, value_enum)]
     pub dataset: Option<DataChoice>,

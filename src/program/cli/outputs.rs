@@ -8,6 +8,7 @@ impl Command {
     pub(crate) fn outputs(&self) -> Vec<&Destination> {
         let named: Vec<&Option<Destination>> = match self {
             Self::Train(args) => vec![&args.trace],
+            Self::Data(args) => vec![&args.results.json, &args.sheet],
             Self::Eval(args) => vec![&args.results.json],
             Self::Predict(args) => vec![&args.results.json, &args.csv, &args.show],
             Self::Verify(args) => vec![&args.results.json, &args.junit],

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::open::{load_data, open_for, say, say_data};
 use super::{Verdict, percent, print_table, scoring_first, table, thousands};
 use crate::data::{DataChoice, DataRecord, Dataset, Folders, Request};
-use crate::inference::score;
+use crate::inference::{Views, score_views};
 use crate::metrics::{Evaluation, Mistake};
 use crate::program::cli::{DataArgs, EvalArgs};
 use crate::program::files::Destination;
@@ -24,6 +24,8 @@ const MISTAKES: usize = 20;
 #[derive(Serialize)]
 struct Scored<'a> {
     data: ScoredData,
+    /// How many views of each image the probabilities are means over.
+    views: Views,
     #[serde(flatten)]
     evaluation: &'a Evaluation,
 }
@@ -44,12 +46,13 @@ pub(super) async fn run(args: EvalArgs) -> Result<Verdict> {
     let trained_on = trained_on(&args.model, &saved)?;
     let dataset = data(&args.data, trained_on.as_ref())?;
     saved.model.task().ensure_takes(&dataset.task)?;
-    let device = open_for(&args.device.device, dataset.test.len()).await?;
-    let spinner = scoring_first(&device, dataset.test.len());
-    let scored = score(&device, &saved.model, &saved.parameters, &dataset.test).await?;
+    let views = args.views.views;
+    let seen = views.count() * dataset.test.len();
+    let device = open_for(&args.device.device, seen).await?;
+    let spinner = scoring_first(&device, seen);
+    let scored = score_views(&device, &saved.model, &saved.parameters, &dataset.test, views).await?;
     drop(spinner);
-    let classes = dataset.task.classes();
-    let evaluation = Evaluation::new(classes, &scored.probabilities, &scored.losses, &dataset.test.labels);
+    let evaluation = Evaluation::new(saved.model.task(), &scored.probabilities, &scored.losses, &dataset.test.labels);
     if let Some(output) = &args.results.json {
         let data = ScoredData {
             name: dataset.name.clone(),
@@ -58,10 +61,10 @@ pub(super) async fn run(args: EvalArgs) -> Result<Verdict> {
             sha256: dataset.sha256,
             images: dataset.test.len(),
         };
-        output.write_json(&Scored { data, evaluation: &evaluation })?;
+        output.write_json(&Scored { data, views, evaluation: &evaluation })?;
     }
     if args.results.json != Some(Destination::StandardOutput) {
-        print(&evaluation, &dataset.name);
+        print(&evaluation, &dataset.name, views);
     }
     Ok(Verdict::Passed)
 }
@@ -107,14 +110,15 @@ fn data(args: &DataArgs, trained_on: Option<&DataRecord>) -> Result<Dataset> {
     Ok(dataset)
 }
 
-fn print(evaluation: &Evaluation, data: &str) {
+fn print(evaluation: &Evaluation, data: &str, views: Views) {
     let Evaluation { images, accuracy, loss, .. } = evaluation;
     let (share, images, loss) = (percent(*accuracy), thousands(*images), numbers::loss(*loss));
-    out!("accuracy {share} % of {images} images ({data}), loss {loss}\n");
+    let by_views = if views == Views::ONE { String::new() } else { format!(", by {views} views of each") };
+    out!("accuracy {share} % of {images} images ({data}), loss {loss}{by_views}\n");
     let mut scores = table(&["class", "precision %", "recall %", "F1 %", "images"], 0);
     for score in &evaluation.classes {
         scores.add_row([
-            score.class.to_string(),
+            score.name().into_owned(),
             optional_percent(score.precision),
             optional_percent(score.recall),
             optional_percent(score.f1),
@@ -127,17 +131,21 @@ fn print(evaluation: &Evaluation, data: &str) {
         out!("\nmost frequent mistakes");
         let mut mistakes = table(&["label", "taken for", "images"], 0);
         for Mistake { label, prediction, images } in evaluation.mistakes().into_iter().take(MISTAKES) {
-            mistakes.add_row([label.to_string(), prediction.to_string(), images.to_string()]);
+            let [label, prediction] = [label, prediction].map(|class| evaluation.classes[class].name());
+            mistakes.add_row([&label, &prediction, images.to_string().as_str()]);
         }
         print_table(&mistakes);
         return;
     }
     out!("\nconfusion: rows are labels, columns predictions");
-    let classes: Vec<String> = (0..evaluation.classes.len()).map(|class| class.to_string()).collect();
-    let header: Vec<&str> = std::iter::once("").chain(classes.iter().map(String::as_str)).collect();
+    let numbers: Vec<String> = (0..evaluation.classes.len()).map(|class| class.to_string()).collect();
+    let header: Vec<&str> = std::iter::once("").chain(numbers.iter().map(String::as_str)).collect();
     let mut confusion = table(&header, 0);
-    for (class, row) in classes.iter().zip(&evaluation.confusion) {
-        confusion.add_row(std::iter::once(class.clone()).chain(row.iter().map(u64::to_string)));
+    for ((number, score), row) in numbers.iter().zip(&evaluation.classes).zip(&evaluation.confusion) {
+        // Columns are as narrow as their numbers; a row says which class its number is.
+        let name = score.name();
+        let class = if *name == **number { number.clone() } else { format!("{number} {name}") };
+        confusion.add_row(std::iter::once(class).chain(row.iter().map(u64::to_string)));
     }
     print_table(&confusion);
 }

@@ -10,7 +10,7 @@ use super::repeat::parsed;
 use super::train::config;
 use super::{Verdict, print_table, table, thousands};
 use crate::checkpoint::Checkpoint;
-use crate::data::{Dataset, Samples, Task};
+use crate::data::{Dataset, Samples};
 use crate::files::write_atomically;
 use crate::model::Model;
 use crate::ops::optimizer::SCHEDULE_COLUMNS;
@@ -54,7 +54,8 @@ pub(super) async fn keep(
     let rows = config.schedule.rows(config.rate, &config.optimizer, trainer.steps());
     let schedule = rows.f32().as_chunks().0[before];
     let facts = serde_json::to_vec(&Facts { record: record.clone(), schedule })?;
-    let notes = [("facts".to_owned(), facts), ("images".to_owned(), batch.images), ("labels".to_owned(), batch.labels)];
+    let labels = batch.labels.iter().flat_map(|label| label.to_le_bytes()).collect();
+    let notes = [("facts".to_owned(), facts), ("images".to_owned(), batch.images), ("labels".to_owned(), labels)];
     let folder = folder.join(FOLDER);
     fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     Checkpoint { state: trainer.state().await?, notes: notes.into() }.save(&folder.join(STEP_FILE))?;
@@ -74,13 +75,14 @@ fn load(folder: &Path) -> Result<Step> {
     let name = path.display();
     let Facts { record, schedule } = note(&notes, "facts").with_context(|| format!("{name} is damaged"))?;
     let bytes = |of: &str| notes.get(of).cloned().with_context(|| format!("{name} has no {of}"));
-    let batch = Samples { images: bytes("images")?, labels: bytes("labels")? };
+    let labels = bytes("labels")?.as_chunks().0.iter().map(|label| u16::from_le_bytes(*label)).collect();
+    let batch = Samples { images: bytes("images")?, labels };
     let words = record.command.iter().map(Word::as_os_str);
     let args = parsed(words).with_context(|| format!("{name} has options of another version"))?;
-    // All sets that can be read are of digits.
-    batch.check(&Task::MNIST, "kept")?;
-    let model = Model::parse(Task::MNIST, &record.model, &[])?;
-    let config = config(&args, &record.data.name, record.data.train_images)?;
+    let task = record.data.task()?;
+    batch.check(&task, "kept")?;
+    let config = config(&args, &record.data.name, &task, record.data.train_images)?;
+    let model = Model::parse(task, &record.model, &[])?;
     Ok(Step { model, config, fuse: args.fuse == Some(Switch::On), state, batch, schedule })
 }
 

@@ -1,6 +1,7 @@
 //! The subcommands: how the program uses the library, and what it prints.
 
 mod bench;
+mod data;
 mod devices;
 mod doctor;
 mod epoch_bar;
@@ -133,6 +134,7 @@ async fn carry_out(cli: Cli, arguments: &[OsString]) -> Result<Verdict> {
     });
     match cli.command {
         Command::Train(args) => train::run(args, arguments.get(1..).unwrap_or_default()).await,
+        Command::Data(args) => data::run(args),
         Command::Eval(args) => eval::run(args).await,
         Command::Predict(args) => predict::run(args).await,
         Command::Verify(args) => verify::run(args).await,

@@ -39,18 +39,26 @@ pub(super) fn load_data(args: &DataArgs) -> Result<Dataset> {
     let choice = args.dataset.unwrap_or_default();
     ensure!(
         choice != data::DataChoice::Generated || args.data.is_none(),
-        "--data gives a folder of digits, but --dataset generated needs none; give only one of the two"
+        "--data names data of your own, but --dataset generated needs none; give only one of the two"
     );
     ensure!(
         args.generated_images.is_none() || (choice != data::DataChoice::Mnist && args.data.is_none()),
         "--generated-images is of generated digits, and --data or --dataset mnist names others; leave one of them out"
+    );
+    let folders = Folders::from_environment(args.data.clone());
+    let is_named = folders.named.is_some() && choice != data::DataChoice::Generated;
+    ensure!(
+        is_named || args.test.is_none() && args.image_size.is_none(),
+        "--test and --image-size are of data of your own; give --data too, or leave them out"
     );
     let generated_train = args.generated_images.unwrap_or(12_000);
     let request = data::Request {
         choice,
         generated_train,
         generated_test: generated_train.div_ceil(6),
-        ..data::Request::new(Folders::from_environment(args.data.clone()))
+        test: args.test,
+        image: args.image_size,
+        ..data::Request::new(folders)
     };
     let dataset = data::load(&request, &mut say)?;
     say_data(&dataset);

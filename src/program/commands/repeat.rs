@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use anyhow::{Result, bail};
 use clap::{Parser as _, ValueEnum};
 
-use crate::data::{DataChoice, DataRecord, Folders, GENERATED};
+use crate::data::{DataChoice, DataRecord, Folders, GENERATED, Share};
 use crate::device::{Device, DeviceChoice};
 use crate::model::Model;
 use crate::plan::Optimizer;
@@ -44,7 +44,9 @@ pub(super) fn resolved(
         Optimizer::Sgd { momentum, .. } => Some(momentum),
         Optimizer::Adam { .. } => None,
     };
-    resolved.validation = Some(config.validation);
+    resolved.data.test = data.held_out.then_some(Share::Images(data.test_images));
+    resolved.validation = Some(Share::Images(config.validation));
+    resolved.augment = Some(config.refinements.augment);
     resolved.add_generated = Some(config.generated);
     resolved.fuse = Some(if config.form(device).fuse { Switch::On } else { Switch::Off });
     // `--tune force` has saved its choices, so `auto` finds them.
@@ -67,6 +69,8 @@ pub(super) fn command(args: &TrainArgs) -> Vec<Word> {
     option("--data", args.data.data.clone().map(Word::from));
     option("--dataset", args.data.dataset.map(named));
     option("--generated-images", number(args.data.generated_images));
+    option("--test", args.data.test.map(|share| share.to_string().into()));
+    option("--image-size", args.data.image_size.map(|size| size.to_string().into()));
     option("--epochs", number(Some(args.epochs)));
     option("--batch-size", number(args.batch_size));
     option("--optimizer", Some(named(args.optimizer)));
@@ -76,12 +80,13 @@ pub(super) fn command(args: &TrainArgs) -> Vec<Word> {
     option("--label-smoothing", float(Some(args.label_smoothing)));
     option("--clip-norm", float(args.clip_norm));
     option("--average", float(args.average));
-    option("--augment", Some(args.augment.to_string().into()));
+    option("--augment", args.augment.map(|augment| augment.to_string().into()));
     option("--schedule", Some(named(args.schedule)));
     option("--seed", Some(args.seed.to_string().into()));
     option("--shuffle", Some(named(args.shuffle)));
-    option("--validation", number(args.validation));
+    option("--validation", args.validation.map(|share| share.to_string().into()));
     option("--add-generated", number(args.add_generated));
+    option("--stream", args.stream.map(named));
     option("--fuse", args.fuse.map(named));
     option("--precision", Some(named(args.precision)));
     option("--tune", Some(named(args.tune)));
@@ -138,6 +143,10 @@ mod tests {
             "mnist",
             "--generated-images",
             "7",
+            "--test",
+            "20%",
+            "--image-size",
+            "32x24x3",
             "--epochs",
             "3",
             "--batch-size",
@@ -168,6 +177,8 @@ mod tests {
             "2",
             "--add-generated",
             "30",
+            "--stream",
+            "on",
             "--fuse",
             "off",
             "--precision",

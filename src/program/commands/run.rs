@@ -282,6 +282,7 @@ impl Run<'_> {
         let epochs = std::mem::take(&mut self.progress.epochs);
         let best = best_epoch(&epochs).map(|best| best + 1).filter(|best| !interrupted && *best < epochs.len());
         let mut report = RunReport::new(self.record.clone(), epochs, curve, &self.model, &parameters);
+        report.add_augmented(&self.session.dataset.train, self.config.refinements.augment);
         let mut verdict = Verdict::Interrupted;
         if interrupted {
             self.session.say(&format!(
@@ -327,8 +328,8 @@ impl Run<'_> {
         drop(spinner);
         self.folder.write_predictions(&dataset.test.labels, &scored.probabilities)?;
         report.add_test(&self.model, parameters, &dataset.test, &scored).await?;
-        let classes = self.model.task().classes();
-        let evaluation = Evaluation::new(classes, &scored.probabilities, &scored.losses, &dataset.test.labels);
+        let task = self.model.task();
+        let evaluation = Evaluation::new(task, &scored.probabilities, &scored.losses, &dataset.test.labels);
         let Evaluation { accuracy, loss, images, .. } = evaluation;
         self.append(&MetricsRow::Test(TestRow { loss, accuracy, images }));
         let (share, images) = (percent(accuracy), thousands(images));

@@ -17,7 +17,8 @@ use super::self_test::ensure_computes_rightly;
 use super::session::Session;
 use super::tune::{refuse_without_gpu, tuned};
 use super::{Verdict, compiling, thousands};
-use crate::data::{DataRecord, Dataset, MNIST, Task};
+use crate::augment::Augment;
+use crate::data::{DataRecord, Dataset, Folders, MNIST, Task};
 use crate::date::now;
 use crate::device::{Device, DeviceChoice};
 use crate::host::platform;
@@ -53,11 +54,11 @@ pub(super) fn optimizer(name: OptimizerName, momentum: Option<f64>, weight_decay
     })
 }
 
-/// The settings for a data set of this name with so many images to train on.
-pub(super) fn config(args: &TrainArgs, name: &str, images: usize) -> Result<TrainConfig> {
+/// The settings for a data set of this name, with so many images of a task to train on.
+pub(super) fn config(args: &TrainArgs, name: &str, task: &Task, images: usize) -> Result<TrainConfig> {
     let optimizer = optimizer(args.optimizer, args.momentum, args.weight_decay)?;
     let suited = match args.validation {
-        Some(validation) => TrainConfig::holding_out(validation, images),
+        Some(share) => TrainConfig::holding_out(share.of(images), images),
         None => TrainConfig::for_images(images),
     };
     let suited = args.batch_size.map_or(suited, |batch| suited.with_batch(batch));
@@ -73,13 +74,14 @@ pub(super) fn config(args: &TrainArgs, name: &str, images: usize) -> Result<Trai
         shuffle: args.shuffle == Switch::On,
         validation: suited.validation,
         generated: args.add_generated.unwrap_or(if name == MNIST { TrainConfig::MNIST_GENERATED } else { 0 }),
+        stream: args.stream.map(|stream| stream == Switch::On),
         fuse: args.fuse.map(|fuse| fuse == Switch::On),
         precision: args.precision,
         refinements: Refinements {
             label_smoothing: args.label_smoothing,
             clip_norm: args.clip_norm,
             average: args.average,
-            augment: args.augment,
+            augment: args.augment.unwrap_or_else(|| Augment::suiting(task)),
         },
     })
 }
@@ -124,6 +126,18 @@ fn warn_of_seen_images(args: &TrainArgs, dataset: &Dataset, config: &TrainConfig
     Ok(())
 }
 
+/// Refuses what cannot be trained on MNIST, nor on generated digits.
+fn ensure_digits_can_be_learned(args: &TrainArgs, resumed: Option<&Resumed>) -> Result<()> {
+    let (model, _) = initial(args, Task::MNIST, resumed)?;
+    let config = config(args, MNIST, &Task::MNIST, TrainConfig::MNIST_IMAGES)?;
+    let TrainConfig { batch, optimizer, fuse, precision, .. } = config;
+    if precision == Precision::F16 {
+        let mnist = PlanConfig::for_mnist(batch, Some(optimizer));
+        Plan::new(&model, PlanConfig { form: PlanForm { fuse: fuse.unwrap_or(true), precision }, ..mnist })?;
+    }
+    Ok(())
+}
+
 /// `given` are the words of the command line after the program's name.
 pub(super) async fn run(mut args: TrainArgs, given: &[OsString]) -> Result<Verdict> {
     let mut resumed = None;
@@ -133,12 +147,9 @@ pub(super) async fn run(mut args: TrainArgs, given: &[OsString]) -> Result<Verdi
         args = run.arguments(&folder, &given[own..])?;
         resumed = Some(run);
     }
-    // Report wrong arguments before any work. All sets that can be read are of digits.
-    let (model, _) = initial(&args, Task::MNIST, resumed.as_ref())?;
-    let TrainConfig { batch, optimizer, fuse, precision, .. } = config(&args, MNIST, TrainConfig::MNIST_IMAGES)?;
-    if precision == Precision::F16 {
-        let mnist = PlanConfig::for_mnist(batch, Some(optimizer));
-        Plan::new(&model, PlanConfig { form: PlanForm { fuse: fuse.unwrap_or(true), precision }, ..mnist })?;
+    // Report wrong arguments before any work, where it is known what the data will be.
+    if Folders::from_environment(args.data.data.clone()).named.is_none() {
+        ensure_digits_can_be_learned(&args, resumed.as_ref())?;
     }
     if let Some(folder) = &args.out {
         RunFolder::ensure_free(folder)?;
@@ -167,8 +178,8 @@ pub(super) async fn train(
     resumed: Option<Resumed>,
 ) -> Result<(Verdict, RunReport)> {
     let Session { dataset, .. } = session;
-    let (model, parameters) = initial(args, dataset.task, resumed.as_ref())?;
-    let config = config(args, &dataset.name, dataset.train.len())?;
+    let (model, parameters) = initial(args, dataset.task.clone(), resumed.as_ref())?;
+    let config = config(args, &dataset.name, &dataset.task, dataset.train.len())?;
     ensure!(
         args.early_stopping.is_none() || config.validation > 0,
         "--early-stopping looks at the validation images, but --validation 0 holds none out"
@@ -276,8 +287,8 @@ impl fmt::Display for DeviceFailed {
 /// The record of a run that would train as the arguments say, without its kernels.
 pub(super) async fn record_of(session: &Session, args: &TrainArgs) -> Result<RunRecord> {
     let dataset = &session.dataset;
-    let (model, parameters) = initial(args, dataset.task, None)?;
-    let config = config(args, &dataset.name, dataset.train.len())?;
+    let (model, parameters) = initial(args, dataset.task.clone(), None)?;
+    let config = config(args, &dataset.name, &dataset.task, dataset.train.len())?;
     let device = device(&session.device, args, &model, &config).await?;
     Ok(record(args, &device, &model, &parameters, dataset, &config))
 }

@@ -51,6 +51,16 @@ fn letter_width(letter: char) -> f64 {
     }
 }
 
+/// A text that is no wider than `width`: its end is left out if need be.
+pub(crate) fn shortened(text: &str, size: f64, width: f64) -> String {
+    if self::width(text, size) <= width {
+        return text.to_owned();
+    }
+    let mut shorter = text.to_owned();
+    while shorter.pop().is_some() && self::width(&shorter, size) + size > width {}
+    format!("{}…", shorter.trim_end())
+}
+
 /// Wraps a text into lines no wider than `width`: between words if possible, otherwise within them.
 pub(crate) fn wrap(text: &str, size: f64, width: f64) -> Vec<String> {
     let mut lines = Vec::new();

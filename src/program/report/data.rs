@@ -1,5 +1,6 @@
 //! The data of a report.
 
+use std::borrow::Cow;
 use std::fs;
 use std::path::Path;
 
@@ -7,7 +8,8 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::sheet::{Sheet, base64_bytes};
-use crate::data::{ImageShape, Samples, Task};
+use crate::augment::Augment;
+use crate::data::{Samples, Task};
 use crate::device::Device;
 use crate::files::write_atomically;
 use crate::inference::{Scored, activations};
@@ -17,6 +19,7 @@ use crate::model::Model;
 use crate::program::run_folder::{EpochRow, RunRecord};
 use crate::tensor::HostTensor;
 use crate::trace::{Span, Track};
+use crate::train::augmented;
 
 /// The name of a saved report in its run folder.
 pub const REPORT_FILE: &str = "report.json";
@@ -29,6 +32,10 @@ const GALLERY: usize = 24;
 
 /// Images for which the outputs of the layers are shown.
 const WAYS: usize = 3;
+
+/// Images that are shown augmented, and the steps in which they are.
+const AUGMENTED: usize = 6;
+pub(super) const AUGMENTED_STEPS: usize = 6;
 
 /// Points of a curve.
 const CURVE_POINTS: usize = 250;
@@ -54,6 +61,9 @@ pub struct RunReport {
     pub filters: Option<Sheet>,
     /// The outputs of the layers for some test images.
     pub activations: Vec<Activations>,
+    /// Some training images and what augmentation makes of them; none in reports of older versions.
+    #[serde(default)]
+    pub augmented: Vec<Augmented>,
     /// The time of each kernel of a training step, the largest share first.
     pub kernels: Vec<KernelShare>,
 }
@@ -75,7 +85,7 @@ pub struct TestImage {
     /// Its index in the test set.
     pub image: usize,
     /// The label.
-    pub label: u8,
+    pub label: u16,
     /// The predicted class.
     pub prediction: usize,
     /// The probability of the prediction.
@@ -88,9 +98,9 @@ pub struct TestImage {
 }
 
 impl TestImage {
-    /// The image as a sheet of one tile.
-    pub(super) fn sheet(&self, shape: ImageShape) -> Sheet {
-        Sheet::of_image(shape, &self.pixels)
+    /// The names of its label and of the predicted class.
+    pub(super) fn names<'a>(&self, task: &'a Task) -> [Cow<'a, str>; 2] {
+        [self.label.into(), self.prediction].map(|class| task.class_name(class))
     }
 }
 
@@ -102,6 +112,18 @@ pub struct Activations {
     pub shown: TestImage,
     /// The outputs of the layers, in order.
     pub layers: Vec<Sheet>,
+}
+
+/// A training image and what augmentation makes of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Augmented {
+    /// Its index in the training set.
+    pub image: usize,
+    /// The label.
+    pub label: u16,
+    /// Its bytes, `[y, x, c]`, and then those that the first steps of the run would see at this place of the batch.
+    #[serde(with = "base64_bytes")]
+    pub pixels: Vec<u8>,
 }
 
 /// A kernel's share of a training step.
@@ -134,8 +156,28 @@ impl RunReport {
             uncertain: vec![],
             filters: filters(model, parameters),
             activations: vec![],
+            augmented: vec![],
             kernels: vec![],
         }
+    }
+
+    /// Adds training images of different classes, and what augmentation makes of them.
+    pub fn add_augmented(&mut self, train: &Samples, augment: Augment) {
+        if augment.is_none() {
+            return;
+        }
+        let (shape, seed) = (self.record.data.image, self.record.seed);
+        let first_of = |class: u16| train.labels.iter().position(|&label| label == class);
+        let images: Vec<usize> = (0..self.record.data.classes as u16).filter_map(first_of).take(AUGMENTED).collect();
+        let of = |image: usize| &train.images[image * shape.bytes()..][..shape.bytes()];
+        let shown: Vec<u8> = images.iter().flat_map(|&image| of(image)).copied().collect();
+        let steps: Vec<Vec<u8>> =
+            (0..AUGMENTED_STEPS).map(|step| augmented(&shown, shape, augment, seed, step)).collect();
+        let seen = |(place, image): (usize, usize)| {
+            let seen = steps.iter().flat_map(|step| &step[place * shape.bytes()..][..shape.bytes()]);
+            Augmented { image, label: train.labels[image], pixels: of(image).iter().chain(seen).copied().collect() }
+        };
+        self.augmented = images.into_iter().enumerate().map(seen).collect();
     }
 
     /// Adds the parts that need test images. The outputs of layers are computed on the CPU: on an adapter, the kernels
@@ -169,7 +211,7 @@ impl RunReport {
         images.sort_by(|a, b| a.label_probability.total_cmp(&b.label_probability));
         let is_wrong = |image: &&TestImage| image.prediction != usize::from(image.label);
         self.mistakes = images.iter().filter(is_wrong).take(GALLERY).cloned().collect();
-        self.evaluation = Some(Evaluation::new(model.task().classes(), probabilities, &scored.losses, &test.labels));
+        self.evaluation = Some(Evaluation::new(model.task(), probabilities, &scored.losses, &test.labels));
 
         let ways: Vec<TestImage> = (0..WAYS.min(test.len())).map(shown).collect();
         let pixels: Vec<u8> = ways.iter().flat_map(|image| image.pixels.clone()).collect();
@@ -210,7 +252,7 @@ impl RunReport {
 
     /// Refuses values that no run writes and that cannot be drawn.
     fn ensure_drawable(&self) -> Result<()> {
-        let task = Task::new(self.record.data.image, self.record.data.classes)?;
+        let task = self.record.data.task()?;
         let (bytes, classes) = (task.image().bytes(), task.classes());
         let shown = self.activations.iter().map(|activations| &activations.shown);
         for image in self.mistakes.iter().chain(&self.uncertain).chain(shown) {
@@ -224,6 +266,13 @@ impl RunReport {
         let sheets = self.activations.iter().flat_map(|activations| &activations.layers).chain(&self.filters);
         for sheet in sheets {
             ensure!(sheet.is_whole(), "the picture of `{}` lacks pixels", sheet.name);
+        }
+        for Augmented { image, label, pixels } in &self.augmented {
+            ensure!(
+                usize::from(*label) < classes && pixels.len() == bytes * (1 + AUGMENTED_STEPS),
+                "training image {image} does not have {} times {bytes} bytes and a class below {classes}",
+                1 + AUGMENTED_STEPS
+            );
         }
         let parameters = self.epochs.first().map_or(0, |epoch| epoch.norms.len());
         ensure!(self.epochs.iter().all(|epoch| epoch.norms.len() == parameters), "an epoch lacks norms");
@@ -300,6 +349,7 @@ fn filters(model: &Model, parameters: &[HostTensor]) -> Option<Sheet> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::ImageShape;
     use crate::inference::score;
     use crate::json::tests::{HARD, HARD_SINGLE};
     use crate::program::report::sample;
@@ -336,7 +386,7 @@ mod tests {
     fn noise(task: &Task, count: usize) -> Samples {
         let mut random = Random::new(0, 0);
         let images = (0..count * task.image().bytes()).map(|_| random.below(256) as u8).collect();
-        Samples { images, labels: (0..count).map(|image| (image % task.classes()) as u8).collect() }
+        Samples { images, labels: (0..count).map(|image| (image % task.classes()) as u16).collect() }
     }
 
     #[test]
@@ -344,7 +394,7 @@ mod tests {
         for (height, width, channels, classes) in [(32, 32, 3, 100), (16, 16, 1, 2), (5, 9, 2, 256)] {
             let task = Task::new(ImageShape { height, width, channels }, classes).unwrap();
             let text = format!("conv 3x3, relu, flatten, dense {classes}");
-            let model = Model::parse(task, &text, &[]).unwrap();
+            let model = Model::parse(task.clone(), &text, &[]).unwrap();
             let (parameters, test) = (model.initial_parameters(0), noise(&task, 300));
             let sample = sample::report(2, |_| 1.0);
             let mut record = RunRecord { model: text, ..sample.record };
@@ -359,9 +409,12 @@ mod tests {
             assert_eq!((report.mistakes.len(), report.activations[2].layers[0].tile), (24, [height - 2, width - 2]));
             assert_eq!(report.filters.is_some(), channels != 2);
 
+            report.add_augmented(&test, Augment::FOR_DIGITS);
+            assert_eq!(report.augmented.len(), classes.min(6));
+
             let page = crate::program::report::page(&saved_and_loaded(&report)).unwrap();
             assert_eq!(page, crate::program::report::page(&report).unwrap());
-            for figure in ["confusion", "classes", "calibration", "mistakes", "uncertain", "layers-3"] {
+            for figure in ["augmentation", "confusion", "classes", "calibration", "mistakes", "uncertain", "layers-3"] {
                 assert!(page.contains(&format!("<figure id=\"{figure}\">")), "{figure} of {task}");
             }
             let fact = format!("<td>{height}x{width}x{channels} (height, width, channels) of {classes} classes</td>");
@@ -377,9 +430,30 @@ mod tests {
             };
             assert!(refused(|report| report.mistakes[0].pixels.truncate(3)).contains("does not have"));
             assert!(refused(|report| report.uncertain[0].prediction = 256).contains("a class below"));
+            let cut = |report: &mut RunReport| report.augmented[0].pixels.truncate(1);
+            assert!(refused(cut).contains("training image 0 does not have 7 times"));
             let matrix = |report: &mut RunReport| report.evaluation.as_mut().unwrap().confusion[1].truncate(1);
             assert!(refused(matrix).contains("lacks a confusion matrix"));
             assert!(refused(|report| report.record.data.classes = 0).contains("there cannot be 0 classes"));
+        }
+    }
+
+    #[test]
+    fn training_images_are_shown_as_they_are_and_as_each_step_sees_them() {
+        let task = Task::MNIST;
+        let train = noise(&task, 20);
+        let mut report = sample::report(1, |_| 1.0);
+        report.add_augmented(&train, Augment::NONE);
+        assert!(report.augmented.is_empty(), "nothing is changed");
+        report.add_augmented(&train, Augment { shift: 3.0, ..Augment::NONE });
+        let images: Vec<usize> = report.augmented.iter().map(|shown| shown.image).collect();
+        assert_eq!(images, [0, 1, 2, 3, 4, 5], "the first of each class");
+        for shown in &report.augmented {
+            let mut seen: Vec<&[u8]> = shown.pixels.chunks_exact(task.image().bytes()).collect();
+            assert_eq!(seen[0], &train.images[shown.image * task.image().bytes()..][..task.image().bytes()]);
+            seen.sort_unstable();
+            seen.dedup();
+            assert_eq!(seen.len(), 7, "each step changes it in another way");
         }
     }
 

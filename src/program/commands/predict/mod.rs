@@ -1,5 +1,6 @@
 //! `gpu-digits predict`.
 
+mod classes;
 mod pictures;
 mod results;
 mod show;
@@ -14,9 +15,9 @@ use rayon::prelude::*;
 use self::pictures::{STANDARD_INPUT, ensure_no_picture, pictures};
 use self::results::{Prediction, print_one, print_several, write_csv};
 use super::open::open_for;
-use super::{Verdict, scoring_first};
+use super::{Verdict, percent, print_table, scoring_first, table};
 use crate::data::Task;
-use crate::inference::probabilities;
+use crate::inference::{Predictor, Views};
 use crate::photo::{self, Findings, Options, Stages};
 use crate::program::cli::PredictArgs;
 use crate::program::files::Destination;
@@ -28,14 +29,9 @@ pub(super) async fn run(args: PredictArgs) -> Result<Verdict> {
         ensure_no_picture(output)?;
     }
     let saved = weights::load(&args.model)?;
-    let task = saved.model.task();
-    ensure!(
-        Task::MNIST.ensure_takes(task).is_ok(),
-        "{} is a model for {task}, but `predict` makes each picture a digit, for models for {}; for other images use the \
-         library's `Predictor`",
-        args.model.display(),
-        Task::MNIST
-    );
+    if !saved.model.task().is_of_digits() {
+        return classes::run(&args, saved).await;
+    }
     let names = pictures(&args.images, args.recursive)?;
     ensure!(
         names.len() == 1 || args.show.is_none() && args.stages.is_none(),
@@ -70,9 +66,11 @@ pub(super) async fn run(args: PredictArgs) -> Result<Verdict> {
     }
     ensure!(!usable.is_empty(), "none of the {} pictures can be read; the errors above say why", names.len());
     let count = Task::MNIST.image().count(&pixels)?;
-    let device = open_for(&args.device.device, count).await?;
-    let spinner = scoring_first(&device, count);
-    let rows = probabilities(&device, &saved.model, &saved.parameters, &pixels).await?;
+    let views = args.views.views;
+    let seen = views.count() * count;
+    let device = open_for(&args.device.device, seen).await?;
+    let spinner = scoring_first(&device, seen);
+    let rows = Predictor::new(device, saved).with_views(views).probabilities(&pixels).await?;
     drop(spinner);
     let mut rest = &rows[..];
     let predictions: Vec<Prediction> = usable
@@ -80,7 +78,7 @@ pub(super) async fn run(args: PredictArgs) -> Result<Verdict> {
         .map(|(image, found, candidates)| {
             let (these, others) = rest.split_at(candidates);
             rest = others;
-            Prediction { image, reading: found.read(these) }
+            Prediction { image, views, reading: found.read(these) }
         })
         .collect();
     if let Some(output) = &args.results.json {
@@ -99,6 +97,9 @@ pub(super) async fn run(args: PredictArgs) -> Result<Verdict> {
         print_one(only);
     } else {
         print_several(&predictions);
+    }
+    if views != Views::ONE {
+        note!("  note: each digit is read by {views} views of it");
     }
     let refused = names.len() - predictions.len();
     if refused > 0 {

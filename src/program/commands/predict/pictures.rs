@@ -5,14 +5,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 
+use crate::decode::has_picture_ending;
 use crate::program::files::Destination;
 use crate::program::terminal;
 
 /// The name that stands for standard input.
 pub(super) const STANDARD_INPUT: &str = "-";
-
-/// File extensions of pictures in a folder.
-const ENDINGS: [&str; 10] = ["png", "jpg", "jpeg", "pgm", "ppm", "pbm", "bmp", "webp", "tif", "tiff"];
 
 /// Refuses to write results over a picture, as in `predict run --json a.png b.png`.
 pub(super) fn ensure_no_picture(output: &Destination) -> Result<()> {
@@ -24,11 +22,6 @@ pub(super) fn ensure_no_picture(output: &Destination) -> Result<()> {
         );
     }
     Ok(())
-}
-
-fn has_picture_ending(path: &Path) -> bool {
-    let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
-    ending.is_some_and(|ending| ENDINGS.contains(&&*ending))
 }
 
 /// What folders hold besides pictures.

@@ -6,6 +6,7 @@ use serde::ser::SerializeStruct as _;
 
 use super::super::{percent, print_table, table};
 use crate::data::{CLASSES, IMAGE_SIDE};
+use crate::inference::Views;
 use crate::photo::{Digit, Reading};
 use crate::program::files::Destination;
 use crate::program::terminal::one_line;
@@ -13,6 +14,7 @@ use crate::program::terminal::one_line;
 /// One picture.
 pub(super) struct Prediction {
     pub(super) image: String,
+    pub(super) views: Views,
     pub(super) reading: Reading,
 }
 
@@ -42,7 +44,7 @@ impl Serialize for Prediction {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let removed: Vec<String> = self.reading.removed.iter().map(ToString::to_string).collect();
         let numbers: Vec<String> = self.text().lines().map(str::to_owned).collect();
-        let mut fields = serializer.serialize_struct("Prediction", 7)?;
+        let mut fields = serializer.serialize_struct("Prediction", 8)?;
         fields.serialize_field("image", &self.image)?;
         fields.serialize_field("numbers", &numbers)?;
         fields.serialize_field("rows", &self.reading.rows)?;
@@ -50,6 +52,7 @@ impl Serialize for Prediction {
         fields.serialize_field("ink", if self.reading.is_dark { "dark" } else { "light" })?;
         fields.serialize_field("removed", &removed)?;
         fields.serialize_field("remarks", &self.notes())?;
+        fields.serialize_field("views", &self.views)?;
         fields.end()
     }
 }
@@ -60,7 +63,7 @@ pub(super) fn write_csv(predictions: &[Prediction], output: &Destination) -> Res
     let classes = (0..CLASSES).map(|class| format!("p{class}"));
     let header = ["image", "row", "place", "digit", "probability", "left", "top", "right", "bottom", "doubt"];
     table.write_record(header.map(str::to_owned).into_iter().chain(classes))?;
-    for Prediction { image, reading } in predictions {
+    for Prediction { image, reading, .. } in predictions {
         for (row, digits) in reading.rows.iter().enumerate() {
             for (place, digit) in digits.iter().enumerate() {
                 let Digit { digit, probabilities, frame, doubt, .. } = digit;

@@ -5,15 +5,18 @@ use image::{Rgb, RgbImage};
 
 use super::super::chart::{EDGE, TEXT, WIDTH, caption};
 use super::{Figure, Table};
-use crate::metrics::Evaluation;
+use crate::metrics::{ClassScore, Evaluation};
 use crate::program::numbers::percent;
 use crate::program::picture::color::{COLORS, Color, GREY, GRID};
 use crate::program::picture::text::{self, Style};
-use crate::program::picture::{Picture, Stroke};
+use crate::program::picture::{Picture, Place, Stroke};
 
-/// Where the matrix begins, and its largest side.
+/// Where the matrix begins if its classes have numbers for names, and where it ends.
 const LEFT: f64 = 34.0;
-const SIDE: f64 = 360.0;
+const RIGHT: f64 = 394.0;
+
+/// The most width of the names of classes.
+const WIDEST_NAME: f64 = 90.0;
 
 /// The largest cell, which two classes have.
 const MOST_CELL: f64 = 72.0;
@@ -29,26 +32,28 @@ const MISTAKES: usize = 100;
 
 pub(super) fn confusion(evaluation: &Evaluation) -> Result<Figure> {
     let classes = evaluation.confusion.len();
-    let cell = (SIDE / classes as f64).min(MOST_CELL);
+    let names = Names::new(evaluation);
+    let left = names.left;
+    let cell = ((RIGHT - left) / classes as f64).min(MOST_CELL);
     let mut picture = Picture::new(WIDTH);
     let top = caption(&mut picture, "confusion: images by label and prediction") + 20.0;
     let axis = Style::new(TEXT).centered();
-    picture.text((LEFT + cell * classes as f64 / 2.0, top - 26.0), axis, "prediction");
+    picture.text((left + cell * classes as f64 / 2.0, top - 26.0), axis, "prediction");
     picture.text((EDGE, top - 26.0), Style::new(TEXT), "label");
     for class in (0..classes).step_by(step(cell)) {
         let middle = cell * (class as f64 + 0.5);
-        picture.text((LEFT + middle, top - 10.0), axis, &class.to_string());
-        picture.text((LEFT - 14.0, top + middle), axis, &class.to_string());
+        picture.text((left + middle, top - 10.0), axis, &names.column(class, step(cell) as f64 * cell));
+        picture.text((left - 8.0, top + middle), Style::new(TEXT).to_the_left(), &names.rows[class]);
     }
     if cell >= LEAST_CELL {
-        draw_cells(&mut picture, evaluation, top, cell);
+        draw_cells(&mut picture, evaluation, (left, top), cell);
     } else {
         let image = RgbImage::from_fn(classes as u32, classes as u32, |x, y| {
             let Color(red, green, blue) = fill(evaluation, y as usize, x as usize).map_or(LIGHT, |(fill, _)| fill);
             Rgb([red, green, blue])
         });
-        picture.embed(&image, (LEFT, top), cell)?;
-        picture.frame((LEFT, top), SIDE, SIDE, Stroke::new(GREY, 1.0));
+        picture.embed(&image, (left, top), cell)?;
+        picture.frame((left, top), RIGHT - left, RIGHT - left, Stroke::new(GREY, 1.0));
     }
     picture.reach(top + cell * classes as f64 + 4.0);
     let right = evaluation.right();
@@ -59,6 +64,41 @@ pub(super) fn confusion(evaluation: &Evaluation) -> Result<Figure> {
     );
     let table = if cell >= LEAST_CELL { matrix(evaluation) } else { mistakes(evaluation) };
     Ok(Figure { name: "confusion".to_owned(), alt, picture, table })
+}
+
+/// What stands beside the rows and above the columns.
+struct Names {
+    rows: Vec<String>,
+    left: f64,
+}
+
+impl Names {
+    /// The names of the classes; numbered if they do not fit above columns.
+    fn new(evaluation: &Evaluation) -> Self {
+        let row = |score: &ClassScore| {
+            let (name, number) = (score.name(), score.class.to_string());
+            let text = if *name == number || name.chars().count() < 3 {
+                name.into_owned()
+            } else {
+                format!("{name} {number}")
+            };
+            // The number stays where the name is too long.
+            if text::width(&text, TEXT) <= WIDEST_NAME {
+                return text;
+            }
+            let room = WIDEST_NAME - text::width(&format!(" {number}"), TEXT);
+            format!("{} {number}", text::shortened(&score.name(), TEXT, room))
+        };
+        let rows: Vec<String> = evaluation.classes.iter().map(row).collect();
+        let widest = rows.iter().map(|row| text::width(row, TEXT)).fold(0.0, f64::max);
+        Self { rows, left: LEFT.max(widest + 8.0 + EDGE) }
+    }
+
+    /// What stands above a column: the name, or its number if the name is wider than the place.
+    fn column(&self, class: usize, place: f64) -> String {
+        let name = &self.rows[class];
+        if text::width(name, TEXT) + 4.0 <= place { name.clone() } else { class.to_string() }
+    }
 }
 
 // Not the page's black and white, which dark mode swaps: texts stand on fixed colours.
@@ -82,13 +122,13 @@ fn fill(evaluation: &Evaluation, label: usize, prediction: usize) -> Option<(Col
 }
 
 /// A framed square for each cell, with its count if all counts fit.
-fn draw_cells(picture: &mut Picture, evaluation: &Evaluation, top: f64, cell: f64) {
+fn draw_cells(picture: &mut Picture, evaluation: &Evaluation, (left, top): Place, cell: f64) {
     let side = cell - 2.0;
     let counts = evaluation.confusion.iter().flatten().map(|&count| text::width(&short_count(count), TEXT));
     let are_counted = cell >= 1.4 * TEXT && counts.fold(0.0, f64::max) <= side;
     for (label, row) in evaluation.confusion.iter().enumerate() {
         for (prediction, &count) in row.iter().enumerate() {
-            let (x, y) = (LEFT + cell * prediction as f64, top + cell * label as f64);
+            let (x, y) = (left + cell * prediction as f64, top + cell * label as f64);
             let Some((fill, strength)) = fill(evaluation, label, prediction) else {
                 picture.frame((x, y), side, side, Stroke::new(GRID, 1.0));
                 continue;
@@ -113,12 +153,12 @@ fn short_count(count: u64) -> String {
 
 /// All counts, and their shares of the label's images.
 fn matrix(evaluation: &Evaluation) -> Table {
-    let classes: Vec<String> = (0..evaluation.confusion.len()).map(|class| format!("as {class}")).collect();
+    let classes: Vec<String> = evaluation.classes.iter().map(|score| format!("as {}", score.name())).collect();
     let mut table = Table::new(&[&["label"], &classes.iter().map(String::as_str).collect::<Vec<_>>()[..]].concat());
     for (label, row) in evaluation.confusion.iter().enumerate() {
         let support = row.iter().sum::<u64>().max(1) as f64;
         let cell = |&count: &u64| format!("{count} ({} %)", percent(count as f64 / support));
-        table.row(std::iter::once(label.to_string()).chain(row.iter().map(cell)));
+        table.row(std::iter::once(evaluation.classes[label].name().into_owned()).chain(row.iter().map(cell)));
     }
     table
 }
@@ -128,8 +168,9 @@ fn mistakes(evaluation: &Evaluation) -> Table {
     let mut table = Table::new(&["label", "taken for", "images", "of the label's, %"]);
     for mistake in evaluation.mistakes().into_iter().take(MISTAKES) {
         let share = percent(mistake.images as f64 / evaluation.classes[mistake.label].support as f64);
-        let counts = [mistake.label as u64, mistake.prediction as u64, mistake.images];
-        table.row(counts.map(|count| count.to_string()).into_iter().chain([share]));
+        let [label, prediction] =
+            [mistake.label, mistake.prediction].map(|class| evaluation.classes[class].name().into_owned());
+        table.row([label, prediction, mistake.images.to_string(), share]);
     }
     table
 }
@@ -137,6 +178,7 @@ fn mistakes(evaluation: &Evaluation) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::{ImageShape, Task};
 
     #[test]
     fn counts_fit_their_cells() {
@@ -146,12 +188,13 @@ mod tests {
 
     /// Nine of ten images of each class are right, and one is taken for the next.
     fn evaluation(classes: usize) -> Evaluation {
-        let labels: Vec<u8> = (0..10 * classes).map(|image| (image / 10) as u8).collect();
+        let labels: Vec<u16> = (0..10 * classes).map(|image| (image / 10) as u16).collect();
+        let task = Task::new(ImageShape::MNIST, classes).unwrap();
         let probabilities: Vec<Vec<f32>> = (0..10 * classes)
             .map(|image| (image / 10 + usize::from(image % 10 == 3)) % classes)
             .map(|prediction| (0..classes).map(|class| f32::from(class == prediction)).collect())
             .collect();
-        Evaluation::new(classes, &probabilities, &vec![0.1; labels.len()], &labels)
+        Evaluation::new(&task, &probabilities, &vec![0.1; labels.len()], &labels)
     }
 
     #[test]

@@ -3,12 +3,12 @@
 use anyhow::Result;
 
 use super::super::chart::{EDGE, TEXT, WIDTH, caption};
-use super::super::data::TestImage;
+use super::super::data::{AUGMENTED_STEPS, Augmented, TestImage};
 use super::super::sheet::Sheet;
 use super::{Figure, Table};
-use crate::data::ImageShape;
+use crate::data::{ImageShape, Task};
 use crate::program::numbers::{percent, significant};
-use crate::program::picture::text::Style;
+use crate::program::picture::text::{self, Style};
 use crate::program::picture::{Picture, Place};
 
 /// The longer side of a test image: digits have squares of three units to a pixel.
@@ -17,15 +17,50 @@ const SIDE: f64 = 84.0;
 /// The largest width and height of a sheet.
 const SHEET: [f64; 2] = [WIDTH - 2.0 * EDGE, 240.0];
 
-/// Draws a test image in the middle of a square.
-fn draw(picture: &mut Picture, image: &TestImage, shape: ImageShape, (x, y): Place) -> Result<()> {
+/// Draws an image in the middle of a square of this side.
+fn draw(picture: &mut Picture, pixels: &[u8], shape: ImageShape, (x, y): Place, side: f64) -> Result<()> {
     let [height, width] = [shape.height, shape.width].map(|length| length as f64);
-    let scale = SIDE / height.max(width);
-    let corner = (x + (SIDE - width * scale) / 2.0, y + (SIDE - height * scale) / 2.0);
-    picture.embed(&image.sheet(shape).image(1, false), corner, scale)
+    let scale = side / height.max(width);
+    let corner = (x + (side - width * scale) / 2.0, y + (side - height * scale) / 2.0);
+    picture.embed(&Sheet::of_image(shape, pixels).image(1, false), corner, scale)
 }
 
-pub(super) fn gallery(name: &str, words: &str, images: &[TestImage], shape: ImageShape) -> Result<Figure> {
+/// Training images as they are, and as some steps of training see them.
+pub(super) fn augmentation(images: &[Augmented], task: &Task, changes: &str) -> Result<Figure> {
+    const GAP: f64 = 4.0;
+    /// Between the images as they are and those of the steps.
+    const APART: f64 = 8.0;
+    const COLUMNS: usize = 1 + AUGMENTED_STEPS;
+    let side = (WIDTH - 2.0 * EDGE - APART - GAP * (COLUMNS - 2) as f64) / COLUMNS as f64;
+    let left = |column: usize| EDGE + (side + GAP) * column as f64 + if column > 0 { APART - GAP } else { 0.0 };
+    let mut picture = Picture::new(WIDTH);
+    let y = caption(&mut picture, &format!("training images in the first {AUGMENTED_STEPS} steps: {changes}"));
+    let of_steps = (1..=AUGMENTED_STEPS).map(|step| format!("step {step}"));
+    let names: Vec<String> = std::iter::once("as it is".to_owned()).chain(of_steps).collect();
+    for (column, name) in names.iter().enumerate() {
+        picture.text((left(column) + side / 2.0, y), Style::new(TEXT).centered(), name);
+    }
+    let greys: Vec<String> = names.iter().map(|name| format!("mean grey, {name}")).collect();
+    let header: Vec<&str> = ["training image", "label"].into_iter().chain(greys.iter().map(String::as_str)).collect();
+    let mut table = Table::new(&header);
+    for (row, image) in images.iter().enumerate() {
+        let top = y + 12.0 + (side + GAP) * row as f64;
+        let mut cells = vec![image.image.to_string(), task.class_name(image.label.into()).into_owned()];
+        for (column, pixels) in image.pixels.chunks_exact(task.image().bytes()).enumerate() {
+            draw(&mut picture, pixels, task.image(), (left(column), top), side)?;
+            let sum: f64 = pixels.iter().map(|&byte| f64::from(byte)).sum();
+            cells.push(format!("{:.1}", sum / pixels.len() as f64));
+        }
+        table.row(cells);
+    }
+    let alt = format!(
+        "{} training images, each as it is and as {AUGMENTED_STEPS} steps of training see it, changed at random: {changes}.",
+        images.len()
+    );
+    Ok(Figure { name: "augmentation".to_owned(), alt, picture, table })
+}
+
+pub(super) fn gallery(name: &str, words: &str, images: &[TestImage], task: &Task) -> Result<Figure> {
     const COLUMNS: usize = 4;
     const CELL: (f64, f64) = (WIDTH / COLUMNS as f64, 128.0);
     let mut picture = Picture::new(WIDTH);
@@ -34,19 +69,24 @@ pub(super) fn gallery(name: &str, words: &str, images: &[TestImage], shape: Imag
         Table::new(&["test image", "label", "prediction", "its probability, %", "the label's probability, %"]);
     for (number, image) in images.iter().enumerate() {
         let (x, y) = (CELL.0 * (number % COLUMNS) as f64, top + CELL.1 * (number / COLUMNS) as f64);
-        draw(&mut picture, image, shape, (x + (CELL.0 - SIDE) / 2.0, y))?;
+        draw(&mut picture, &image.pixels, task.image(), (x + (CELL.0 - SIDE) / 2.0, y), SIDE)?;
         let [probability, of_label] =
             [image.probability, image.label_probability].map(|share| percent(f64::from(share)));
-        let words = [format!("{} → {}", image.label, image.prediction), format!("{probability} %")];
+        let [label, prediction] = image.names(task);
+        let words =
+            [text::shortened(&format!("{label} → {prediction}"), TEXT, CELL.0 - EDGE), format!("{probability} %")];
         for (line, words) in words.iter().enumerate() {
             let place = (x + CELL.0 / 2.0, y + SIDE + 10.0 + 16.0 * line as f64);
             picture.text(place, Style::new(TEXT).centered(), words);
         }
-        let known = [image.image.to_string(), image.label.to_string(), image.prediction.to_string()];
+        let known = [image.image.to_string(), label.into_owned(), prediction.into_owned()];
         table.row(known.into_iter().chain([probability, of_label]));
     }
-    let shown: Vec<String> =
-        images.iter().take(6).map(|image| format!("a {} taken for {}", image.label, image.prediction)).collect();
+    let shown = |image: &TestImage| {
+        let [label, prediction] = image.names(task);
+        format!("a {label} taken for {prediction}")
+    };
+    let shown: Vec<String> = images.iter().take(6).map(shown).collect();
     let alt = format!("{} test images, {words}: {}, and so on.", images.len(), shown.join(", "));
     Ok(Figure { name: name.to_owned(), alt, picture, table })
 }
@@ -77,12 +117,13 @@ pub(super) fn filter_sheet(filters: &Sheet) -> Result<Figure> {
     Ok(Figure { name: "filters".to_owned(), alt, picture, table })
 }
 
-pub(super) fn layers(number: usize, image: &TestImage, shape: ImageShape, layers: &[Sheet]) -> Result<Figure> {
+pub(super) fn layers(number: usize, image: &TestImage, task: &Task, layers: &[Sheet]) -> Result<Figure> {
+    let [label, prediction] = image.names(task);
     let mut table = Table::new(&["layer", "channels", "size", "least", "most"]);
     let mut picture = Picture::new(WIDTH);
-    let words = format!("layer outputs for test image {}, a {}", image.image, image.label);
+    let words = format!("layer outputs for test image {}, a {label}", image.image);
     let mut y = caption(&mut picture, &words) - 4.0;
-    draw(&mut picture, image, shape, (EDGE, y))?;
+    draw(&mut picture, &image.pixels, task.image(), (EDGE, y), SIDE)?;
     y += SIDE + 20.0;
     for sheet in layers {
         let (tiles, scale) = sheet.fit(SHEET, false);
@@ -101,11 +142,6 @@ pub(super) fn layers(number: usize, image: &TestImage, shape: ImageShape, layers
         let known = [sheet.name.clone(), sheet.tiles.to_string(), format!("{height}x{width}")];
         table.row(known.into_iter().chain(range));
     }
-    let alt = format!(
-        "The outputs of {} layers for a test image of a {}, predicted {}.",
-        layers.len(),
-        image.label,
-        image.prediction
-    );
+    let alt = format!("The outputs of {} layers for a test image of a {label}, predicted {prediction}.", layers.len(),);
     Ok(Figure { name: format!("layers-{}", number + 1), alt, picture, table })
 }

@@ -10,7 +10,7 @@ use anyhow::Result;
 use super::data::RunReport;
 use crate::program::picture::Picture;
 use confusion::confusion;
-use images::{filter_sheet, gallery, layers};
+use images::{augmentation, filter_sheet, gallery, layers};
 use learning::{accuracy, kernels, learning_rate, loss, norms};
 use scores::{calibration, classes};
 
@@ -56,28 +56,31 @@ pub fn figures(report: &RunReport) -> Result<Vec<Figure>> {
 
 /// The figures under their headings: results, training, layers and time.
 pub(super) fn sections(report: &RunReport) -> Result<Vec<(&'static str, Vec<Figure>)>> {
-    let (shape, mut results) = (report.record.data.image, Vec::new());
+    let (task, mut results) = (&report.record.data.task()?, Vec::new());
     if let Some(evaluation) = &report.evaluation {
         results.push(confusion(evaluation)?);
         results.extend([classes(evaluation), calibration(evaluation)].into_iter().flatten());
     }
     if !report.mistakes.is_empty() {
         let caption = "worst mistakes: label → prediction and its probability";
-        results.push(gallery("mistakes", caption, &report.mistakes, shape)?);
+        results.push(gallery("mistakes", caption, &report.mistakes, task)?);
     }
     if !report.uncertain.is_empty() {
         let caption = "least certain predictions: label → prediction and its probability";
-        results.push(gallery("uncertain", caption, &report.uncertain, shape)?);
+        results.push(gallery("uncertain", caption, &report.uncertain, task)?);
     }
     let mut learning: Vec<Figure> =
         [loss(report), accuracy(report), learning_rate(report)].into_iter().flatten().collect();
     learning.extend(norms(report));
+    if !report.augmented.is_empty() {
+        learning.push(augmentation(&report.augmented, task, &report.record.settings.augment)?);
+    }
     let mut seen = Vec::new();
     if let Some(filters) = &report.filters {
         seen.push(filter_sheet(filters)?);
     }
     for (number, activations) in report.activations.iter().enumerate() {
-        seen.push(layers(number, &activations.shown, shape, &activations.layers)?);
+        seen.push(layers(number, &activations.shown, task, &activations.layers)?);
     }
     let time = if report.kernels.is_empty() { vec![] } else { vec![kernels(report)] };
     let sections =

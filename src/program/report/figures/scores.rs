@@ -29,12 +29,13 @@ pub(super) fn classes(evaluation: &Evaluation) -> Option<Figure> {
     for score in &evaluation.classes {
         let shares: [Option<f64>; 3] = [score.precision, score.recall, score.f1];
         let shares = shares.map(|share| share.map_or_else(|| NONE.to_owned(), percent));
-        table.row(std::iter::once(score.class.to_string()).chain(shares).chain([score.support.to_string()]));
+        table.row(std::iter::once(score.name().into_owned()).chain(shares).chain([score.support.to_string()]));
     }
     let worst = drawn[2].1.iter().min_by(|a, b| a.1.total_cmp(&b.1));
     let alt = worst.map_or_else(String::new, |&(class, f1)| {
         format!(
-            "Precision, recall and F1 of each class; the weakest is {class} with an F1 of {} %.",
+            "Precision, recall and F1 of each class; the weakest is {} with an F1 of {} %.",
+            evaluation.classes[class as usize].name(),
             percent(f1 / 100.0)
         )
     });

@@ -1,10 +1,14 @@
 //! Files of pictures: their formats, their limits, and cut-off ones, which are refused.
 
 use std::io::Cursor;
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use image::imageops::{self, FilterType};
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder as _, ImageFormat, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder as _, ImageFormat, ImageReader, Limits, Rgba};
+
+use crate::data::ImageShape;
 
 /// The most bytes of an unpacked picture: enough for a photograph of 80 megapixels, too few for a decompression bomb.
 const MAX_PICTURE_BYTES: u64 = 256 << 20;
@@ -43,6 +47,48 @@ pub fn decode(bytes: &[u8]) -> Result<DynamicImage> {
     let mut picture = DynamicImage::from_decoder(decoder).context("it is damaged")?;
     picture.apply_orientation(orientation);
     Ok(picture)
+}
+
+/// File extensions of pictures.
+const ENDINGS: [&str; 10] = ["png", "jpg", "jpeg", "pgm", "ppm", "pbm", "bmp", "webp", "tif", "tiff"];
+
+/// Whether a file's name ends as that of a picture.
+pub(crate) fn has_picture_ending(path: &Path) -> bool {
+    let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+    ending.is_some_and(|ending| ENDINGS.contains(&&*ending))
+}
+
+/// The bytes `[y, x, c]` of a picture, scaled to a shape of 1 or 3 channels. What is clear is white, as on a page.
+pub(crate) fn bytes_of(picture: &DynamicImage, image: ImageShape) -> Result<Vec<u8>> {
+    let size = |side: usize| u32::try_from(side).context("images of this size cannot be made");
+    let (width, height) = (size(image.width)?, size(image.height)?);
+    let mut flat = picture.to_rgba8();
+    for Rgba([red, green, blue, alpha]) in flat.pixels_mut() {
+        let share = u32::from(*alpha);
+        let over_white =
+            |value: &mut u8| *value = ((u32::from(*value) * share + 255 * (255 - share) + 127) / 255) as u8;
+        [red, green, blue].into_iter().for_each(over_white);
+    }
+    let mut flat = DynamicImage::from(flat).into_rgb8();
+    if flat.dimensions() != (width, height) {
+        flat = imageops::resize(&flat, width, height, FilterType::Triangle);
+    }
+    match image.channels {
+        1 => Ok(DynamicImage::from(flat).into_luma8().into_raw()),
+        3 => Ok(flat.into_raw()),
+        channels => bail!("pictures have 1 or 3 channels, not {channels}"),
+    }
+}
+
+/// Width and height of a picture in a file, turned as its metadata say.
+pub(crate) fn dimensions(path: &Path) -> Result<[u32; 2]> {
+    let mut decoder = ImageReader::open(path)?.with_guessed_format()?.into_decoder()?;
+    let (width, height) = decoder.dimensions();
+    let is_turned = matches!(
+        decoder.orientation(),
+        Ok(Orientation::Rotate90 | Orientation::Rotate270 | Orientation::Rotate90FlipH | Orientation::Rotate270FlipH)
+    );
+    Ok(if is_turned { [height, width] } else { [width, height] })
 }
 
 /// Whether a JPEG file goes on to the marker that ends its picture (ITU-T T.81, B.1.1). Segments are skipped by their
