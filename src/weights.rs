@@ -214,7 +214,8 @@ fn saved_model(name: &str, bytes: &[u8], own: &[Entry]) -> Result<SavedModel> {
     let metadata = metadata_of(name, bytes)?;
     let text = metadata.get("model").with_context(|| {
         format!(
-            "{name} does not name its model in the metadata, unlike files of gpu-digits; for `train --init`, give --model"
+            "{name} does not name its model in the metadata, unlike files of gpu-digits; give its layers with --model, to \
+             `train --init` or to `import`"
         )
     })?;
     let task = task_of(name, &metadata)?;
@@ -329,7 +330,7 @@ pub(crate) fn metadata_of(name: &str, bytes: &[u8]) -> Result<HashMap<String, St
 }
 
 fn not_safetensors(name: &str) -> String {
-    format!("{name} is not a safetensors file, or is damaged")
+    format!("{name} is not a safetensors file, or is damaged; `gpu-digits import` reads models of other kinds")
 }
 
 /// SHA-256, in hex, of the parameters' little-endian bytes one after the other.

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use common::{adapter_name, gpus, without_adapter};
-use gpu_digits::data::ImageShape;
+use gpu_digits::data::ImageSize;
 use gpu_digits::device::Device;
 use gpu_digits::import::{self, Imported, Options};
 use gpu_digits::inference::{activations, probabilities};
@@ -33,8 +33,8 @@ fn case(file: &'static str, model: &'static str, normalized: [f64; 2]) -> Case {
 
 /// A file of tensors alone, with the height, width and channels of the images.
 fn tensors(file: &'static str, model: &'static str, [height, width, channels]: [usize; 3]) -> Case {
-    let image = Some(ImageShape { height, width, channels });
-    let options = Options { model: Some(model.to_owned()), image, pixels: None };
+    let image = Some(ImageSize { height, width, channels: Some(channels) });
+    let options = Options { model: Some(model.to_owned()), image, ..Options::default() };
     Case { file, options, model, normalized: [0.0, 1.0] }
 }
 

@@ -12,16 +12,16 @@ use serde_json::Value as Json;
 use self::layers::{Reading, channels_last, text};
 use self::weights::Weights;
 use super::graph::{Graph, Node};
-use super::operation::{MOST_SIZE, Operation};
+use super::operation::Operation;
 use super::pytorch::entry;
 use super::value::Value;
-use crate::data::ImageShape;
+use crate::data::ImageSize;
 
 /// The graph of a `.keras` file, and remarks.
 ///
 /// # Errors
 /// If it is damaged, or has a layer that cannot be read.
-pub(super) fn graph_of_zip(bytes: &[u8], image: Option<ImageShape>) -> Result<(Graph, Vec<String>)> {
+pub(super) fn graph_of_zip(bytes: &[u8], image: Option<ImageSize>) -> Result<(Graph, Vec<String>)> {
     let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).context("it is a damaged zip")?;
     let config = entry(&mut archive, "config.json", usize::MAX)?;
     let config = serde_json::from_slice(&config).context("its `config.json` is damaged")?;
@@ -33,7 +33,7 @@ pub(super) fn graph_of_zip(bytes: &[u8], image: Option<ImageShape>) -> Result<(G
 ///
 /// # Errors
 /// The same, and if it has weights only.
-pub(super) fn graph_of_hdf5(bytes: &[u8], image: Option<ImageShape>) -> Result<(Graph, Vec<String>)> {
+pub(super) fn graph_of_hdf5(bytes: &[u8], image: Option<ImageSize>) -> Result<(Graph, Vec<String>)> {
     let (config, weights) = Weights::of_hdf5(bytes.to_vec())?;
     let config = config.context(
         "it is an HDF5 file of weights without the layers that they are of; save the whole model: model.save('model.keras')",
@@ -52,7 +52,7 @@ struct Building {
     channels_last: bool,
 }
 
-fn graph(config: &Json, weights: &Weights, image: Option<ImageShape>) -> Result<(Graph, Vec<String>)> {
+fn graph(config: &Json, weights: &Weights, image: Option<ImageSize>) -> Result<(Graph, Vec<String>)> {
     let (class, model) = (text(config, "class_name")?, &config["config"]);
     // Files of Keras 2 have the layers of a sequential model as its configuration.
     let layers = model["layers"].as_array().or(model.as_array()).context("it has no list of layers")?;
@@ -89,7 +89,8 @@ fn graph(config: &Json, weights: &Weights, image: Option<ImageShape>) -> Result<
         [only] => only.clone(),
         inputs => bail!("it has {} inputs, and a model of ours has one: the image", inputs.len()),
     };
-    let value = input(&shape, channels_last, image)?;
+    let extents: Vec<_> = shape.iter().map(Json::as_i64).collect();
+    let value = Value::at_input(&extents, channels_last, image)?;
     Ok((Graph { nodes: building.nodes, input: (name, value), output }, building.remarks))
 }
 
@@ -123,33 +124,6 @@ impl Building {
         }
         Ok(())
     }
-}
-
-/// The value at the input.
-fn input(shape: &[Json], channels_last: bool, image: Option<ImageShape>) -> Result<Value> {
-    let given = image.map(|ImageShape { height, width, channels }| match shape.len() {
-        1 => vec![height * width * channels],
-        2 => vec![height, width],
-        _ if channels_last => vec![height, width, channels],
-        _ => vec![channels, height, width],
-    });
-    let extent = |(axis, size): (usize, &Json)| match (size.as_u64(), &given) {
-        (Some(size), _) => usize::try_from(size)
-            .ok()
-            .filter(|size| (1..=MOST_SIZE.pow(2)).contains(size))
-            .context("its input has a side of no size"),
-        (None, Some(given)) => given.get(axis).copied().context("its input does not have the axes of an image"),
-        (None, None) => bail!("it leaves open how large its images are; give --input HEIGHTxWIDTHxCHANNELS"),
-    };
-    let sizes = shape.iter().enumerate().map(extent).collect::<Result<Vec<_>>>()?;
-    let shape = match sizes[..] {
-        [height, width, channels] if channels_last => vec![channels, height, width],
-        [channels, height, width] => vec![channels, height, width],
-        [height, width] => vec![1, height, width],
-        [length] => vec![length],
-        _ => bail!("its input has {} axes besides the samples, and images have three", sizes.len()),
-    };
-    Ok(Value::new(shape, channels_last))
 }
 
 /// The layers whose outputs a layer of a functional model takes.

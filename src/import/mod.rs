@@ -31,7 +31,7 @@ use self::matching::{Tensors, matched};
 use self::pixels::{Normalization, Pixels};
 use self::pytorch::StateDict;
 use self::safetensors::Safetensors;
-use crate::data::{ImageShape, Task};
+use crate::data::{ImageShape, ImageSize, Task};
 use crate::layers::{Flatten, Layer, Norm, PlacedLayer, place};
 use crate::model::Model;
 use crate::onnx::ModelProto;
@@ -43,7 +43,9 @@ pub struct Options {
     /// The layers as text, for files that hold tensors alone.
     pub model: Option<String>,
     /// The images, for files that do not say how large they are; those of MNIST by default.
-    pub image: Option<ImageShape>,
+    pub image: Option<ImageSize>,
+    /// The names of the classes; their numbers by default.
+    pub classes: Option<Vec<String>>,
     /// Mean and deviation by which pixels from 0 to 1 are normalised before they come into the model. By default they come
     /// as they are: from 0 to 1, or from 0 to 255 if the model's own first layer scales them by less than 1/64.
     pub pixels: Option<[f64; 2]>,
@@ -185,11 +187,11 @@ fn of_graph(format: Format, graph: &graph::Graph, remarks: Vec<String>, options:
         }
     };
     let classes = chain.value.shape[0];
-    let task = || Task::new(image, classes)?.normalized(mean, deviation);
+    let task = task(image, classes, [mean, deviation], options)?;
     let (layers, parameters): (Vec<Arc<dyn Layer>>, Vec<_>) = chain.layers.into_iter().unzip();
-    let text = Model::new(task()?, layers)?.to_string();
+    let text = Model::new(task.clone(), layers)?.to_string();
     // The model that the file will be read as.
-    let model = Model::parse(task()?, &text, &[])?;
+    let model = Model::parse(task, &text, &[])?;
     let parameters = parameters.concat();
     for ((name, shape), tensor) in model.parameters().iter().zip(&parameters) {
         ensure!(tensor.shape == *shape, "`{name}` has the shape {}, and {shape} is needed", tensor.shape);
@@ -200,13 +202,14 @@ fn of_graph(format: Format, graph: &graph::Graph, remarks: Vec<String>, options:
 }
 
 /// The images that a graph takes. A vector of pixels is that of an image whose layers begin with `flatten`.
-fn image_of(chain: &mut Chain, given: Option<ImageShape>) -> Result<ImageShape> {
+fn image_of(chain: &mut Chain, given: Option<ImageSize>) -> Result<ImageShape> {
     let image = match chain.start.shape[..] {
         [channels, height, width] => ImageShape { height, width, channels },
         [length] => {
+            let given = given.map(shape_of);
             let image = given.or((length == ImageShape::MNIST.bytes()).then_some(ImageShape::MNIST));
             let image = image.with_context(|| {
-                format!("it takes vectors of {length} pixels; give --input HEIGHTxWIDTHxCHANNELS to say which images they are")
+                format!("it takes vectors of {length} pixels; give --image-size HEIGHTxWIDTHxCHANNELS to say which images they are")
             })?;
             ensure!(
                 image.bytes() == length,
@@ -222,7 +225,11 @@ fn image_of(chain: &mut Chain, given: Option<ImageShape>) -> Result<ImageShape> 
         }
         ref other => bail!("its input is {other:?}, and no image"),
     };
-    ensure!(given.is_none_or(|given| given == image), "it takes images of {image}, not of the size that --input names");
+    let is_it = |size: ImageSize| {
+        let channels = size.channels.unwrap_or(image.channels);
+        ImageShape { height: size.height, width: size.width, channels } == image
+    };
+    ensure!(given.is_none_or(is_it), "it takes images of {image}, not of the size that --image-size names");
     Ok(image)
 }
 
@@ -234,12 +241,26 @@ fn of_tensors(format: Format, tensors: &dyn Tensors, options: &Options) -> Resul
             listed(tensors)
         )
     })?;
-    let image = options.image.unwrap_or(ImageShape::MNIST);
+    let image = options.image.map_or(ImageShape::MNIST, shape_of);
     let classes = Model::classes_in(image, text)?;
-    let [mean, deviation] = options.pixels.unwrap_or([0.0, 1.0]);
-    let model = Model::parse(Task::new(image, classes)?.normalized(mean, deviation)?, text, &[])?;
+    let task = task(image, classes, options.pixels.unwrap_or([0.0, 1.0]), options)?;
+    let model = Model::parse(task, text, &[])?;
     let matched = matched(tensors, &model)?;
     Ok(Imported { model, parameters: matched.parameters, format, remarks: matched.lines })
+}
+
+/// The task of a model, with the names of its classes if they are given.
+fn task(image: ImageShape, classes: usize, [mean, deviation]: [f64; 2], options: &Options) -> Result<Task> {
+    let task = Task::new(image, classes)?.normalized(mean, deviation)?;
+    match &options.classes {
+        Some(names) => task.named(names.clone()),
+        None => Ok(task),
+    }
+}
+
+/// A size as a shape, grey if it does not say so.
+fn shape_of(ImageSize { height, width, channels }: ImageSize) -> ImageShape {
+    ImageShape { height, width, channels: channels.unwrap_or(1) }
 }
 
 /// The most tensors that an error lists.

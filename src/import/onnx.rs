@@ -14,7 +14,7 @@ use self::nodes::{Attributes, label, operation};
 use super::graph::{Graph, Node};
 use super::operation::{MOST_SIZE, Operation};
 use super::value::Value;
-use crate::data::ImageShape;
+use crate::data::ImageSize;
 use crate::onnx::{GraphProto, ModelProto, NodeProto, ValueInfoProto};
 
 /// The oldest set of operators whose definitions are those that are read here.
@@ -35,7 +35,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<ModelProto> {
 ///
 /// # Errors
 /// If it has a node or a constant that cannot be read.
-pub(super) fn graph(model: &ModelProto, folder: Option<&Path>, image: Option<ImageShape>) -> Result<Graph> {
+pub(super) fn graph(model: &ModelProto, folder: Option<&Path>, image: Option<ImageSize>) -> Result<Graph> {
     let graph = model.graph.as_ref().context("the file has no graph")?;
     let own_operators = model.opset_import.iter().find(|set| matches!(&*set.domain, "" | "ai.onnx"));
     let version = own_operators.map_or(1, |set| set.version);
@@ -87,7 +87,7 @@ fn input<'a>(graph: &'a GraphProto, constants: &Constants<'_>) -> Result<&'a Val
 fn value(
     input: &ValueInfoProto,
     nodes: &[(&NodeProto, Vec<String>, String)],
-    image: Option<ImageShape>,
+    image: Option<ImageSize>,
 ) -> Result<Value> {
     let shape = input.r#type.as_ref().and_then(|of| of.tensor_type.as_ref()).and_then(|tensor| tensor.shape.as_ref());
     let dims = &shape.context("the shape of its input is not known")?.dim;
@@ -96,32 +96,12 @@ fn value(
         node.op_type == "Transpose"
             && Attributes::new(node, &["perm"]).is_ok_and(|perm| perm.ints("perm") == [0, 3, 1, 2])
     });
-    let given = image.map(|ImageShape { height, width, channels }| match dims.len() {
-        2 => vec![height * width * channels],
-        3 => vec![height, width],
-        _ if channels_last => vec![height, width, channels],
-        _ => vec![channels, height, width],
-    });
-    let extent = |(place, dim): (usize, &crate::onnx::DimensionProto)| match (dim.dim_value, &given) {
-        (Some(size), _) if size > 0 => usize::try_from(size)
-            .ok()
-            .filter(|&size| size <= MOST_SIZE.pow(2))
-            .context("a side of its input is too large"),
-        (_, Some(given)) => given.get(place).copied().context("its input does not have the axes of an image"),
-        _ => bail!("it leaves open how large its images are; give --input HEIGHTxWIDTHxCHANNELS"),
-    };
-    let sizes = dims.iter().skip(1).enumerate().map(extent).collect::<Result<Vec<_>>>()?;
-    let shape = match sizes[..] {
-        [height, width, channels] if channels_last => vec![channels, height, width],
-        [channels, height, width] => vec![channels, height, width],
-        [height, width] => vec![1, height, width],
-        [length] => vec![length],
-        _ => bail!("its input has {} axes, and images have four: samples, channels, rows and columns", dims.len()),
-    };
-    Ok(Value::new(shape, channels_last))
+    // An extent of 0 is one that is not known.
+    let extents: Vec<_> = dims.iter().skip(1).map(|dim| dim.dim_value.filter(|&extent| extent > 0)).collect();
+    Value::at_input(&extents, channels_last, image)
 }
 
-/// Whether a constant is as `Operation::Flatten` needs it.
+/// What a `Reshape` to this shape computes; its first axis is that of the samples.
 fn reshaping(target: &[Option<i64>]) -> Result<Operation> {
     let [_, rest @ ..] = target else { bail!("it makes a value without axes") };
     match rest {

@@ -1,8 +1,9 @@
 //! A value between two operations: the shape that it has in our models, and how the other library orders its elements.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
-use super::operation::Channels;
+use super::operation::{Channels, MOST_SIZE};
+use crate::data::ImageSize;
 use crate::layers::{Layer, Order};
 
 /// A value for one sample.
@@ -21,6 +22,41 @@ pub(super) struct Value {
 impl Value {
     pub(super) fn new(shape: Vec<usize>, channels_last: bool) -> Self {
         Self { shape, channels_last, flattened: None, padding: [[0; 2]; 2] }
+    }
+
+    /// The value at the input of a graph whose axes, that of the samples left out, have these extents; none for one that
+    /// the file leaves open, for which the size of an image is given.
+    ///
+    /// # Errors
+    /// If an extent is neither in the file nor given, or if these are not the axes of an image.
+    pub(super) fn at_input(extents: &[Option<i64>], channels_last: bool, given: Option<ImageSize>) -> Result<Self> {
+        let given = |axis: usize| {
+            let ImageSize { height, width, channels } = given?;
+            match extents.len() {
+                1 => Some(height * width * channels.unwrap_or(1)),
+                2 => Some([height, width][axis]),
+                _ if channels_last => [Some(height), Some(width), channels].get(axis).copied()?,
+                _ => [channels, Some(height), Some(width)].get(axis).copied()?,
+            }
+        };
+        let extent = |(axis, extent): (usize, &Option<i64>)| match *extent {
+            Some(extent) => usize::try_from(extent)
+                .ok()
+                .filter(|extent| (1..=MOST_SIZE.pow(2)).contains(extent))
+                .with_context(|| format!("an axis of its input has an extent of {extent}")),
+            None => {
+                given(axis).context("it leaves open how large its images are; give --image-size HEIGHTxWIDTHxCHANNELS")
+            }
+        };
+        let sizes = extents.iter().enumerate().map(extent).collect::<Result<Vec<_>>>()?;
+        let shape = match sizes[..] {
+            [height, width, channels] if channels_last => vec![channels, height, width],
+            [channels, height, width] => vec![channels, height, width],
+            [height, width] => vec![1, height, width],
+            [length] => vec![length],
+            _ => bail!("its input has {} axes besides that of the samples, and images have three", sizes.len()),
+        };
+        Ok(Self::new(shape, channels_last))
     }
 
     /// Channels, rows and columns.

@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 
 use super::weights::Weights;
 use crate::import::operation::{Channels, Convolution, MOST_SIZE, Operation, Padding, Reduction, Statistics, Windows};
+use crate::ops::layout;
 use crate::tensor::HostTensor;
 
 /// Keras' own epsilon, by which `Normalization` bounds a deviation from below.
@@ -304,17 +305,7 @@ fn collect_numbers(json: &Json, numbers: &mut Vec<f64>) {
 
 /// A tensor of four axes in another order of them.
 fn permuted(tensor: &HostTensor, axes: [usize; 4]) -> Result<HostTensor> {
-    let from = <[usize; 4]>::try_from(tensor.shape.extents())
-        .ok()
-        .with_context(|| format!("its kernel is {}", tensor.shape))?;
-    let to = axes.map(|axis| from[axis]);
-    let values = (0..tensor.shape.len()).map(|index| {
-        let (mut rest, mut places) = (index, [0; 4]);
-        for axis in (0..4).rev() {
-            places[axes[axis]] = rest % to[axis];
-            rest /= to[axis];
-        }
-        tensor.f32()[places.iter().zip(from).fold(0, |index, (&place, extent)| index * extent + place)]
-    });
-    Ok(HostTensor::from_f32(to, &values.collect::<Vec<_>>()))
+    let from = <[usize; 4]>::try_from(tensor.shape.extents()).ok();
+    let from = from.with_context(|| format!("its kernel is {}", tensor.shape))?;
+    Ok(HostTensor::from_f32(axes.map(|axis| from[axis]), &layout::permuted(tensor.f32(), from, axes)))
 }

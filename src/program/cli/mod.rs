@@ -2,6 +2,7 @@
 
 mod bench;
 mod examples;
+mod import;
 mod names;
 mod options;
 mod outputs;
@@ -21,6 +22,7 @@ use crate::program::files::Destination;
 use crate::train::TrainConfig;
 
 pub use bench::{BenchArgs, BenchCommand, BenchTrainArgs, CompareArgs, ShowArgs};
+pub use import::ImportArgs;
 pub use options::{
     AdaptersArgs, DataArgs, DeviceArgs, OnDeviceLost, OptimizerName, PictureFormat, ResultsArgs, StepArgs, Switch,
     ViewsArgs,
@@ -62,6 +64,9 @@ pub enum Command {
     /// Recognise the digits in pictures
     #[command(after_help = examples::PREDICT)]
     Predict(PredictArgs),
+    /// Read a model of ONNX, Keras or PyTorch, for `eval`, `predict` and `train --init`
+    #[command(after_help = examples::IMPORT)]
+    Import(ImportArgs),
     /// Verify every kernel and whole training steps against the CPU
     #[command(after_help = examples::VERIFY)]
     Verify(VerifyArgs),

@@ -21,7 +21,13 @@ impl Command {
             Self::Devices(args) => vec![&args.results.json],
             Self::Doctor(args) => vec![&args.results.json],
             Self::Report(args) => vec![&args.comparison],
-            Self::Tune(_) | Self::Plan(_) | Self::Shaders(_) | Self::Sweep(_) | Self::Completions(_) | Self::Man(_) => {
+            Self::Import(_)
+            | Self::Tune(_)
+            | Self::Plan(_)
+            | Self::Shaders(_)
+            | Self::Sweep(_)
+            | Self::Completions(_)
+            | Self::Man(_) => {
                 vec![]
             }
         };
@@ -32,7 +38,13 @@ impl Command {
     pub(crate) fn leaves_files(&self) -> bool {
         let writes = matches!(
             self,
-            Self::Train(_) | Self::Sweep(_) | Self::Tune(_) | Self::Shaders(_) | Self::Report(_) | Self::Man(_)
+            Self::Train(_)
+                | Self::Import(_)
+                | Self::Sweep(_)
+                | Self::Tune(_)
+                | Self::Shaders(_)
+                | Self::Report(_)
+                | Self::Man(_)
         );
         let writes = writes || matches!(self, Self::Predict(args) if args.stages.is_some());
         writes || self.outputs().into_iter().any(|output| *output != Destination::StandardOutput)

@@ -9,6 +9,7 @@ mod eval;
 mod faster;
 mod fault;
 mod grouped;
+mod import;
 mod open;
 mod plan;
 mod predict;
@@ -137,6 +138,7 @@ async fn carry_out(cli: Cli, arguments: &[OsString]) -> Result<Verdict> {
         Command::Data(args) => data::run(args),
         Command::Eval(args) => eval::run(args).await,
         Command::Predict(args) => predict::run(args).await,
+        Command::Import(args) => import::run(args),
         Command::Verify(args) => verify::run(args).await,
         Command::Bench(args) => bench::run(args).await,
         Command::Tune(args) => tune::run(&args).await,
