@@ -26,7 +26,7 @@ pub(super) struct Chain {
     /// What is computed of the input before the first layer; none within a branch of a sum.
     pub(super) pixels: Option<Pixels>,
     /// Whether the last operation was a softmax.
-    is_probability: bool,
+    pub(super) is_probability: bool,
 }
 
 impl Chain {
@@ -53,7 +53,7 @@ impl Chain {
         );
         let takes_padding = matches!(operation, Operation::Conv(_) | Operation::AveragePool { .. } | Operation::Pad(_));
         ensure!(
-            self.value.padding == [[0; 2]; 2] || takes_padding || hands_on,
+            !self.value.is_padded() || takes_padding || hands_on,
             "it follows a padding, and only a convolution or an average-pooling of ours has one"
         );
         match operation {
@@ -160,10 +160,11 @@ impl Chain {
     fn pool(&mut self, windows: &Windows, of: Reduction, counts_padding: bool) -> Result<()> {
         let Windows { size, strides, dilations, padding, is_ceil } = windows;
         let [channels, height, width] = self.value.map()?;
-        let map = [height, width];
+        let before = self.value.padding;
+        let map = [0, 1].map(|axis| [height, width][axis] + before[axis].iter().sum::<usize>());
         let extents = [0, 1].map(|axis| (size[axis] - 1) * dilations[axis] + 1);
         let zeros = padding.zeros(map, extents, *strides);
-        let is_plain = zeros == [[0; 2]; 2] && extents == *size && self.value.padding == [[0; 2]; 2];
+        let is_plain = zeros == [[0; 2]; 2] && extents == *size && !self.value.is_padded();
         let is_whole = is_plain && *size == map;
         if is_whole && of == Reduction::Mean {
             return self.push(Avg { size: None }, vec![]);
@@ -256,7 +257,7 @@ impl Chain {
         ensure!(!self.is_probability, "it follows a softmax, which can only be the last");
         let [a, b] = &branches;
         ensure!(
-            a.value == b.value && a.value.padding == [[0; 2]; 2],
+            a.value == b.value && !a.value.is_padded(),
             "it adds {:?} and {:?}; ours adds equal shapes",
             a.value.shape,
             b.value.shape
@@ -324,7 +325,7 @@ impl Chain {
     /// # Errors
     /// If the output is no vector.
     pub(super) fn end(&mut self) -> Result<()> {
-        ensure!(self.value.padding == [[0; 2]; 2], "the graph ends with a padding");
+        ensure!(!self.value.is_padded(), "the graph ends with a padding");
         while self.layers.last().is_some_and(|(layer, _)| layer.word() == "dropout") {
             self.layers.pop();
         }

@@ -96,6 +96,8 @@ pub struct Layers {
     pub input: Vec<usize>,
     /// The shape of the output for one sample.
     pub output: Vec<usize>,
+    /// Whether a softmax follows, which our models leave to the loss.
+    pub softmax_follows: bool,
 }
 
 /// Reads a model of another program; its content says which.
@@ -157,10 +159,10 @@ pub fn onnx_layers(model: &ModelProto) -> Result<Layers> {
     let graph = onnx::graph(model, None, None)?;
     let chain = graph.layers()?;
     ensure!(chain.pixels.clone().unwrap_or_default() == Pixels::default(), "its first nodes normalise the input");
-    let input = chain.start.shape.clone();
-    let output = chain.value.shape.clone();
+    ensure!(!chain.value.is_padded(), "it ends with a padding, which only a convolution of ours has");
+    let (input, output, softmax_follows) = (chain.start.shape, chain.value.shape, chain.is_probability);
     let (layers, parameters): (Vec<_>, Vec<_>) = chain.layers.into_iter().unzip();
-    Ok(Layers { layers: place(layers, &input)?, parameters: parameters.concat(), input, output })
+    Ok(Layers { layers: place(layers, &input)?, parameters: parameters.concat(), input, output, softmax_follows })
 }
 
 fn contains(bytes: &[u8], part: &[u8]) -> bool {

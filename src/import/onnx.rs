@@ -18,7 +18,7 @@ use crate::data::ImageSize;
 use crate::onnx::{GraphProto, ModelProto, NodeProto, ValueInfoProto};
 
 /// The oldest set of operators whose definitions are those that are read here.
-const OLDEST_OPERATORS: i64 = 7;
+const OLDEST_OPERATORS: i64 = 6;
 
 /// The model in the bytes of a file.
 ///

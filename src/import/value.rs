@@ -106,6 +106,11 @@ impl Value {
         Ok(())
     }
 
+    /// Whether zeros around it wait for a convolution.
+    pub(super) fn is_padded(&self) -> bool {
+        self.padding != [[0; 2]; 2]
+    }
+
     /// Whether the elements lie as ours do.
     pub(super) fn is_in_our_order(&self) -> bool {
         self.flattened.is_none_or(|[channels, height, width]| channels == 1 || height * width == 1)

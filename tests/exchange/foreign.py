@@ -194,6 +194,22 @@ def torch_shortcut(name):
     torch.save(model.state_dict(), FOLDER / f"{name}.pt")
 
 
+@case
+def safetensors_types(name):
+    """Tensors as other libraries save them: halves of both kinds, doubles, a scalar, one without elements."""
+    from safetensors.torch import save_file as save_tensors
+
+    model = settle(nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 6 * 9, 3)))
+    state = model.state_dict()
+    kinds = [torch.float16, torch.bfloat16, torch.float64]
+    for place, key in enumerate(key for key in state if state[key].is_floating_point()):
+        state[key] = state[key].to(kinds[place % 3])
+    model.load_state_dict(state)
+    expect_torch(name, model, (8, 11, 1))
+    state["none"] = torch.zeros((0, 3), dtype=torch.int32)
+    save_tensors(state, FOLDER / f"{name}.safetensors")
+
+
 # ONNX, by PyTorch's exporters
 
 
@@ -264,6 +280,15 @@ def onnx_viewed(name):
     expect(name, pictures, probabilities=probabilities.numpy())
     axes = {"x": {0: "batch"}}
     export(name, model, (8, 10, 1), False, input_names=["x"], dynamic_axes=axes)
+
+
+@case
+def onnx_digits(name):
+    """Of MNIST's size, for tests of the program."""
+    layers = [nn.Conv2d(1, 4, 5, stride=3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 10)]
+    model = settle(nn.Sequential(*layers))
+    expect_torch(name, model, (28, 28, 1))
+    export(name, model, (28, 28, 1), True, external_data=False)
 
 
 class Residual(nn.Module):

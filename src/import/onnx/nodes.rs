@@ -218,7 +218,7 @@ impl Reading<'_> {
 
     /// `alpha · x · w + beta · b`.
     fn gemm(&self) -> Result<Operation> {
-        let settings = Attributes::new(self.node, &["alpha", "beta", "transA", "transB"])?;
+        let settings = Attributes::new(self.node, &["alpha", "beta", "broadcast", "transA", "transB"])?;
         ensure!(settings.int("transA", 0) == 0, "it exchanges the axes of its input");
         let scaled = |tensor: HostTensor, by: f32| {
             let values: Vec<f32> = tensor.f32().iter().map(|value| value * by).collect();
@@ -245,8 +245,9 @@ impl Reading<'_> {
     }
 
     fn norm(&self) -> Result<Operation> {
-        let settings = Attributes::new(self.node, &["epsilon", "momentum", "spatial", "training_mode"])?;
-        ensure!(settings.int("training_mode", 0) == 0, "it is in training mode; export the model in evaluation mode");
+        let settings = Attributes::new(self.node, &["epsilon", "is_test", "momentum", "spatial", "training_mode"])?;
+        let trains = settings.int("training_mode", 0) != 0 || settings.int("is_test", 1) == 0;
+        ensure!(!trains, "it is in training mode; export the model in evaluation mode");
         ensure!(settings.int("spatial", 1) == 1, "it normalises each position by itself");
         Ok(Operation::Norm(Statistics {
             factor: self.vector(1)?,
