@@ -71,6 +71,9 @@ fn cases() -> Vec<Case> {
         case("onnx_old.onnx", FOLDED, UNIT),
         case("onnx_old_norm.onnx", NAMED, UNIT),
         case("onnx_viewed.onnx", "conv 4x5 same, leaky 0.1, avg 2, flatten, dense 10", [0.1307, 0.3081]),
+        case("onnx_dynamic.onnx", "conv 4x5 same, leaky 0.1, avg 2, flatten, dense 10", [0.1307, 0.3081]),
+        case("onnx_keras.onnx", "conv 4x3 same, relu, pool 2, flatten, dense 5", UNIT),
+        case("keras_channels_first.keras", "conv 4x3, norm, pool 2, flatten, dense 3", UNIT),
         case(
             "onnx_residual.onnx",
             "conv 4x3 same, relu, residual(conv 4x3 same, relu, conv 4x3 same), relu, residual(conv 6x3 same stride 2, relu, conv \
@@ -234,15 +237,21 @@ fn settings_are_expressed_or_refused() -> Result<(), Failed> {
             "AveragePool `the AveragePool` is no layer of ours",
         ),
         ("Sigmoid", &[], &[], 72, "there is no layer of ours for the operator Sigmoid"),
-        ("Softmax", &[], &[], 72, "Flatten `the Flatten` is no layer of ours: it follows a softmax"),
+        ("Softmax", &[], &[], 72, "its axis -1 of [2, 6, 6] is not that of the classes"),
         ("Mul", &[("c", &[2, 1, 1])], &[], 72, "norm, flatten, dense 3"),
         ("Mul", &[("c", &[6])], &[], 72, "is not a number for each of the 2 channels"),
         ("PRelu", &[("c", &[1])], &[], 72, "leaky 0.5, flatten, dense 3"),
         ("PRelu", &[("c", &[2, 1, 1])], &[], 72, "its slopes differ"),
         ("Flatten", &[], &[Int("axis", 2)], 72, "it joins samples"),
+        ("Transpose", &[], &[Ints("perm", &[0, 2, 3, 1])], 72, "flatten, dense 3"),
         ("Transpose", &[], &[Ints("perm", &[0, 1, 3, 2])], 72, "it changes the order of axes"),
         ("Flatten", &[], &[], 71, "its weights are for vectors of 71, and its input is [72]"),
     ];
+    let twice: [(&str, &[&str], &[Setting]); 4] =
+        [("Flatten", &[], &[]), ("Gemm", &["dense"], &[]), ("Softmax", &[], &[]), ("Relu", &[], &[])];
+    let error = import::read_bytes(&onnx(&twice, &[("dense", &[72, 3])]), None, &Options::default()).unwrap_err();
+    let wanted = "Relu `the Relu` is no layer of ours: it follows a softmax, which can only be the last";
+    check(format!("{error:#}").contains(wanted), format!("{error:#}"))?;
     for (kind, constants, settings, inputs, wanted) in rows {
         let found = with_node(kind, constants, settings, *inputs);
         check(found.contains(wanted), format!("{kind} is `{found}` instead of `{wanted}`"))?;

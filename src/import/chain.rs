@@ -25,15 +25,18 @@ pub(super) struct Chain {
     pub(super) value: Value,
     /// What is computed of the input before the first layer; none within a branch of a sum.
     pub(super) pixels: Option<Pixels>,
+    /// Whether operations of maps take them with channels last.
+    channels_last: bool,
     /// Whether the last operation was a softmax.
     pub(super) is_probability: bool,
 }
 
 impl Chain {
     /// No layers, from the input of a model on.
-    pub(super) fn at_input(value: Value) -> Self {
+    pub(super) fn at_input(value: Value, channels_last: bool) -> Self {
         let start = value.clone();
-        Self { layers: vec![], remarks: vec![], start, value, pixels: Some(Pixels::default()), is_probability: false }
+        let pixels = Some(Pixels::default());
+        Self { layers: vec![], remarks: vec![], start, value, pixels, channels_last, is_probability: false }
     }
 
     /// No layers, from the output of these on.
@@ -56,6 +59,19 @@ impl Chain {
             !self.value.is_padded() || takes_padding || hands_on,
             "it follows a padding, and only a convolution or an average-pooling of ours has one"
         );
+        let is_of_channels = matches!(
+            operation,
+            Operation::Conv(_)
+                | Operation::Norm(_)
+                | Operation::MaxPool(_)
+                | Operation::AveragePool { .. }
+                | Operation::Global { .. }
+                | Operation::Pad(_)
+        );
+        ensure!(
+            !is_of_channels || self.value.shape.len() != 3 || self.value.channels_last == self.channels_last,
+            "it takes rows for channels, since the axes of its input were exchanged"
+        );
         match operation {
             Operation::Conv(conv) => self.conv(conv),
             Operation::Dense { weight, bias } => self.dense(weight, bias.as_deref()),
@@ -71,10 +87,7 @@ impl Chain {
             Operation::Transpose { to_channels_last } => self.value.transpose(*to_channels_last),
             Operation::Dropout { rate: 0.0 } | Operation::Identity => Ok(()),
             Operation::Dropout { rate } => self.push(Dropout { rate: *rate }, vec![]),
-            Operation::Softmax => {
-                self.is_probability = true;
-                Ok(())
-            }
+            Operation::Softmax { axis } => self.softmax(*axis),
             Operation::Sum => bail!("it adds values that do not come from one"),
         }
     }
@@ -221,6 +234,18 @@ impl Chain {
     fn rectifier(&mut self, negative_slope: f64) -> Result<()> {
         ensure!((0.0..=1.0).contains(&negative_slope), "its slope is {negative_slope}, and ours is from 0 to 1");
         if negative_slope == 0.0 { self.push(Relu, vec![]) } else { self.push(Leaky { slope: negative_slope }, vec![]) }
+    }
+
+    fn softmax(&mut self, axis: i64) -> Result<()> {
+        let is_of_classes = match (&self.value.shape[..], self.value.channels_last) {
+            ([_], _) => matches!(axis, 1 | -1),
+            ([_, 1, 1], true) => matches!(axis, 3 | -1),
+            ([_, 1, 1], false) => axis == 1,
+            _ => false,
+        };
+        ensure!(is_of_classes, "its axis {axis} of {:?} is not that of the classes", self.value.shape);
+        self.is_probability = true;
+        Ok(())
     }
 
     fn flatten(&mut self) -> Result<()> {

@@ -20,6 +20,8 @@ pub(super) struct Graph {
     pub(super) input: (String, Value),
     /// The name of the output.
     pub(super) output: String,
+    /// Whether convolutions and their like take maps with channels last.
+    pub(super) channels_last: bool,
 }
 
 /// An operation on values.
@@ -51,12 +53,14 @@ impl Graph {
         let needed = self.needed();
         let mut users = Users::new();
         for node in self.nodes.iter().filter(|node| needed.contains(node.output.as_str())) {
+            let wanted = if matches!(node.operation, Operation::Sum) { 2 } else { 1 };
+            ensure!(node.inputs.len() == wanted, "{} takes {} values, not {wanted}", node.label, node.inputs.len());
             for (place, input) in node.inputs.iter().enumerate() {
                 ensure!(!node.inputs[..place].contains(input), "{} adds a value to itself", node.label);
                 users.entry(input).or_default().push(node);
             }
         }
-        let mut chain = Chain::at_input(self.input.1.clone());
+        let mut chain = Chain::at_input(self.input.1.clone(), self.channels_last);
         let mut left = self.nodes.len();
         match self.follow(&users, &mut chain, &self.input.0, MOST_DEPTH, &mut left)? {
             End::Output => {}
@@ -105,7 +109,6 @@ impl Graph {
     /// Adds a node, and returns its output.
     fn step<'a>(&'a self, chain: &mut Chain, node: &'a Node, left: &mut usize) -> Result<&'a str> {
         *left = left.checked_sub(1).context("the graph goes in a circle")?;
-        ensure!(node.inputs.len() == 1, "{} takes {} values", node.label, node.inputs.len());
         chain.add(&node.operation).with_context(|| format!("{} is no layer of ours", node.label))?;
         Ok(&node.output)
     }

@@ -91,7 +91,7 @@ fn graph(config: &Json, weights: &Weights, image: Option<ImageSize>) -> Result<(
     };
     let extents: Vec<_> = shape.iter().map(Json::as_i64).collect();
     let value = Value::at_input(&extents, channels_last, image)?;
-    Ok((Graph { nodes: building.nodes, input: (name, value), output }, building.remarks))
+    Ok((Graph { nodes: building.nodes, input: (name, value), output, channels_last }, building.remarks))
 }
 
 impl Building {

@@ -54,8 +54,8 @@ pub(super) fn graph(model: &ModelProto, folder: Option<&Path>, image: Option<Ima
             constants.compute(node).with_context(|| label(node))?;
             continue;
         }
-        // What follows the shape of a value is part of the constants of a `Reshape`.
         if node.op_type == "Shape" {
+            constants.note_shape(node);
             continue;
         }
         let output = node.output.first().cloned().unwrap_or_default();
@@ -66,14 +66,14 @@ pub(super) fn graph(model: &ModelProto, folder: Option<&Path>, image: Option<Ima
         [only] => &only.name,
         outputs => bail!("it has {} outputs, and a model of ours has one: the classes", outputs.len()),
     };
-    let value = value(input, &nodes, image)?;
+    let (value, batch) = (value(input, &nodes, image)?, batch(input));
     let read = |(node, inputs, output): (&NodeProto, Vec<String>, String)| {
         let operation =
-            operation(node, &constants, &inputs).with_context(|| format!("{} cannot be read", label(node)))?;
+            operation(node, &constants, &inputs, batch).with_context(|| format!("{} cannot be read", label(node)))?;
         Ok(Node { label: label(node), operation, inputs, output })
     };
     let nodes = nodes.into_iter().map(read).collect::<Result<_>>()?;
-    Ok(Graph { nodes, input: (input.name.clone(), value), output: last.clone() })
+    Ok(Graph { nodes, input: (input.name.clone(), value), output: last.clone(), channels_last: false })
 }
 
 /// The input that is no constant.
@@ -91,29 +91,48 @@ fn value(
 ) -> Result<Value> {
     let shape = input.r#type.as_ref().and_then(|of| of.tensor_type.as_ref()).and_then(|tensor| tensor.shape.as_ref());
     let dims = &shape.context("the shape of its input is not known")?.dim;
-    let user = nodes.iter().find(|(_, takes, _)| takes.contains(&input.name)).map(|(node, ..)| *node);
-    let channels_last = user.is_some_and(|node| {
-        node.op_type == "Transpose"
-            && Attributes::new(node, &["perm"]).is_ok_and(|perm| perm.ints("perm") == [0, 3, 1, 2])
-    });
+    let channels_last = moves_channels_first(&input.name, nodes);
     // An extent of 0 is one that is not known.
     let extents: Vec<_> = dims.iter().skip(1).map(|dim| dim.dim_value.filter(|&extent| extent > 0)).collect();
     Value::at_input(&extents, channels_last, image)
 }
 
-/// What a `Reshape` to this shape computes; its first axis is that of the samples.
-fn reshaping(target: &[Option<i64>]) -> Result<Operation> {
-    let [_, rest @ ..] = target else { bail!("it makes a value without axes") };
-    match rest {
-        [_] => Ok(Operation::Flatten),
-        [] => bail!("it joins samples"),
-        _ => {
-            let size = |size: &Option<i64>| match size {
-                Some(-1) => Ok(0),
-                Some(size) if (1..=MOST_SIZE as i64).contains(size) => Ok(*size as usize),
-                _ => bail!("its shape {target:?} is not known"),
-            };
-            Ok(Operation::Shape(rest.iter().map(size).collect::<Result<_>>()?))
+/// Whether the graph begins with an exchange of axes that puts the channels first, behind nodes that keep the order.
+fn moves_channels_first(input: &str, nodes: &[(&NodeProto, Vec<String>, String)]) -> bool {
+    let mut at = input;
+    for (node, takes, output) in nodes {
+        if !takes.iter().any(|name| name == at) {
+            continue;
+        }
+        match node.op_type.as_str() {
+            "Add" | "Cast" | "Div" | "Identity" | "Mul" | "Sub" => at = output,
+            "Transpose" => {
+                return Attributes::new(node, &["perm"]).is_ok_and(|settings| settings.ints("perm") == [0, 3, 1, 2]);
+            }
+            _ => return false,
         }
     }
+    false
+}
+
+/// The samples of the input, if the file fixes them.
+fn batch(input: &ValueInfoProto) -> Option<i64> {
+    let shape = input.r#type.as_ref()?.tensor_type.as_ref()?.shape.as_ref()?;
+    shape.dim.first()?.dim_value.filter(|&samples| samples > 0)
+}
+
+/// What a `Reshape` to this shape computes, whose first axis is that of the samples.
+fn reshaping(target: &[Option<i64>], batch: Option<i64>) -> Result<Operation> {
+    let [samples, rest @ ..] = target else { bail!("it makes a value without axes") };
+    ensure!(!rest.is_empty(), "it joins samples");
+    // -1 stands for what is left, and 0 for the extent as it was.
+    let keeps_samples = samples.is_none_or(|samples| matches!(samples, -1 | 0) || Some(samples) == batch);
+    let is_only = *samples != Some(-1) || !rest.contains(&Some(-1));
+    ensure!(keeps_samples && is_only, "it makes {target:?} of a batch, and keeps no sample by itself");
+    let extent = |extent: &Option<i64>| match extent {
+        Some(-1) => Ok(0),
+        Some(extent) if (1..=MOST_SIZE.pow(2) as i64).contains(extent) => Ok(*extent as usize),
+        _ => bail!("its shape {target:?} is not known"),
+    };
+    Ok(Operation::Shape(rest.iter().map(extent).collect::<Result<_>>()?))
 }

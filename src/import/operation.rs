@@ -28,14 +28,14 @@ pub(super) enum Operation {
     Rectifier { negative_slope: f64 },
     /// A map as a vector.
     Flatten,
-    /// A vector as a map of `[channels, rows, columns]`, or as a vector again.
+    /// Another shape, in the other library's order; an extent of 0 is what the others leave.
     Shape(Vec<usize>),
     /// From channels last to channels first, or back.
     Transpose { to_channels_last: bool },
     /// Dropout, which does nothing in evaluation.
     Dropout { rate: f64 },
-    /// Softmax, which our models leave to the loss.
-    Softmax,
+    /// Softmax over an axis, -1 for the last, which our models leave to the loss.
+    Softmax { axis: i64 },
     /// Its input.
     Identity,
     /// The sum of two values. All other operations have one.

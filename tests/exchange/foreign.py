@@ -283,6 +283,56 @@ def onnx_viewed(name):
 
 
 @case
+def onnx_dynamic(name):
+    """The default exporter, with a batch of any size."""
+    model = settle(Viewed())
+    pictures = images(8, 10, 1)
+    with torch.no_grad():
+        probabilities = model.double()(as_tensor(pictures).double())
+    model.float()
+    expect(name, pictures, probabilities=probabilities.numpy())
+    batch = {"x": {0: torch.export.Dim("batch", min=1, max=1024)}}
+    export(name, model, (8, 10, 1), True, external_data=False, dynamic_shapes=batch)
+
+
+@case
+def keras_channels_first(name):
+    def build(keras, layers):
+        first = {"data_format": "channels_first"}
+        return keras.Sequential(
+            [
+                keras.Input((2, 7, 9)),
+                layers.Conv2D(4, 3, **first),
+                layers.BatchNormalization(axis=1),
+                layers.MaxPooling2D(2, **first),
+                layers.Flatten(**first),
+                layers.Dense(3),
+            ]
+        )
+
+    keras_model(name, build, (7, 9, 2), outputs="logits", first=True)
+
+
+@case
+def onnx_keras(name):
+    """Keras' own export, with channels last."""
+
+    def build(keras, layers):
+        return keras.Sequential(
+            [
+                keras.Input((9, 8, 2)),
+                layers.Conv2D(4, 3, padding="same", activation="relu"),
+                layers.MaxPooling2D(2),
+                layers.Flatten(),
+                layers.Dense(5),
+            ]
+        )
+
+    model = keras_model(name, build, (9, 8, 2), outputs="logits", save=())
+    model.export(FOLDER / f"{name}.onnx", format="onnx", verbose=False)
+
+
+@case
 def onnx_digits(name):
     """Of MNIST's size, for tests of the program."""
     layers = [nn.Conv2d(1, 4, 5, stride=3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 10)]
@@ -349,7 +399,7 @@ def onnx_unusual(name):
 # Keras
 
 
-def keras_model(name, build, shape, seed=3, outputs="probabilities", save=("keras",), scale=1 / 255):
+def keras_model(name, build, shape, seed=3, outputs="probabilities", save=("keras",), scale=1 / 255, first=False):
     import keras
 
     keras.utils.clear_session()
@@ -364,7 +414,9 @@ def keras_model(name, build, shape, seed=3, outputs="probabilities", save=("kera
         if weight.dtype.startswith("float") and kind not in ("mean", "variance", "count"):
             weight.assign(random.uniform(low, high, size).astype("float32"))
     pictures = images(*shape)
-    expect(name, pictures, **{outputs: np.asarray(model.predict(pictures.astype("float32") * scale, verbose=0))})
+    values = pictures.astype("float32") * scale
+    predicted = model.predict(values.transpose(0, 3, 1, 2) if first else values, verbose=0)
+    expect(name, pictures, **{outputs: np.asarray(predicted)})
     for ending in save:
         model.save(FOLDER / f"{name}.{ending}")
     return model

@@ -62,6 +62,10 @@ impl Reading<'_> {
             "GlobalMaxPooling2D" => one(self.global(Reduction::Largest)),
             "GlobalAveragePooling2D" => one(self.global(Reduction::Mean)),
             "ZeroPadding2D" => one(Operation::Pad(self.zeros()?)),
+            // Keras flattens with channels last, also where they are first.
+            "Flatten" if !self.channels_last => {
+                Ok(vec![Operation::Transpose { to_channels_last: true }, Operation::Flatten])
+            }
             "Flatten" => one(Operation::Flatten),
             "Reshape" => one(Operation::Shape(self.target()?)),
             "Dropout" => one(Operation::Dropout { rate: self.number("rate", 0.0)? }),
@@ -71,7 +75,7 @@ impl Reading<'_> {
                 let old = self.number("alpha", 0.3)?;
                 one(Operation::Rectifier { negative_slope: self.number("negative_slope", old)? })
             }
-            "Softmax" => one(Operation::Softmax),
+            "Softmax" => one(Operation::Softmax { axis: self.number("axis", -1.0)? as i64 }),
             "Add" => one(Operation::Sum),
             "Identity" => Ok(vec![]),
             "Sequential" | "Functional" | "Model" => bail!("it is a model in the model, and ours has layers alone"),
@@ -286,7 +290,7 @@ impl Reading<'_> {
                 "relu" => Some(Operation::Rectifier { negative_slope: 0.0 }),
                 // The default of the function; that of the layer is 0.3.
                 "leaky_relu" => Some(Operation::Rectifier { negative_slope: 0.2 }),
-                "softmax" | "log_softmax" => Some(Operation::Softmax),
+                "softmax" | "log_softmax" => Some(Operation::Softmax { axis: -1 }),
                 other => bail!("its activation is `{other}`, and ours are ReLU and leaky ReLU"),
             },
             other => bail!("its activation is {other}"),

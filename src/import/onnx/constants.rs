@@ -1,6 +1,6 @@
 //! Constants of a graph: the initialisers, and what nodes compute of constants alone.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Component, Path};
@@ -28,13 +28,15 @@ pub(super) enum Constant {
 pub(super) struct Constants<'a> {
     given: HashMap<&'a str, &'a TensorProto>,
     computed: HashMap<String, Constant>,
+    /// The shapes of values.
+    shapes: HashSet<String>,
     folder: Option<&'a Path>,
 }
 
 impl<'a> Constants<'a> {
     pub(super) fn new(graph: &'a GraphProto, folder: Option<&'a Path>) -> Self {
         let given = graph.initializer.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
-        Self { given, computed: HashMap::new(), folder }
+        Self { given, computed: HashMap::new(), shapes: HashSet::new(), folder }
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
@@ -92,6 +94,18 @@ impl<'a> Constants<'a> {
         }
     }
 
+    /// Notes a node that gives the shape of a value.
+    pub(super) fn note_shape(&mut self, node: &NodeProto) {
+        let Some(output) = node.output.first() else { return };
+        let part =
+            Attributes::new(node, &["end", "start"]).map(|part| (part.int("start", 0), part.int("end", i64::MAX)));
+        match part {
+            Ok((0, 1)) => drop(self.computed.insert(output.clone(), Constant::Shape(vec![None]))),
+            Ok((0, i64::MAX)) => drop(self.shapes.insert(output.clone())),
+            _ => {}
+        }
+    }
+
     /// Adds what a node computes of constants, or of the shapes of values. What is not known here is left out: then the
     /// node that takes it cannot be read.
     ///
@@ -108,8 +122,15 @@ impl<'a> Constants<'a> {
             "Reshape" | "Squeeze" | "Unsqueeze" | "Cast" if is_known => {
                 self.get(first()).ok().and_then(|constant| self.reshaped(node, constant))
             }
-            // One number of a shape, which is that of the batch.
-            "Gather" | "Unsqueeze" | "Squeeze" | "Cast" | "Slice" => Some(Constant::Shape(vec![None])),
+            // The number of samples, which is not known here.
+            "Gather" if self.shapes.contains(first()) => {
+                let place = node.input.get(1).and_then(|place| self.ints(place).ok());
+                (place == Some(vec![0])).then(|| Constant::Shape(vec![None]))
+            }
+            "Slice" if self.shapes.contains(first()) => {
+                let input = |place: usize| node.input.get(place).and_then(|name| self.ints(name).ok());
+                (input(1) == Some(vec![0]) && input(2) == Some(vec![1])).then(|| Constant::Shape(vec![None]))
+            }
             "Concat" => {
                 let parts = node.input.iter().map(|part| self.sizes(part)).collect::<Result<Vec<_>>>();
                 parts.ok().map(|parts| Constant::Shape(parts.concat()))

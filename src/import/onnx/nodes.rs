@@ -40,7 +40,7 @@ impl<'a> Attributes<'a> {
         self.find(name).map(|attribute| attribute.ints.clone()).unwrap_or_default()
     }
 
-    fn int(&self, name: &str, default: i64) -> i64 {
+    pub(super) fn int(&self, name: &str, default: i64) -> i64 {
         self.find(name).map_or(default, |attribute| attribute.i.unwrap_or(0))
     }
 
@@ -91,11 +91,17 @@ struct Reading<'a> {
     constants: &'a Constants<'a>,
 }
 
-/// What a node computes; `values` are those of its inputs that are no constants.
+/// What a node computes; `values` are those of its inputs that are no constants, and `batch` is the number of samples if the
+/// file fixes it.
 ///
 /// # Errors
 /// If it is none of the operators that are known here, or has a setting that is not.
-pub(super) fn operation(node: &NodeProto, constants: &Constants<'_>, values: &[String]) -> Result<Operation> {
+pub(super) fn operation(
+    node: &NodeProto,
+    constants: &Constants<'_>,
+    values: &[String],
+    batch: Option<i64>,
+) -> Result<Operation> {
     ensure!(matches!(&*node.domain, "" | "ai.onnx"), "it is an operator of `{}`, not of ONNX", node.domain);
     let read = Reading { node, constants };
     let settings = |known: &[&str]| Attributes::new(node, known);
@@ -116,11 +122,11 @@ pub(super) fn operation(node: &NodeProto, constants: &Constants<'_>, values: &[S
         "BatchNormalization" => read.norm(),
         "Add" | "Sub" | "Mul" | "Div" => read.arithmetic(values),
         "MaxPool" => read.max_pool(),
-        "AveragePool" => Ok(Operation::AveragePool {
-            windows: read.windows(&settings(&[&WINDOWS[..], &["count_include_pad"]].concat())?)?,
-            counts_padding: settings(&[&WINDOWS[..], &["count_include_pad"]].concat())?.int("count_include_pad", 0)
-                != 0,
-        }),
+        "AveragePool" => {
+            let settings = settings(&[&WINDOWS[..], &["count_include_pad"]].concat())?;
+            let counts_padding = settings.int("count_include_pad", 0) != 0;
+            Ok(Operation::AveragePool { windows: read.windows(&settings)?, counts_padding })
+        }
         "GlobalMaxPool" => settings(&[]).map(|_| Operation::Global { of: Reduction::Largest, keeps_axes: true }),
         "GlobalAveragePool" => settings(&[]).map(|_| Operation::Global { of: Reduction::Mean, keeps_axes: true }),
         "ReduceMean" => read.reduced(Reduction::Mean),
@@ -137,8 +143,10 @@ pub(super) fn operation(node: &NodeProto, constants: &Constants<'_>, values: &[S
             Ok(Operation::Flatten)
         }
         "Reshape" => {
-            settings(&["allowzero"])?;
-            reshaping(&constants.sizes(read.input(1)?)?)
+            let (target, keeps_zeros) =
+                (constants.sizes(read.input(1)?)?, settings(&["allowzero"])?.int("allowzero", 0));
+            ensure!(keeps_zeros == 0 || !target.contains(&Some(0)), "it makes a value without elements");
+            reshaping(&target, batch)
         }
         "Squeeze" => {
             let axes = read.axes(&settings(&["axes"])?, 1)?;
@@ -355,9 +363,7 @@ impl Reading<'_> {
     }
 
     fn softmax(&self) -> Result<Operation> {
-        let axis = Attributes::new(self.node, &["axis"])?.int("axis", -1);
-        ensure!(matches!(axis, 1 | -1), "its axis is {axis}, and the classes are the last");
-        Ok(Operation::Softmax)
+        Ok(Operation::Softmax { axis: Attributes::new(self.node, &["axis"])?.int("axis", -1) })
     }
 
     fn dropout(&self) -> Result<Operation> {
