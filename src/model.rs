@@ -7,6 +7,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::data::Task;
+#[cfg(feature = "exchange")]
+use crate::data::{CLASSES, ImageShape};
 use crate::layers::{self, Entry, Initial, Layer, ParameterSpec, PlacedLayer, place, slope_after};
 use crate::names::did_you_mean;
 use crate::random::Random;
@@ -64,27 +66,7 @@ impl Model {
     /// # Errors
     /// If a layer is unknown, or the layers do not fit together.
     pub fn parse(task: Task, text: &str, own: &[Entry]) -> Result<Self> {
-        let text = text.trim();
-        let text = text.strip_suffix(',').unwrap_or(text).trim_end();
-        let named = NAMED_MODELS.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
-        let text = &named.map_or_else(|| text.to_owned(), |(_, form)| with_classes(form, task.classes()));
-        if !text.contains([' ', ',', '(']) {
-            let names = NAMED_MODELS.iter().map(|(name, _)| *name);
-            let meant = did_you_mean(text, names.clone());
-            bail!(
-                "there is no model `{text}`{meant}\ngive one of {} or layers such as `conv 32x3, relu, pool 2, flatten, dense 10`",
-                names.collect::<Vec<_>>().join(", ")
-            );
-        }
-        let texts = layers::split(text);
-        let count = texts.len();
-        ensure!(
-            count <= MOST_LAYERS,
-            "a model of {count} layers is too long: it may have {MOST_LAYERS}; leave some out"
-        );
-        let layer =
-            |text: &str| layers::parse(text, own).with_context(|| format!("cannot read layer `{}`", text.trim()));
-        let layers = texts.into_iter().map(layer).collect::<Result<Vec<_>>>()?;
+        let (text, layers) = layers_in(text, task.classes(), own)?;
         Self::new(task, layers).with_context(|| format!("the model `{text}` cannot be built"))
     }
 
@@ -119,6 +101,18 @@ impl Model {
             );
         }
         Ok(self)
+    }
+
+    /// The classes of the last layer of a text, for images of a shape; those of MNIST for the name of a model.
+    ///
+    /// # Errors
+    /// If a layer is unknown, or the layers do not fit together.
+    #[cfg(feature = "exchange")]
+    pub(crate) fn classes_in(image: ImageShape, text: &str) -> Result<usize> {
+        let (text, layers) = layers_in(text, CLASSES, &[])?;
+        let placed = place(layers, &[image.channels, image.height, image.width])
+            .with_context(|| format!("the model `{text}` cannot be built"))?;
+        placed.last().and_then(|last| last.output.first().copied()).context("the model has no layers")
     }
 
     /// The images that it takes, and the number of classes.
@@ -178,6 +172,28 @@ impl Model {
         };
         (0..).zip(all).map(draw).collect()
     }
+}
+
+/// The text of a model's layers, and the layers. The named models have a form for each number of classes.
+fn layers_in(text: &str, classes: usize, own: &[Entry]) -> Result<(String, Vec<Arc<dyn Layer>>)> {
+    let text = text.trim();
+    let text = text.strip_suffix(',').unwrap_or(text).trim_end();
+    let named = NAMED_MODELS.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
+    let text = &named.map_or_else(|| text.to_owned(), |(_, form)| with_classes(form, classes));
+    if !text.contains([' ', ',', '(']) {
+        let names = NAMED_MODELS.iter().map(|(name, _)| *name);
+        let meant = did_you_mean(text, names.clone());
+        bail!(
+            "there is no model `{text}`{meant}\ngive one of {} or layers such as `conv 32x3, relu, pool 2, flatten, dense 10`",
+            names.collect::<Vec<_>>().join(", ")
+        );
+    }
+    let texts = layers::split(text);
+    let count = texts.len();
+    ensure!(count <= MOST_LAYERS, "a model of {count} layers is too long: it may have {MOST_LAYERS}; leave some out");
+    let layer = |text: &str| layers::parse(text, own).with_context(|| format!("cannot read layer `{}`", text.trim()));
+    let layers = texts.into_iter().map(layer).collect::<Result<Vec<_>>>()?;
+    Ok((text.clone(), layers))
 }
 
 /// The text of a model that ends in a dense layer, for so many classes.

@@ -23,6 +23,7 @@ use crate::op::{MAX_ITERATIONS, Op};
 use crate::ops::Case;
 use crate::tensor::{DType, HostTensor, Shape};
 use memory::Memory;
+pub(crate) use memory::order;
 
 /// An optimizer with its parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]

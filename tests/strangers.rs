@@ -210,3 +210,44 @@ fn changed_changes_of_images_are_the_same_again_or_an_error() {
         true
     });
 }
+
+/// Many changed copies of a file of another program.
+#[cfg(feature = "exchange")]
+fn read_changed_import(file: &str, times: usize, seed: u64) {
+    use gpu_digits::import::{self, Options};
+
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/exchange/foreign");
+    let bytes = fs::read(folder.join(file)).expect("a file of the repository");
+    let model = file.ends_with(".pt").then(|| "conv 4x3, relu, pool 2, flatten, dense 10".to_owned());
+    let image = "8x11".parse().ok().filter(|_| model.is_some());
+    let options = Options { model, image, ..Options::default() };
+    read_changed(&bytes, times, seed, |bytes| match import::read_bytes(bytes, Some(&folder), &options) {
+        Ok(imported) => {
+            let shapes = imported.model.parameters().into_iter().map(|(_, shape)| shape);
+            assert!(shapes.eq(imported.parameters.iter().map(|tensor| tensor.shape.clone())));
+            true
+        }
+        Err(_) => false,
+    });
+}
+
+#[cfg(feature = "exchange")]
+#[test]
+fn changed_files_of_pytorch_are_read_or_refused() {
+    read_changed_import("torch_sequential.pt", 30, 30);
+    read_changed_import("torch_checkpoint.pt", 30, 31);
+}
+
+#[cfg(feature = "exchange")]
+#[test]
+fn changed_files_of_onnx_are_read_or_refused() {
+    read_changed_import("onnx_old_norm.onnx", 60, 32);
+    read_changed_import("onnx_viewed.onnx", 60, 33);
+}
+
+#[cfg(feature = "exchange")]
+#[test]
+fn changed_files_of_keras_are_read_or_refused() {
+    read_changed_import("keras_mlp.keras", 30, 34);
+    read_changed_import("keras_mlp.h5", 30, 35);
+}

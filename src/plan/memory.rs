@@ -200,7 +200,7 @@ fn chunks_of_gradient(placed: &PlacedLayer, own: &ParameterSpec, train: &[Record
 /// The index in the model's order of each of a parameter's elements in memory.
 ///
 /// A dense layer over a map is a convolution as large as the map, so that one rule serves both.
-fn order(placed: &PlacedLayer, own: &ParameterSpec) -> Option<Arc<[u32]>> {
+pub(crate) fn order(placed: &PlacedLayer, own: &ParameterSpec) -> Option<Arc<[u32]>> {
     let extents = match (own.order, own.shape.extents()) {
         (Order::OutputsLast, &[outputs, channels, rows, columns]) => [outputs, channels, rows, columns],
         (Order::OutputsLast, &[outputs, inputs]) => {

@@ -9,6 +9,7 @@ mod data;
 mod devices;
 mod export;
 mod fine_tuning;
+mod import;
 mod numerics;
 mod output;
 mod predict;
@@ -32,6 +33,7 @@ use devices::{
     automatic_among_software, automatic_without_driver, devices, doctor, doctor_without_driver, missing_devices,
     train_on_adapter, verify_without_adapter, vulkan_without_driver,
 };
+use import::{imported_models_are_used, options_of_import, wrong_imports};
 use libtest_mimic::{Arguments, Failed, Trial};
 pub(crate) use predict::write_picture;
 use predict::{folders, models_of_other_images, numbers, predict, wrong_pictures};
@@ -58,6 +60,9 @@ fn main() {
         ("plan_prints_calls_shapes_and_sums_without_a_gpu", plan),
         ("kernels_of_a_plan_need_an_adapter", plan_kernels_without_gpu),
         ("shaders_writes_every_shader_as_one_text", shaders),
+        ("imported_models_are_scored_and_trained_further", imported_models_are_used),
+        ("options_of_import_say_what_a_file_does_not", options_of_import),
+        ("wrong_imports_are_refused", wrong_imports),
         ("half_precision_is_asked_for_and_refused_where_there_is_none", half_precision),
         ("models_that_cannot_be_are_refused_with_layer_and_shapes", impossible_models),
         ("a_model_larger_than_memory_is_refused_before_anything_is_allocated", too_much_memory),

@@ -3,6 +3,7 @@
 mod bench;
 mod examples;
 mod export;
+mod import;
 mod names;
 mod options;
 mod outputs;
@@ -24,6 +25,7 @@ use crate::train::TrainConfig;
 
 pub use bench::{BenchArgs, BenchCommand, BenchTrainArgs, CompareArgs, ShowArgs};
 pub use export::{ExportArgs, ExportFormat};
+pub use import::ImportArgs;
 pub use options::{
     AdaptersArgs, DataArgs, DeviceArgs, OnDeviceLost, OptimizerName, PictureFormat, ResultsArgs, StepArgs, Switch,
     ViewsArgs,
@@ -68,6 +70,9 @@ pub enum Command {
     /// Recognise the digits in pictures
     #[command(after_help = examples::PREDICT)]
     Predict(PredictArgs),
+    /// Read a model of ONNX, Keras or PyTorch, for `eval`, `predict` and `train --init`
+    #[command(after_help = examples::IMPORT)]
+    Import(ImportArgs),
     /// Verify every kernel and whole training steps against the CPU
     #[command(after_help = examples::VERIFY)]
     Verify(VerifyArgs),

@@ -11,6 +11,7 @@ mod faster;
 mod fault;
 mod find_lr;
 mod grouped;
+mod import;
 mod open;
 mod plan;
 mod predict;
@@ -143,6 +144,7 @@ async fn carry_out(cli: Cli, arguments: &[OsString]) -> Result<Verdict> {
         Command::Eval(args) => eval::run(args).await,
         Command::Export(args) => export::run(&args),
         Command::Predict(args) => predict::run(args).await,
+        Command::Import(args) => import::run(args),
         Command::Verify(args) => verify::run(args).await,
         Command::Bench(args) => bench::run(args).await,
         Command::Tune(args) => tune::run(&args).await,
