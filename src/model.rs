@@ -82,7 +82,7 @@ impl Model {
             let with_parameters = self.layers.iter().filter(|placed| !placed.parameters.is_empty());
             let known: Vec<&str> = with_parameters.map(|placed| &*placed.name).collect();
             let all = known.join(", ");
-            let meant = did_you_mean(name, known.into_iter());
+            let meant = did_you_mean(name, known);
             let found = self.layers.iter_mut().find(|placed| placed.name == *name && !placed.parameters.is_empty());
             let found = found.with_context(|| {
                 format!("there is no layer `{name}` with parameters that could be frozen{meant}\nthose of the model are {all}")
