@@ -169,6 +169,7 @@ pub(super) const SWEEP: &str = "\
 Examples:
   gpu-digits sweep --lr 0.003,0.01,0.03 --seeds 3 --out lr
   gpu-digits sweep --model 'convnet;lenet5' --optimizer adam,sgd --random 3 --out models
+  gpu-digits sweep --recipe small --seeds 5 --out small
 
 The same command resumes an interrupted sweep, also within a run. If a setting fails, the sweep notes it and continues with the others.";
 

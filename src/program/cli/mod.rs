@@ -20,6 +20,7 @@ use crate::augment::Augment;
 use crate::data::Share;
 use crate::device::DeviceChoice;
 use crate::program::files::Destination;
+use crate::program::recipes::Recipe;
 use crate::schedule::Schedule;
 use crate::train::TrainConfig;
 
@@ -126,8 +127,11 @@ pub struct ReportArgs {
 /// `gpu-digits sweep`.
 #[derive(Args, Clone, Debug)]
 pub struct SweepArgs {
-    /// Models, separated by semicolons; or repeat the option
-    #[arg(long, alias = "models", value_name = "MODEL;...", value_delimiter = ';', default_values_t = ["convnet".to_owned()])]
+    /// Take the options of a recipe of `train`; those given besides override them
+    #[arg(long, value_name = "NAME", value_parser = values::recipe())]
+    pub recipe: Option<&'static Recipe>,
+    /// Models, separated by semicolons; or repeat the option [default: that of --recipe, else convnet]
+    #[arg(long, alias = "models", value_name = "MODEL;...", value_delimiter = ';')]
     pub model: Vec<String>,
     /// Highest learning rates, separated by commas [default: the default of each optimizer]
     #[arg(long, value_name = "RATE,...", value_delimiter = ',', value_parser = positive_number)]
@@ -135,8 +139,8 @@ pub struct SweepArgs {
     /// Batch sizes, separated by commas [default: 128, fewer for small sets]
     #[arg(long, value_name = "N,...", value_delimiter = ',', value_parser = positive())]
     pub batch_size: Vec<usize>,
-    /// Optimizers to train with, separated by commas
-    #[arg(long, value_enum, value_name = "NAME,...", value_delimiter = ',', default_values_t = [OptimizerName::Adam])]
+    /// Optimizers, separated by commas [default: that of --recipe, else adam]
+    #[arg(long, value_enum, value_name = "NAME,...", value_delimiter = ',')]
     pub optimizer: Vec<OptimizerName>,
     /// Number of seeds of each setting: 0, 1, 2, ...
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = positive())]
@@ -144,9 +148,9 @@ pub struct SweepArgs {
     /// Train only this many settings, chosen at random
     #[arg(long, value_name = "N", value_parser = positive())]
     pub random: Option<usize>,
-    /// Passes over the training images
-    #[arg(long, value_name = "N", default_value_t = DEFAULT.epochs, value_parser = positive())]
-    pub epochs: usize,
+    /// Passes over the training images [default: those of --recipe, else 6]
+    #[arg(long, value_name = "N", value_parser = positive())]
+    pub epochs: Option<usize>,
     /// Learning-rate schedules, separated by commas [default: that of `train`, as for the options below]
     #[arg(long, value_enum, value_name = "NAME,...", value_delimiter = ',')]
     pub schedule: Vec<Schedule>,

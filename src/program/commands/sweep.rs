@@ -5,6 +5,7 @@
 //! continues with the others.
 
 use std::collections::HashSet;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -17,13 +18,14 @@ use super::self_test::ComputesWrongly;
 use super::session::Session;
 use super::sweep_table::Row;
 use super::train::{record_of, train};
-use super::{Verdict, sweep_table};
+use super::{Verdict, recipe, sweep_table};
 use crate::augment::Augment;
 use crate::files::{hex, write_atomically};
 use crate::model::Model;
-use crate::program::cli::{SweepArgs, TrainArgs};
+use crate::program::cli::{OptimizerName, SweepArgs, TrainArgs};
 use crate::program::files::Lock;
 use crate::program::numbers;
+use crate::program::recipes::Recipe;
 use crate::program::report::{REPORT_FILE, RunReport, compare};
 use crate::program::shell_words;
 use crate::random::Random;
@@ -31,6 +33,9 @@ use crate::words::Word;
 
 /// The random stream that chooses settings.
 const DRAW_STREAM: u64 = 2 << 32;
+
+/// What is trained if neither a model nor a recipe is named.
+const DEFAULT_MODEL: &str = "convnet";
 
 /// The most characters of a setting's name, which names a folder and a row of the table.
 const LONGEST_NAME: usize = 36;
@@ -44,7 +49,10 @@ const HASH: usize = 6;
 /// The options that the runs of a table row share.
 #[derive(Clone, Debug)]
 struct Setting {
-    model: String,
+    /// Whose options those are that are not swept.
+    recipe: Option<&'static Recipe>,
+    /// The model; none for that of the recipe.
+    model: Option<String>,
     /// The others with their values. Those that are not swept have the defaults of `train`, which depend on the data.
     options: Vec<(&'static str, String)>,
 }
@@ -52,9 +60,17 @@ struct Setting {
 impl Setting {
     /// The options of `train`.
     fn words(&self) -> Vec<String> {
-        let model = [("--model", &self.model)].into_iter();
-        let all = model.chain(self.options.iter().map(|(name, value)| (*name, value)));
-        all.flat_map(|(name, value)| [name.to_owned(), value.clone()]).collect()
+        let recipe = self.recipe.map(|recipe| ("--recipe", recipe.name)).into_iter();
+        let model = self.model.as_deref().map(|model| ("--model", model));
+        let all = recipe.chain(model).chain(self.options.iter().map(|(name, value)| (*name, value.as_str())));
+        all.flat_map(|(name, value)| [name.to_owned(), value.to_owned()]).collect()
+    }
+
+    /// The model, or the recipe that has one.
+    fn subject(&self) -> String {
+        let recipe = self.recipe.map(|recipe| recipe.name);
+        let parts: Vec<&str> = recipe.into_iter().chain(self.model.as_deref()).collect();
+        parts.join(" ")
     }
 
     /// The model and the values of the options, as a name.
@@ -65,7 +81,7 @@ impl Setting {
             }
             _ => format!("_{}", as_name(value, ".-")),
         };
-        [as_name(&self.model, ""), self.options.iter().map(value).collect()]
+        [as_name(&self.subject(), ""), self.options.iter().map(value).collect()]
     }
 
     /// The name of its folder and row: the full one or, if that is long, its parts shortened, with a hash of each.
@@ -76,7 +92,7 @@ impl Setting {
             return model + &rest;
         }
         let room = LONGEST_NAME.saturating_sub(rest.len() + 1 + HASH);
-        format!("{}-{}{rest}", model.chars().take(room).collect::<String>(), hash(&self.model))
+        format!("{}-{}{rest}", model.chars().take(room).collect::<String>(), hash(&self.subject()))
     }
 
     fn is_named_in_full(&self) -> bool {
@@ -176,8 +192,12 @@ fn swept<T>(name: &'static str, values: &[T], text: impl Fn(&T) -> String) -> (&
 /// written differently.
 fn settings(args: &SweepArgs) -> Result<Vec<Setting>> {
     let number = |value: &f64| numbers::exact(*value);
+    let optimizers = match (&args.optimizer[..], args.recipe) {
+        ([], None) => &[OptimizerName::Adam],
+        (given, _) => given,
+    };
     let options = [
-        swept("--optimizer", &args.optimizer, |name| name_of(*name)),
+        swept("--optimizer", optimizers, |name| name_of(*name)),
         swept("--batch-size", &args.batch_size, usize::to_string),
         swept("--lr", &args.lr, number),
         swept("--schedule", &args.schedule, |name| name_of(*name)),
@@ -196,11 +216,16 @@ fn settings(args: &SweepArgs) -> Result<Vec<Setting>> {
     }
     let mut seen = HashSet::new();
     let mut settings = Vec::new();
-    for model in args.model.iter().map(|model| model.trim().to_owned()) {
-        let layers = model.parse::<Model>()?.to_string();
+    let models: Vec<Option<String>> = match (&args.model[..], args.recipe) {
+        ([], Some(_)) => vec![None],
+        ([], None) => vec![Some(DEFAULT_MODEL.to_owned())],
+        (models, _) => models.iter().map(|model| Some(model.trim().to_owned())).collect(),
+    };
+    for model in models {
+        let layers = model.as_ref().map(|model| model.parse::<Model>()).transpose()?.map(|model| model.to_string());
         for options in &grid {
             if seen.insert((layers.clone(), options.clone())) {
-                settings.push(Setting { model: model.clone(), options: options.clone() });
+                settings.push(Setting { recipe: args.recipe, model: model.clone(), options: options.clone() });
             }
         }
     }
@@ -292,16 +317,20 @@ async fn resumed(session: &Session, member: &Member, partial: &Path) -> Result<O
 
 /// The arguments of `train` for a run, except for its folder.
 fn train_args(args: &SweepArgs, setting: &Setting, seed: usize) -> Result<TrainArgs> {
-    let words = [env!("CARGO_PKG_NAME").to_owned(), "train".to_owned()].into_iter().chain(setting.words());
+    let words: Vec<OsString> = setting.words().into_iter().map(OsString::from).collect();
+    let own = match setting.recipe {
+        Some(recipe) => recipe::arguments(recipe, &words)?,
+        None => parsed([env!("CARGO_PKG_NAME"), "train"].into_iter().map(OsString::from).chain(words))?,
+    };
     Ok(TrainArgs {
-        epochs: args.epochs,
-        validation: args.validation,
-        add_generated: args.add_generated,
+        epochs: args.epochs.unwrap_or(own.epochs),
+        validation: args.validation.or(own.validation),
+        add_generated: args.add_generated.or(own.add_generated),
         seed: seed as u64,
         device: args.device.clone(),
         data: args.data.clone(),
         self_test: args.self_test,
-        ..parsed(words)?
+        ..own
     })
 }
 
@@ -314,7 +343,7 @@ mod tests {
 
     fn setting(model: &str, options: &[(&'static str, &str)]) -> Setting {
         let options = options.iter().map(|&(name, value)| (name, value.to_owned())).collect();
-        Setting { model: model.to_owned(), options }
+        Setting { recipe: None, model: Some(model.to_owned()), options }
     }
 
     const USUAL: [(&str, &str); 3] = [("--optimizer", "nesterov"), ("--batch-size", "128"), ("--lr", "0.025")];
