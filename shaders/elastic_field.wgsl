@@ -18,6 +18,6 @@ fn elastic_field(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_work
     let i = linear_index(id, groups);
     if i >= batch * POINTS * POINTS { return; }
     let word = threefry(vec2(clock[2], key), vec2(i, clock[0])).x;
-    let both = amounts(vec4(word & 0xffffu, word >> 16u, 0u, 0u), vec4(most_elastic));
+    let both = amounts(vec2(word & 0xffffu, word >> 16u).xyxy, vec4(most_elastic));
     field[i] = (u32(both.x) & 0xffffu) | (u32(both.y) << 16u);
 }

@@ -215,6 +215,7 @@ const EQUIVALENT: &[(&str, &str, &str)] = &[
     ("norm_fold", "i <= outputs", "the first bias is stored twice"),
     ("batch_gather.quad", "count + 1u", "no sample, no pixels: the limit only keeps the read inside"),
     ("batch_augment", "map.pen >= 0", "where the pen is 0, so is the share of the lightest and of the darkest"),
+    ("shared/elastic", "vec3(y, cell, n) + 2u", "any number above 0 tells a place from none"),
     ("norm_backward_input", "first > row_step", SAME_ROW),
 ];
 
