@@ -60,6 +60,8 @@ mod files;
 mod finite;
 pub mod gpu;
 mod host;
+#[cfg(feature = "exchange")]
+pub mod import;
 pub mod inference;
 mod json;
 pub mod layers;

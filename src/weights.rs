@@ -1,5 +1,7 @@
 //! Saved models: a safetensors file with PyTorch's names and shapes, and metadata about its origin.
 
+mod transfer;
+
 use std::collections::HashMap;
 use std::fs;
 use std::io::Read;
@@ -13,7 +15,9 @@ use crate::data::{DataRecord, ImageShape, Task};
 use crate::files::{hex, write_atomically};
 use crate::layers::Entry;
 use crate::model::Model;
-use crate::tensor::HostTensor;
+use crate::tensor::{HostTensor, Shape};
+
+pub use transfer::{Transferred, transfer};
 
 /// The name of a saved model in its run folder.
 pub const MODEL_FILE: &str = "model.safetensors";
@@ -99,18 +103,32 @@ fn numbers_in(text: &str) -> Vec<f64> {
 /// # Errors
 /// If the file cannot be written; an older file then stays unchanged.
 pub fn save(path: &Path, model: &Model, parameters: &[HostTensor], origin: Origin) -> Result<()> {
-    let mut metadata = HashMap::from(meaning(model.task()));
-    metadata.extend([
-        ("model", model.to_string()),
-        ("seed", origin.seed.to_string()),
-        ("version", env!("CARGO_PKG_VERSION").to_owned()),
-        ("format", "pt".to_owned()),
-    ]);
+    let mut notes = vec![("seed", origin.seed.to_string())];
     if let Some(data) = origin.data {
         // The path is useless on other machines.
         let data = DataRecord { folder: None, ..data.clone() };
-        metadata.insert("data", serde_json::to_string(&data)?);
+        notes.push(("data", serde_json::to_string(&data)?));
     }
+    write(path, model, parameters, notes)
+}
+
+/// Saves a model that was not trained here, with a word on where it comes from instead of a seed and data: the metadata
+/// `source`.
+///
+/// # Errors
+/// The same as for [`save`].
+pub fn save_imported(path: &Path, model: &Model, parameters: &[HostTensor], source: &str) -> Result<()> {
+    write(path, model, parameters, vec![("source", source.to_owned())])
+}
+
+fn write(path: &Path, model: &Model, parameters: &[HostTensor], notes: Vec<(&'static str, String)>) -> Result<()> {
+    let mut metadata = HashMap::from(meaning(model.task()));
+    metadata.extend([
+        ("model", model.to_string()),
+        ("version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("format", "pt".to_owned()),
+    ]);
+    metadata.extend(notes);
     let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     let mut views = Vec::new();
     for ((name, shape), tensor) in model.parameters().into_iter().zip(parameters) {
@@ -200,7 +218,8 @@ fn saved_model(name: &str, bytes: &[u8], own: &[Entry]) -> Result<SavedModel> {
     let metadata = metadata_of(name, bytes)?;
     let text = metadata.get("model").with_context(|| {
         format!(
-            "{name} does not name its model in the metadata, unlike files of gpu-digits; for `train --init`, give --model"
+            "{name} does not name its model in the metadata, unlike files of gpu-digits; give its layers with --model, to \
+             `train --init` or to `import`"
         )
     })?;
     let task = task_of(name, &metadata)?;
@@ -267,32 +286,37 @@ fn parameters_of(name: &str, bytes: &[u8], model: &Model) -> Result<Vec<HostTens
     if let Some(extra) = file.names().into_iter().find(|name| wanted.iter().all(|(wanted, _)| wanted != name)) {
         bail!("{name} holds a tensor `{extra}`, which the model `{model}` does not have");
     }
-    let read = |(tensor, shape): &(String, crate::tensor::Shape)| {
-        let view = file
-            .tensor(tensor)
-            .with_context(|| format!("{name} has no tensor `{tensor}`, which the model `{model}` needs"))?;
-        let numbers = widened(&view).filter(|_| view.shape() == shape.extents()).with_context(|| {
-            format!(
-                "in {name}, `{tensor}` is {:?} of shape {:?}; the model `{model}` needs F32, F16 or BF16 of shape {shape}",
-                view.dtype(),
-                view.shape()
-            )
-        })?;
-        let values = HostTensor::from_f32(shape.clone(), &numbers);
-        ensure!(
-            values.f32().iter().all(|value| value.is_finite()),
-            "in {name}, `{tensor}` holds numbers that are not finite, as after a diverged run; train again with a \
-             smaller --lr"
-        );
-        Ok(values)
-    };
-    wanted.iter().map(read).collect()
+    wanted.iter().map(|(tensor, shape)| parameter_of(name, &file, tensor, shape, model)).collect()
 }
 
-/// The numbers of a tensor of floats of 32 or 16 bits; none of another type.
-fn widened(view: &TensorView<'_>) -> Option<Vec<f32>> {
+/// A parameter of a model, from the tensors of a file.
+fn parameter_of(name: &str, file: &SafeTensors<'_>, tensor: &str, shape: &Shape, model: &Model) -> Result<HostTensor> {
+    let view = file
+        .tensor(tensor)
+        .with_context(|| format!("{name} has no tensor `{tensor}`, which the model `{model}` needs"))?;
+    let numbers = widened(&view).filter(|_| view.shape() == shape.extents()).with_context(|| {
+        format!(
+            "in {name}, `{tensor}` is {:?} of shape {:?}; the model `{model}` needs F32, F16 or BF16 of shape {shape}",
+            view.dtype(),
+            view.shape()
+        )
+    })?;
+    let values = HostTensor::from_f32(shape.clone(), &numbers);
+    ensure!(
+        values.f32().iter().all(|value| value.is_finite()),
+        "in {name}, `{tensor}` holds numbers that are not finite, as after a diverged run; train again with a \
+         smaller --lr"
+    );
+    Ok(values)
+}
+
+/// The numbers of a tensor of floats of 64, 32 or 16 bits in single precision; none of another type.
+pub(crate) fn widened(view: &TensorView<'_>) -> Option<Vec<f32>> {
     let (halves, _) = view.data().as_chunks();
     Some(match view.dtype() {
+        Dtype::F64 => {
+            bytemuck::pod_collect_to_vec::<u8, f64>(view.data()).iter().map(|&number| number as f32).collect()
+        }
         Dtype::F32 => bytemuck::pod_collect_to_vec(view.data()),
         Dtype::F16 => halves.iter().map(|bytes| half::f16::from_le_bytes(*bytes).to_f32()).collect(),
         Dtype::BF16 => halves.iter().map(|bytes| half::bf16::from_le_bytes(*bytes).to_f32()).collect(),
@@ -312,7 +336,7 @@ pub(crate) fn metadata_of(name: &str, bytes: &[u8]) -> Result<HashMap<String, St
 }
 
 fn not_safetensors(name: &str) -> String {
-    format!("{name} is not a safetensors file, or is damaged")
+    format!("{name} is not a safetensors file, or is damaged; `gpu-digits import` reads models of other kinds")
 }
 
 /// SHA-256, in hex, of the parameters' little-endian bytes one after the other.

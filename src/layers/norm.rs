@@ -20,7 +20,7 @@ pub(super) const ENTRY: Entry = Entry {
     example: None,
 };
 
-/// A batch normalisation: by the statistics of the batch in training, by running ones in evaluation.
+/// A batch normalisation: by the statistics of the batch in training, by running ones in evaluation and where it is frozen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Norm;
 
@@ -53,7 +53,7 @@ impl Layer for Norm {
     fn forward(&self, step: &mut Recorder<'_>) {
         let norm = self.sizes(step);
         let apply = NormApply { norm, negative_slope: 1.0 };
-        if step.trains() {
+        if step.trains() && !step.is_frozen() {
             step.call(NormMoments(norm));
             step.call(NormStatistics(norm));
             step.call(apply);

@@ -61,6 +61,7 @@ impl Residual {
                 layer: Arc::new(conv),
                 input: input.to_vec(),
                 output: output.clone(),
+                frozen: false,
                 flattened: None,
             }
         });

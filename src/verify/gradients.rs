@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use anyhow::{Context, Result, ensure};
 
 use crate::layers::{Ends, Layer, Recorded, Recorder};
+use crate::op::Operand;
 use crate::ops::batch::CLOCK_LENGTH;
 use crate::random::Random;
 use crate::tensor::{HostTensor, Shape};
@@ -23,7 +24,7 @@ const ENDS: [&str; 2] = ["input", "output"];
 /// kink of a ReLU or a maximum lies between.
 const STEP: f32 = 1.0 / 512.0;
 
-type Tensors = HashMap<String, HostTensor>;
+pub(super) type Tensors = HashMap<String, HostTensor>;
 
 /// Checks that what a layer records backward are the gradients of what it records forward, for an input of this shape.
 ///
@@ -107,6 +108,7 @@ fn recorded(
         batch,
         shape: input,
         trains: true,
+        frozen: false,
         ends: Ends::new(ENDS[0], ENDS[1]),
         needs_input_grad: true,
         calls: vec![],
@@ -115,29 +117,35 @@ fn recorded(
     step.calls
 }
 
-/// Runs the references of calls. What a call writes need not exist before.
+/// Runs the references of calls.
 fn run(calls: &[Recorded], tensors: &mut Tensors) -> Result<()> {
-    for Recorded { op, tensors: names, .. } in calls {
-        let mut operands = Vec::new();
-        for (operand, name) in op.operands().into_iter().zip(names) {
-            let zeros = || HostTensor::zeros(operand.dtype, operand.shape.clone());
-            let tensor = tensors.get(name).cloned().or_else(|| operand.is_written().then(zeros));
-            let tensor = tensor.with_context(|| format!("`{}` reads `{name}`, which nothing writes", op.label()))?;
-            ensure!(
-                tensor.dtype == operand.dtype && tensor.shape.len() == operand.shape.len(),
-                "`{}` takes `{name}` as {:?} {}, but it is {:?} {}",
-                op.label(),
-                operand.dtype,
-                operand.shape,
-                tensor.dtype,
-                tensor.shape
-            );
-            operands.push(HostTensor::from_words(operand.dtype, operand.shape, tensor.words().to_vec()));
-        }
-        op.reference(&mut operands);
-        tensors.extend(names.iter().cloned().zip(operands));
+    for call in calls {
+        let mut operands = operands_of(call, tensors)?;
+        call.op.reference(&mut operands);
+        tensors.extend(call.tensors.iter().cloned().zip(operands));
     }
     Ok(())
+}
+
+/// The tensors of a call. What it writes need not exist before.
+pub(super) fn operands_of(call: &Recorded, tensors: &Tensors) -> Result<Vec<HostTensor>> {
+    let op = &call.op;
+    let operand = |(operand, name): (Operand, &String)| {
+        let zeros = || HostTensor::zeros(operand.dtype, operand.shape.clone());
+        let tensor = tensors.get(name).cloned().or_else(|| operand.is_written().then(zeros));
+        let tensor = tensor.with_context(|| format!("`{}` reads `{name}`, which nothing writes", op.label()))?;
+        ensure!(
+            tensor.dtype == operand.dtype && tensor.shape.len() == operand.shape.len(),
+            "`{}` takes `{name}` as {:?} {}, but it is {:?} {}",
+            op.label(),
+            operand.dtype,
+            operand.shape,
+            tensor.dtype,
+            tensor.shape
+        );
+        Ok(HostTensor::from_words(operand.dtype, operand.shape, tensor.words().to_vec()))
+    };
+    op.operands().into_iter().zip(&call.tensors).map(operand).collect()
 }
 
 /// Compares the gradient of one tensor, element by element.

@@ -8,6 +8,8 @@ mod common;
 mod data;
 mod devices;
 mod export;
+mod fine_tuning;
+mod import;
 mod numerics;
 mod output;
 mod predict;
@@ -31,6 +33,7 @@ use devices::{
     automatic_among_software, automatic_without_driver, devices, doctor, doctor_without_driver, missing_devices,
     train_on_adapter, verify_without_adapter, vulkan_without_driver,
 };
+use import::{imported_models_are_used, options_of_import, wrong_imports};
 use libtest_mimic::{Arguments, Failed, Trial};
 pub(crate) use predict::write_picture;
 use predict::{folders, models_of_other_images, numbers, predict, wrong_pictures};
@@ -57,6 +60,9 @@ fn main() {
         ("plan_prints_calls_shapes_and_sums_without_a_gpu", plan),
         ("kernels_of_a_plan_need_an_adapter", plan_kernels_without_gpu),
         ("shaders_writes_every_shader_as_one_text", shaders),
+        ("imported_models_are_scored_and_trained_further", imported_models_are_used),
+        ("options_of_import_say_what_a_file_does_not", options_of_import),
+        ("wrong_imports_are_refused", wrong_imports),
         ("half_precision_is_asked_for_and_refused_where_there_is_none", half_precision),
         ("models_that_cannot_be_are_refused_with_layer_and_shapes", impossible_models),
         ("a_model_larger_than_memory_is_refused_before_anything_is_allocated", too_much_memory),
@@ -80,6 +86,11 @@ fn main() {
         ("train_writes_its_run_folder_and_prints_the_hash", train),
         ("the_same_command_gives_the_same_weights_in_another_process", repeats),
         ("train_goes_on_from_saved_weights", init),
+        ("frozen_layers_keep_their_weights", fine_tuning::freezes),
+        ("other_last_layers_are_drawn_and_the_rest_is_taken_over_or_refused", fine_tuning::takes_over_what_fits),
+        ("a_recipe_is_a_list_of_options_that_others_override", fine_tuning::recipes),
+        ("a_learning_rate_is_found_and_nothing_else_written", fine_tuning::finds_a_rate),
+        ("views_are_averaged_on_request_and_named", fine_tuning::views),
         ("a_target_that_is_not_reached_exits_with_1_and_keeps_the_model", target),
         ("weights_that_are_not_finite_are_neither_saved_nor_loaded", diverged),
         ("training_goes_on_where_nobody_reads_its_output", closed_output),

@@ -38,7 +38,7 @@ pub(crate) fn command_help(home: &Home) -> Result<(), Failed> {
         "--tune",
         "--self-test",
     ];
-    let options: [(&str, &[&str]); 11] = [
+    let options: [(&str, &[&str]); 12] = [
         ("train", &train),
         ("eval", &["--device", "--data", "--json"]),
         ("predict", &["--device", "--json"]),
@@ -47,6 +47,7 @@ pub(crate) fn command_help(home: &Home) -> Result<(), Failed> {
         ("devices", &["--json"]),
         ("doctor", &["--json"]),
         ("report", &["--plots", "--comparison"]),
+        ("import", &["--model", "--out", "--image-size", "--classes", "--mean", "--deviation"]),
         ("sweep", &["--model", "--lr", "--batch-size", "--optimizer", "--seeds", "--random", "--out"]),
         ("plan", &["--model", "--batch-size", "--kernels", "--device"]),
         (

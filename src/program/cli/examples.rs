@@ -62,6 +62,16 @@ Examples:
   gpu-digits predict run forms/ --recursive --csv digits.csv --min-confidence 0.9
   curl -s https://example.org/seven.png | gpu-digits predict run -";
 
+pub(super) const IMPORT: &str = "\
+Examples:
+  gpu-digits import model.onnx                       its weights may lie beside it, in model.onnx.data
+  gpu-digits import model.keras --out model.safetensors && gpu-digits eval model.safetensors
+  gpu-digits import weights.pt --model 'conv 32x3, relu, pool 2, flatten, dense 10' --mean 0.1307 --deviation 0.3081
+  gpu-digits train --init model.safetensors
+
+What no layer here computes exactly is refused, with the name of the node. Pixels come into the model from 0 to 1, or as
+bytes where its own first layer scales them; --mean and --deviation say otherwise.";
+
 pub(super) const VERIFY: &str = "\
 Examples:
   gpu-digits verify
@@ -159,6 +169,7 @@ pub(super) const SWEEP: &str = "\
 Examples:
   gpu-digits sweep --lr 0.003,0.01,0.03 --seeds 3 --out lr
   gpu-digits sweep --model 'convnet;lenet5' --optimizer adam,sgd --random 3 --out models
+  gpu-digits sweep --recipe small --seeds 5 --out small
 
 The same command resumes an interrupted sweep, also within a run. If a setting fails, the sweep notes it and continues with the others.";
 

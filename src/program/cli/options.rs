@@ -107,7 +107,7 @@ pub enum Switch {
 /// The options that define a training step, for commands that do not train.
 #[derive(Args, Clone, Debug)]
 pub struct StepArgs {
-    /// The same as for `train`
+    /// A name or layers, as for `train`, or a run folder or its model.safetensors
     #[arg(long, default_value = "convnet")]
     pub model: String,
     /// Compute layers that follow each other in one kernel where that pays

@@ -7,7 +7,7 @@ impl Command {
     /// The destinations that the output options name.
     pub(crate) fn outputs(&self) -> Vec<&Destination> {
         let named: Vec<&Option<Destination>> = match self {
-            Self::Train(args) => vec![&args.trace],
+            Self::Train(args) => vec![&args.trace, args.find_lr.as_ref().unwrap_or(&None)],
             Self::Data(args) => vec![&args.results.json, &args.sheet],
             Self::Eval(args) => vec![&args.results.json],
             Self::Export(args) => vec![&args.out],
@@ -22,7 +22,13 @@ impl Command {
             Self::Devices(args) => vec![&args.results.json],
             Self::Doctor(args) => vec![&args.results.json],
             Self::Report(args) => vec![&args.comparison],
-            Self::Tune(_) | Self::Plan(_) | Self::Shaders(_) | Self::Sweep(_) | Self::Completions(_) | Self::Man(_) => {
+            Self::Import(_)
+            | Self::Tune(_)
+            | Self::Plan(_)
+            | Self::Shaders(_)
+            | Self::Sweep(_)
+            | Self::Completions(_)
+            | Self::Man(_) => {
                 vec![]
             }
         };
@@ -33,7 +39,13 @@ impl Command {
     pub(crate) fn leaves_files(&self) -> bool {
         let writes = matches!(
             self,
-            Self::Train(_) | Self::Sweep(_) | Self::Tune(_) | Self::Shaders(_) | Self::Report(_) | Self::Man(_)
+            Self::Train(_)
+                | Self::Import(_)
+                | Self::Sweep(_)
+                | Self::Tune(_)
+                | Self::Shaders(_)
+                | Self::Report(_)
+                | Self::Man(_)
         );
         let writes = writes || matches!(self, Self::Predict(args) if args.stages.is_some());
         let writes = writes || matches!(self, Self::Export(args) if args.out.is_none());

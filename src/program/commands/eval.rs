@@ -115,7 +115,10 @@ fn print(evaluation: &Evaluation, data: &str, views: Views) {
     let (share, images, loss) = (percent(*accuracy), thousands(*images), numbers::loss(*loss));
     let by_views = if views == Views::ONE { String::new() } else { format!(", by {views} views of each") };
     out!("accuracy {share} % of {images} images ({data}), loss {loss}{by_views}\n");
-    let mut scores = table(&["class", "precision %", "recall %", "F1 %", "images"], 0);
+    // Numbers stand to the right, and names to the left.
+    let are_named = evaluation.classes.iter().any(|score| *score.name() != *score.class.to_string());
+    let left = usize::from(are_named);
+    let mut scores = table(&["class", "precision %", "recall %", "F1 %", "images"], left);
     for score in &evaluation.classes {
         scores.add_row([
             score.name().into_owned(),
@@ -129,7 +132,7 @@ fn print(evaluation: &Evaluation, data: &str, views: Views) {
 
     if evaluation.classes.len() > WIDEST_MATRIX {
         out!("\nmost frequent mistakes");
-        let mut mistakes = table(&["label", "taken for", "images"], 0);
+        let mut mistakes = table(&["label", "taken for", "images"], 2 * left);
         for Mistake { label, prediction, images } in evaluation.mistakes().into_iter().take(MISTAKES) {
             let [label, prediction] = [label, prediction].map(|class| evaluation.classes[class].name());
             mistakes.add_row([&label, &prediction, images.to_string().as_str()]);
@@ -140,11 +143,10 @@ fn print(evaluation: &Evaluation, data: &str, views: Views) {
     out!("\nconfusion: rows are labels, columns predictions");
     let numbers: Vec<String> = (0..evaluation.classes.len()).map(|class| class.to_string()).collect();
     let header: Vec<&str> = std::iter::once("").chain(numbers.iter().map(String::as_str)).collect();
-    let mut confusion = table(&header, 0);
+    let mut confusion = table(&header, left);
     for ((number, score), row) in numbers.iter().zip(&evaluation.classes).zip(&evaluation.confusion) {
         // Columns are as narrow as their numbers; a row says which class its number is.
-        let name = score.name();
-        let class = if *name == **number { number.clone() } else { format!("{number} {name}") };
+        let class = if are_named { format!("{number} {}", score.name()) } else { number.clone() };
         confusion.add_row(std::iter::once(class).chain(row.iter().map(u64::to_string)));
     }
     print_table(&confusion);
