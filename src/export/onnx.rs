@@ -12,7 +12,7 @@ use crate::onnx::{
 use crate::tensor::HostTensor;
 use crate::weights::SavedModel;
 
-/// The set of operators of 2021, which every runtime in `docs/EXPORT.md` knows, and its version of the file format.
+/// The set of operators of 2022, which every runtime in `docs/EXPORT.md` knows, and its version of the file format.
 const OPERATORS: i64 = 17;
 const FORMAT: i64 = 8;
 

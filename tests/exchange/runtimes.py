@@ -198,7 +198,7 @@ def test_images(folder):
 def predictions(run):
     with (run / "predictions.csv").open() as file:
         rows = csv.DictReader(file)
-        columns = [name for name in rows.fieldnames if name.startswith("p")and name[1:].isdigit()]
+        columns = [name for name in rows.fieldnames if name[0] == "p" and name[1:].isdigit()]
         return np.array([[float(row[name]) for name in columns] for row in rows], np.float32)
 
 
