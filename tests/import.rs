@@ -1,4 +1,4 @@
-//! Models of other libraries compute the same here as there, on the CPU and on each adapter. `tests/exchange/foreign.py` makes the
+//! Models of other libraries compute the same here as there, on the CPU and on each adapter. `tests/exchange/foreign*.py` make the
 //! files with the libraries themselves, and notes what these compute.
 
 mod common;
@@ -99,6 +99,12 @@ fn cases() -> Vec<Case> {
         ),
         case("keras_normalization.keras", KERAS_NORMALIZATION, UNIT),
         case("keras_normalization.h5", KERAS_NORMALIZATION, UNIT),
+        case("keras2_sequential.h5", "conv 4x3, relu, norm, pool 2, leaky 0.2, flatten, dropout 0.5, dense 5", UNIT),
+        case(
+            "keras2_functional.h5",
+            "conv 4x3 same, relu, residual(conv 4x3 same), avg global, flatten, dense 3",
+            UNIT,
+        ),
         case("keras_mlp.keras", "flatten, dense 7, relu, dense 4", UNIT),
         case("keras_mlp.h5", "flatten, dense 7, relu, dense 4", UNIT),
     ]
