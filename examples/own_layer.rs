@@ -7,6 +7,7 @@ use anyhow::{Result, ensure};
 use gpu_digits::data::{self, DataChoice, Folders, IMAGE_BYTES, Request, Task};
 use gpu_digits::device::DeviceChoice;
 use gpu_digits::executor::Unobserved;
+use gpu_digits::layers::network::{Function, NetworkBuilder};
 use gpu_digits::layers::{Entry, Initial, Layer, ParameterSpec, Recorder};
 use gpu_digits::op::{Operand, Shader, Variant};
 use gpu_digits::tensor::DType::F32;
@@ -37,6 +38,15 @@ impl Layer for Gain {
         step.call(GainBackward(Sizes::of(step)));
         // The gradient of the input is `gain[c] · output_grad[n,i,c]`: the op forward, on the gradients.
         step.call_with(GainForward(Sizes::of(step)), &[("input", "output_grad"), ("output", "input_grad")]);
+    }
+
+    // For `gpu-digits export`: a normalisation that only has a factor.
+    fn describe(&self, network: &mut NetworkBuilder<'_>) -> Result<()> {
+        let all = |value: f32| HostTensor::from_f32([network.input()[0]], &vec![value; network.input()[0]]);
+        let (bias, mean, variance) = (all(0.0), all(0.0), all(1.0));
+        let weight = network.parameter("gain")?;
+        network.apply(Function::Normalization { weight, bias, mean, variance, epsilon: 0.0 });
+        Ok(())
     }
 
     fn bound(&self, input: f64, parameters: &[HostTensor]) -> f64 {

@@ -15,6 +15,7 @@
 
 override width: u32;
 override channels: u32;
+override edge: bool;         // whether the edge goes on outside
 override key: u32;
 override most_turn: i32;     // the tangent of half the angle
 override most_zoom: i32;
@@ -69,10 +70,11 @@ fn map_of(n: u32) -> Map {
     return map;
 }
 
-/// A byte of an image; 0 outside of it.
+/// A byte of an image; outside of it that of the edge, or 0.
 fn byte_at(index: u32, place: vec2<i32>, c: u32) -> i32 {
     // What is left of an image, or above it, is beyond it as a number without a sign.
-    let at = vec2<u32>(place);
+    var at = vec2<u32>(place);
+    if edge { at = vec2<u32>(clamp(place, vec2(0), vec2<i32>(vec2(width, height)) - 1)); }
     if at.x >= width || at.y >= height { return 0; }
     return i32(grey_of(index * pixels + (at.y * width + at.x) * channels + c));
 }

@@ -8,8 +8,6 @@ use image::imageops::{self, FilterType};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder as _, ImageFormat, ImageReader, Limits, Rgba};
 
-use crate::data::ImageShape;
-
 /// The most bytes of an unpacked picture: enough for a photograph of 80 megapixels, too few for a decompression bomb.
 const MAX_PICTURE_BYTES: u64 = 256 << 20;
 
@@ -58,10 +56,11 @@ pub(crate) fn has_picture_ending(path: &Path) -> bool {
     ending.is_some_and(|ending| ENDINGS.contains(&&*ending))
 }
 
-/// The bytes `[y, x, c]` of a picture, scaled to a shape of 1 or 3 channels. What is clear is white, as on a page.
-pub(crate) fn bytes_of(picture: &DynamicImage, image: ImageShape) -> Result<Vec<u8>> {
+/// The bytes `[y, x, c]` of a picture, scaled to a height and a width, with 1 or 3 channels. What is clear is white, as on
+/// a page.
+pub(crate) fn bytes_of(picture: &DynamicImage, [height, width, channels]: [usize; 3]) -> Result<Vec<u8>> {
     let size = |side: usize| u32::try_from(side).context("images of this size cannot be made");
-    let (width, height) = (size(image.width)?, size(image.height)?);
+    let (width, height) = (size(width)?, size(height)?);
     let mut flat = picture.to_rgba8();
     for Rgba([red, green, blue, alpha]) in flat.pixels_mut() {
         let share = u32::from(*alpha);
@@ -73,7 +72,7 @@ pub(crate) fn bytes_of(picture: &DynamicImage, image: ImageShape) -> Result<Vec<
     if flat.dimensions() != (width, height) {
         flat = imageops::resize(&flat, width, height, FilterType::Triangle);
     }
-    match image.channels {
+    match channels {
         1 => Ok(DynamicImage::from(flat).into_luma8().into_raw()),
         3 => Ok(flat.into_raw()),
         channels => bail!("pictures have 1 or 3 channels, not {channels}"),

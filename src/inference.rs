@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::data::{ImageShape, Samples};
+use crate::data::{Samples, Task};
 #[cfg(feature = "pictures")]
 use crate::decode::bytes_of;
 use crate::device::Device;
@@ -147,7 +147,7 @@ impl Predictor {
     /// # Errors
     /// The same as for [`probabilities`], and if the images of the task have other than 1 or 3 channels.
     pub async fn classify(&mut self, picture: &image::DynamicImage) -> Result<Vec<f32>> {
-        let image = bytes_of(picture, self.model().task().image())?;
+        let image = bytes_of(picture, self.model().task().image().sizes())?;
         let rows = self.probabilities(&image).await?;
         rows.into_iter().next().context("the picture gives no image")
     }
@@ -232,27 +232,28 @@ struct Evaluator {
     executor: Box<dyn Executor>,
     /// The device's name.
     device: String,
-    image: ImageShape,
+    task: Task,
     /// Images that there is room for.
     room: usize,
 }
 
 impl Evaluator {
     async fn new(device: &Device, model: &Model, parameters: &[HostTensor], batch: usize) -> Result<Self> {
-        let image = model.task().image();
-        let room = batch * (TRANSFER_BYTES / (batch * image.bytes())).clamp(1, MOST_STEPS);
+        let task = model.task().clone();
+        let room = batch * (TRANSFER_BYTES / (batch * task.image().bytes())).clamp(1, MOST_STEPS);
         let form = PlanForm { fuse: device.prefers_fused(), precision: Precision::F32 };
         let executor = evaluator(device, model, parameters, batch, room, form).await?;
-        Ok(Self { executor, device: device.to_string(), image, room })
+        Ok(Self { executor, device: device.to_string(), task, room })
     }
 
     /// The probabilities and losses of labelled images, in order.
     async fn score(&mut self, samples: &Samples, views: Views) -> Result<Scored> {
         let mut scored = Scored { probabilities: vec![], losses: vec![] };
-        let images = samples.images.chunks(self.room * self.image.bytes());
+        let task = self.task.clone();
+        let images = samples.images.chunks(self.room * task.image().bytes());
         for (images, labels) in images.zip(samples.labels.chunks(self.room)) {
             let mut of_views = Vec::new();
-            for images in views.of(images, self.image) {
+            for images in views.of(images, &task) {
                 of_views.push(self.transfer(&images, labels).await?);
             }
             let next = mean(of_views);

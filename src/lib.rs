@@ -54,6 +54,8 @@ mod date;
 mod decode;
 pub mod device;
 pub mod executor;
+#[cfg(feature = "exchange")]
+pub mod export;
 mod files;
 mod finite;
 pub mod gpu;

@@ -70,6 +70,39 @@ impl Model {
         Self::new(task, layers).with_context(|| format!("the model `{text}` cannot be built"))
     }
 
+    /// The same with layers that training leaves as they are: it changes neither their weights nor their statistics, by which
+    /// a frozen `norm` normalises. The gradients of their weights, and all gradients below the first layer that is trained,
+    /// are not computed where an op of their own would compute them.
+    ///
+    /// # Errors
+    /// If there is no such layer, it has no parameters, no layer is left to train, or a layer with statistics, such as
+    /// `norm`, comes after one that is trained.
+    pub fn frozen(mut self, names: &[String]) -> Result<Self> {
+        for name in names {
+            let with_parameters = self.layers.iter().filter(|placed| !placed.parameters.is_empty());
+            let known: Vec<&str> = with_parameters.map(|placed| &*placed.name).collect();
+            let all = known.join(", ");
+            let meant = did_you_mean(name, known);
+            let found = self.layers.iter_mut().find(|placed| placed.name == *name && !placed.parameters.is_empty());
+            let found = found.with_context(|| {
+                format!("there is no layer `{name}` with parameters that could be frozen{meant}\nthose of the model are {all}")
+            })?;
+            found.frozen = true;
+        }
+        let first = self.layers.iter().position(PlacedLayer::is_trained);
+        let first = first.context("all layers are frozen, so that nothing is left to train; freeze fewer")?;
+        let has_state = |placed: &&PlacedLayer| placed.frozen && placed.parameters.iter().any(|own| !own.trained);
+        if let Some(placed) = self.layers[first..].iter().find(has_state) {
+            bail!(
+                "{} cannot be frozen: it has running statistics, and {} before it is trained; freeze that too, or leave {} out",
+                placed.name,
+                self.layers[first].name,
+                placed.name
+            );
+        }
+        Ok(self)
+    }
+
     /// The classes of the last layer of a text, for images of a shape; those of MNIST for the name of a model.
     ///
     /// # Errors
@@ -87,6 +120,15 @@ impl Model {
         &self.task
     }
 
+    /// Its text for another number of classes, if it ends in a dense layer; otherwise its own.
+    pub fn text_for(&self, classes: usize) -> String {
+        let text = self.to_string();
+        if text.rsplit(", ").next().is_some_and(|last| last.starts_with("dense ")) {
+            return with_classes(&text, classes);
+        }
+        text
+    }
+
     /// The layers in order.
     pub fn layers(&self) -> &[PlacedLayer] {
         &self.layers
@@ -97,8 +139,8 @@ impl Model {
         self.named(|_| true)
     }
 
-    /// Those that are trained: all but state such as running statistics.
-    pub fn trained_parameters(&self) -> Vec<(String, Shape)> {
+    /// The weights and biases among them: all but state such as running statistics.
+    pub fn weights(&self) -> Vec<(String, Shape)> {
         self.named(|own| own.trained)
     }
 
@@ -110,7 +152,7 @@ impl Model {
 
     /// The number of weights and biases.
     pub fn parameter_count(&self) -> usize {
-        self.trained_parameters().iter().map(|(_, shape)| shape.len()).sum()
+        self.weights().iter().map(|(_, shape)| shape.len()).sum()
     }
 
     /// Initial parameters, in the order of [`Model::parameters`], as their layers say ([`Initial`]). Each tensor has
@@ -154,7 +196,7 @@ fn layers_in(text: &str, classes: usize, own: &[Entry]) -> Result<(String, Vec<A
     Ok((text.clone(), layers))
 }
 
-/// The text of a named model, all of which end in `dense 10`, for so many classes.
+/// The text of a model that ends in a dense layer, for so many classes.
 fn with_classes(text: &str, classes: usize) -> String {
     format!("{}{classes}", text.trim_end_matches(|letter: char| letter.is_ascii_digit()))
 }
@@ -260,6 +302,29 @@ mod tests {
         let error = error("pool 3, pool 3, pool 3, pool 3, flatten, dense 10");
         assert!(error.contains("layer 4 (`pool 3`, pool4)") && error.contains("[1, 1, 1]"), "{error}");
         assert!(error.contains("[1, 0, 0]"), "{error}");
+    }
+
+    #[test]
+    fn layers_are_frozen_by_their_names() {
+        let model = || "conv 8x3, norm, relu, pool 2, conv 8x3, norm, flatten, dense 10".parse::<Model>().unwrap();
+        let frozen = |names: &str| model().frozen(&names.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        let layers = frozen("norm1 conv1").unwrap();
+        let trained = layers.layers().iter().filter(|placed| placed.is_trained()).map(|placed| &*placed.name);
+        assert_eq!(trained.collect::<Vec<_>>(), ["conv2", "norm2", "dense1"]);
+        assert_eq!(layers.parameter_count(), model().parameter_count());
+        let error = |names: &str| format!("{:#}", frozen(names).unwrap_err());
+        let unknown = error("conv3");
+        assert!(
+            unknown.starts_with("there is no layer `conv3` with parameters that could be frozen; did you mean `conv")
+        );
+        assert!(unknown.ends_with("\nthose of the model are conv1, norm1, conv2, norm2, dense1"));
+        assert!(error("relu1").contains("there is no layer `relu1` with parameters"));
+        assert!(error("conv1 norm1 conv2 norm2 dense1").contains("nothing is left to train"));
+        assert!(
+            error("norm1")
+                .contains("norm1 cannot be frozen: it has running statistics, and conv1 before it is trained")
+        );
+        assert!(frozen("dense1").is_ok() && frozen("conv2").is_ok(), "one in the middle hands gradients on");
     }
 
     #[test]

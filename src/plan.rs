@@ -216,8 +216,11 @@ pub struct Parameter {
     pub tensor: TensorId,
     /// The average of its values over the steps, if there is one: with it the model is evaluated and saved.
     pub average: Option<TensorId>,
-    /// Its gradient, as one or several consecutive partial sums; none in a plan for evaluation only.
+    /// Its gradient, as one or several consecutive partial sums; none in a plan for evaluation only, and where it is not
+    /// trained.
     pub gradient: Option<TensorId>,
+    /// Whether training leaves it as it is.
+    pub frozen: bool,
     /// Its shape in the model.
     pub shape: Shape,
     /// The index in the model's order of each element; none if the orders are equal.
@@ -225,9 +228,9 @@ pub struct Parameter {
 }
 
 impl Parameter {
-    /// The tensor with which the model is evaluated and saved.
+    /// The tensor with which the model is evaluated and saved. A frozen parameter is its own average; a device would round it.
     pub fn evaluated(&self) -> TensorId {
-        self.average.unwrap_or(self.tensor)
+        self.average.filter(|_| !self.frozen).unwrap_or(self.tensor)
     }
 
     /// The words of the tensor for values in the model's order.

@@ -19,6 +19,9 @@ pub enum Schedule {
     /// A tenth after one half and again after three quarters of the steps (as in He et al., "Deep residual learning",
     /// 2016).
     Step,
+    /// From a ten-millionth of the peak to the peak, by the same factor at each step. It is for finding a rate
+    /// ([`RangeTest`](crate::train::RangeTest)), not for training.
+    Rising,
 }
 
 impl Schedule {
@@ -26,6 +29,7 @@ impl Schedule {
     pub fn factor(self, step: usize, steps: usize) -> f64 {
         const START: f64 = 1.0 / 25.0;
         const END: f64 = START / 1e4;
+        const LEAST: f64 = 1e-7;
         let (step, last) = (step as f64, steps.saturating_sub(1).max(1) as f64);
         match self {
             Self::Constant => 1.0,
@@ -43,6 +47,7 @@ impl Schedule {
                 progress if progress < 0.75 => 0.1,
                 _ => 0.01,
             },
+            Self::Rising => LEAST.powf(1.0 - step / last),
         }
     }
 
@@ -88,11 +93,13 @@ mod tests {
         assert_eq!(Schedule::Cosine.factor(0, 10), 1.0);
         assert!((Schedule::Cosine.factor(5, 10) - 0.5).abs() < 1e-12);
         assert_eq!([0, 4, 5, 7, 8].map(|step| Schedule::Step.factor(step, 10)), [1.0, 1.0, 0.1, 0.1, 0.01]);
+        let rising = [0, 1, 7].map(|step| Schedule::Rising.factor(step, 8));
+        assert!(rising.iter().zip([1e-7, 1e-6, 1.0]).all(|(got, wanted)| (got / wanted - 1.0).abs() < 1e-12));
     }
 
     #[test]
     fn every_schedule_is_finite_for_few_steps() {
-        for schedule in [Schedule::Constant, Schedule::Cosine, Schedule::OneCycle, Schedule::Step] {
+        for schedule in [Schedule::Constant, Schedule::Cosine, Schedule::OneCycle, Schedule::Step, Schedule::Rising] {
             for steps in 1..5 {
                 assert!((0..steps).all(|step| schedule.factor(step, steps).is_finite()), "{schedule:?} {steps}");
             }

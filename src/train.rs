@@ -1,6 +1,7 @@
 //! Training: epochs over a shuffled stream of images, and evaluation, both repeatable.
 
 mod config;
+mod range_test;
 mod state;
 mod step;
 
@@ -22,6 +23,7 @@ use crate::tensor::HostTensor;
 use crate::trace::Span;
 
 pub use config::TrainConfig;
+pub use range_test::{RangeTest, RatePoint};
 pub use state::{Diverged, TrainState};
 pub use step::augmented;
 pub(crate) use step::step_on_cpu;

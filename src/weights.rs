@@ -1,5 +1,7 @@
 //! Saved models: a safetensors file with PyTorch's names and shapes, and metadata about its origin.
 
+mod transfer;
+
 use std::collections::HashMap;
 use std::fs;
 use std::io::Read;
@@ -13,7 +15,9 @@ use crate::data::{DataRecord, ImageShape, Task};
 use crate::files::{hex, write_atomically};
 use crate::layers::Entry;
 use crate::model::Model;
-use crate::tensor::HostTensor;
+use crate::tensor::{HostTensor, Shape};
+
+pub use transfer::{Transferred, transfer};
 
 /// The name of a saved model in its run folder.
 pub const MODEL_FILE: &str = "model.safetensors";
@@ -40,7 +44,7 @@ pub struct Origin<'a> {
 }
 
 /// What the numbers that go into a model and come out of it mean.
-fn meaning(task: &Task) -> [(&'static str, String); 3] {
+pub(crate) fn meaning(task: &Task) -> [(&'static str, String); 3] {
     let ImageShape { height, width, channels } = task.image();
     let [black, white] = if task.image() == ImageShape::MNIST { [" (background)", " (ink)"] } else { [""; 2] };
     let [mean, deviation] = task.pixels();
@@ -282,26 +286,28 @@ fn parameters_of(name: &str, bytes: &[u8], model: &Model) -> Result<Vec<HostTens
     if let Some(extra) = file.names().into_iter().find(|name| wanted.iter().all(|(wanted, _)| wanted != name)) {
         bail!("{name} holds a tensor `{extra}`, which the model `{model}` does not have");
     }
-    let read = |(tensor, shape): &(String, crate::tensor::Shape)| {
-        let view = file
-            .tensor(tensor)
-            .with_context(|| format!("{name} has no tensor `{tensor}`, which the model `{model}` needs"))?;
-        let numbers = widened(&view).filter(|_| view.shape() == shape.extents()).with_context(|| {
-            format!(
-                "in {name}, `{tensor}` is {:?} of shape {:?}; the model `{model}` needs F32, F16 or BF16 of shape {shape}",
-                view.dtype(),
-                view.shape()
-            )
-        })?;
-        let values = HostTensor::from_f32(shape.clone(), &numbers);
-        ensure!(
-            values.f32().iter().all(|value| value.is_finite()),
-            "in {name}, `{tensor}` holds numbers that are not finite, as after a diverged run; train again with a \
-             smaller --lr"
-        );
-        Ok(values)
-    };
-    wanted.iter().map(read).collect()
+    wanted.iter().map(|(tensor, shape)| parameter_of(name, &file, tensor, shape, model)).collect()
+}
+
+/// A parameter of a model, from the tensors of a file.
+fn parameter_of(name: &str, file: &SafeTensors<'_>, tensor: &str, shape: &Shape, model: &Model) -> Result<HostTensor> {
+    let view = file
+        .tensor(tensor)
+        .with_context(|| format!("{name} has no tensor `{tensor}`, which the model `{model}` needs"))?;
+    let numbers = widened(&view).filter(|_| view.shape() == shape.extents()).with_context(|| {
+        format!(
+            "in {name}, `{tensor}` is {:?} of shape {:?}; the model `{model}` needs F32, F16 or BF16 of shape {shape}",
+            view.dtype(),
+            view.shape()
+        )
+    })?;
+    let values = HostTensor::from_f32(shape.clone(), &numbers);
+    ensure!(
+        values.f32().iter().all(|value| value.is_finite()),
+        "in {name}, `{tensor}` holds numbers that are not finite, as after a diverged run; train again with a \
+         smaller --lr"
+    );
+    Ok(values)
 }
 
 /// The numbers of a tensor of floats of 64, 32 or 16 bits in single precision; none of another type.

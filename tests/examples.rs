@@ -608,7 +608,7 @@ fn updates() -> Vec<Example> {
 /// A batch of grey images of 2x2 pixels that move by a pixel at most, at random.
 fn moved() -> BatchAugment {
     let gather = BatchGather { batch: 2, pixels: 4, count: 3, order_length: 4, scale: 2.0, shift: -1.0 };
-    BatchAugment { gather, width: 2, channels: 1, augment: Augment { shift: 1.0, ..Augment::NONE } }
+    BatchAugment { gather, width: 2, channels: 1, edge: false, augment: Augment { shift: 1.0, ..Augment::NONE } }
 }
 
 /// Its operands. With seed 3, step 7541 moves the first image by half a pixel to the right and upwards: Threefry gives

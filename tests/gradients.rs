@@ -319,7 +319,7 @@ fn check_half_step(model: &str) -> Result<(), Failed> {
     };
     let (single, half) = (gradients(PlanForm::FUSED)?, gradients(PlanForm::HALF)?);
     let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|value| f64::from(value).powi(2)).sum::<f64>().sqrt();
-    for ((name, _), (single, half)) in model.trained_parameters().iter().zip(single.iter().zip(&half)) {
+    for ((name, _), (single, half)) in model.weights().iter().zip(single.iter().zip(&half)) {
         let error = norm(&mut single.iter().zip(half).map(|(single, half)| single - half));
         let size = norm(&mut single.iter().copied());
         if size == 0.0 || error > 0.05 * size {

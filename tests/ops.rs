@@ -37,7 +37,12 @@ fn main() {
         }
     }
     let models = MODELS.map(|text| Subject::new(text).expect("a model"));
-    for lockstep in Subject::shipped().iter().chain(&models).flat_map(|subject| subject.locksteps().expect("a plan")) {
+    for lockstep in Subject::shipped()
+        .iter()
+        .chain(&models)
+        .chain([&frozen()])
+        .flat_map(|subject| subject.locksteps().expect("a plan"))
+    {
         if gpus.is_empty() {
             trials.push(without_adapter(&lockstep.label));
         }
@@ -61,6 +66,14 @@ fn main() {
         }));
     }
     libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// A model whose first layers are frozen, and one in the middle that hands gradients on.
+fn frozen() -> Subject {
+    let text = "conv 6x3, norm, relu, pool 2, conv 8x3, relu, conv 8x3 same, relu, flatten, dense 12, relu, dense 10";
+    let model: Model = text.parse().expect("a model");
+    let model = model.frozen(&["conv1", "norm1", "conv3", "dense1"].map(str::to_owned)).expect("layers of it");
+    Subject::of("frozen", model).expect("a model")
 }
 
 async fn model_is_verified(gpu: &Gpu) -> Result<(), Failed> {

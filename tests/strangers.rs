@@ -151,6 +151,44 @@ fn a_changed_file_of_images_or_labels_is_read_or_refused() {
     }
 }
 
+/// Many changed copies of a file of data, which has a name in a folder of its own.
+#[cfg(feature = "formats")]
+fn read_changed_data(name: &str, bytes: &[u8], is_the_file: bool, times: usize, seed: u64) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join(name);
+    fs::create_dir_all(path.parent().expect("a folder")).expect("it is made");
+    let named = if is_the_file { path.clone() } else { folder.path().to_owned() };
+    let request = Request::new(Folders { named: Some(named), cache: None });
+    read_changed(bytes, times, seed, |bytes| {
+        fs::write(&path, bytes).expect("it is written");
+        load(&request, &mut |_| ()).is_ok_and(|dataset| {
+            dataset.check().expect("what is read is whole");
+            true
+        })
+    });
+}
+
+#[cfg(feature = "formats")]
+#[test]
+fn a_changed_npz_file_is_read_or_refused() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sets/keras.npz");
+    read_changed_data("set.npz", &fs::read(file).expect("a file of the repository"), true, 1_000, 40);
+}
+
+#[cfg(feature = "formats")]
+#[test]
+fn a_changed_csv_file_is_read_or_refused() {
+    let lines: String = (0..30).map(|image| format!("{},{image},2,3,255\n", image % 3)).collect();
+    read_changed_data("set.csv", format!("label,a,b,c,d\n{lines}").as_bytes(), true, 100, 41);
+}
+
+#[cfg(feature = "formats")]
+#[test]
+fn a_changed_file_of_cifar_is_read_or_refused() {
+    let records: Vec<u8> = (0..20).flat_map(|image| [vec![image % 10], vec![image; 3_072]].concat()).collect();
+    read_changed_data("data_batch_1.bin", &records, false, 100, 42);
+}
+
 #[test]
 fn changed_layers_are_a_model_with_the_same_text_or_an_error() {
     let text = "conv 12x5 same stride 2, norm, leaky 0.1, residual(conv 12x3 same, relu), avg 2, flatten, dropout 0.2, dense 10";

@@ -40,11 +40,13 @@ fn main() {
         ("a_loss_that_is_not_finite_is_an_error", diverging),
         ("samples_that_cannot_be_are_errors_and_no_panics", wrong_samples),
     ];
-    let on_each: [(&str, AdapterTest); 13] = [
+    let on_each: [(&str, AdapterTest); 15] = [
         ("images_that_are_streamed_give_the_same_weights_and_scores", streams),
         ("a_weight_that_is_not_finite_is_found_at_its_step_although_the_loss_is_finite", faulty_weight),
         ("a_state_goes_on_to_the_same_bits_in_another_trainer", goes_on),
         ("a_state_of_another_plan_is_refused", another_state),
+        ("frozen_layers_keep_their_bits_and_others_change", frozen_layers),
+        ("gradients_above_and_between_frozen_layers_are_those_of_the_whole_model", gradients_of_frozen),
         ("normalisations_folded_into_weights_give_the_same_probabilities", folds_normalisations),
         ("a_validation_and_a_test_of_the_same_images_have_the_same_loss", same_loss),
         ("a_run_repeats_to_the_bit", repeats_to_the_bit),
@@ -186,6 +188,57 @@ fn faulty_weight(device: &Device) -> Result<(), Failed> {
 }
 
 /// Training that stops within an epoch and at the end of one, each time in another trainer, beside training that does not.
+/// A trainer of a model with frozen layers.
+fn frozen_trainer(device: &Device, model: &str, frozen: &[&str], config: TrainConfig) -> anyhow::Result<Trainer> {
+    let names: Vec<String> = frozen.iter().map(|&name| name.to_owned()).collect();
+    let model = model.parse::<Model>()?.frozen(&names)?;
+    let parameters = model.initial_parameters(config.seed);
+    block_on(Trainer::new(device, &model, &parameters, &dataset(200), config))
+}
+
+/// Also where parameters are averaged, in half precision, and where a run goes on.
+fn frozen_layers(device: &Device) -> Result<(), Failed> {
+    const MODEL: &str = "conv 4x3, norm, relu, pool 2, conv 6x3, relu, flatten, dense 8, relu, dense 10";
+    const FROZEN: [&str; 3] = ["conv1", "norm1", "dense1"];
+    let refined = Refinements { average: Some(0.9), clip_norm: Some(1.0), ..TrainConfig::DEFAULT.refinements };
+    let decayed = TrainConfig { optimizer: Optimizer::adam(0.1, true), ..config() };
+    let half = TrainConfig { precision: Precision::F16, fuse: Some(true), refinements: refined, ..config() };
+    let model: Model = MODEL.parse()?;
+    let before = model.initial_parameters(config().seed);
+    for config in [decayed, TrainConfig { refinements: refined, ..config() }, half] {
+        let mut whole = frozen_trainer(device, MODEL, &FROZEN, config)?;
+        epoch(&mut whole)?;
+        let mut last = frozen_trainer(device, MODEL, &FROZEN, config)?;
+        last.restore(&block_on(whole.state())?)?;
+        let (after, second) = (epoch(&mut whole)?, epoch(&mut last)?);
+        check(after.score == second.score, "it goes on to something else")?;
+        let after = block_on(last.parameters())?;
+        for (((name, _), before), after) in model.parameters().iter().zip(&before).zip(&after) {
+            let is_frozen = FROZEN.iter().any(|layer| name.starts_with(&format!("{layer}.")));
+            check((before == after) == is_frozen, format!("{name} has changed or not: {config:?}"))?;
+        }
+    }
+    Ok(())
+}
+
+fn gradients_of_frozen(device: &Device) -> Result<(), Failed> {
+    const MODEL: &str = "conv 4x3, relu, pool 2, conv 6x3, relu, conv 6x3 same, relu, flatten, dense 8, relu, dense 10";
+    for fuse in [false, true] {
+        let config = TrainConfig { fuse: Some(fuse), ..config() };
+        let gradients = |frozen: &[&str]| {
+            let mut trainer = frozen_trainer(device, MODEL, frozen, config)?;
+            block_on(trainer.advance_to(1))?;
+            block_on(trainer.gradients())
+        };
+        let (all, some) = (gradients(&[])?, gradients(&["conv1", "conv3", "dense1"])?);
+        check(some.iter().filter(|gradient| gradient.is_none()).count() == 6, "of six tensors there is no gradient")?;
+        for (all, some) in all.iter().zip(&some) {
+            check(some.is_none() || some == all, "a gradient is another one without those of frozen layers")?;
+        }
+    }
+    Ok(())
+}
+
 fn goes_on(device: &Device) -> Result<(), Failed> {
     let sgd = Optimizer::Sgd { momentum: 0.9, nesterov: true, weight_decay: 0.001 };
     let refined = Refinements { average: Some(0.9), clip_norm: Some(1.0), ..TrainConfig::DEFAULT.refinements };

@@ -37,6 +37,11 @@ impl ImageShape {
     /// A digit of MNIST.
     pub const MNIST: Self = Self { height: IMAGE_SIDE, width: IMAGE_SIDE, channels: 1 };
 
+    /// Height, width and channels.
+    pub fn sizes(self) -> [usize; 3] {
+        [self.height, self.width, self.channels]
+    }
+
     /// Bytes of an image.
     pub fn bytes(self) -> usize {
         self.height * self.width * self.channels

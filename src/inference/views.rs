@@ -8,7 +8,7 @@ use anyhow::{Error, Result, ensure};
 use serde::Serialize;
 
 use super::Scored;
-use crate::data::ImageShape;
+use crate::data::Task;
 use crate::ops::augment::{BatchAugment, View};
 
 /// Pixels by which a view moves, degrees by which it turns, and the share by which it grows or shrinks.
@@ -58,10 +58,10 @@ impl Views {
     }
 
     /// The images of each view in turn, as long as the given ones.
-    pub(super) fn of(self, images: &[u8], shape: ImageShape) -> impl Iterator<Item = Vec<u8>> {
+    pub(super) fn of(self, images: &[u8], task: &Task) -> impl Iterator<Item = Vec<u8>> {
         let seen = move |view: &View| match view {
             view if *view == ALL[0] => images.to_vec(),
-            view => BatchAugment::viewed(images, shape, *view),
+            view => BatchAugment::viewed(images, task, *view),
         };
         ALL[..self.0].iter().map(seen)
     }
@@ -107,7 +107,7 @@ pub(super) fn mean(views: Vec<Scored>) -> Scored {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{ImageShape, digits};
+    use crate::data::digits;
 
     #[test]
     fn there_are_views_in_pairs_of_opposites() {
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn the_first_view_is_the_image_and_the_next_ones_move_it_by_a_pixel() {
         let images = digits(3, 0).images;
-        let views: Vec<Vec<u8>> = Views(9).of(&images, ImageShape::MNIST).collect();
+        let views: Vec<Vec<u8>> = Views(9).of(&images, &Task::MNIST).collect();
         assert_eq!(views[0], images);
         // Generated digits have a margin, so that nothing leaves the image.
         let [left, right] = [1, 2].map(|view| &views[view]);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
+use super::network::{Function, NetworkBuilder};
 use super::pool::pooled;
 use super::{Entry, Example, Layer, Recorder, map_of, size};
 use crate::ops::avg_pool::{AvgPoolBackward, AvgPoolForward, Windows};
@@ -29,10 +30,10 @@ pub struct Avg {
 }
 
 impl Avg {
-    fn windows(&self, step: &Recorder<'_>) -> Windows {
-        let [channels, height, width] = *step.input() else { unreachable!("`output` takes maps only") };
+    fn windows(&self, batch: usize, input: &[usize]) -> Windows {
+        let [channels, height, width] = *input else { unreachable!("`output` takes maps only") };
         let [window_height, window_width] = self.size.map_or([height, width], |size| [size; 2]);
-        Windows { batch: step.batch(), height, width, channels, window_height, window_width }
+        Windows { batch, height, width, channels, window_height, window_width }
     }
 }
 
@@ -49,10 +50,16 @@ impl Layer for Avg {
     }
 
     fn forward(&self, step: &mut Recorder<'_>) {
-        step.call(AvgPoolForward { windows: self.windows(step), negative_slope: 1.0 });
+        step.call(AvgPoolForward { windows: self.windows(step.batch(), step.input()), negative_slope: 1.0 });
     }
 
     fn backward(&self, step: &mut Recorder<'_>) {
-        step.call(AvgPoolBackward { windows: self.windows(step), negative_slope: 1.0 });
+        step.call(AvgPoolBackward { windows: self.windows(step.batch(), step.input()), negative_slope: 1.0 });
+    }
+
+    fn describe(&self, network: &mut NetworkBuilder<'_>) -> Result<()> {
+        let Windows { window_height, window_width, .. } = self.windows(1, network.input());
+        network.apply(Function::AveragePool { window: [window_height, window_width] });
+        Ok(())
     }
 }

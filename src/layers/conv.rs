@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::network::{Function, NetworkBuilder};
 use super::{Entry, Layer, ParameterSpec, Recorder, bound_of_sums, map_of, size, weight_and_bias};
 use crate::ops::conv2d::{Conv2d, Conv2dBackwardInput, Conv2dBackwardWeight, Conv2dForward};
 use crate::tensor::HostTensor;
@@ -91,6 +92,13 @@ impl Layer for Conv {
         let conv = self.sizes(step.batch(), step.input());
         step.call(Conv2dBackwardWeight(conv));
         step.call(Conv2dBackwardInput::new(conv));
+    }
+
+    fn describe(&self, network: &mut NetworkBuilder<'_>) -> Result<()> {
+        let padding = self.sizes(1, network.input()).zeros();
+        let (weight, bias) = (network.parameter("weight")?, network.parameter("bias")?);
+        network.apply(Function::Convolution { weight, bias, stride: self.stride, padding });
+        Ok(())
     }
 
     fn bound(&self, input: f64, parameters: &[HostTensor]) -> f64 {

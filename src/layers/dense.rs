@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 
+use super::network::{Function, NetworkBuilder};
 use super::{Entry, Layer, ParameterSpec, Recorder, bound_of_sums, size, weight_and_bias};
 use crate::ops::dense::{self, DenseBackward, DenseBackwardWeight, DenseForward};
 use crate::tensor::HostTensor;
@@ -56,6 +57,12 @@ impl Layer for Dense {
         } else {
             step.call(DenseBackwardWeight(dense));
         }
+    }
+
+    fn describe(&self, network: &mut NetworkBuilder<'_>) -> Result<()> {
+        let (weight, bias) = (network.parameter("weight")?, network.parameter("bias")?);
+        network.apply(Function::Dense { weight, bias });
+        Ok(())
     }
 
     fn bound(&self, input: f64, parameters: &[HostTensor]) -> f64 {

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use anyhow::ensure;
+use anyhow::{Result, ensure};
 
+use super::network::NetworkBuilder;
 use super::{Entry, Layer, Recorder, number};
 use crate::ops::dropout::DropoutApply;
 
@@ -52,6 +53,11 @@ impl Layer for Dropout {
     /// The gradient of dropout is dropout of the gradient.
     fn backward(&self, step: &mut Recorder<'_>) {
         step.call_with(self.op(step), &[("input", "output_grad"), ("output", "input_grad")]);
+    }
+
+    /// Nothing: it only changes training.
+    fn describe(&self, _network: &mut NetworkBuilder<'_>) -> Result<()> {
+        Ok(())
     }
 
     fn may_be_last(&self) -> bool {

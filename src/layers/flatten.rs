@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
+use super::network::{Function, NetworkBuilder};
 use super::{Entry, Layer, Recorder};
 
 pub(super) const ENTRY: Entry = Entry {
@@ -31,4 +32,9 @@ impl Layer for Flatten {
     fn forward(&self, _step: &mut Recorder<'_>) {}
 
     fn backward(&self, _step: &mut Recorder<'_>) {}
+
+    fn describe(&self, network: &mut NetworkBuilder<'_>) -> Result<()> {
+        network.apply(Function::Flatten);
+        Ok(())
+    }
 }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use anyhow::ensure;
+use anyhow::{Result, ensure};
 
+use super::network::{Function, NetworkBuilder};
 use super::{Entry, Example, Layer, Recorder, number};
 use crate::ops::relu::{ReluBackward, ReluForward};
 
@@ -38,6 +39,11 @@ impl Layer for Leaky {
 
     fn backward(&self, step: &mut Recorder<'_>) {
         step.call(ReluBackward { length: step.length(), negative_slope: self.slope });
+    }
+
+    fn describe(&self, network: &mut NetworkBuilder<'_>) -> Result<()> {
+        network.apply(Function::Rectifier { slope: self.slope });
+        Ok(())
     }
 
     fn negative_slope(&self) -> Option<f64> {

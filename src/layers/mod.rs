@@ -9,6 +9,7 @@ mod dense;
 mod dropout;
 mod flatten;
 mod leaky;
+pub mod network;
 mod norm;
 mod parse;
 mod placed;
@@ -21,7 +22,7 @@ use std::borrow::Cow;
 use std::fmt::{self, Debug};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 pub use avg::Avg;
 pub use conv::Conv;
@@ -29,6 +30,7 @@ pub use dense::Dense;
 pub use dropout::Dropout;
 pub use flatten::Flatten;
 pub use leaky::Leaky;
+use network::NetworkBuilder;
 pub use norm::Norm;
 pub use parse::parse;
 pub(crate) use parse::split;
@@ -120,6 +122,15 @@ pub trait Layer: Debug + Send + Sync {
 
     /// Records its calls backward: from the gradient of its output to those of its parameters and of its input.
     fn backward(&self, step: &mut Recorder<'_>);
+
+    /// Says what it computes in an evaluation, in [functions](network::Function) that other programs know: then models
+    /// with it can be exported. A layer that applies none hands its input on.
+    ///
+    /// # Errors
+    /// By default, since a layer of your own need not say it.
+    fn describe(&self, _network: &mut NetworkBuilder<'_>) -> Result<()> {
+        bail!("it does not say what it computes in terms that other programs know; implement `Layer::describe`")
+    }
 
     /// If it is a rectifier, its factor for negative values: 0 for a ReLU. It decides how large the initial weights
     /// before it are.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
+use super::network::{Function, NetworkBuilder};
 use super::{Entry, Initial, Layer, ParameterSpec, Recorder};
 use crate::ops::norm::{
     self, EPSILON, NormApply, NormBackwardInput, NormBackwardSums, NormBackwardWeight, NormMoments, NormStatistics,
@@ -19,7 +20,7 @@ pub(super) const ENTRY: Entry = Entry {
     example: None,
 };
 
-/// A batch normalisation: by the statistics of the batch in training, by running ones in evaluation.
+/// A batch normalisation: by the statistics of the batch in training, by running ones in evaluation and where it is frozen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Norm;
 
@@ -52,7 +53,7 @@ impl Layer for Norm {
     fn forward(&self, step: &mut Recorder<'_>) {
         let norm = self.sizes(step);
         let apply = NormApply { norm, negative_slope: 1.0 };
-        if step.trains() {
+        if step.trains() && !step.is_frozen() {
             step.call(NormMoments(norm));
             step.call(NormStatistics(norm));
             step.call(apply);
@@ -66,6 +67,18 @@ impl Layer for Norm {
         step.call(NormBackwardSums(norm));
         step.call(NormBackwardWeight(norm));
         step.call(NormBackwardInput { norm, negative_slope: 1.0 });
+    }
+
+    fn describe(&self, network: &mut NetworkBuilder<'_>) -> Result<()> {
+        let function = Function::Normalization {
+            weight: network.parameter("weight")?,
+            bias: network.parameter("bias")?,
+            mean: network.parameter("running_mean")?,
+            variance: network.parameter("running_var")?,
+            epsilon: EPSILON,
+        };
+        network.apply(function);
+        Ok(())
     }
 
     fn bound(&self, input: f64, parameters: &[HostTensor]) -> f64 {

@@ -21,11 +21,18 @@ pub struct PlacedLayer {
     pub output: Vec<usize>,
     /// Its parameters.
     pub parameters: Vec<ParameterSpec>,
+    /// Whether training leaves its parameters as they are.
+    pub frozen: bool,
     /// If its input is a vector of the elements of a map: that map's channels, rows and columns.
     pub flattened: Option<[usize; 3]>,
 }
 
 impl PlacedLayer {
+    /// Whether training changes some of its parameters.
+    pub fn is_trained(&self) -> bool {
+        !self.frozen && !self.parameters.is_empty()
+    }
+
     /// The full name of one of its parameters: `conv2.weight`.
     pub fn name_of(&self, own: &ParameterSpec) -> String {
         format!("{}.{}", self.name, own.name)
@@ -66,7 +73,8 @@ pub(crate) fn place(layers: impl IntoIterator<Item = Arc<dyn Layer>>, input: &[u
         })?;
         let parameters = layer.parameters(&input);
         let flattened = placed.last().and_then(PlacedLayer::flattens);
-        placed.push(PlacedLayer { name, number, layer, input, output: output.clone(), parameters, flattened });
+        let frozen = false;
+        placed.push(PlacedLayer { name, number, layer, input, output: output.clone(), parameters, frozen, flattened });
         input = output;
     }
     Ok(placed)

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 
+use super::network::{Function, NetworkBuilder};
 use super::{Entry, Layer, Recorder, map_of, size};
 use crate::ops::max_pool::{MaxPool, MaxPoolBackward, MaxPoolForward};
 
@@ -59,5 +60,10 @@ impl Layer for Pool {
 
     fn backward(&self, step: &mut Recorder<'_>) {
         step.call(MaxPoolBackward { pool: self.sizes(step), negative_slope: 1.0 });
+    }
+
+    fn describe(&self, network: &mut NetworkBuilder<'_>) -> Result<()> {
+        network.apply(Function::MaxPool { window: [self.size; 2] });
+        Ok(())
     }
 }

@@ -56,7 +56,7 @@ impl Recorded {
 /// | `X_grad` | the gradient of `X` |
 /// | `X_grad_partial` | partial sums of the gradient of a parameter, along the first axis; the optimizer adds them up |
 ///
-/// A call that only writes a gradient that nothing reads, such as that of the images, is left out.
+/// A call that only writes gradients that nothing reads, such as those of the images or of frozen parameters, is left out.
 #[derive(Debug)]
 pub struct Recorder<'a> {
     pub(crate) layer: String,
@@ -64,6 +64,7 @@ pub struct Recorder<'a> {
     pub(crate) batch: usize,
     pub(crate) shape: &'a [usize],
     pub(crate) trains: bool,
+    pub(crate) frozen: bool,
     pub(crate) ends: Ends,
     pub(crate) needs_input_grad: bool,
     pub(crate) calls: Vec<Recorded>,
@@ -118,6 +119,11 @@ impl Recorder<'_> {
         self.trains
     }
 
+    /// Whether training leaves the layer's parameters and its state as they are.
+    pub fn is_frozen(&self) -> bool {
+        self.frozen
+    }
+
     /// Records a call of an op.
     pub fn call(&mut self, op: impl Op + 'static) {
         self.call_with(op, &[]);
@@ -130,7 +136,11 @@ impl Recorder<'_> {
         let named =
             |operand: &'static str| names.iter().find(|(name, _)| *name == operand).map_or(operand, |pair| pair.1);
         let mut written = operands.iter().filter(|operand| operand.is_written()).map(|operand| named(operand.name));
-        if !self.needs_input_grad && written.all(|name| name == "input_grad") {
+        let is_unread = |name: &str| match name {
+            "input_grad" => !self.needs_input_grad,
+            own => self.frozen && own.strip_suffix("_partial").unwrap_or(own).ends_with("_grad"),
+        };
+        if written.all(is_unread) {
             return;
         }
         let tensors: Vec<String> = operands.iter().map(|operand| self.tensor(named(operand.name))).collect();
@@ -181,8 +191,8 @@ impl Recorder<'_> {
     /// Records the same layers backward, from the gradient of this recorder's output to that of its input; `names` are
     /// those that [`Self::forward`] has returned.
     pub(crate) fn backward(&mut self, layers: &[PlacedLayer], names: &[String]) {
-        // Without that of the input, no gradient is needed before the first layer that has parameters.
-        let first = layers.iter().position(|placed| !placed.parameters.is_empty()).unwrap_or(0);
+        // Without that of the input, no gradient is needed before the first layer whose parameters are trained.
+        let first = layers.iter().position(PlacedLayer::is_trained).unwrap_or(0);
         let first = if self.needs_input_grad { 0 } else { first };
         let grad = |name: &String, ends: &Ends| match name {
             _ if Some(name) == names.last() => ends.output_grad.clone(),
@@ -215,6 +225,7 @@ impl Recorder<'_> {
             batch: self.batch,
             shape: &placed.input,
             trains: self.trains,
+            frozen: self.frozen || placed.frozen,
             ends,
             needs_input_grad,
             calls: vec![],
@@ -247,13 +258,14 @@ mod tests {
     use super::*;
     use crate::layers::{Conv, Dropout, Layer};
 
-    fn recorded(layer: &dyn Layer, needs_input_grad: bool) -> Vec<String> {
+    fn recorded(layer: &dyn Layer, needs_input_grad: bool, frozen: bool) -> Vec<String> {
         let mut step = Recorder {
             layer: "x1".to_owned(),
             number: 1,
             batch: 2,
             shape: &[3, 5, 5],
             trains: true,
+            frozen,
             ends: Ends::new("before.output", "x1.output"),
             needs_input_grad,
             calls: vec![],
@@ -266,20 +278,31 @@ mod tests {
     #[test]
     fn tensors_are_found_by_the_names_of_the_operands() {
         assert_eq!(
-            recorded(&Conv { channels: 4, kernel: 3, stride: 1, same: false }, true),
+            recorded(&Conv { channels: 4, kernel: 3, stride: 1, same: false }, true, false),
             [
                 "conv2d_backward_weight before.output x1.output.grad x1.weight.grad x1.bias.grad",
                 "conv2d_backward_input x1.output.grad x1.weight before.output before.output.grad",
             ]
         );
-        assert_eq!(recorded(&Dropout { rate: 0.5 }, true), ["dropout_apply x1.output.grad clock before.output.grad"]);
+        assert_eq!(
+            recorded(&Dropout { rate: 0.5 }, true, false),
+            ["dropout_apply x1.output.grad clock before.output.grad"]
+        );
     }
 
     #[test]
     fn a_call_that_only_writes_a_gradient_that_nothing_reads_is_left_out() {
-        let calls = recorded(&Conv { channels: 4, kernel: 3, stride: 1, same: false }, false);
+        let calls = recorded(&Conv { channels: 4, kernel: 3, stride: 1, same: false }, false, false);
         assert_eq!(calls.len(), 1);
         assert!(calls.iter().all(|call| !call.contains("before.output.grad")), "{calls:?}");
+    }
+
+    #[test]
+    fn a_frozen_layer_only_hands_the_gradient_on() {
+        let conv = Conv { channels: 4, kernel: 3, stride: 1, same: false };
+        let handed_on = ["conv2d_backward_input x1.output.grad x1.weight before.output before.output.grad"];
+        assert_eq!(recorded(&conv, true, true), handed_on);
+        assert!(recorded(&conv, false, true).is_empty());
     }
 
     #[test]

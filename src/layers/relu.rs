@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use anyhow::Result;
+
+use super::network::{Function, NetworkBuilder};
 use super::{Entry, Layer, Recorder};
 use crate::ops::relu::{ReluBackward, ReluForward};
 
@@ -29,6 +32,11 @@ impl Layer for Relu {
 
     fn backward(&self, step: &mut Recorder<'_>) {
         step.call(ReluBackward { length: step.length(), negative_slope: 0.0 });
+    }
+
+    fn describe(&self, network: &mut NetworkBuilder<'_>) -> Result<()> {
+        network.apply(Function::Rectifier { slope: 0.0 });
+        Ok(())
     }
 
     fn negative_slope(&self) -> Option<f64> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 
+use super::network::NetworkBuilder;
 use super::recorder::Ends;
 use super::{
     Conv, Entry, Initial, Layer, ParameterSpec, PlacedLayer, Recorder, bound_of_sums, map_of, place, slope_after,
@@ -60,6 +61,7 @@ impl Residual {
                 layer: Arc::new(conv),
                 input: input.to_vec(),
                 output: output.clone(),
+                frozen: false,
                 flattened: None,
             }
         });
@@ -150,6 +152,21 @@ impl Layer for Residual {
             let op = SumBackward { length: step.length(), negative_slope: 1.0 };
             step.call_on(op, [own_grad, shortcut_grad, input, input_grad]);
         }
+    }
+
+    fn describe(&self, network: &mut NetworkBuilder<'_>) -> Result<()> {
+        let branches = self.placed(network.input());
+        let mut shortcut = network.value();
+        network.layers(&branches.layers)?;
+        let output = network.value();
+        if let Some(convolution) = &branches.shortcut {
+            network.go_back(shortcut);
+            network.layers(std::slice::from_ref(convolution))?;
+            shortcut = network.value();
+            network.go_back(output);
+        }
+        network.add(shortcut);
+        Ok(())
     }
 
     /// Also a bound of what lies between its layers, which may be larger than its output.

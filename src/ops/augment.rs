@@ -58,9 +58,10 @@ macro_rules! run_and_plain {
 /// As [`BatchGather`], with each image seen through a random map of its own.
 ///
 /// The map is affine around the image's centre: a rotation of what is stretched, slanted and zoomed, and a movement. It
-/// gives a place in the image for each pixel; the grid of an [`ElasticField`] displaces it. The pixel is interpolated there between the nearest four; outside of
-/// the image is background, the byte 0. Then the four blur it, and make strokes thicker or thinner. The random numbers
-/// are a pure function of seed, step and the sample's place in the batch.
+/// gives a place in the image for each pixel; the grid of an [`ElasticField`] displaces it. The pixel is interpolated there
+/// between the nearest four; outside of the image is what its edge is, or background, the byte 0. Then the four blur it,
+/// and make strokes thicker or thinner. The random numbers are a pure function of seed, step and the sample's place in
+/// the batch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchAugment {
     /// The batch without augmentation.
@@ -69,6 +70,8 @@ pub struct BatchAugment {
     pub width: usize,
     /// Bytes of a pixel.
     pub channels: usize,
+    /// Whether the pixels of the edge go on outside of an image, as in photographs; otherwise there is background.
+    pub edge: bool,
     /// The largest changes.
     pub augment: Augment,
 }
@@ -117,7 +120,8 @@ impl BatchAugment {
 
     fn of(sizes: (usize, usize, usize, usize), width: usize, channels: usize, augment: &str) -> Self {
         let augment = augment.parse().unwrap_or_default();
-        Self { gather: BatchGather::normalized(sizes), width, channels, augment }
+        // Sizes with several channels are those of photographs.
+        Self { gather: BatchGather::normalized(sizes), width, channels, edge: channels > 1, augment }
     }
 
     /// The most pixels of a side.
@@ -196,6 +200,7 @@ impl BatchAugment {
         };
         let ([left, top], [x, y]) = ([place(0) >> 8, place(1) >> 8], [place(0) & 255, place(1) & 255]);
         let byte = |y: i32, x: i32| {
+            let (x, y) = if self.edge { (x.clamp(0, width - 1), y.clamp(0, height - 1)) } else { (x, y) };
             let is_inside = (0..width).contains(&x) && (0..height).contains(&y);
             let p = || (y as usize * self.width + x as usize) * self.channels + c;
             if is_inside { i32::from(image.byte(p())) } else { 0 }
@@ -242,7 +247,12 @@ impl Op for BatchAugment {
     }
 
     fn sizes(&self) -> Vec<(&'static str, f64)> {
-        let own = [("width", self.width as f64), ("channels", self.channels as f64), ("key", f64::from(KEY))];
+        let own = [
+            ("width", self.width as f64),
+            ("channels", self.channels as f64),
+            ("edge", f64::from(u8::from(self.edge))),
+            ("key", f64::from(KEY)),
+        ];
         self.gather.sizes().into_iter().chain(own).chain(self.most()).collect()
     }
 
@@ -314,6 +324,7 @@ mod tests {
         gather: BatchGather { batch: 2, pixels: 9, count: 2, order_length: 4, scale: 1.0, shift: 0.0 },
         width: 3,
         channels: 1,
+        edge: false,
         augment: Augment::NONE,
     };
 
@@ -367,6 +378,14 @@ mod tests {
         assert_eq!(amounts(6, -64)[..2], [55.0, 10.0], "half the darkest of four");
         assert_eq!(amounts(7, -128)[0], 45.0, "the mean of four");
         assert_eq!(amounts(7, 64)[0], 72.5, "half of it");
+    }
+
+    #[test]
+    fn the_edge_goes_on_outside_of_a_photograph() {
+        let op = BatchAugment { edge: true, ..SMALL };
+        let moved = |x: i32, y: i32| seen(&op, [0, 0, 0, 0, 256 * x, 256 * y, 0, 0]);
+        assert_eq!(moved(1, 0), [10.0, 20.0, 20.0, 40.0, 50.0, 50.0, 70.0, 80.0, 80.0]);
+        assert_eq!(moved(-9, -9), [100.0; 9], "the first pixel");
     }
 
     #[test]

@@ -75,6 +75,11 @@ impl Conv2d {
         (self.in_width + self.padding - self.kernel) / self.stride + 1
     }
 
+    /// Zeros before and after each row and column.
+    pub(crate) fn zeros(&self) -> [usize; 2] {
+        [self.padding / 2, self.padding - self.padding / 2]
+    }
+
     /// Its sizes, all but the stride.
     pub(super) fn sizes_without_stride(&self) -> Vec<(&'static str, f64)> {
         vec![

@@ -25,7 +25,7 @@ const BLOCK_COLUMNS: usize = 4;
 pub struct Segment {
     /// Its elements.
     pub length: usize,
-    /// Partial sums of its gradient.
+    /// Partial sums of its gradient; 0 of a frozen parameter, which has none and stays as it is.
     pub chunks: usize,
 }
 
@@ -51,8 +51,10 @@ impl Segments {
     pub fn blocks(&self) -> HostTensor {
         let mut rows = Vec::new();
         for (Segment { length, chunks }, [_, gradient]) in self.0.iter().copied().zip(self.starts()) {
+            // Of a frozen parameter no element is moved.
+            let moved = if chunks == 0 { 0 } else { length };
             for first in (0..length.next_multiple_of(PARAMETER_ALIGNMENT)).step_by(BLOCK) {
-                let elements = BLOCK.min(length.saturating_sub(first));
+                let elements = BLOCK.min(moved.saturating_sub(first));
                 rows.extend([gradient + first, length, chunks, elements].map(|word| word as u32));
             }
         }
@@ -87,9 +89,10 @@ impl Segments {
         Operand::read("blocks", U32, self.blocks().shape)
     }
 
-    /// The gradient of each parameter, its partial sums added in order, with the parameter's offset.
+    /// The gradient of each parameter that is not frozen, its partial sums added in order, with the parameter's offset.
     pub(super) fn sums<'a>(&'a self, partial: &'a [f32]) -> impl Iterator<Item = (usize, Vec<f64>)> + 'a {
-        self.0.iter().zip(self.starts()).map(|(&Segment { length, chunks }, [start, gradient])| {
+        let moved = self.0.iter().zip(self.starts()).filter(|(segment, _)| segment.chunks > 0);
+        moved.map(|(&Segment { length, chunks }, [start, gradient])| {
             let partial = &partial[gradient..][..chunks * length];
             let sum = |i| (0..chunks).map(|chunk| f64::from(partial[chunk * length + i])).sum();
             (start, (0..length).into_par_iter().with_min_len(1 << 12).map(sum).collect())
@@ -103,8 +106,12 @@ impl Segments {
 
     /// Lengths and chunks at which kernels often fail.
     pub(super) fn awkward() -> [Self; 4] {
-        let lists: [&[(usize, usize)]; 4] =
-            [&[(1, 1)], &[(64, 3), (1, 2)], &[(70, 1), (63, 16), (4099, 2)], &[(5, 4), (65, 5), (128, 1), (7, 1)]];
+        let lists: [&[(usize, usize)]; 4] = [
+            &[(1, 1)],
+            &[(64, 3), (1, 2)],
+            &[(70, 1), (63, 16), (4099, 2)],
+            &[(5, 4), (130, 0), (65, 5), (128, 1), (7, 1)],
+        ];
         lists.map(|list| Self(list.iter().map(|&(length, chunks)| Segment { length, chunks }).collect()))
     }
 }
@@ -118,5 +125,16 @@ mod tests {
         let segments = Segments(vec![Segment { length: 70, chunks: 3 }, Segment { length: 5, chunks: 1 }]);
         assert_eq!(segments.starts(), [[0, 0], [128, 256], [256, 320]]);
         assert_eq!(segments.blocks().u32(), [0, 70, 3, 64, 64, 70, 3, 6, 256, 5, 1, 5, 320, 5, 1, 0]);
+    }
+
+    #[test]
+    fn of_a_frozen_parameter_no_element_is_moved() {
+        let segments = Segments(vec![Segment { length: 70, chunks: 0 }, Segment { length: 5, chunks: 1 }]);
+        assert_eq!(segments.starts(), [[0, 0], [128, 0], [256, 64]]);
+        assert_eq!(segments.blocks().u32(), [0, 70, 0, 0, 64, 70, 0, 0, 0, 5, 1, 5, 64, 5, 1, 0]);
+        assert_eq!(
+            segments.sums(&[1.0; 64]).map(|(start, grads)| (start, grads.len())).collect::<Vec<_>>(),
+            [(128, 5)]
+        );
     }
 }

@@ -31,6 +31,7 @@ pub(super) fn record(model: &Model, config: &PlanConfig, phase: Phase) -> Vec<Re
         batch: config.batch,
         shape: &[],
         trains: phase == Phase::Train,
+        frozen: false,
         ends: Ends::new("batch", ""),
         needs_input_grad: false,
         calls: gather(model, config, phase),
@@ -60,7 +61,7 @@ fn gather(model: &Model, config: &PlanConfig, phase: Phase) -> Vec<Recorded> {
         return vec![recorded("data", gather, &tensors[..6])];
     }
     let ImageShape { width, channels, .. } = image;
-    let augmented = BatchAugment { gather, width, channels, augment };
+    let augmented = BatchAugment { gather, width, channels, edge: !model.task().is_of_digits(), augment };
     let field = augmented.field();
     let field = (field.most > 0).then(|| recorded("data", field, &["clock", "field"]));
     field.into_iter().chain([recorded("data", augmented, &tensors)]).collect()
@@ -180,6 +181,10 @@ mod tests {
             assert_eq!(gather(&augmented, Phase::Train), format!("batch_augment{suffix}"));
             assert_eq!(gather(&augmented, Phase::Evaluate), format!("batch_gather{suffix}"));
             assert_eq!(gather(&plain, Phase::Train), format!("batch_gather{suffix}"));
+            let elastic = plan("elastic 5".parse().unwrap(), form).unwrap();
+            let first = |phase| elastic.calls(phase)[usize::from(form == PlanForm::HALF)].op.name();
+            assert_eq!(first(Phase::Train), "elastic_field", "before the batch is gathered");
+            assert_eq!(first(Phase::Evaluate), format!("batch_gather{suffix}"));
         }
         let error = plan(Augment { rotate: 200.0, ..Augment::NONE }, PlanForm::PLAIN).unwrap_err();
         assert_eq!(

@@ -17,6 +17,8 @@ use crate::ops::augment::BatchAugment;
 pub(super) fn ensure_written(plan: &Plan) -> Result<()> {
     let host = &plan.host;
     let parameters: Vec<TensorId> = host.parameters.iter().map(|parameter| parameter.tensor).collect();
+    let trained = host.parameters.iter().filter(|parameter| !parameter.frozen).map(|parameter| parameter.tensor);
+    let trained: Vec<TensorId> = trained.collect();
     let averages = host.parameters.iter().filter_map(|parameter| parameter.average);
     let mut given = Written::nothing(plan);
     for &tensor in [host.images, host.labels, host.order, host.clock, host.schedule].iter().chain(&parameters) {
@@ -40,7 +42,7 @@ pub(super) fn ensure_written(plan: &Plan) -> Result<()> {
             ensure!(finished.has(tensor), "the last call of the phase {phase:?} does not write `{name}`");
         }
         let results = [host.probability, host.loss];
-        let trained = if phase == Phase::Train { &parameters[..] } else { &[] };
+        let trained = if phase == Phase::Train { &trained[..] } else { &[] };
         // A plan for evaluation only has no training step.
         for &tensor in results.iter().chain(trained).filter(|_| !calls.is_empty()) {
             ensure!(updated.has(tensor), "no call of the phase {phase:?} writes `{}`", plan.tensor(tensor).name);

@@ -91,10 +91,10 @@ impl Memory {
     /// If a call writes a gradient that is no whole number of partial sums.
     pub(super) fn place_parameters(&mut self, model: &Model, train: &[Recorded]) -> Result<(Vec<Parameter>, Segments)> {
         let owned = model.layers().iter().flat_map(|placed| placed.parameters.iter().map(move |own| (placed, own)));
-        let trained = owned.clone().filter(|(_, own)| own.trained);
-        let chunks = trained.clone().map(|(placed, own)| chunks_of_gradient(placed, own, train));
+        let weights = owned.clone().filter(|(_, own)| own.trained);
+        let chunks = weights.clone().map(|(placed, own)| chunks_of_gradient(placed, own, train));
         let chunks = chunks.collect::<Result<Vec<_>>>()?;
-        let lengths = trained.map(|(_, own)| own.shape.len());
+        let lengths = weights.map(|(_, own)| own.shape.len());
         let segments = Segments(lengths.zip(chunks).map(|(length, chunks)| Segment { length, chunks }).collect());
         let starts = segments.starts();
         let [all_parameters, all_gradients] = starts[segments.0.len()];
@@ -105,10 +105,12 @@ impl Memory {
             let (name, length) = (placed.name_of(own), own.shape.len());
             let place = own.trained.then(|| places.next()).flatten();
             let tensor = self.add(&name, F32, [length], place.map(|(_, [start, _])| (parameters, start)));
+            let place = place.filter(|_| !placed.frozen);
             let grad = gradients.zip(place).map(|(gradients, (segment, [_, start]))| {
                 self.add(&format!("{name}.grad"), F32, [segment.chunks * length], Some((gradients, start)))
             });
-            Parameter { tensor, average: None, gradient: grad, shape: own.shape.clone(), order: order(placed, own) }
+            let (frozen, shape, order) = (placed.frozen, own.shape.clone(), order(placed, own));
+            Parameter { tensor, average: None, gradient: grad, frozen, shape, order }
         };
         let placed = owned.map(place).collect();
         Ok((placed, segments))
@@ -119,7 +121,7 @@ impl Memory {
         let starts = segments.starts();
         let [length, _] = starts[segments.0.len()];
         let copy = self.add(COPY, DType::U32, [length / 2], None);
-        for ((name, shape), [start, _]) in model.trained_parameters().into_iter().zip(starts) {
+        for ((name, shape), [start, _]) in model.weights().into_iter().zip(starts) {
             self.add(&format!("{name}.{COPY}"), F16, [shape.len()], Some((copy, start / 2)));
         }
         length
@@ -128,9 +130,10 @@ impl Memory {
     /// Places the averages of all parameters.
     pub(super) fn place_averages(&mut self, model: &Model, segments: &Segments, parameters: &mut [Parameter]) {
         let averages = self.add(AVERAGE, F32, [segments.parameters()], None);
-        let named = model.trained_parameters().into_iter().zip(segments.starts());
-        let trained = parameters.iter_mut().filter(|parameter| parameter.gradient.is_some());
-        for (((name, shape), [start, _]), parameter) in named.zip(trained) {
+        let named = model.weights().into_iter().zip(segments.starts());
+        let own = model.layers().iter().flat_map(|placed| &placed.parameters);
+        let weights = parameters.iter_mut().zip(own).filter(|(_, own)| own.trained);
+        for (((name, shape), [start, _]), (parameter, _)) in named.zip(weights) {
             let average = self.add(&format!("{name}.{AVERAGE}"), F32, [shape.len()], Some((averages, start)));
             parameter.average = Some(average);
         }
@@ -163,18 +166,23 @@ impl Memory {
     }
 }
 
-/// The calls of an evaluation read the averages instead of the parameters.
+/// The calls of an evaluation read the averages instead of the parameters, but for those that are frozen.
 pub(super) fn read_averages(evaluate: &mut [Recorded], model: &Model) {
-    let averages = |name: &str| format!("{name}.{AVERAGE}");
-    for (name, _) in model.trained_parameters() {
-        evaluate.iter_mut().for_each(|call| call.rename(&name, &averages(&name)));
+    for placed in model.layers().iter().filter(|placed| !placed.frozen) {
+        for name in placed.parameters.iter().filter(|own| own.trained).map(|own| placed.name_of(own)) {
+            evaluate.iter_mut().for_each(|call| call.rename(&name, &format!("{name}.{AVERAGE}")));
+        }
     }
     // In half precision the copy is made of the averages.
     evaluate.iter_mut().for_each(|call| call.rename("parameters", AVERAGE));
 }
 
-/// How many partial sums of a parameter's gradient a training step writes.
+/// How many partial sums of a parameter's gradient a training step writes; none of a frozen one, although an op that also
+/// writes another gradient may write some.
 fn chunks_of_gradient(placed: &PlacedLayer, own: &ParameterSpec, train: &[Recorded]) -> Result<usize> {
+    if placed.frozen {
+        return Ok(0);
+    }
     let grad = format!("{}.grad", placed.name_of(own));
     let Some(Operand { shape: written, .. }) = train.iter().find_map(|call| call.written(&grad)) else { return Ok(1) };
     let length = own.shape.len();

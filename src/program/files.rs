@@ -47,6 +47,12 @@ impl Destination {
         }
     }
 
+    /// Whether it is a file whose name ends as a picture's.
+    pub fn is_picture(&self) -> bool {
+        let Self::File(path) = self else { return false };
+        path.extension().is_some_and(|ending| ending == "svg" || ending == "png")
+    }
+
     /// Writes a value as JSON. All control characters in its texts are escaped, even those that JSON allows.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ mod files;
 mod names;
 mod numbers;
 mod picture;
+mod recipes;
 mod report;
 mod run_folder;
 mod shell_words;

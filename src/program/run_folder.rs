@@ -13,14 +13,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::augment::Augment;
-use crate::data::DataRecord;
+use crate::data::{DataRecord, Task};
 use crate::date::now;
 use crate::files::write_atomically;
 use crate::gpu::AdapterInfo;
 use crate::metrics::prediction;
 use crate::model::Model;
-use crate::plan::Precision;
 use crate::program::files::Lock;
 use crate::tensor::HostTensor;
 use crate::weights::{self, MODEL_FILE, Origin};
@@ -28,9 +26,11 @@ use crate::words::Word;
 
 mod checkpoints;
 mod rows;
+mod settings;
 
 pub use checkpoints::{Progress, RunCheckpoint, note};
 pub use rows::{EpochRow, MetricsRow, Norms, StepRow, TestRow, best_epoch};
+pub use settings::Settings;
 
 /// The file of a run's record.
 pub const RECORD_FILE: &str = "run.json";
@@ -82,40 +82,6 @@ impl RunRecord {
         let record = crate::json::parse(&text);
         record.map(Some).with_context(|| format!("{} is damaged; remove it, or train again", path.display()))
     }
-}
-
-/// The settings of a run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Settings {
-    /// Passes over the training images.
-    pub epochs: usize,
-    /// Images of a step.
-    pub batch_size: usize,
-    /// The optimizer with its parameters.
-    pub optimizer: String,
-    /// The float type of activations and their gradients in memory; `f32` in runs of older versions.
-    #[serde(default)]
-    pub precision: Precision,
-    /// The highest learning rate.
-    pub learning_rate: f64,
-    /// The learning-rate schedule.
-    pub schedule: String,
-    /// How the training images are changed at random; `none` in runs of older versions.
-    #[serde(default = "no_augmentation")]
-    pub augment: String,
-    /// Whether each epoch is shuffled.
-    pub shuffle: bool,
-    /// Training images held out for validation, chosen with the seed from each class in proportion to its size.
-    pub validation: usize,
-    /// Generated digits trained on besides; none in runs of older versions.
-    #[serde(default)]
-    pub generated: usize,
-    /// SHA-256 of the initial weights.
-    pub initial_weights_sha256: String,
-}
-
-fn no_augmentation() -> String {
-    Augment::NONE.to_string()
 }
 
 /// The result of a run.
@@ -334,16 +300,19 @@ impl RunFolder {
         write_atomically(&self.path.join("epochs.csv"), &table.into_inner()?)
     }
 
-    /// Writes `predictions.csv`: index in the test set, label, prediction and the probability of each class.
+    /// Writes `predictions.csv`: index in the test set, and the names of the label and of the prediction, and the probability
+    /// of each class: `p3` or, if classes have names of their own, by name.
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn write_predictions(&self, labels: &[u16], probabilities: &[Vec<f32>]) -> Result<()> {
+    pub fn write_predictions(&self, task: &Task, labels: &[u16], probabilities: &[Vec<f32>]) -> Result<()> {
         let mut table = csv::Writer::from_writer(Vec::new());
-        let classes = (0..probabilities.first().map_or(0, Vec::len)).map(|class| format!("p{class}"));
+        let before = if task.class_names().is_none() { "p" } else { "" };
+        let classes = (0..task.classes()).map(|class| format!("{before}{}", task.class_name(class)));
         table.write_record(["image", "label", "prediction"].map(str::to_owned).into_iter().chain(classes))?;
-        for (image, (label, row)) in labels.iter().zip(probabilities).enumerate() {
-            let known = [image.to_string(), label.to_string(), prediction(row).to_string()];
+        for (image, (&label, row)) in labels.iter().zip(probabilities).enumerate() {
+            let [label, prediction] = [label.into(), prediction(row)].map(|class| task.class_name(class).into_owned());
+            let known = [image.to_string(), label, prediction];
             table.write_record(known.into_iter().chain(row.iter().map(f32::to_string)))?;
         }
         write_atomically(&self.path.join("predictions.csv"), &table.into_inner()?)
@@ -395,6 +364,7 @@ mod tests {
     use super::*;
     use crate::data::ImageShape;
     use crate::json::tests::{HARD, HARD_SINGLE, comes_back};
+    use crate::plan::Precision;
 
     #[test]
     fn a_run_and_its_metrics_come_back_to_the_bit() {
@@ -470,7 +440,11 @@ mod tests {
                 precision: Precision::F32,
                 learning_rate: 0.1,
                 schedule: String::new(),
-                augment: no_augmentation(),
+                augment: "none".to_owned(),
+                label_smoothing: 0.0,
+                clip_norm: None,
+                average: None,
+                frozen: vec![],
                 shuffle: true,
                 validation: 0,
                 generated: 0,

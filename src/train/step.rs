@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::{TrainState, Trainer};
 use crate::augment::Augment;
 use crate::cpu::CpuExecutor;
-use crate::data::{Dataset, ImageShape, Samples};
+use crate::data::{Dataset, Samples, Task};
 use crate::executor::Executor;
 use crate::model::Model;
 use crate::ops::augment::BatchAugment;
@@ -36,8 +36,8 @@ pub(crate) fn step_on_cpu(
 }
 
 /// Images as a step of training sees them, counted from 0, in which they are the first of the batch.
-pub fn augmented(images: &[u8], image: ImageShape, augment: Augment, seed: u64, step: usize) -> Vec<u8> {
-    BatchAugment::seen(images, image, augment, clock_at(step, seed))
+pub fn augmented(images: &[u8], task: &Task, augment: Augment, seed: u64, step: usize) -> Vec<u8> {
+    BatchAugment::seen(images, task, augment, clock_at(step, seed))
 }
 
 impl Trainer {

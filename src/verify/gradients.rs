@@ -108,6 +108,7 @@ fn recorded(
         batch,
         shape: input,
         trains: true,
+        frozen: false,
         ends: Ends::new(ENDS[0], ENDS[1]),
         needs_input_grad: true,
         calls: vec![],

@@ -47,6 +47,7 @@ pub async fn layers_output(
         trains: false,
         ends: Ends::new("input", ""),
         needs_input_grad: false,
+        frozen: false,
         calls: vec![],
     };
     let names = step.forward(layers);

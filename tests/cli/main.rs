@@ -7,6 +7,8 @@ mod bench;
 mod common;
 mod data;
 mod devices;
+mod export;
+mod fine_tuning;
 mod import;
 mod numerics;
 mod output;
@@ -84,6 +86,11 @@ fn main() {
         ("train_writes_its_run_folder_and_prints_the_hash", train),
         ("the_same_command_gives_the_same_weights_in_another_process", repeats),
         ("train_goes_on_from_saved_weights", init),
+        ("frozen_layers_keep_their_weights", fine_tuning::freezes),
+        ("other_last_layers_are_drawn_and_the_rest_is_taken_over_or_refused", fine_tuning::takes_over_what_fits),
+        ("a_recipe_is_a_list_of_options_that_others_override", fine_tuning::recipes),
+        ("a_learning_rate_is_found_and_nothing_else_written", fine_tuning::finds_a_rate),
+        ("views_are_averaged_on_request_and_named", fine_tuning::views),
         ("a_target_that_is_not_reached_exits_with_1_and_keeps_the_model", target),
         ("weights_that_are_not_finite_are_neither_saved_nor_loaded", diverged),
         ("training_goes_on_where_nobody_reads_its_output", closed_output),
@@ -104,6 +111,9 @@ fn main() {
         ("a_data_folder_may_have_any_name", data::a_folder_may_have_any_name),
         ("a_proxy_s_certificate_is_trusted_where_the_system_trusts_it", proxy::certificates),
         ("a_file_that_is_no_model_is_an_error", no_model),
+        ("export_writes_each_format", export::formats),
+        ("bytes_are_measured_on_images_that_were_held_out", export::int8),
+        ("what_cannot_be_exported_is_refused", export::refusals),
         ("predict_recognises_pictures_as_text_and_json", predict),
         ("predict_reads_numbers_and_draws_them", numbers),
         ("predict_enters_folders_and_skips_what_is_hidden_or_no_picture", folders),

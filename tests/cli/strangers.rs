@@ -88,16 +88,20 @@ pub(crate) fn words(home: &Home) -> Result<(), Failed> {
     const TRAIN: &str = "--model --data --dataset --epochs --batch-size --optimizer --lr --momentum --weight-decay --label-smoothing \
                          --clip-norm --average --augment --schedule --seed --validation --add-generated --fuse --precision --tune \
                          --init --out --resume --extend-to --checkpoint-every --early-stopping --log-steps --trace --plots \
-                         --self-test --target-accuracy --generated-images --tensorboard";
+                         --self-test --target-accuracy --generated-images --tensorboard --freeze --find-lr --recipe --show";
     // The words that a command needs, and its options. There is no such device to work on for long.
     const COMMANDS: [(&str, &str); 13] = [
         ("train --device nowhere", TRAIN),
         (
             "sweep --device nowhere --out sweeps",
-            "--model --lr --batch-size --optimizer --seeds --random --epochs --augment --validation --data",
+            "--model --lr --batch-size --optimizer --seeds --random --epochs --augment --validation --data \
+             --schedule --weight-decay --label-smoothing --average",
         ),
-        ("eval --device nowhere run", "--data --dataset --json"),
-        ("predict --device nowhere run a.pgm", "--one --recursive --min-confidence --json --csv --show --stages"),
+        ("eval --device nowhere run", "--data --dataset --json --views"),
+        (
+            "predict --device nowhere run a.pgm",
+            "--one --recursive --views --min-confidence --json --csv --show --stages",
+        ),
         ("verify --device nowhere", "--model --verbose --json --junit --replay"),
         ("bench --device nowhere", "--model --batch-size --samples --json --markdown --roofline"),
         ("tune --device nowhere", "--model --batch-size --samples --list"),

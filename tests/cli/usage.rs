@@ -38,10 +38,11 @@ pub(crate) fn command_help(home: &Home) -> Result<(), Failed> {
         "--tune",
         "--self-test",
     ];
-    let options: [(&str, &[&str]); 11] = [
+    let options: [(&str, &[&str]); 12] = [
         ("train", &train),
         ("eval", &["--device", "--data", "--json"]),
         ("predict", &["--device", "--json"]),
+        ("export", &["--format", "--int8", "--out", "--data"]),
         ("verify", &["--device", "--verbose", "--json", "--junit"]),
         ("devices", &["--json"]),
         ("doctor", &["--json"]),

@@ -63,10 +63,12 @@ pub(super) fn load(path: &Path, request: &Request, say: &mut dyn FnMut(&str)) ->
         say(&format!("NOTE: {note}"));
     }
     let origin = shown.to_string();
+    // What has its own name is not taken for MNIST.
+    let is_like_mnist = found.name.is_none() && found.train.image == ImageShape::MNIST;
     let mut dataset =
         assemble(found, path, origin, request).with_context(|| format!("cannot use the data in {shown}"))?;
     dataset.folder = Some(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
-    if dataset.name != MNIST {
+    if is_like_mnist && dataset.name != MNIST {
         say(&format!("NOTE: {shown} holds a data set other than MNIST"));
     }
     Ok(dataset)

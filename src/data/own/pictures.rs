@@ -159,7 +159,7 @@ fn read(files: &[Labelled], image: ImageShape) -> Result<Samples> {
     let read = |(file, _): &Labelled| {
         let cannot = || format!("cannot use the picture {}", file.display());
         let bytes = std::fs::read(file).with_context(cannot)?;
-        bytes_of(&decode(&bytes).with_context(cannot)?, image).with_context(cannot)
+        bytes_of(&decode(&bytes).with_context(cannot)?, image.sizes()).with_context(cannot)
     };
     let images = files.par_iter().map(read).collect::<Result<Vec<_>>>()?.concat();
     ensure!(!files.is_empty(), "there is no picture");

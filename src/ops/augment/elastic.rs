@@ -7,6 +7,8 @@
 //! Simard's sigma of 4. A displacement is at most the amount asked for, and on average, as a root mean square, 0.28 of it.
 //! Simard's alpha of 34 has 1.4 pixels, as `elastic 5` has.
 
+use std::sync::Arc;
+
 use super::amount;
 use crate::op::{Op, Operand, Variant, shader};
 use crate::ops::batch::CLOCK_LENGTH;
@@ -90,6 +92,11 @@ impl Op for ElasticField {
         for (i, point) in field.u32_mut().iter_mut().enumerate() {
             *point = self.displacement(threefry2x32([*seed, KEY], [i as u32, *step])[0]);
         }
+    }
+
+    /// Itself: it has no floats.
+    fn in_half(&self) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(*self))
     }
 
     /// Whole numbers only.

@@ -54,7 +54,7 @@ impl Conv2d {
 
     /// The input's rows in the padded input.
     fn rows_inside(&self) -> impl Iterator<Item = std::ops::Range<usize>> {
-        let (before, pitch) = (self.padding / 2, self.pitch());
+        let ([before, _], pitch) = (self.zeros(), self.pitch());
         let (columns, channels) = (self.in_width, self.in_channels);
         (0..self.in_height)
             .map(move |y| (y + before) * pitch + before * channels)

@@ -46,6 +46,15 @@ Examples:
   gpu-digits eval run/model.safetensors --data my-digits --device cpu
   gpu-digits eval run --json - | jq .accuracy";
 
+pub(super) const EXPORT: &str = "\
+Examples:
+  gpu-digits export run --format onnx
+  gpu-digits export run --format c --out digits.c
+  gpu-digits export run --format c --int8                     weights and values of 8 bits, no floats
+  gpu-digits export run --format json --out - | gzip > digits.json.gz
+
+docs/EXPORT.md describes the files.";
+
 pub(super) const PREDICT: &str = "\
 Examples:
   gpu-digits predict run photo.jpg
@@ -160,6 +169,7 @@ pub(super) const SWEEP: &str = "\
 Examples:
   gpu-digits sweep --lr 0.003,0.01,0.03 --seeds 3 --out lr
   gpu-digits sweep --model 'convnet;lenet5' --optimizer adam,sgd --random 3 --out models
+  gpu-digits sweep --recipe small --seeds 5 --out small
 
 The same command resumes an interrupted sweep, also within a run. If a setting fails, the sweep notes it and continues with the others.";
 

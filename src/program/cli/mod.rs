@@ -2,6 +2,7 @@
 
 mod bench;
 mod examples;
+mod export;
 mod import;
 mod names;
 mod options;
@@ -19,9 +20,12 @@ use crate::augment::Augment;
 use crate::data::Share;
 use crate::device::DeviceChoice;
 use crate::program::files::Destination;
+use crate::program::recipes::Recipe;
+use crate::schedule::Schedule;
 use crate::train::TrainConfig;
 
 pub use bench::{BenchArgs, BenchCommand, BenchTrainArgs, CompareArgs, ShowArgs};
+pub use export::{ExportArgs, ExportFormat};
 pub use import::ImportArgs;
 pub use options::{
     AdaptersArgs, DataArgs, DeviceArgs, OnDeviceLost, OptimizerName, PictureFormat, ResultsArgs, StepArgs, Switch,
@@ -32,7 +36,7 @@ pub use train::TrainArgs;
 pub use tune::{TuneArgs, TuneChoice};
 pub use values::CheckpointEvery;
 
-use values::{positive, positive_number};
+use values::{not_negative, positive, positive_number, share};
 
 const DEFAULT: TrainConfig = TrainConfig::DEFAULT;
 
@@ -61,6 +65,9 @@ pub enum Command {
     /// Score a saved model on the test set
     #[command(after_help = examples::EVAL)]
     Eval(EvalArgs),
+    /// Write a saved model as a file for other programs: ONNX, C or JSON
+    #[command(after_help = examples::EXPORT)]
+    Export(ExportArgs),
     /// Recognise the digits in pictures
     #[command(after_help = examples::PREDICT)]
     Predict(PredictArgs),
@@ -120,8 +127,11 @@ pub struct ReportArgs {
 /// `gpu-digits sweep`.
 #[derive(Args, Clone, Debug)]
 pub struct SweepArgs {
-    /// Models, separated by semicolons; or repeat the option
-    #[arg(long, alias = "models", value_name = "MODEL;...", value_delimiter = ';', default_values_t = ["convnet".to_owned()])]
+    /// Take the options of a recipe of `train`; those given besides override them
+    #[arg(long, value_name = "NAME", value_parser = values::recipe())]
+    pub recipe: Option<&'static Recipe>,
+    /// Models, separated by semicolons; or repeat the option [default: that of --recipe, else convnet]
+    #[arg(long, alias = "models", value_name = "MODEL;...", value_delimiter = ';')]
     pub model: Vec<String>,
     /// Highest learning rates, separated by commas [default: the default of each optimizer]
     #[arg(long, value_name = "RATE,...", value_delimiter = ',', value_parser = positive_number)]
@@ -129,8 +139,8 @@ pub struct SweepArgs {
     /// Batch sizes, separated by commas [default: 128, fewer for small sets]
     #[arg(long, value_name = "N,...", value_delimiter = ',', value_parser = positive())]
     pub batch_size: Vec<usize>,
-    /// Optimizer to train withs, separated by commas
-    #[arg(long, value_enum, value_name = "NAME,...", value_delimiter = ',', default_values_t = [OptimizerName::Adam])]
+    /// Optimizers, separated by commas [default: that of --recipe, else adam]
+    #[arg(long, value_enum, value_name = "NAME,...", value_delimiter = ',')]
     pub optimizer: Vec<OptimizerName>,
     /// Number of seeds of each setting: 0, 1, 2, ...
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = positive())]
@@ -138,12 +148,24 @@ pub struct SweepArgs {
     /// Train only this many settings, chosen at random
     #[arg(long, value_name = "N", value_parser = positive())]
     pub random: Option<usize>,
-    /// Passes over the training images
-    #[arg(long, value_name = "N", default_value_t = DEFAULT.epochs, value_parser = positive())]
-    pub epochs: usize,
-    /// The same as for `train`
-    #[arg(long, value_name = "CHANGES")]
-    pub augment: Option<Augment>,
+    /// Passes over the training images [default: those of --recipe, else 6]
+    #[arg(long, value_name = "N", value_parser = positive())]
+    pub epochs: Option<usize>,
+    /// Learning-rate schedules, separated by commas [default: that of `train`, as for the options below]
+    #[arg(long, value_enum, value_name = "NAME,...", value_delimiter = ',')]
+    pub schedule: Vec<Schedule>,
+    /// Weight decays, separated by commas
+    #[arg(long, value_name = "FACTOR,...", value_delimiter = ',', value_parser = not_negative)]
+    pub weight_decay: Vec<f64>,
+    /// Label smoothings, separated by commas
+    #[arg(long, value_name = "SHARE,...", value_delimiter = ',', value_parser = share)]
+    pub label_smoothing: Vec<f64>,
+    /// Averages of the parameters, separated by commas
+    #[arg(long, value_name = "SHARE,...", value_delimiter = ',', value_parser = share)]
+    pub average: Vec<f64>,
+    /// Changes of the training images, separated by semicolons
+    #[arg(long, value_name = "CHANGES;...", value_delimiter = ';')]
+    pub augment: Vec<Augment>,
     /// Training images to hold out for validation, a number or a share; their accuracy ranks the settings [default: a
     /// twelfth]
     #[arg(long, value_name = "N|SHARE")]
@@ -193,7 +215,8 @@ pub struct VerifyArgs {
     /// near the largest floats), or patterns such as 'conv*' [default: everything]
     #[arg(value_name = "OP")]
     pub ops: Vec<String>,
-    /// Check only the ops and training steps of this model: a name or layers, as for `train`
+    /// Check only the ops and training steps of this model: a name or layers, as for `train`, or a run folder or its
+    /// model.safetensors
     #[arg(long)]
     pub model: Option<String>,
     #[command(flatten)]

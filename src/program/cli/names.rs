@@ -7,9 +7,10 @@ use crate::data::DataChoice;
 use crate::plan::Precision;
 use crate::schedule::Schedule;
 
-/// Implements [`ValueEnum`] for an enum of the library: each variant with its name and its line of help.
+/// Implements [`ValueEnum`] for an enum of the library: each variant with its name and its line of help. Those that are left
+/// to the library have none.
 macro_rules! names {
-    ($type:ident: $($variant:ident $name:literal $help:literal,)*) => {
+    ($type:ident: $($variant:ident $name:literal $help:literal,)* $(; without $nameless:ident)?) => {
         impl ValueEnum for $type {
             fn value_variants<'a>() -> &'a [Self] {
                 &[$(Self::$variant),*]
@@ -18,6 +19,7 @@ macro_rules! names {
             fn to_possible_value(&self) -> Option<PossibleValue> {
                 Some(match self {
                     $(Self::$variant => PossibleValue::new($name).help($help),)*
+                    $(Self::$nameless => return None,)?
                 })
             }
         }
@@ -40,4 +42,5 @@ names! { Schedule:
     Cosine "cosine" "Half a cosine from the peak to 0",
     OneCycle "one-cycle" "Up from a 25th of the peak over the first 30 % of the steps, then down to nearly 0, as PyTorch's OneCycleLR",
     Step "step" "A tenth after one half and again after three quarters of the steps",
+    ; without Rising
 }

@@ -65,6 +65,14 @@ pub struct DataArgs {
     pub generated_images: Option<usize>,
 }
 
+impl DataArgs {
+    /// Whether no data are named.
+    pub fn is_empty(&self) -> bool {
+        let Self { data, test, image_size, dataset, generated_images } = self;
+        data.is_none() && test.is_none() && image_size.is_none() && dataset.is_none() && generated_images.is_none()
+    }
+}
+
 /// What `train` does when its device fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OnDeviceLost {
@@ -99,7 +107,7 @@ pub enum Switch {
 /// The options that define a training step, for commands that do not train.
 #[derive(Args, Clone, Debug)]
 pub struct StepArgs {
-    /// The same as for `train`
+    /// A name or layers, as for `train`, or a run folder or its model.safetensors
     #[arg(long, default_value = "convnet")]
     pub model: String,
     /// Compute layers that follow each other in one kernel where that pays

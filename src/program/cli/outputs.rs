@@ -7,9 +7,10 @@ impl Command {
     /// The destinations that the output options name.
     pub(crate) fn outputs(&self) -> Vec<&Destination> {
         let named: Vec<&Option<Destination>> = match self {
-            Self::Train(args) => vec![&args.trace],
+            Self::Train(args) => vec![&args.trace, args.find_lr.as_ref().unwrap_or(&None)],
             Self::Data(args) => vec![&args.results.json, &args.sheet],
             Self::Eval(args) => vec![&args.results.json],
+            Self::Export(args) => vec![&args.out],
             Self::Predict(args) => vec![&args.results.json, &args.csv, &args.show],
             Self::Verify(args) => vec![&args.results.json, &args.junit],
             Self::Bench(args) => match &args.command {
@@ -47,6 +48,7 @@ impl Command {
                 | Self::Man(_)
         );
         let writes = writes || matches!(self, Self::Predict(args) if args.stages.is_some());
+        let writes = writes || matches!(self, Self::Export(args) if args.out.is_none());
         writes || self.outputs().into_iter().any(|output| *output != Destination::StandardOutput)
     }
 }

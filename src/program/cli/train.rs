@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::values::{not_negative, percent, positive, positive_number, share};
+use super::values::{not_negative, percent, positive, positive_number, rates_file, recipe, share};
 use super::{
     CheckpointEvery, DEFAULT, DataArgs, DeviceArgs, OnDeviceLost, OptimizerName, PictureFormat, Switch, TuneChoice,
 };
@@ -12,11 +12,18 @@ use crate::augment::Augment;
 use crate::data::Share;
 use crate::plan::Precision;
 use crate::program::files::Destination;
+use crate::program::recipes::Recipe;
 use crate::schedule::Schedule;
 
 /// `gpu-digits train`.
 #[derive(Args, Clone, Debug)]
 pub struct TrainArgs {
+    /// Take the options of a recipe; those given besides override them
+    #[arg(long, value_name = "NAME", value_parser = recipe(), conflicts_with = "resume")]
+    pub recipe: Option<&'static Recipe>,
+    /// Print the command that the recipe stands for, and train nothing
+    #[arg(long, requires = "recipe")]
+    pub show: bool,
     /// convnet, lenet5, speedrun, mlp, or layers such as "conv 32x3, relu, pool 2, flatten, dense 10", listed below
     /// [default: that of --init, else convnet]
     #[arg(long)]
@@ -88,9 +95,16 @@ pub struct TrainArgs {
     /// How to choose the kernel of each op
     #[arg(long, value_enum, default_value_t = TuneChoice::Auto)]
     pub tune: TuneChoice,
-    /// Start from the weights of a run folder or a safetensors file
+    /// Start from the weights of a run folder or a safetensors file; last layers that differ from --model are drawn anew
     #[arg(long, value_name = "RUN")]
     pub init: Option<PathBuf>,
+    /// Layers that keep their weights and statistics, separated by commas: conv1,norm1
+    #[arg(long, value_name = "LAYER,...", value_delimiter = ',', requires = "init")]
+    pub freeze: Vec<String>,
+    /// Find a learning rate instead of training a model: raise it at each step until the loss explodes, and suggest one;
+    /// with a file, write a picture or the losses
+    #[arg(long, value_name = "FILE.svg|png|json", num_args = 0..=1, value_parser = rates_file(), conflicts_with_all = ["resume", "out"])]
+    pub find_lr: Option<Option<Destination>>,
     /// Folder for the run [default: runs/ and the current time]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -99,7 +113,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N|TIME")]
     pub checkpoint_every: Option<CheckpointEvery>,
     /// Go on with the unfinished run in this folder, from its last checkpoint, with its settings
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "init"])]
+    #[arg(long, value_name = "DIR", conflicts_with = "out")]
     pub resume: Option<PathBuf>,
     /// Go on with a finished run of a constant learning rate, up to so many epochs in all
     #[arg(long, value_name = "EPOCHS", requires = "resume", value_parser = positive())]

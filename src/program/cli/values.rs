@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 
 use crate::program::files::Destination;
+use crate::program::recipes::{RECIPES, Recipe};
 
 /// When `train` writes a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +59,30 @@ impl fmt::Display for CheckpointEvery {
 pub(super) fn picture() -> impl clap::builder::TypedValueParser<Value = Destination> {
     use clap::builder::TypedValueParser;
     clap::builder::OsStringValueParser::new().try_map(crate::program::picture::destination)
+}
+
+/// The destination of a range test: a picture, or its numbers as JSON.
+pub(super) fn rates_file() -> impl clap::builder::TypedValueParser<Value = Destination> {
+    use clap::builder::TypedValueParser;
+    clap::builder::OsStringValueParser::new().try_map(|name| {
+        let output = Destination::from(name);
+        match &output {
+            Destination::File(path)
+                if !output.is_picture() && path.extension().is_none_or(|ending| ending != "json") =>
+            {
+                Err("the file's name must end in .svg, .png or .json")
+            }
+            _ => Ok(output),
+        }
+    })
+}
+
+/// A recipe by its name.
+pub(super) fn recipe() -> impl clap::builder::TypedValueParser<Value = &'static Recipe> {
+    use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+    let names = RECIPES.iter().map(|recipe| PossibleValue::new(recipe.name).help(recipe.purpose));
+    PossibleValuesParser::new(names)
+        .try_map(|name| RECIPES.iter().find(|recipe| recipe.name == name).ok_or("there is no such recipe"))
 }
 
 pub(super) fn positive() -> impl clap::builder::TypedValueParser<Value = usize> {

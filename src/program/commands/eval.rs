@@ -14,7 +14,7 @@ use crate::program::cli::{DataArgs, EvalArgs};
 use crate::program::files::Destination;
 use crate::program::numbers;
 use crate::program::run_folder::RunRecord;
-use crate::weights::{self, MODEL_FILE, SavedModel};
+use crate::weights::{self, MODEL_FILE};
 
 /// The most classes whose confusion matrix is printed, and the mistakes that are printed of more.
 const WIDEST_MATRIX: usize = 20;
@@ -43,7 +43,8 @@ struct ScoredData {
 
 pub(super) async fn run(args: EvalArgs) -> Result<Verdict> {
     let saved = weights::load(&args.model)?;
-    let trained_on = trained_on(&args.model, &saved)?;
+    let record = record_of(&args.model)?;
+    let trained_on = record.map(|record| record.data).or_else(|| saved.data.clone());
     let dataset = data(&args.data, trained_on.as_ref())?;
     saved.model.task().ensure_takes(&dataset.task)?;
     let views = args.views.views;
@@ -74,17 +75,16 @@ fn optional_percent(share: Option<f64>) -> String {
     share.map_or_else(|| numbers::NONE.to_owned(), percent)
 }
 
-/// The data that a model was trained on: from its run's record, otherwise from its own file.
-fn trained_on(path: &Path, saved: &SavedModel) -> Result<Option<DataRecord>> {
+/// The record of the run that a model is of, given its folder or its file; none if it is of none.
+pub(super) fn record_of(path: &Path) -> Result<Option<RunRecord>> {
     let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
     let is_of_a_run = path.is_dir() || path.file_name().is_some_and(|name| name == MODEL_FILE);
-    let record = if is_of_a_run { RunRecord::load(folder)? } else { None };
-    Ok(record.map(|record| record.data).or_else(|| saved.data.clone()))
+    if is_of_a_run { RunRecord::load(folder) } else { Ok(None) }
 }
 
 /// The data that the arguments name, otherwise the data that the model was trained on. There is no fallback to other
 /// data.
-fn data(args: &DataArgs, trained_on: Option<&DataRecord>) -> Result<Dataset> {
+pub(super) fn data(args: &DataArgs, trained_on: Option<&DataRecord>) -> Result<Dataset> {
     let dataset = match (args.dataset, args.generated_images) {
         (None, Some(_)) if args.data.is_none() => Some(DataChoice::Generated),
         (dataset, _) => dataset,
@@ -115,7 +115,10 @@ fn print(evaluation: &Evaluation, data: &str, views: Views) {
     let (share, images, loss) = (percent(*accuracy), thousands(*images), numbers::loss(*loss));
     let by_views = if views == Views::ONE { String::new() } else { format!(", by {views} views of each") };
     out!("accuracy {share} % of {images} images ({data}), loss {loss}{by_views}\n");
-    let mut scores = table(&["class", "precision %", "recall %", "F1 %", "images"], 0);
+    // Numbers stand to the right, and names to the left.
+    let are_named = evaluation.classes.iter().any(|score| *score.name() != *score.class.to_string());
+    let left = usize::from(are_named);
+    let mut scores = table(&["class", "precision %", "recall %", "F1 %", "images"], left);
     for score in &evaluation.classes {
         scores.add_row([
             score.name().into_owned(),
@@ -129,7 +132,7 @@ fn print(evaluation: &Evaluation, data: &str, views: Views) {
 
     if evaluation.classes.len() > WIDEST_MATRIX {
         out!("\nmost frequent mistakes");
-        let mut mistakes = table(&["label", "taken for", "images"], 0);
+        let mut mistakes = table(&["label", "taken for", "images"], 2 * left);
         for Mistake { label, prediction, images } in evaluation.mistakes().into_iter().take(MISTAKES) {
             let [label, prediction] = [label, prediction].map(|class| evaluation.classes[class].name());
             mistakes.add_row([&label, &prediction, images.to_string().as_str()]);
@@ -140,11 +143,10 @@ fn print(evaluation: &Evaluation, data: &str, views: Views) {
     out!("\nconfusion: rows are labels, columns predictions");
     let numbers: Vec<String> = (0..evaluation.classes.len()).map(|class| class.to_string()).collect();
     let header: Vec<&str> = std::iter::once("").chain(numbers.iter().map(String::as_str)).collect();
-    let mut confusion = table(&header, 0);
+    let mut confusion = table(&header, left);
     for ((number, score), row) in numbers.iter().zip(&evaluation.classes).zip(&evaluation.confusion) {
         // Columns are as narrow as their numbers; a row says which class its number is.
-        let name = score.name();
-        let class = if *name == **number { number.clone() } else { format!("{number} {name}") };
+        let class = if are_named { format!("{number} {}", score.name()) } else { number.clone() };
         confusion.add_row(std::iter::once(class).chain(row.iter().map(u64::to_string)));
     }
     print_table(&confusion);

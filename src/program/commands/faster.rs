@@ -38,7 +38,10 @@ pub(super) async fn faster(gpu: Gpu, model: &Model, config: &TrainConfig) -> Dev
 fn label(model: &Model, config: &TrainConfig, adapter: &Device) -> String {
     let TrainConfig { batch, optimizer, .. } = config;
     let (form, threads) = (config.form(adapter), rayon::current_num_threads());
-    format!("{model}; {}; batch {batch}; {optimizer:?}; {form}; {threads} threads", model.task())
+    let frozen: Vec<&str> =
+        model.layers().iter().filter(|placed| placed.frozen).map(|placed| placed.name.as_str()).collect();
+    let frozen = if frozen.is_empty() { String::new() } else { format!("; {} frozen", frozen.join(", ")) };
+    format!("{model}{frozen}; {}; batch {batch}; {optimizer:?}; {form}; {threads} threads", model.task())
 }
 
 /// Which device is taken, and why.

@@ -82,7 +82,7 @@ fn load(folder: &Path) -> Result<Step> {
     let task = record.data.task()?;
     batch.check(&task, "kept")?;
     let config = config(&args, &record.data.name, &task, record.data.train_images)?;
-    let model = Model::parse(task, &record.model, &[])?;
+    let model = Model::parse(task, &record.model, &[])?.frozen(&args.freeze)?;
     Ok(Step { model, config, fuse: args.fuse == Some(Switch::On), state, batch, schedule })
 }
 

@@ -6,13 +6,16 @@ mod devices;
 mod doctor;
 mod epoch_bar;
 mod eval;
+mod export;
 mod faster;
 mod fault;
+mod find_lr;
 mod grouped;
 mod import;
 mod open;
 mod plan;
 mod predict;
+mod recipe;
 mod repeat;
 mod report;
 mod resume;
@@ -30,6 +33,7 @@ mod work;
 
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Error, Result, bail, ensure};
@@ -40,12 +44,13 @@ use indicatif::ProgressBar;
 use crate::arithmetic::{self, Answer};
 use crate::device::Device;
 use crate::gpu::Gpu;
-use crate::model::Model;
+use crate::model::{Model, NAMED_MODELS};
 use crate::plan::PlanForm;
 use crate::program::cli::{Cli, Command, StepArgs, Switch};
 use crate::program::files::Destination;
 use crate::program::numbers::{duration, percent, thousands};
 use crate::program::terminal::{self, Mode, Spinner};
+use crate::weights;
 use self_test::ComputesWrongly;
 
 /// The result of a command that ran without an error.
@@ -137,6 +142,7 @@ async fn carry_out(cli: Cli, arguments: &[OsString]) -> Result<Verdict> {
         Command::Train(args) => train::run(args, arguments.get(1..).unwrap_or_default()).await,
         Command::Data(args) => data::run(args),
         Command::Eval(args) => eval::run(args).await,
+        Command::Export(args) => export::run(&args),
         Command::Predict(args) => predict::run(args).await,
         Command::Import(args) => import::run(args),
         Command::Verify(args) => verify::run(args).await,
@@ -155,7 +161,14 @@ async fn carry_out(cli: Cli, arguments: &[OsString]) -> Result<Verdict> {
 
 /// The model of a step and the form of its plan.
 fn lowering(step: &StepArgs) -> Result<(Model, PlanForm)> {
-    Ok((step.model.parse()?, PlanForm { fuse: step.fuse == Switch::On, precision: step.precision }))
+    Ok((model_of(&step.model)?, PlanForm { fuse: step.fuse == Switch::On, precision: step.precision }))
+}
+
+/// The model that a text names: a saved one by its run folder or file, otherwise one for digits.
+fn model_of(text: &str) -> Result<Model> {
+    let path = Path::new(text);
+    let is_name = NAMED_MODELS.iter().any(|(name, _)| *name == text);
+    if path.exists() && !is_name { Ok(weights::load(path)?.model) } else { text.parse() }
 }
 
 /// A table without borders. All columns after the first `left` ones are aligned to the right.

@@ -91,6 +91,7 @@ pub(super) fn command(args: &TrainArgs) -> Vec<Word> {
     option("--precision", Some(named(args.precision)));
     option("--tune", Some(named(args.tune)));
     option("--init", args.init.clone().map(Word::from));
+    option("--freeze", (!args.freeze.is_empty()).then(|| args.freeze.join(",").into()));
     option("--checkpoint-every", args.checkpoint_every.map(|every| every.to_string().into()));
     option("--on-device-lost", Some(named(args.on_device_lost)));
     option("--self-test", Some(named(args.self_test)));
@@ -187,6 +188,8 @@ mod tests {
             "off",
             "--init",
             "w",
+            "--freeze",
+            "conv1,norm1",
             "--checkpoint-every",
             "30s",
             "--on-device-lost",
@@ -205,7 +208,8 @@ mod tests {
         ];
         let words = everything.map(Word::from);
         assert_eq!(command(&parsed(words.iter().map(Word::as_os_str)).unwrap()), words);
-        let no_part_of_it = ["--out", "--trace", "--help", "--quiet", "--resume", "--extend-to"];
+        let no_part_of_it =
+            ["--out", "--trace", "--help", "--quiet", "--resume", "--extend-to", "--recipe", "--show", "--find-lr"];
         let train = Cli::command().find_subcommand("train").cloned().unwrap();
         for option in train.get_arguments().filter_map(|argument| argument.get_long()) {
             let option = format!("--{option}");

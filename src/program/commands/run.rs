@@ -282,7 +282,7 @@ impl Run<'_> {
         let epochs = std::mem::take(&mut self.progress.epochs);
         let best = best_epoch(&epochs).map(|best| best + 1).filter(|best| !interrupted && *best < epochs.len());
         let mut report = RunReport::new(self.record.clone(), epochs, curve, &self.model, &parameters);
-        report.add_augmented(&self.session.dataset.train, self.config.refinements.augment);
+        report.add_augmented(self.model.task(), &self.session.dataset.train, self.config.refinements.augment);
         let mut verdict = Verdict::Interrupted;
         if interrupted {
             self.session.say(&format!(
@@ -326,7 +326,7 @@ impl Run<'_> {
         let spinner = scoring(dataset.test.len());
         let scored = score_by(self.device, &self.model, parameters, &dataset.test, self.config.batch).await?;
         drop(spinner);
-        self.folder.write_predictions(&dataset.test.labels, &scored.probabilities)?;
+        self.folder.write_predictions(self.model.task(), &dataset.test.labels, &scored.probabilities)?;
         report.add_test(&self.model, parameters, &dataset.test, &scored).await?;
         let task = self.model.task();
         let evaluation = Evaluation::new(task, &scored.probabilities, &scored.losses, &dataset.test.labels);

@@ -1,7 +1,7 @@
 //! The result of a sweep: a row for each setting, and the runs that failed.
 
 use super::{percent, print_table, table};
-use crate::program::numbers::NONE;
+use crate::program::numbers::{NONE, fixed};
 use crate::program::report::RunReport;
 
 /// A row of the table.
@@ -12,6 +12,8 @@ pub(super) struct Row {
     /// The mean, with half the width of its 95 % interval if there are several runs; none without runs.
     validation: Option<(f64, Option<f64>)>,
     test: Option<(f64, Option<f64>)>,
+    /// The standard deviation of the test accuracy; none for fewer than two runs.
+    deviation: Option<f64>,
     seconds: f64,
 }
 
@@ -28,6 +30,7 @@ impl Row {
             seeds,
             validation: mean_and_interval(&validation),
             test: mean_and_interval(&test),
+            deviation: deviation(&test),
             seconds: seconds / runs.len().max(1) as f64,
         }
     }
@@ -44,11 +47,13 @@ pub(super) fn print(mut rows: Vec<Row>, failures: &[(String, String)]) {
         let ((a_whole, a_score), (b_whole, b_score)) = (a.rank(), b.rank());
         b_whole.cmp(&a_whole).then(b_score.total_cmp(&a_score))
     });
-    let mut table = table(&["setting", "runs", "validation %", "test %", "seconds"], 1);
+    let mut table = table(&["setting", "runs", "validation %", "test %", "sd", "seconds"], 1);
     for row in &rows {
         let runs = if row.runs == row.seeds { row.runs.to_string() } else { format!("{} of {}", row.runs, row.seeds) };
         let seconds = if row.runs == 0 { NONE.to_owned() } else { format!("{:.1}", row.seconds) };
-        table.add_row([row.name.clone(), runs, with_interval(row.validation), with_interval(row.test), seconds]);
+        let deviation = row.deviation.map_or_else(|| NONE.to_owned(), |deviation| fixed(100.0 * deviation, 3));
+        let [validation, test] = [row.validation, row.test].map(with_interval);
+        table.add_row([row.name.clone(), runs, validation, test, deviation, seconds]);
     }
     print_table(&table);
     if !failures.is_empty() {
@@ -80,18 +85,23 @@ fn mean_and_interval(values: &[f64]) -> Option<(f64, Option<f64>)> {
     }
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;
-    if values.len() < 2 {
-        return Some((mean, None));
-    }
-    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
+    let Some(deviation) = deviation(values) else { return Some((mean, None)) };
     // With many degrees of freedom the quantile tends to that of the normal distribution; the error is below 0.005.
     let quantile = T.get(values.len() - 2).copied().unwrap_or(1.96 + 2.55 / (count - 1.0));
-    Some((mean, Some(quantile * (variance / count).sqrt())))
+    Some((mean, Some(quantile * deviation / count.sqrt())))
+}
+
+/// The standard deviation of a sample; none of fewer than two values.
+fn deviation(values: &[f64]) -> Option<f64> {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let squares = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
+    (values.len() > 1).then(|| (squares / (count - 1.0)).sqrt())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::mean_and_interval;
+    use super::{deviation, mean_and_interval};
 
     #[test]
     fn the_interval_of_a_mean_is_students() {
@@ -100,5 +110,6 @@ mod tests {
         assert!(mean == 2.0 && (half.unwrap_or(0.0) - 2.4841).abs() < 1e-3, "{half:?}");
         assert_eq!(mean_and_interval(&[0.5]), Some((0.5, None)));
         assert_eq!(mean_and_interval(&[]), None);
+        assert_eq!((deviation(&[1.0, 2.0, 3.0]), deviation(&[0.5])), (Some(1.0), None));
     }
 }

@@ -8,7 +8,6 @@ use std::time::Instant;
 use anyhow::{Context, Error, Result, ensure};
 
 use super::faster::faster;
-use super::fault;
 use super::open::open_device;
 use super::repeat::{command, resolved};
 use super::resume::Resumed;
@@ -16,7 +15,7 @@ use super::run::Run;
 use super::self_test::ensure_computes_rightly;
 use super::session::Session;
 use super::tune::{refuse_without_gpu, tuned};
-use super::{Verdict, compiling, thousands};
+use super::{Verdict, compiling, fault, find_lr, recipe, thousands};
 use crate::augment::Augment;
 use crate::data::{DataRecord, Dataset, Folders, MNIST, Task};
 use crate::date::now;
@@ -31,7 +30,7 @@ use crate::program::run_folder::{Progress, RunFolder, RunRecord, Settings, Start
 use crate::tensor::HostTensor;
 use crate::trace;
 use crate::train::{Diverged, TrainConfig, Trainer};
-use crate::weights;
+use crate::weights::{self, Transferred};
 
 /// Steps of a timeline.
 pub(super) const TRACED_STEPS: usize = 5;
@@ -86,26 +85,43 @@ pub(super) fn config(args: &TrainArgs, name: &str, task: &Task, images: usize) -
     })
 }
 
+/// What a run starts from.
+pub(super) struct Start {
+    pub(super) model: Model,
+    pub(super) parameters: Vec<HostTensor>,
+    /// Which layers have weights of `--init` and which have new ones, if some have.
+    remark: Option<String>,
+}
+
 /// The model for a task and its initial parameters, which come from `--init` if it is given and no checkpoint has others.
-fn initial(args: &TrainArgs, task: Task, resumed: Option<&Resumed>) -> Result<(Model, Vec<HostTensor>)> {
+pub(super) fn initial(args: &TrainArgs, task: Task, resumed: Option<&Resumed>) -> Result<Start> {
     let has_state = resumed.is_some_and(|run| run.state.is_some());
-    match (&args.model, args.init.as_ref().filter(|_| !has_state)) {
-        (None, Some(init)) => {
-            let saved = weights::load(init)?;
-            saved.model.task().ensure_takes(&task).with_context(|| format!("cannot go on from {}", init.display()))?;
-            Ok((saved.model, saved.parameters))
+    let init = args.init.as_ref().filter(|_| !has_state);
+    let saved = init.filter(|_| args.model.is_none()).map(|init| weights::load(init)).transpose()?;
+    // Without another model, the last layer is made for the classes of the data.
+    let text = args.model.clone().or_else(|| saved.as_ref().map(|saved| saved.model.text_for(task.classes())));
+    let mut remark = None;
+    let (model, parameters) = match (text, saved, init) {
+        (_, Some(saved), _) if saved.model.task().ensure_takes(&task).is_ok() => (saved.model, saved.parameters),
+        (Some(text), _, Some(init)) => {
+            let model =
+                Model::parse(task, &text, &[]).with_context(|| format!("cannot go on from {}", init.display()))?;
+            let Transferred { parameters, taken, drawn, left } = weights::transfer(init, &model, args.seed)?;
+            if !drawn.is_empty() {
+                let left = if left.is_empty() { String::new() } else { format!("; left out: {}", left.join(", ")) };
+                let (init, taken, drawn) = (init.display(), taken.join(", "), drawn.join(", "));
+                remark =
+                    Some(format!("of {init} are the weights of {taken}; drawn with seed {}: {drawn}{left}", args.seed));
+            }
+            (model, parameters)
         }
-        (Some(text), Some(init)) => {
-            let model = Model::parse(task, text, &[])?;
-            let parameters = weights::load_parameters(init, &model)?;
-            Ok((model, parameters))
-        }
-        (text, None) => {
+        (text, ..) => {
             let model = Model::parse(task, text.as_deref().unwrap_or("convnet"), &[])?;
             let parameters = model.initial_parameters(args.seed);
-            Ok((model, parameters))
+            (model, parameters)
         }
-    }
+    };
+    Ok(Start { model: model.frozen(&args.freeze)?, parameters, remark })
 }
 
 /// Says so where the images held out may be among those that the model of `--init` was trained on.
@@ -128,7 +144,7 @@ fn warn_of_seen_images(args: &TrainArgs, dataset: &Dataset, config: &TrainConfig
 
 /// Refuses what cannot be trained on MNIST, nor on generated digits.
 fn ensure_digits_can_be_learned(args: &TrainArgs, resumed: Option<&Resumed>) -> Result<()> {
-    let (model, _) = initial(args, Task::MNIST, resumed)?;
+    let Start { model, .. } = initial(args, Task::MNIST, resumed)?;
     let config = config(args, MNIST, &Task::MNIST, TrainConfig::MNIST_IMAGES)?;
     let TrainConfig { batch, optimizer, fuse, precision, .. } = config;
     if precision == Precision::F16 {
@@ -141,10 +157,20 @@ fn ensure_digits_can_be_learned(args: &TrainArgs, resumed: Option<&Resumed>) -> 
 /// `given` are the words of the command line after the program's name.
 pub(super) async fn run(mut args: TrainArgs, given: &[OsString]) -> Result<Verdict> {
     let mut resumed = None;
+    let own = given.iter().position(|word| word == "train").map_or(0, |place| place + 1);
+    let given = &given[own..];
+    if let Some(recipe) = args.recipe {
+        if args.show {
+            recipe::show(recipe, given);
+            return Ok(Verdict::Passed);
+        }
+        args = recipe::arguments(recipe, given)?;
+    }
     if let Some(folder) = args.resume.clone() {
+        // The run itself may have begun with other weights.
+        ensure!(args.init.is_none(), "--resume goes on with the weights of the run; leave out --init");
         let run = Resumed::open(&folder)?;
-        let own = given.iter().position(|word| word == "train").map_or(0, |place| place + 1);
-        args = run.arguments(&folder, &given[own..])?;
+        args = run.arguments(&folder, given)?;
         resumed = Some(run);
     }
     // Report wrong arguments before any work, where it is known what the data will be.
@@ -155,6 +181,9 @@ pub(super) async fn run(mut args: TrainArgs, given: &[OsString]) -> Result<Verdi
         RunFolder::ensure_free(folder)?;
     }
     let mut session = Session::open(&args.device, &args.data).await?;
+    if let Some(output) = &args.find_lr {
+        return find_lr::run(&session, &args, output.as_ref()).await;
+    }
     match train(&session, &args, resumed).await {
         Ok((verdict, _)) => Ok(verdict),
         Err(error) => {
@@ -178,13 +207,16 @@ pub(super) async fn train(
     resumed: Option<Resumed>,
 ) -> Result<(Verdict, RunReport)> {
     let Session { dataset, .. } = session;
-    let (model, parameters) = initial(args, dataset.task.clone(), resumed.as_ref())?;
+    let Start { model, parameters, remark } = initial(args, dataset.task.clone(), resumed.as_ref())?;
     let config = config(args, &dataset.name, &dataset.task, dataset.train.len())?;
     ensure!(
         args.early_stopping.is_none() || config.validation > 0,
         "--early-stopping looks at the validation images, but --validation 0 holds none out"
     );
     note!("model: {model} ({} parameters)", thousands(model.parameter_count()));
+    if !args.freeze.is_empty() {
+        note!("frozen: {}", args.freeze.join(", "));
+    }
     let start = Instant::now();
     let device = &device(&session.device, args, &model, &config).await?;
     let device_seconds = session.start_up.device_seconds + start.elapsed().as_secs_f64();
@@ -200,6 +232,9 @@ pub(super) async fn train(
         note!("added: {} generated digits, which are not held out", thousands(config.generated));
     }
     if resumed.is_none() {
+        if let Some(remark) = remark {
+            warning!("{remark}");
+        }
         warn_of_seen_images(args, dataset, &config)?;
     }
     if let Some(output) = &args.trace {
@@ -287,7 +322,7 @@ impl fmt::Display for DeviceFailed {
 /// The record of a run that would train as the arguments say, without its kernels.
 pub(super) async fn record_of(session: &Session, args: &TrainArgs) -> Result<RunRecord> {
     let dataset = &session.dataset;
-    let (model, parameters) = initial(args, dataset.task.clone(), None)?;
+    let Start { model, parameters, .. } = initial(args, dataset.task.clone(), None)?;
     let config = config(args, &dataset.name, &dataset.task, dataset.train.len())?;
     let device = device(&session.device, args, &model, &config).await?;
     Ok(record(args, &device, &model, &parameters, dataset, &config))
@@ -295,7 +330,7 @@ pub(super) async fn record_of(session: &Session, args: &TrainArgs) -> Result<Run
 
 /// The device with the kernels that `--tune` selects. If none was named and only software adapters are there, it is the
 /// one that trains the model faster, an adapter or the CPU.
-async fn device(device: &Device, args: &TrainArgs, model: &Model, config: &TrainConfig) -> Result<Device> {
+pub(super) async fn device(device: &Device, args: &TrainArgs, model: &Model, config: &TrainConfig) -> Result<Device> {
     let Device::Gpu(gpu) = device else {
         refuse_without_gpu(args.tune)?;
         return Ok(Device::Cpu);
@@ -344,6 +379,10 @@ fn record(
             learning_rate: config.rate,
             schedule: format!("{:?}", config.schedule),
             augment: config.refinements.augment.to_string(),
+            label_smoothing: config.refinements.label_smoothing,
+            clip_norm: config.refinements.clip_norm,
+            average: config.refinements.average,
+            frozen: args.freeze.clone(),
             shuffle: config.shuffle,
             validation: config.validation,
             generated: config.generated,

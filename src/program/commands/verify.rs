@@ -10,7 +10,7 @@ use serde_json::json;
 use super::fault;
 use super::open::open_adapters;
 use super::work::Work;
-use super::{Verdict, arithmetic_for, thousands};
+use super::{Verdict, arithmetic_for, model_of, thousands};
 use crate::gpu::{AdapterInfo, Gpu};
 use crate::program::cli::VerifyArgs;
 use crate::program::files::Destination;
@@ -28,7 +28,7 @@ pub(super) async fn run(args: VerifyArgs) -> Result<Verdict> {
         return fault::replay(folder).await;
     }
     let start = Instant::now();
-    let subject = args.model.as_deref().map(Subject::new).transpose()?;
+    let subject = args.model.as_deref().map(|text| Subject::of(text.trim(), model_of(text)?)).transpose()?;
     let work = Work::select(&args.ops, subject.as_ref())?;
     let gpus = open_adapters(&args.adapters, "verify compares a GPU with the CPU").await?;
     for gpu in &gpus {

@@ -239,10 +239,8 @@ fn escaped(text: &str) -> String {
 /// If a file's name ends in neither `.svg` nor `.png`.
 pub fn destination(name: OsString) -> Result<Destination> {
     let output = Destination::from(name);
-    if let Destination::File(path) = &output {
-        let ending = path.extension().unwrap_or_default();
-        ensure!(ending == "svg" || ending == "png", "the file's name must end in .svg or .png");
-    }
+    let is_one = output == Destination::StandardOutput || output.is_picture();
+    ensure!(is_one, "the file's name must end in .svg or .png");
     Ok(output)
 }
 

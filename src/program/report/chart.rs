@@ -81,6 +81,8 @@ pub(super) enum Across<'a> {
     Counts(&'a str),
     /// Fractions from 0 to 1.
     Shares(&'a str),
+    /// Positive numbers of several decades.
+    Logarithmic(&'a str),
 }
 
 /// The scale of the vertical axis.
@@ -116,6 +118,7 @@ pub(super) fn lines(axes: &Axes<'_>, lines: &[Line]) -> Option<Picture> {
     let (title, across): (&str, &dyn Fn(usize) -> Option<Axis>) = match axes.x {
         Across::Counts(title) => (title, &|most| Axis::over_counts(points().map(|point| point.0), most)),
         Across::Shares(title) => (title, &|most| Some(Axis::between(0.0, 1.0, most))),
+        Across::Logarithmic(title) => (title, &|most| Axis::logarithmic(points().map(|point| point.0), most)),
     };
     let tick_width = |axis: &Axis| axis.ticks.iter().map(|tick| text::width(&tick.text, TEXT)).fold(0.0, f64::max);
 

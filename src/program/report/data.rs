@@ -162,7 +162,7 @@ impl RunReport {
     }
 
     /// Adds training images of different classes, and what augmentation makes of them.
-    pub fn add_augmented(&mut self, train: &Samples, augment: Augment) {
+    pub fn add_augmented(&mut self, task: &Task, train: &Samples, augment: Augment) {
         if augment.is_none() {
             return;
         }
@@ -172,7 +172,7 @@ impl RunReport {
         let of = |image: usize| &train.images[image * shape.bytes()..][..shape.bytes()];
         let shown: Vec<u8> = images.iter().flat_map(|&image| of(image)).copied().collect();
         let steps: Vec<Vec<u8>> =
-            (0..AUGMENTED_STEPS).map(|step| augmented(&shown, shape, augment, seed, step)).collect();
+            (0..AUGMENTED_STEPS).map(|step| augmented(&shown, task, augment, seed, step)).collect();
         let seen = |(place, image): (usize, usize)| {
             let seen = steps.iter().flat_map(|step| &step[place * shape.bytes()..][..shape.bytes()]);
             Augmented { image, label: train.labels[image], pixels: of(image).iter().chain(seen).copied().collect() }
@@ -409,7 +409,7 @@ mod tests {
             assert_eq!((report.mistakes.len(), report.activations[2].layers[0].tile), (24, [height - 2, width - 2]));
             assert_eq!(report.filters.is_some(), channels != 2);
 
-            report.add_augmented(&test, Augment::FOR_DIGITS);
+            report.add_augmented(&Task::MNIST, &test, Augment::FOR_DIGITS);
             assert_eq!(report.augmented.len(), classes.min(6));
 
             let page = crate::program::report::page(&saved_and_loaded(&report)).unwrap();
@@ -443,9 +443,9 @@ mod tests {
         let task = Task::MNIST;
         let train = noise(&task, 20);
         let mut report = sample::report(1, |_| 1.0);
-        report.add_augmented(&train, Augment::NONE);
+        report.add_augmented(&Task::MNIST, &train, Augment::NONE);
         assert!(report.augmented.is_empty(), "nothing is changed");
-        report.add_augmented(&train, Augment { shift: 3.0, ..Augment::NONE });
+        report.add_augmented(&Task::MNIST, &train, Augment { shift: 3.0, ..Augment::NONE });
         let images: Vec<usize> = report.augmented.iter().map(|shown| shown.image).collect();
         assert_eq!(images, [0, 1, 2, 3, 4, 5], "the first of each class");
         for shown in &report.augmented {

@@ -184,6 +184,9 @@ fn facts(report: &RunReport) -> Table {
     if settings.generated > 0 {
         fact("added", format!("{} generated digits", thousands(settings.generated)));
     }
+    if !settings.frozen.is_empty() {
+        fact("frozen", settings.frozen.join(", "));
+    }
     fact("SHA-256 of the data", data.sha256.clone());
     if let Some(result) = &record.result {
         fact("steps", thousands(result.steps));

@@ -9,6 +9,7 @@ mod data;
 mod figures;
 mod html;
 mod in_words;
+mod rates;
 #[cfg(test)]
 mod sample;
 mod sheet;
@@ -18,3 +19,4 @@ pub use comparison::{compare, different_data};
 pub use data::{REPORT_FILE, RunReport, kernel_shares, thin_curve};
 pub use figures::figures;
 pub use html::page;
+pub use rates::rates;

@@ -41,7 +41,8 @@ pub(super) async fn run(args: &PredictArgs, saved: SavedModel) -> Result<Verdict
     let bar = terminal::bar(names.len(), "{wide_bar} {pos}/{len} pictures  {left}");
     let read = |name: &std::path::PathBuf| {
         bar.inc(1);
-        bytes_of(&load(name)?, task.image()).with_context(|| format!("cannot use the picture {}", name.display()))
+        bytes_of(&load(name)?, task.image().sizes())
+            .with_context(|| format!("cannot use the picture {}", name.display()))
     };
     let read: Vec<Result<Vec<u8>>> = names.par_iter().map(read).collect();
     bar.finish_and_clear();

@@ -40,8 +40,8 @@ pub(super) fn augmentation(images: &[Augmented], task: &Task, changes: &str) -> 
     for (column, name) in names.iter().enumerate() {
         picture.text((left(column) + side / 2.0, y), Style::new(TEXT).centered(), name);
     }
-    let greys: Vec<String> = names.iter().map(|name| format!("mean grey, {name}")).collect();
-    let header: Vec<&str> = ["training image", "label"].into_iter().chain(greys.iter().map(String::as_str)).collect();
+    let greys = ["training image", "label", "mean grey as it is"].into_iter();
+    let header: Vec<&str> = greys.chain(names[1..].iter().map(String::as_str)).collect();
     let mut table = Table::new(&header);
     for (row, image) in images.iter().enumerate() {
         let top = y + 12.0 + (side + GAP) * row as f64;
@@ -62,22 +62,30 @@ pub(super) fn augmentation(images: &[Augmented], task: &Task, changes: &str) -> 
 
 pub(super) fn gallery(name: &str, words: &str, images: &[TestImage], task: &Task) -> Result<Figure> {
     const COLUMNS: usize = 4;
-    const CELL: (f64, f64) = (WIDTH / COLUMNS as f64, 128.0);
+    const CELL: f64 = WIDTH / COLUMNS as f64;
+    const LINE: f64 = 16.0;
+    // Names that do not fit beside each other stand below each other.
+    let is_short = |image: &TestImage| text::width(&image.names(task).join(" → "), TEXT) <= CELL - EDGE;
+    let name_lines = if images.iter().all(is_short) { 1 } else { 2 };
+    let height = SIDE + 12.0 + LINE * (name_lines + 1) as f64;
     let mut picture = Picture::new(WIDTH);
     let top = caption(&mut picture, words) - 6.0;
     let mut table =
         Table::new(&["test image", "label", "prediction", "its probability, %", "the label's probability, %"]);
     for (number, image) in images.iter().enumerate() {
-        let (x, y) = (CELL.0 * (number % COLUMNS) as f64, top + CELL.1 * (number / COLUMNS) as f64);
-        draw(&mut picture, &image.pixels, task.image(), (x + (CELL.0 - SIDE) / 2.0, y), SIDE)?;
+        let (x, y) = (CELL * (number % COLUMNS) as f64, top + height * (number / COLUMNS) as f64);
+        draw(&mut picture, &image.pixels, task.image(), (x + (CELL - SIDE) / 2.0, y), SIDE)?;
         let [probability, of_label] =
             [image.probability, image.label_probability].map(|share| percent(f64::from(share)));
         let [label, prediction] = image.names(task);
-        let words =
-            [text::shortened(&format!("{label} → {prediction}"), TEXT, CELL.0 - EDGE), format!("{probability} %")];
-        for (line, words) in words.iter().enumerate() {
-            let place = (x + CELL.0 / 2.0, y + SIDE + 10.0 + 16.0 * line as f64);
-            picture.text(place, Style::new(TEXT).centered(), words);
+        let names = if name_lines == 1 {
+            vec![format!("{label} → {prediction}")]
+        } else {
+            vec![label.to_string(), format!("→ {prediction}")]
+        };
+        for (line, words) in names.into_iter().chain([format!("{probability} %")]).enumerate() {
+            let place = (x + CELL / 2.0, y + SIDE + 10.0 + LINE * line as f64);
+            picture.text(place, Style::new(TEXT).centered(), &text::shortened(&words, TEXT, CELL - EDGE));
         }
         let known = [image.image.to_string(), label.into_owned(), prediction.into_owned()];
         table.row(known.into_iter().chain([probability, of_label]));
