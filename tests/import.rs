@@ -1,4 +1,4 @@
-//! Models of other libraries compute the same here as there, on the CPU and on each adapter. `tests/exchange/foreign.py` makes the
+//! Models of other libraries compute the same here as there, on the CPU and on each adapter. `tests/exchange/foreign*.py` make the
 //! files with the libraries themselves, and notes what these compute.
 
 mod common;
@@ -8,14 +8,17 @@ use std::fs;
 use std::path::PathBuf;
 
 use common::{adapter_name, check, gpus, without_adapter};
-use gpu_digits::data::ImageSize;
+use gpu_digits::Model;
+use gpu_digits::data::{ImageShape, ImageSize, Task};
 use gpu_digits::device::Device;
+use gpu_digits::export;
 use gpu_digits::import::{self, Imported, Options};
 use gpu_digits::inference::{activations, probabilities};
 use gpu_digits::onnx::{
     AttributeProto, AttributeType, DataType, DimensionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
     TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
 };
+use gpu_digits::weights::SavedModel;
 use libtest_mimic::{Arguments, Failed, Trial};
 use pollster::block_on;
 use prost::Message as _;
@@ -99,6 +102,12 @@ fn cases() -> Vec<Case> {
         ),
         case("keras_normalization.keras", KERAS_NORMALIZATION, UNIT),
         case("keras_normalization.h5", KERAS_NORMALIZATION, UNIT),
+        case("keras2_sequential.h5", "conv 4x3, relu, norm, pool 2, leaky 0.2, flatten, dropout 0.5, dense 5", UNIT),
+        case(
+            "keras2_functional.h5",
+            "conv 4x3 same, relu, residual(conv 4x3 same), avg global, flatten, dense 3",
+            UNIT,
+        ),
         case("keras_mlp.keras", "flatten, dense 7, relu, dense 4", UNIT),
         case("keras_mlp.h5", "flatten, dense 7, relu, dense 4", UNIT),
     ]
@@ -147,6 +156,9 @@ fn onnx(nodes: &[(&str, &[&str], &[Setting])], constants: &[(&str, &[i64])]) -> 
     ModelProto { ir_version: 8, graph: Some(graph), opset_import, ..ModelProto::default() }.encode_to_vec()
 }
 
+/// The name and the shape of a constant.
+type Constant = (&'static str, &'static [i64]);
+
 /// A setting of a node.
 #[derive(Clone, Copy)]
 enum Setting {
@@ -186,8 +198,8 @@ fn with_node(kind: &str, constants: &[(&str, &[i64])], settings: &[Setting], inp
 /// A setting that no layer has is expressed by others or refused, never ignored.
 fn settings_are_expressed_or_refused() -> Result<(), Failed> {
     use Setting::{Int, Ints, Text};
-    type Row = (&'static str, &'static [(&'static str, &'static [i64])], &'static [Setting], i64, &'static str);
-    const WEIGHT: &[(&str, &[i64])] = &[("w", &[4, 2, 3, 3])];
+    type Row = (&'static str, &'static [Constant], &'static [Setting], i64, &'static str);
+    const WEIGHT: &[Constant] = &[("w", &[4, 2, 3, 3])];
     let rows: &[Row] = &[
         ("Conv", WEIGHT, &[], 64, "conv 4x3, flatten, dense 3"),
         ("Conv", WEIGHT, &[Ints("pads", &[1, 1, 1, 1])], 144, "conv 4x3 same, flatten, dense 3"),
@@ -297,6 +309,31 @@ fn what_cannot_be_read_is_said() -> Result<(), Failed> {
     check(format!("{error:#}").contains("not in the folder of the model"), format!("{error:#}"))
 }
 
+/// What `export` writes as ONNX is read as a model that computes the same.
+fn exported_models_come_back() -> Result<(), Failed> {
+    let image = ImageShape { height: 13, width: 16, channels: 3 };
+    for text in [
+        "conv 4x3, relu, pool 2, dropout 0.2, flatten, dense 10",
+        "conv 5x4 same stride 2, norm, leaky 0.1, residual(conv 5x3 same, relu), avg 2, flatten, norm, dense 10",
+        "residual(conv 6x3 same stride 2, norm), relu, avg global, flatten, dense 7, relu, dense 10",
+    ] {
+        for [mean, deviation] in [[0.1307, 0.3081], [0.5, 0.5], [0.0, 1.0], [0.9, 0.05]] {
+            let model = Model::parse(Task::new(image, 10)?.normalized(mean, deviation)?, text, &[])?;
+            let parameters = model.initial_parameters(7);
+            let images: Vec<u8> = (0..3 * image.bytes()).map(|place| (place * place % 251) as u8).collect();
+            let wanted = block_on(probabilities(&Device::Cpu, &model, &parameters, &images))?;
+            let bytes = export::onnx(&SavedModel { model, parameters, seed: None, data: None })?;
+            let Imported { model, parameters, .. } = import::read_bytes(&bytes, None, &Options::default())?;
+            let found = block_on(probabilities(&Device::Cpu, &model, &parameters, &images))?;
+            let same =
+                found.concat().iter().zip(wanted.concat()).all(|(found, wanted)| (found - wanted).abs() < TOLERANCE);
+            check(same, format!("`{text}` comes back as `{model}`: {found:?} instead of {wanted:?}"))?;
+            check(text.replace(", dropout 0.2", "") == model.to_string(), format!("`{text}` comes back as `{model}`"))?;
+        }
+    }
+    Ok(())
+}
+
 /// A safetensors file whose tensors begin at any byte.
 fn unaligned_tensors_are_read() -> Result<(), Failed> {
     let bytes = fs::read(path("safetensors_types.safetensors"))?;
@@ -328,12 +365,15 @@ fn path(file: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/exchange/foreign").join(file)
 }
 
+type Test = fn() -> Result<(), Failed>;
+
 fn main() {
     let arguments = Arguments::from_args();
     let gpus = gpus();
     let mut trials = if gpus.is_empty() { vec![without_adapter("imported models compute the same")] } else { vec![] };
     let on_gpus = gpus.into_iter().map(|gpu| (adapter_name(&gpu), Device::Gpu(Box::new(gpu))));
-    let others: [(&str, fn() -> Result<(), Failed>); 4] = [
+    let others: [(&str, Test); 5] = [
+        ("exported models come back", exported_models_come_back),
         ("settings are expressed or refused", settings_are_expressed_or_refused),
         ("what cannot be read is said", what_cannot_be_read_is_said),
         ("unaligned tensors are read", unaligned_tensors_are_read),
@@ -350,15 +390,21 @@ fn main() {
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-/// What the library computes: images, and logits or probabilities by their name.
-fn expected(file: &str) -> Result<(Vec<u8>, BTreeMap<String, Vec<f32>>), Failed> {
+/// What a library computes of some images.
+struct Expected {
+    images: Vec<u8>,
+    /// Logits or probabilities, by their name.
+    outputs: BTreeMap<String, Vec<f32>>,
+}
+
+fn expected(file: &str) -> Result<Expected, Failed> {
     let stem = file.split('.').next().unwrap_or(file);
     let bytes = fs::read(path(&format!("{stem}.expected.safetensors")))?;
     let tensors = SafeTensors::deserialize(&bytes)?;
     let images = tensors.tensor("images")?.data().to_vec();
     let outputs = tensors.iter().filter(|(name, _)| *name != "images");
     let outputs = outputs.map(|(name, view)| (name.to_owned(), bytemuck::pod_collect_to_vec(view.data()))).collect();
-    Ok((images, outputs))
+    Ok(Expected { images, outputs })
 }
 
 fn computes_the_same(device: &Device, case: &Case) -> Result<(), Failed> {
@@ -366,7 +412,7 @@ fn computes_the_same(device: &Device, case: &Case) -> Result<(), Failed> {
     if model.to_string() != case.model || model.task().pixels() != case.normalized {
         return Err(format!("it is `{model}`, pixels {:?}", model.task().pixels()).into());
     }
-    let (images, outputs) = expected(case.file)?;
+    let Expected { images, outputs } = expected(case.file)?;
     for (name, wanted) in outputs {
         let found: Vec<f32> = if name == "probabilities" {
             block_on(probabilities(device, &model, &parameters, &images))?.concat()

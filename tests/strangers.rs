@@ -248,6 +248,6 @@ fn changed_files_of_onnx_are_read_or_refused() {
 #[cfg(feature = "exchange")]
 #[test]
 fn changed_files_of_keras_are_read_or_refused() {
-    read_changed_import("keras_mlp.keras", 30, 34);
-    read_changed_import("keras_mlp.h5", 30, 35);
+    read_changed_import("keras_mlp.keras", 120, 34);
+    read_changed_import("keras_mlp.h5", 120, 35);
 }

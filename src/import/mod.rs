@@ -47,7 +47,7 @@ pub struct Options {
     /// The names of the classes; their numbers by default.
     pub classes: Option<Vec<String>>,
     /// Mean and deviation by which pixels from 0 to 1 are normalised before they come into the model. By default they come
-    /// as they are: from 0 to 1, or from 0 to 255 if the model's own first layer scales them by less than 1/64.
+    /// as they are: from 0 to 1, or from 0 to 255 if the model's own first layer scales them by 1/8 or less.
     pub pixels: Option<[f64; 2]>,
 }
 
@@ -107,7 +107,7 @@ pub struct Layers {
 ///
 /// # fn main() -> anyhow::Result<()> {
 /// let imported = import::read("model.onnx".as_ref(), &Options::default())?;
-/// println!("{} with {} parameters", imported.model, imported.model.parameter_count());
+/// let layers = imported.model.to_string();
 /// # Ok(())
 /// # }
 /// ```

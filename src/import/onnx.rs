@@ -62,10 +62,7 @@ pub(super) fn graph(model: &ModelProto, folder: Option<&Path>, image: Option<Ima
         computed.extend(node.output.first().map(String::as_str));
         nodes.push((node, takes, output));
     }
-    let last = match &graph.output[..] {
-        [only] => &only.name,
-        outputs => bail!("it has {} outputs, and a model of ours has one: the classes", outputs.len()),
-    };
+    let output = output(graph)?;
     let (value, batch) = (value(input, &nodes, image)?, batch(input));
     let read = |(node, inputs, output): (&NodeProto, Vec<String>, String)| {
         let operation =
@@ -73,7 +70,7 @@ pub(super) fn graph(model: &ModelProto, folder: Option<&Path>, image: Option<Ima
         Ok(Node { label: label(node), operation, inputs, output })
     };
     let nodes = nodes.into_iter().map(read).collect::<Result<_>>()?;
-    Ok(Graph { nodes, input: (input.name.clone(), value), output: last.clone(), channels_last: false })
+    Ok(Graph { nodes, input: (input.name.clone(), value), output, channels_last: false })
 }
 
 /// The input that is no constant.
@@ -81,6 +78,18 @@ fn input<'a>(graph: &'a GraphProto, constants: &Constants<'_>) -> Result<&'a Val
     let inputs: Vec<_> = graph.input.iter().filter(|input| !constants.has(&input.name)).collect();
     let [input] = inputs[..] else { bail!("it has {} inputs, and a model of ours has one: the image", inputs.len()) };
     Ok(input)
+}
+
+/// The name of the output; the softmax of an output beside it is left out.
+fn output(graph: &GraphProto) -> Result<String> {
+    let is_output = |name: &String| graph.output.iter().any(|output| output.name == *name);
+    let is_softmax = |name: &String| {
+        let mut makers = graph.node.iter().filter(|node| node.output.contains(name));
+        makers.any(|node| node.op_type == "Softmax" && node.input.iter().any(is_output))
+    };
+    let names: Vec<&String> = graph.output.iter().map(|output| &output.name).filter(|name| !is_softmax(name)).collect();
+    let [name] = names[..] else { bail!("it has {} outputs, and a model of ours has one: the classes", names.len()) };
+    Ok(name.clone())
 }
 
 /// The shape of the input for one sample.

@@ -4,8 +4,8 @@ use anyhow::{Result, ensure};
 
 use super::operation::shortest;
 
-/// A model that scales its input by less than this takes bytes from 0 to 255, otherwise numbers from 0 to 1.
-const LARGEST_FACTOR_OF_BYTES: f64 = 1.0 / 64.0;
+/// A model that scales its input by no more than this takes bytes from 0 to 255, otherwise numbers from 0 to 1.
+const LARGEST_FACTOR_OF_BYTES: f64 = 1.0 / 8.0;
 
 /// Factor and shift of the input before the first layer: one for all channels, or one for each.
 #[derive(Clone, Debug, PartialEq)]

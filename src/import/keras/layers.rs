@@ -4,7 +4,9 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value as Json;
 
 use super::weights::Weights;
-use crate::import::operation::{Channels, Convolution, MOST_SIZE, Operation, Padding, Reduction, Statistics, Windows};
+use crate::import::operation::{
+    Channels, Convolution, MOST_SIZE, Operation, Padding, Reduction, Statistics, Windows, shortest,
+};
 use crate::ops::layout;
 use crate::tensor::HostTensor;
 
@@ -73,7 +75,7 @@ impl Reading<'_> {
             "ReLU" => one(self.relu()?),
             "LeakyReLU" => {
                 let old = self.number("alpha", 0.3)?;
-                one(Operation::Rectifier { negative_slope: self.number("negative_slope", old)? })
+                one(Operation::Rectifier { negative_slope: shortest(self.number("negative_slope", old)? as f32) })
             }
             "Softmax" => one(Operation::Softmax { axis: self.number("axis", -1.0)? as i64 }),
             "Add" => one(Operation::Sum),
@@ -278,7 +280,7 @@ impl Reading<'_> {
     fn relu(&self) -> Result<Operation> {
         ensure!(self.config["max_value"].is_null(), "it bounds values to {}", self.config["max_value"]);
         ensure!(self.number("threshold", 0.0)? == 0.0, "its threshold is {}", self.config["threshold"]);
-        Ok(Operation::Rectifier { negative_slope: self.number("negative_slope", 0.0)? })
+        Ok(Operation::Rectifier { negative_slope: shortest(self.number("negative_slope", 0.0)? as f32) })
     }
 
     /// The operations, and the activation behind them.

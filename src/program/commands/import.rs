@@ -12,15 +12,15 @@ use crate::import::{self, Imported, Options};
 use crate::program::cli::ImportArgs;
 use crate::weights;
 
-pub(super) fn run(args: ImportArgs) -> Result<Verdict> {
-    let out = destination(&args)?;
+pub(super) fn run(args: &ImportArgs) -> Result<Verdict> {
     let options = Options {
-        model: args.model,
+        model: args.model.clone(),
         image: args.image_size,
-        classes: args.classes,
+        classes: args.classes.clone(),
         pixels: args.mean.zip(args.deviation).map(|(mean, deviation)| [mean, deviation]),
     };
     let Imported { model, parameters, format, remarks } = import::read(&args.file, &options)?;
+    let out = destination(args)?;
     remarks.iter().for_each(|remark| note!("  note: {remark}"));
     weights::save_imported(&out, &model, &parameters, &source(&args.file, format)?)?;
     let (task, [mean, deviation]) = (model.task(), model.task().pixels());

@@ -144,7 +144,7 @@ async fn carry_out(cli: Cli, arguments: &[OsString]) -> Result<Verdict> {
         Command::Eval(args) => eval::run(args).await,
         Command::Export(args) => export::run(&args),
         Command::Predict(args) => predict::run(args).await,
-        Command::Import(args) => import::run(args),
+        Command::Import(args) => import::run(&args),
         Command::Verify(args) => verify::run(args).await,
         Command::Bench(args) => bench::run(args).await,
         Command::Tune(args) => tune::run(&args).await,
