@@ -1,5 +1,5 @@
-//! Models of other libraries compute the same here as there, on the CPU and on each adapter. `tests/exchange/foreign*.py` make the
-//! files with the libraries themselves, and notes what these compute.
+//! Models of other libraries compute the same here as there, on the CPU and on each adapter. `tests/exchange/foreign*.py` make
+//! the files with the libraries themselves, and note what these compute.
 
 mod common;
 

@@ -247,8 +247,7 @@ impl Search<'_> {
         match (self.pickle.text(*of).unwrap_or_default(), arguments) {
             ("torch._utils _rebuild_parameter" | "torch._utils _rebuild_parameter_with_state", &[data, ..]) => {
                 // A parameter of a parameter is none that PyTorch writes, and might be one of itself.
-                let is_parameter = matches!(self.pickle.get(data), Object::Call { of, .. } if self.pickle.text(*of).is_some_and(|of| of.starts_with("torch._utils _rebuild_parameter")));
-                if is_parameter { Ok(None) } else { self.tensor(data) }
+                if self.rebuilds_parameter(data) { Ok(None) } else { self.tensor(data) }
             }
             ("torch._utils _rebuild_tensor_v2", &[storage, offset, shape, strides, ..]) => {
                 self.view(storage, offset, shape, strides, None).map(Some)
@@ -258,6 +257,11 @@ impl Search<'_> {
             }
             _ => Ok(None),
         }
+    }
+
+    fn rebuilds_parameter(&self, id: Id) -> bool {
+        let Object::Call { of, .. } = self.pickle.get(id) else { return false };
+        self.pickle.text(*of).is_some_and(|of| of.starts_with("torch._utils _rebuild_parameter"))
     }
 
     fn view(&self, storage: Id, offset: Id, shape: Id, strides: Id, kind: Option<Id>) -> Result<Tensor> {

@@ -12,12 +12,14 @@ import os
 import pathlib
 import sys
 import warnings
+import zipfile
 
 os.environ["KERAS_BACKEND"] = "torch"
 os.environ["TORCH_CPP_LOG_LEVEL"] = "ERROR"
 warnings.filterwarnings("ignore")
 
 import numpy as np
+import onnx
 import torch
 from safetensors.numpy import save_file
 from torch import nn
@@ -172,7 +174,13 @@ def torch_old(name):
 def torch_script(name):
     model = settle(small())
     expect_torch(name, model, (8, 11, 1))
-    torch.jit.save(torch.jit.trace(model, torch.zeros(1, 1, 8, 11)), FOLDER / f"{name}.pt")
+    path = FOLDER / f"{name}.pt"
+    torch.jit.save(torch.jit.trace(model, torch.zeros(1, 1, 8, 11)), path)
+    # Some entries have the paths of the machine.
+    with zipfile.ZipFile(path) as file:
+        entries = {entry: file.read(entry) for entry in file.namelist() if not entry.endswith(".debug_pkl")}
+    with zipfile.ZipFile(path, "w") as file:
+        [file.writestr(entry, content) for entry, content in entries.items()]
 
 
 @case
@@ -218,6 +226,13 @@ def export(name, model, shape, dynamo, **options):
     zeros = torch.zeros(1, channels, height, width)
     path = FOLDER / f"{name}.onnx"
     torch.onnx.export(model, (zeros,), path, dynamo=dynamo, verbose=False, **options)
+    # The exporter notes the paths of the machine in each node.
+    written = onnx.load(path, load_external_data=False)
+    graph = written.graph
+    for part in [written, graph, *graph.node, *graph.input, *graph.output, *graph.value_info]:
+        del part.metadata_props[:]
+        part.ClearField("doc_string")
+    path.write_bytes(written.SerializeToString())
 
 
 @case

@@ -5,8 +5,8 @@
     npm install @tensorflow/tfjs-core@4.22.0 @tensorflow/tfjs-layers@4.22.0 @tensorflow/tfjs-backend-cpu@4.22.0
     NODE_PATH=node_modules venv/bin/python tests/exchange/porting.py [--check docs/PORTING.md]
 
-Each number is what a library computes of the same small input; the first column is the formula of gpu-digits, in double precision.
-With --check it fails where the page has other rows. Without node, or with a library left out, that column is empty and not compared.
+Each number is what a library computes of the same small input; the first column is the formula of gpu-digits, in double
+precision. With --check it fails where the page has other rows. Without node the last column is empty.
 """
 
 import json
@@ -311,7 +311,7 @@ def same():
 
 def decay(kind):
     """The share of a parameter of 1 that a step with rate 0.1, weight decay 0.5 and no gradient takes away."""
-    named = {"torch": {"weight_decay": 0.5}, "keras": {"weight_decay": 0.5}, "jax": {"weight_decay": 0.5}, "mlx": {"weight_decay": 0.5}}
+    named = {key: {"weight_decay": 0.5} for key in OPTIMIZERS}
     if kind != "adamw":
         del named["jax"]  # `optax.sgd` and `optax.adam` have none
     if kind == "adam":
@@ -356,7 +356,10 @@ def rows():
         ("Adam: first step at a gradient of 1e-7, over the rate", optimizers("adam", [1e-7], [1.0], 0)),
         ("Adam: first step at a gradient of 1, over the rate", optimizers("adam", [1.0], [1.0], 0)),
         ("SGD, momentum 0.9: second step at gradients of 1, over the rate", optimizers("sgd", [1, 1], [1e-2] * 2, 1, 1e-2)),
-        ("the same where the rate falls to a tenth before it, over the new rate", optimizers("sgd", [1, 1], [1e-2, 1e-3], 1, 1e-3)),
+        (
+            "the same where the rate falls to a tenth before it, over the new rate",
+            optimizers("sgd", [1, 1], [1e-2, 1e-3], 1, 1e-3),
+        ),
         ("Nesterov: first step", optimizers("nesterov", [1], [1e-2], 0, 1e-2)),
         ("weight decay 0.5 of SGD at rate 0.1 without a gradient: change of 1", decay("sgd")),
         ("of Adam", decay("adam")),
@@ -390,6 +393,7 @@ def main():
     script = pathlib.Path(__file__).with_name("porting.cjs")
     node = subprocess.run(["node", script], capture_output=True, text=True)
     of_node = json.loads(node.stdout) if node.returncode == 0 else {}
+    print(node.stderr, end="", file=sys.stderr)
     lines = ["| | " + " | ".join(COLUMNS) + " |", "|---|" + "---|" * len(COLUMNS)]
     for title, values in rows():
         values = {**values, **({"tfjs": of_node[title]} if title in of_node else {})}
