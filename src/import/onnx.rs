@@ -64,6 +64,8 @@ pub(super) fn graph(model: &ModelProto, folder: Option<&Path>, image: Option<Ima
     }
     let last = match &graph.output[..] {
         [only] => &only.name,
+        // Logits with their probabilities, as `export` writes them.
+        [logits, last] if nodes.iter().any(|node| is_softmax_of(node, &logits.name, &last.name)) => &last.name,
         outputs => bail!("it has {} outputs, and a model of ours has one: the classes", outputs.len()),
     };
     let (value, batch) = (value(input, &nodes, image)?, batch(input));
@@ -74,6 +76,11 @@ pub(super) fn graph(model: &ModelProto, folder: Option<&Path>, image: Option<Ima
     };
     let nodes = nodes.into_iter().map(read).collect::<Result<_>>()?;
     Ok(Graph { nodes, input: (input.name.clone(), value), output: last.clone(), channels_last: false })
+}
+
+/// Whether a node takes one value to another by softmax.
+fn is_softmax_of((node, takes, output): &(&NodeProto, Vec<String>, String), from: &str, to: &str) -> bool {
+    node.op_type == "Softmax" && *takes == [from] && output == to
 }
 
 /// The input that is no constant.
