@@ -118,7 +118,7 @@ impl Network {
     ///
     /// # Errors
     /// If a layer does not say what it computes, or says something of another shape than its output.
-    pub(crate) fn of(
+    pub fn of(
         layers: &[PlacedLayer],
         input: &[usize],
         parameters: &HashMap<String, &HostTensor>,
