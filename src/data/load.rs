@@ -92,7 +92,7 @@ pub struct Request {
     pub folders: Folders,
     /// The hashes of MNIST and its download addresses.
     pub source: Source,
-    /// The images to hold out for the test of data without a test set; none for [`DEFAULT_TEST`].
+    /// The images to hold out for the test of data without a test set; none for [`DEFAULT_TEST`](super::DEFAULT_TEST).
     pub test: Option<Share>,
     /// The size to which pictures are scaled; none for their own, or one that suits them.
     pub image: Option<ImageSize>,

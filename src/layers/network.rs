@@ -118,11 +118,7 @@ impl Network {
     ///
     /// # Errors
     /// If a layer does not say what it computes, or says something of another shape than its output.
-    pub(crate) fn of(
-        layers: &[PlacedLayer],
-        input: &[usize],
-        parameters: &HashMap<String, &HostTensor>,
-    ) -> Result<Self> {
+    pub fn of(layers: &[PlacedLayer], input: &[usize], parameters: &HashMap<String, &HostTensor>) -> Result<Self> {
         let mut steps = Vec::new();
         NetworkBuilder { layer: "", shape: input, value: 0, parameters, steps: &mut steps }.layers(layers)?;
         Ok(Self { input: input.to_vec(), steps })

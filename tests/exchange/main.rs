@@ -24,12 +24,13 @@ type Test = fn() -> Result<(), Failed>;
 
 fn main() {
     let arguments = Arguments::from_args();
-    let everywhere: [(&str, Test); 5] = [
+    let everywhere: [(&str, Test); 6] = [
         ("the network computes what the executor computes for each layer of the table", network_is_the_model),
         ("a layer that does not describe itself is refused by its name", undescribed),
         ("each node of ONNX reads what is there and each parameter has its bits", onnx::values),
         ("nodes and attributes of ONNX are those of the layers", onnx::nodes),
         ("an ONNX file takes any number of images and names its model", onnx::shapes),
+        ("what is exported is imported again", onnx::round_trip),
     ];
     let compiled: [(&str, Test); 4] = [
         ("the C file gives our probabilities", c::floats),

@@ -5,13 +5,14 @@ use std::fs;
 use std::process::Command;
 
 use gpu_digits::export::onnx;
+use gpu_digits::import;
 use gpu_digits::onnx::{AttributeType, ModelProto, NodeProto, TensorProto, ValueInfoProto};
 use gpu_digits::tensor::HostTensor;
 use gpu_digits::weights::SavedModel;
 use libtest_mimic::Failed;
 use prost::Message as _;
 
-use crate::models::{check, images, models, wanted};
+use crate::models::{check, check_near, images, models, wanted};
 
 fn decoded(saved: &SavedModel) -> Result<ModelProto, Failed> {
     Ok(ModelProto::decode(&onnx(saved)?[..])?)
@@ -112,6 +113,27 @@ pub(crate) fn shapes() -> Result<(), Failed> {
     check(said("model") == Some(saved.model.to_string()), "the model is another")?;
     check(said("classes").as_deref() == Some("0,1,2,3"), "the classes are others")?;
     check(said("input").as_deref() == Some("[n, 3, 9, 12], bytes x from 0 to 255"), "the input is said to be another")
+}
+
+/// What is exported can be imported again, unless two shortcuts begin at one place.
+pub(crate) fn round_trip() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("model.onnx");
+    for saved in models() {
+        fs::write(&path, onnx(&saved)?)?;
+        let read = import::read(&path, &import::Options::default());
+        if saved.model.to_string().contains("residual(residual(") {
+            let error = read.err().map_or_else(String::new, |error| format!("{error:#}"));
+            check(error.contains("with at most one shortcut around them"), format!("{}: {error}", saved.model))?;
+            continue;
+        }
+        let read = read.map_err(|error| format!("{}: {error:#}", saved.model))?;
+        let images = images(&saved, 2);
+        let wanted = wanted(&saved, &images).concat();
+        let again = SavedModel { model: read.model, parameters: read.parameters, ..saved };
+        check_near(&again, &crate::models::wanted(&again, &images).concat(), &wanted, 1e-5)?;
+    }
+    Ok(())
 }
 
 /// The Python that has onnxruntime.

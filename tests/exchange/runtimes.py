@@ -7,7 +7,7 @@
 
 MNIST is the folder of its four files, and the runs were scored on its test images: their predictions.csv holds the probabilities
 that are wanted. onnxruntime also computes all of the test images. onnxruntime-web 1.30.0 needs node and npm, tract cargo; what
-is not installed is said to be missing. No part of the test suite. docs/EXPORT.md has the results.
+is not installed is said to be missing (tract takes 20 minutes to build on two cores). No part of the test suite. docs/EXPORT.md has the results.
 """
 import csv
 import gzip

@@ -2,12 +2,11 @@
 
 mod cifar;
 #[cfg(feature = "formats")]
-mod csv;
+mod formats;
+#[cfg(not(feature = "formats"))]
+#[path = "no_formats.rs"]
+mod formats;
 mod idx;
-#[cfg(feature = "formats")]
-mod npz;
-#[cfg(feature = "formats")]
-mod pictures;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -82,13 +81,7 @@ pub(super) fn is_there(path: &Path) -> bool {
 /// Reads the data in the form that they have.
 fn find(path: &Path, request: &Request) -> Result<Found> {
     if path.is_file() {
-        return match ending(path).as_str() {
-            #[cfg(feature = "formats")]
-            "csv" => csv::file(path),
-            #[cfg(feature = "formats")]
-            "npz" => npz::file(path),
-            _ => bail!("it is no file of images; give {FORMS}"),
-        };
+        return formats::file(path)?.with_context(|| format!("it is no file of images; give {FORMS}"));
     }
     if !path.is_dir() {
         return idx::with_prefix(path, &request.source);
@@ -99,19 +92,7 @@ fn find(path: &Path, request: &Request) -> Result<Found> {
     if let Some(found) = cifar::folder(path)? {
         return Ok(found);
     }
-    #[cfg(feature = "formats")]
-    {
-        if let Some(found) = csv::folder(path)? {
-            return Ok(found);
-        }
-        if let [only] = &files(path)?.into_iter().filter(|file| ending(file) == "npz").collect::<Vec<_>>()[..] {
-            return npz::file(only);
-        }
-        if let Some(found) = pictures::folder(path, request)? {
-            return Ok(found);
-        }
-    }
-    bail!("it holds no images that can be read; give {FORMS}")
+    formats::folder(path, request)?.with_context(|| format!("it holds no images that can be read; give {FORMS}"))
 }
 
 /// The data set of what was found.

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail, ensure};
 use csv::{ByteRecord, ReaderBuilder};
 
-use super::super::task::MOST_CLASSES;
-use super::super::{ImageShape, Samples};
-use super::{Found, Part, ending, files};
+use super::super::{Found, Part, ending, files};
+use crate::data::task::MOST_CLASSES;
+use crate::data::{ImageShape, Samples};
 
 /// The names of the column of labels; without a header it is the first.
 const LABELS: [&str; 3] = ["label", "class", "target"];

@@ -8,10 +8,10 @@ use anyhow::{Context as _, Result, bail, ensure};
 use npyz::{DType, NpyFile, Order, TypeChar};
 use zip::ZipArchive;
 
-use super::super::idx::channels_last;
-use super::super::task::MOST_CLASSES;
-use super::super::{ImageShape, Samples};
-use super::{Found, Part};
+use super::super::{Found, Part};
+use crate::data::idx::channels_last;
+use crate::data::task::MOST_CLASSES;
+use crate::data::{ImageShape, Samples};
 use crate::host::free_host_memory;
 
 /// How the arrays of a part are called: by Keras, and by MedMNIST.

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 use rayon::prelude::*;
 
-use super::super::{ImageShape, Request, Samples};
-use super::{Found, Part, entries};
+use super::super::{Found, Part, entries};
+use crate::data::{ImageShape, Request, Samples};
 use crate::decode::{bytes_of, decode, dimensions, has_picture_ending};
 
 /// The names of folders that hold a part of the data, sorted by class again.
