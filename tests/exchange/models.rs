@@ -49,6 +49,8 @@ pub(crate) fn models() -> Vec<SavedModel> {
         texts.push(format!("conv 3x5 stride 2, {middle}, dense 10"));
     }
     let coloured = Task::new(ImageShape { height: 9, width: 12, channels: 3 }, 4).expect("a task");
+    // Two of the names would begin and end a comment of C.
+    let coloured = coloured.named(["cat", "*/", "/*", "\"eel\""].map(str::to_owned).to_vec()).expect("names");
     let model = "conv 8x4 same, relu, pool 2, residual(conv 6x3 same), avg global, flatten, dense 4";
     texts.iter().map(|text| trained(Task::MNIST, text)).chain([trained(coloured, model)]).collect()
 }
