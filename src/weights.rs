@@ -296,7 +296,7 @@ fn parameter_of(name: &str, file: &SafeTensors<'_>, tensor: &str, shape: &Shape,
         .with_context(|| format!("{name} has no tensor `{tensor}`, which the model `{model}` needs"))?;
     let numbers = widened(&view).filter(|_| view.shape() == shape.extents()).with_context(|| {
         format!(
-            "in {name}, `{tensor}` is {:?} of shape {:?}; the model `{model}` needs F32, F16 or BF16 of shape {shape}",
+            "in {name}, `{tensor}` is {:?} of shape {:?}; the model `{model}` needs F64, F32, F16 or BF16 of shape {shape}",
             view.dtype(),
             view.shape()
         )
@@ -385,9 +385,10 @@ mod tests {
         assert_eq!(read(Dtype::BF16, &0x4020_u16.to_le_bytes()).unwrap(), 2.5);
         assert_eq!(read(Dtype::BF16, &0x3dcd_u16.to_le_bytes()).unwrap(), 0.100_097_656);
         assert_eq!(read(Dtype::F32, &0.1_f32.to_le_bytes()).unwrap(), 0.1);
-        let error = read(Dtype::F64, &0.1_f64.to_le_bytes()).unwrap_err().to_string();
+        assert_eq!(read(Dtype::F64, &0.1_f64.to_le_bytes()).unwrap(), 0.1);
+        let error = read(Dtype::I64, &1_i64.to_le_bytes()).unwrap_err().to_string();
         assert!(
-            error.contains("`dense1.weight` is F64 of shape [10, 784]") && error.contains("F32, F16 or BF16"),
+            error.contains("`dense1.weight` is I64 of shape [10, 784]") && error.contains("F64, F32, F16 or BF16"),
             "{error}"
         );
         let error = read(Dtype::BF16, &0x7f80_u16.to_le_bytes()).unwrap_err().to_string();

@@ -615,7 +615,7 @@ fn moved() -> BatchAugment {
 /// it the word 0xbffe_3fe4, thus -1/2 and 1/2 of a pixel for the place in the image.
 fn before_moving() -> Vec<Values> {
     let images = u([0x281e_140a, 0, 0]);
-    vec![images, u([0x0007_0605]), u([0, 0, 0, NO_SAMPLE]), u([7541, 1, 3, 0]), f([]), u([]), u([0])]
+    vec![images, u([5, 6, 7]), u([0, 0, 0, NO_SAMPLE]), u([7541, 1, 3, 0]), f([]), u([]), u([0])]
 }
 
 /// The random grid of seed 3 and step 7: each point moves by -1/256, 0 or 1/256 of a pixel along each axis, y in the high
@@ -643,7 +643,7 @@ fn data() -> Vec<Example> {
             gather,
             vec![
                 u([0x0403_0201, 0x0807_0605, 0x09]),
-                u([0x0007_0605]),
+                u([5, 6, 7]),
                 u([0, 0, 2, NO_SAMPLE]),
                 u([77, 1, 0, 0]),
                 f([]),
@@ -890,7 +890,7 @@ fn halves() -> Vec<Example> {
         example(
             "the order names the images, two pixels to a word",
             Half(gather),
-            vec![u([0x0403_0201, 0x0605]), u([0x0007_0605]), u([0, 0, 2, NO_SAMPLE]), u([77, 1, 0, 0]), f([]), u([])],
+            vec![u([0x0403_0201, 0x0605]), u([5, 6, 7]), u([0, 0, 2, NO_SAMPLE]), u([77, 1, 0, 0]), f([]), u([])],
             vec![h([9.0, 11.0, 0.0, 0.0]), u([7, NO_LABEL])],
         ),
         example(

@@ -291,7 +291,7 @@ fn step_of(model: &Model, form: PlanForm) -> Result<(Plan, CpuExecutor), Failed>
     let mut executor = CpuExecutor::new(plan.clone())?;
     let pixels: Vec<u8> = (0..4 * plan.tensor(plan.host.images).shape.len()).map(|_| random.bits() as u8).collect();
     executor.write(plan.host.images, &pack_bytes(&[&pixels]));
-    executor.write(plan.host.labels, &pack_bytes(&[&[3, 1, 7]]));
+    executor.write(plan.host.labels, &[3, 1, 7]);
     executor.write(plan.host.order, &[2, 0, 1]);
     Ok((plan, executor))
 }

@@ -319,6 +319,8 @@ fn a_folder_of_pictures_is_split_in_proportion_and_always_alike() {
     assert_eq!((all.train.len(), all.test.len()), (0, 60));
     let none = load(&Request { test: Some(Share::Images(0)), ..request(folder.path()) }, &mut |_| ()).unwrap_err();
     assert!(format!("{none:#}").contains("--test 0 of 60 images is none"), "{none:#}");
+    let many = load(&Request { test: Some(Share::Images(61)), ..request(folder.path()) }, &mut |_| ()).unwrap_err();
+    assert!(format!("{many:#}").contains("--test 61 is more than the 60 images"), "{many:#}");
 }
 
 #[test]

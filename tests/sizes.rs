@@ -286,7 +286,7 @@ fn refusals() -> Result<(), Failed> {
             error(Dataset::from_arrays(coloured.task(), coloured.patterns(5, 1), grey.patterns(5, 1))),
             "the images of the test set: 1280 bytes are not a whole number of 32x32x3 images; give 3072 bytes for each",
         ),
-        (error(Task::new(coloured.shape, 300)), "there cannot be 300 classes"),
+        (error(Task::new(coloured.shape, 1_001)), "there cannot be 1001 classes"),
         (scored(&one[1..], &[0]), "3071 bytes are not a whole number of 32x32x3 images"),
         (scored(one, &[100]), "image 0 of the scored set has the label 100; labels are 0 to 99"),
         (

@@ -15,10 +15,10 @@ pub enum Share {
 }
 
 impl Share {
-    /// How many images of `all` it is, at most all.
+    /// How many images of `all` it is; more than all if it is a larger number.
     pub fn of(self, all: usize) -> usize {
         match self {
-            Self::Images(images) => images.min(all),
+            Self::Images(images) => images,
             Self::Part(part) => (part * all as f64).round() as usize,
         }
     }
@@ -70,8 +70,8 @@ mod tests {
     }
 
     #[test]
-    fn a_share_is_at_most_all() {
-        assert_eq!([Share::Images(7), Share::Part(0.5), Share::Part(1.0)].map(|share| share.of(5)), [5, 3, 5]);
-        assert_eq!([Share::Images(7), Share::Part(0.1)].map(|share| share.of(0)), [0, 0]);
+    fn a_share_is_a_part_of_all_and_a_number_is_itself() {
+        assert_eq!([Share::Images(7), Share::Part(0.5), Share::Part(1.0)].map(|share| share.of(5)), [7, 3, 5]);
+        assert_eq!([Share::Images(7), Share::Part(0.1)].map(|share| share.of(0)), [7, 0]);
     }
 }

@@ -118,7 +118,7 @@ fn main() {
         ("predict_reads_numbers_and_draws_them", numbers),
         ("predict_enters_folders_and_skips_what_is_hidden_or_no_picture", folders),
         ("pictures_that_cannot_be_used_are_errors", wrong_pictures),
-        ("models_of_other_images_than_digits_are_refused_with_both_sizes", models_of_other_images),
+        ("models_of_other_images_name_their_classes_and_take_their_own_data_only", models_of_other_images),
         ("train_writes_a_report_that_stands_alone", reports::report),
         ("the_report_says_what_the_saved_predictions_say", reports::predictions),
         ("reports_of_several_runs_are_compared", reports::comparison),
@@ -222,7 +222,8 @@ fn missing_mnist(home: &Home) -> Result<(), Failed> {
 }
 
 fn wrong_data_folder(home: &Home) -> Result<(), Failed> {
-    home.run(&["train", "--device", "cpu", "--data", "nowhere"]).is_refused(&["nowhere", "not a folder"])?;
+    home.run(&["train", "--device", "cpu", "--data", "nowhere"])
+        .is_refused(&["nowhere", "there is no such file or folder"])?;
     home.run(&["train", "--data", "nowhere", "--dataset", "generated"])
         .is_refused(&["--data", "--dataset generated"])?;
     fs::create_dir(home.path("empty"))?;

@@ -42,13 +42,23 @@ pub(crate) fn predict(home: &Home) -> Result<(), Failed> {
 
 /// Models that other programs made with the library.
 pub(crate) fn models_of_other_images(home: &Home) -> Result<(), Failed> {
-    let task = Task::new(ImageShape { height: 8, width: 8, channels: 3 }, 4)?;
+    let names = ["cat", "dog", "eel", "fox"].map(str::to_owned).to_vec();
+    let task = Task::new(ImageShape { height: 8, width: 8, channels: 3 }, 4)?.named(names)?;
     let model = Model::parse(task, "flatten, dense 4", &[])?;
     let origin = Origin { seed: 0, data: None };
     weights::save(&home.path("coloured.safetensors"), &model, &model.initial_parameters(0), origin)?;
     write_picture(&home.path("dark.pgm"), 20, 240)?;
-    let found = ["coloured.safetensors is a model for 8x8x3 images of 4 classes", "28x28x1 images of 10 classes"];
-    home.run(&["predict", "coloured.safetensors", "dark.pgm", "--device", "cpu"]).is_refused(&found)?;
+    let predict = ["predict", "coloured.safetensors", "dark.pgm", "--device", "cpu"];
+    let found = home.run(&predict);
+    let name = |text: &str| ["cat", "dog", "eel", "fox"].into_iter().find(|name| text.starts_with(name));
+    let class = found.stdout.strip_prefix("dark.pgm: ").and_then(name).ok_or("no class is named")?.to_owned();
+    found.exits_with(0)?.prints(&["cat", "dog", "eel", "fox"])?;
+    let several = home.run(&[&predict[..], &["dark.pgm", "--csv", "classes.csv"]].concat());
+    several.exits_with(0)?.prints(&["image", "next", &class])?;
+    let table = fs::read_to_string(home.path("classes.csv"))?;
+    check(table.starts_with(&format!("image,class,probability,cat,dog,eel,fox\ndark.pgm,{class},")), &table)?;
+    home.run(&[&predict[..], &["--one"]].concat()).is_refused(&["--one are for models of digits"])?;
+    home.run(&[&predict[..], &["--min-confidence", "0.999"]].concat()).exits_with(1)?;
     let mismatch = "made for 8x8x3 images of 4 classes, but the data are 28x28x1 images of 10 classes";
     home.run(&["eval", "coloured.safetensors", "--generated-images", "60"]).is_refused(&[mismatch])?;
     let train = ["train", "--init", "coloured.safetensors", "--dataset", "generated", "--device", "cpu"];

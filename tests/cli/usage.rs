@@ -190,7 +190,7 @@ pub(crate) fn odd_paths(home: &Home) -> Result<(), Failed> {
     use std::os::unix::ffi::OsStrExt as _;
     let name = |bytes: &'static [u8]| OsStr::from_bytes(bytes);
     let mut program = home.command(&["train", "--device", "cpu", "--data"]);
-    Run::new(&[], program.arg(name(b"d\xff")).output()?).is_refused(&["not a folder"])?;
+    Run::new(&[], program.arg(name(b"d\xff")).output()?).is_refused(&["there is no such file or folder"])?;
     let words = ["train", "--device", "cpu", "--dataset", "generated", "--generated-images", "200", "--epochs", "1"];
     let words = [&words[..], &["--validation", "0"]].concat();
     let mut program =

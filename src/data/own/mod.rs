@@ -149,7 +149,9 @@ fn assemble(found: Found, path: &Path, origin: String, request: &Request) -> Res
 /// Holds out images for the test, from each class in proportion to its size.
 fn hold_out(samples: Samples, task: &Task, share: Share) -> Result<(Samples, Samples)> {
     let count = share.of(samples.len());
-    ensure!(count > 0, "--test {share} of {} images is none; hold out more", samples.len());
+    let there = samples.len();
+    ensure!(count > 0, "--test {share} of {there} images is none; hold out more");
+    ensure!(count <= there, "--test {share} is more than the {there} images; hold out fewer");
     let is_test = held_out(&samples, task.classes(), count, TEST_SEED, TEST_STREAM);
     let bytes = task.image().bytes();
     let part = |wanted: bool| {

@@ -98,6 +98,11 @@ pub(super) fn initial(args: &TrainArgs, task: Task, resumed: Option<&Resumed>) -
     let has_state = resumed.is_some_and(|run| run.state.is_some());
     let init = args.init.as_ref().filter(|_| !has_state);
     let saved = init.filter(|_| args.model.is_none()).map(|init| weights::load(init)).transpose()?;
+    if let (Some(saved), Some(init)) = (&saved, init)
+        && saved.model.task().image() != task.image()
+    {
+        saved.model.task().ensure_takes(&task).with_context(|| format!("cannot go on from {}", init.display()))?;
+    }
     // Without another model, the last layer is made for the classes of the data.
     let text = args.model.clone().or_else(|| saved.as_ref().map(|saved| saved.model.text_for(task.classes())));
     let mut remark = None;

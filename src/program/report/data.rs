@@ -166,9 +166,9 @@ impl RunReport {
         if augment.is_none() {
             return;
         }
-        let (shape, seed) = (self.record.data.image, self.record.seed);
+        let (shape, seed) = (task.image(), self.record.seed);
         let first_of = |class: u16| train.labels.iter().position(|&label| label == class);
-        let images: Vec<usize> = (0..self.record.data.classes as u16).filter_map(first_of).take(AUGMENTED).collect();
+        let images: Vec<usize> = (0..task.classes() as u16).filter_map(first_of).take(AUGMENTED).collect();
         let of = |image: usize| &train.images[image * shape.bytes()..][..shape.bytes()];
         let shown: Vec<u8> = images.iter().flat_map(|&image| of(image)).copied().collect();
         let steps: Vec<Vec<u8>> =
@@ -409,7 +409,7 @@ mod tests {
             assert_eq!((report.mistakes.len(), report.activations[2].layers[0].tile), (24, [height - 2, width - 2]));
             assert_eq!(report.filters.is_some(), channels != 2);
 
-            report.add_augmented(&Task::MNIST, &test, Augment::FOR_DIGITS);
+            report.add_augmented(&task, &test, Augment::FOR_DIGITS);
             assert_eq!(report.augmented.len(), classes.min(6));
 
             let page = crate::program::report::page(&saved_and_loaded(&report)).unwrap();
