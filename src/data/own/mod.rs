@@ -30,8 +30,8 @@ const TEST_STREAM: u64 = 5 << 32;
 const NAMES_FILE: &str = "classes.txt";
 
 /// What there is to give.
-const FORMS: &str = "a folder of pictures sorted into folders by class, a folder of IDX files, of CIFAR's binary files or of \
-                     CSV files with train and test in their names, a CSV file or an NPZ file";
+const FORMS: &str = "a folder of pictures sorted into folders by class, of IDX files (train-images-idx3-ubyte, ...), of \
+                     CIFAR's binary files, or of CSV files with train and test in their names; a CSV file; or an NPZ file";
 
 /// What a reader has found.
 struct Found {
