@@ -61,16 +61,21 @@ mod tests {
         for recipe in RECIPES {
             let args = arguments(recipe, &[]).unwrap_or_else(|error| panic!("{}: {error:#}", recipe.name));
             let model = args.model.unwrap_or_else(|| panic!("{} has no model", recipe.name));
-            model.parse::<Model>().unwrap_or_else(|error| panic!("{}: {error:#}", recipe.name));
+            let model = model.parse::<Model>().unwrap_or_else(|error| panic!("{}: {error:#}", recipe.name));
+            let most = [("accurate", 350_000), ("small", 7_999)].into_iter().find(|(name, _)| *name == recipe.name);
+            assert!(most.is_none_or(|(_, most)| model.parameter_count() <= most), "{}", model.parameter_count());
+            let said = format!(": {}", crate::program::numbers::thousands(model.parameter_count()));
+            assert!(!recipe.purpose.contains("parameters") || recipe.purpose.ends_with(&said), "{said}");
         }
     }
 
     #[test]
     fn options_given_besides_override_those_of_the_recipe_and_the_recipe_is_gone() {
-        let recipe = &RECIPES[2];
+        let options = &[("--model", "speedrun"), ("--epochs", "2"), ("--augment", "shift 1")];
+        let recipe = &Recipe { name: "speedrun", purpose: "a test", options };
         let words = with(recipe, &["--recipe", "speedrun", "--epochs=3", "--seed", "4", "--show"]);
-        let wanted = ["gpu-digits", "train", "--model", "speedrun", "--add-generated", "0", "--augment", "shift 1"];
+        let wanted = ["gpu-digits", "train", "--model", "speedrun", "--augment", "shift 1"];
         assert_eq!(words, [&wanted[..], &["--epochs=3", "--seed", "4"]].concat());
-        assert_eq!(with(recipe, &["--recipe=speedrun"]).len(), 10);
+        assert_eq!(with(recipe, &["--recipe=speedrun"]).len(), 8);
     }
 }

@@ -92,7 +92,7 @@ pub(super) fn gallery(name: &str, words: &str, images: &[TestImage], task: &Task
     }
     let shown = |image: &TestImage| {
         let [label, prediction] = image.names(task);
-        format!("a {label} taken for {prediction}")
+        format!("{label} taken for {prediction}")
     };
     let shown: Vec<String> = images.iter().take(6).map(shown).collect();
     let alt = format!("{} test images, {words}: {}, and so on.", images.len(), shown.join(", "));
@@ -129,7 +129,7 @@ pub(super) fn layers(number: usize, image: &TestImage, task: &Task, layers: &[Sh
     let [label, prediction] = image.names(task);
     let mut table = Table::new(&["layer", "channels", "size", "least", "most"]);
     let mut picture = Picture::new(WIDTH);
-    let words = format!("layer outputs for test image {}, a {label}", image.image);
+    let words = format!("layer outputs for test image {} ({label})", image.image);
     let mut y = caption(&mut picture, &words) - 4.0;
     draw(&mut picture, &image.pixels, task.image(), (EDGE, y), SIDE)?;
     y += SIDE + 20.0;
@@ -150,6 +150,9 @@ pub(super) fn layers(number: usize, image: &TestImage, task: &Task, layers: &[Sh
         let known = [sheet.name.clone(), sheet.tiles.to_string(), format!("{height}x{width}")];
         table.row(known.into_iter().chain(range));
     }
-    let alt = format!("The outputs of {} layers for a test image of a {label}, predicted {prediction}.", layers.len(),);
+    let alt = format!(
+        "The outputs of {} layers for a test image of the class {label}, predicted {prediction}.",
+        layers.len(),
+    );
     Ok(Figure { name: format!("layers-{}", number + 1), alt, picture, table })
 }
