@@ -60,7 +60,7 @@ pub(crate) fn takes_over_what_fits(home: &Home) -> Result<(), Failed> {
 
 pub(crate) fn recipes(home: &Home) -> Result<(), Failed> {
     let shown = home.run(&["train", "--recipe", "small", "--show", "--epochs", "3"]);
-    shown.exits_with(0)?.prints(&["gpu-digits train --model 'conv 8x3, ", "--epochs 3\n"])?;
+    shown.exits_with(0)?.prints(&["gpu-digits train --model 'conv 12x5, ", "--epochs 3\n"])?;
     check(!shown.stdout.contains("--recipe"), "the command names the recipe")?;
     home.run(&["train", "--show"]).is_refused(&["--recipe"])?;
     home.run(&["train", "--recipe", "smal"]).is_refused(&["smal", "small"])?;
@@ -69,7 +69,7 @@ pub(crate) fn recipes(home: &Home) -> Result<(), Failed> {
     let words: Vec<&str> = words.into_iter().filter(|word| !["--model", "flatten, dense 10"].contains(word)).collect();
     home.run(&words).exits_with(0)?;
     let record = home.json("run/run.json")?;
-    check(record["model"].as_str().is_some_and(|model| model.starts_with("conv 8x3, ")), record["model"].to_string())?;
+    check(record["model"].as_str().is_some_and(|model| model.starts_with("conv 12x5, ")), record["model"].to_string())?;
     check(record["settings"]["epochs"] == 1, "what is given besides does not count")?;
     check(!record["command"].to_string().contains("--recipe"), "the command is not resolved")?;
     repeated(home, "run")
