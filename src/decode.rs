@@ -1,6 +1,7 @@
 //! Files of pictures: their formats, their limits, and cut-off ones, which are refused.
 
 use std::io::Cursor;
+#[cfg(feature = "formats")]
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -48,9 +49,11 @@ pub fn decode(bytes: &[u8]) -> Result<DynamicImage> {
 }
 
 /// File extensions of pictures.
+#[cfg(feature = "formats")]
 const ENDINGS: [&str; 10] = ["png", "jpg", "jpeg", "pgm", "ppm", "pbm", "bmp", "webp", "tif", "tiff"];
 
 /// Whether a file's name ends as that of a picture.
+#[cfg(feature = "formats")]
 pub(crate) fn has_picture_ending(path: &Path) -> bool {
     let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
     ending.is_some_and(|ending| ENDINGS.contains(&&*ending))
@@ -80,6 +83,7 @@ pub(crate) fn bytes_of(picture: &DynamicImage, [height, width, channels]: [usize
 }
 
 /// Width and height of a picture in a file, turned as its metadata say.
+#[cfg(feature = "formats")]
 pub(crate) fn dimensions(path: &Path) -> Result<[u32; 2]> {
     let mut decoder = ImageReader::open(path)?.with_guessed_format()?.into_decoder()?;
     let (width, height) = decoder.dimensions();
