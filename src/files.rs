@@ -1,8 +1,8 @@
-//! Atomic writes of files, and hashes as text.
+//! Atomic writes of files, what folders hold, and hashes as text.
 
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -45,4 +45,18 @@ fn write_durably(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 /// Lower-case hexadecimal digits, as `sha256sum` prints them.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What a folder holds, in the order of the names. Names that begin with a dot are hidden.
+pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let cannot = || format!("cannot read the folder {}", folder.display());
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).with_context(cannot)? {
+        let entry = entry.with_context(cannot)?;
+        if !entry.file_name().to_string_lossy().starts_with('.') {
+            paths.push(entry.path());
+        }
+    }
+    paths.sort();
+    Ok(paths)
 }

@@ -25,9 +25,11 @@ const I32: u8 = 0x0C;
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// The most unpacked bytes, so that a few megabytes of gzip cannot fill the memory: half of what is free, or this where
+/// The most unpacked bytes, so that a few megabytes of gzip cannot fill the memory: half of what is free, or 2 GiB where
 /// that is not known.
-const MOST_BYTES: u64 = 2 << 30;
+pub(super) fn most_unpacked_bytes() -> u64 {
+    free_host_memory().map_or(2 << 30, |free| free / 2)
+}
 
 /// Bytes of an element, if this is a type that files have here.
 fn element_bytes(kind: u8) -> Option<usize> {
@@ -88,7 +90,7 @@ impl IdxFile {
 
     /// Unpacks the bytes of a file. Its first bytes, not its name, show whether it is compressed.
     pub(super) fn unpack(name: String, bytes: Vec<u8>) -> Result<Self> {
-        Self::unpack_at_most(free_host_memory().map_or(MOST_BYTES, |free| free / 2), name, bytes)
+        Self::unpack_at_most(most_unpacked_bytes(), name, bytes)
     }
 
     fn unpack_at_most(max_bytes: u64, name: String, bytes: Vec<u8>) -> Result<Self> {
@@ -119,18 +121,12 @@ impl IdxFile {
     /// otherwise `[n, y, x, c]` or `[n, c, y, x]` with 1 or 3 channels. The bytes returned have their channels last.
     pub(super) fn images(self) -> Result<(ImageShape, Vec<u8>)> {
         let Header { kind, axes, start } = self.header()?;
-        let shape = |height, width, channels| ImageShape { height, width, channels };
-        let (image, planes_first) = match axes[..] {
-            [_, height, width] => (shape(height, width, 1), false),
-            [_, height, width, channels @ (1 | 3)] => (shape(height, width, channels), false),
-            [_, channels @ (1 | 3), height, width] => (shape(height, width, channels), true),
-            _ => {
-                return Err(self.wrong(
-                    3,
-                    format!("axes of {axes:?}"),
-                    "images: [n, y, x], or one axis more of 1 or 3 channels",
-                ));
-            }
+        let Some((image, planes_first)) = images_of_axes(&axes) else {
+            return Err(self.wrong(
+                3,
+                format!("axes of {axes:?}"),
+                "images: [n, y, x], or one axis more of 1 or 3 channels",
+            ));
         };
         if kind != U8 {
             return Err(self.wrong(
@@ -227,6 +223,18 @@ pub(super) fn samples(images: IdxFile, labels: IdxFile) -> Result<(ImageShape, S
          files of the same set"
     );
     Ok((image, Samples { images, labels }))
+}
+
+/// The shape of images in an array `[n, y, x]`, `[n, y, x, c]` or `[n, c, y, x]` with 1 or 3 channels, and whether their
+/// planes lie one after the other; none for other axes.
+pub(super) fn images_of_axes(axes: &[usize]) -> Option<(ImageShape, bool)> {
+    let shape = |height, width, channels| ImageShape { height, width, channels };
+    match *axes {
+        [_, height, width] => Some((shape(height, width, 1), false)),
+        [_, height, width, channels @ (1 | 3)] => Some((shape(height, width, channels), false)),
+        [_, channels @ (1 | 3), height, width] => Some((shape(height, width, channels), true)),
+        _ => None,
+    }
 }
 
 /// Puts the channels of images last in memory.

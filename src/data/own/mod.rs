@@ -16,6 +16,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use super::splits::held_out;
 use super::summary::moments;
 use super::{CLASSES, Dataset, ImageShape, MNIST, Request, Samples, Share, Task};
+use crate::files::entries;
 
 /// The share of the images that are held out for the test if the data have no test set of their own.
 pub const DEFAULT_TEST: Share = Share::Part(0.15);
@@ -196,18 +197,4 @@ fn ending(path: &Path) -> String {
 /// The files of a folder, in the order of their names.
 fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(entries(folder)?.into_iter().filter(|path| path.is_file()).collect())
-}
-
-/// What a folder holds, in the order of the names. Names that begin with a dot are hidden.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    let cannot = || format!("cannot read the folder {}", folder.display());
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(folder).with_context(cannot)? {
-        let entry = entry.with_context(cannot)?;
-        if !entry.file_name().to_string_lossy().starts_with('.') {
-            paths.push(entry.path());
-        }
-    }
-    paths.sort();
-    Ok(paths)
 }

@@ -9,18 +9,14 @@ use npyz::{DType, NpyFile, Order, TypeChar};
 use zip::ZipArchive;
 
 use super::super::{Found, Part};
-use crate::data::idx::channels_last;
+use crate::data::Samples;
+use crate::data::idx::{channels_last, images_of_axes, most_unpacked_bytes};
 use crate::data::task::MOST_CLASSES;
-use crate::data::{ImageShape, Samples};
-use crate::host::free_host_memory;
 
 /// How the arrays of a part are called: by Keras, and by MedMNIST.
 const TRAIN: &[[&str; 2]] = &[["x_train", "y_train"], ["train_images", "train_labels"]];
 const VALIDATION: &[[&str; 2]] = &[["x_val", "y_val"], ["val_images", "val_labels"]];
 const TEST: &[[&str; 2]] = &[["x_test", "y_test"], ["test_images", "test_labels"]];
-
-/// The most bytes of the arrays if it is not known how much memory is free.
-const MOST_BYTES: u64 = 2 << 30;
 
 /// The set of a file.
 pub(super) fn file(path: &Path) -> Result<Found> {
@@ -59,15 +55,9 @@ struct Array {
 
 fn read<R: Read + std::io::Seek>(archive: &mut ZipArchive<R>, images: &str, labels: &str) -> Result<Part> {
     let pixels = array(archive, images).with_context(|| format!("its array `{images}`"))?;
-    let shape = |height, width, channels| ImageShape { height, width, channels };
-    let (image, planes_first) = match pixels.shape[..] {
-        [_, height, width] => (shape(height, width, 1), false),
-        [_, height, width, channels @ (1 | 3)] => (shape(height, width, channels), false),
-        [_, channels @ (1 | 3), height, width] => (shape(height, width, channels), true),
-        _ => {
-            bail!("its array `{images}` has the shape {:?}; images are [n, y, x] or [n, y, x, channels]", pixels.shape)
-        }
-    };
+    let (image, planes_first) = images_of_axes(&pixels.shape).with_context(|| {
+        format!("its array `{images}` has the shape {:?}; images are [n, y, x] or [n, y, x, channels]", pixels.shape)
+    })?;
     ensure!(
         pixels.bytes_each == 1 && pixels.type_char == TypeChar::Uint,
         "its array `{images}` is not of bytes (uint8) from 0 to 255; convert it"
@@ -101,7 +91,7 @@ fn read<R: Read + std::io::Seek>(archive: &mut ZipArchive<R>, images: &str, labe
 
 /// An array of the archive.
 fn array<R: Read + std::io::Seek>(archive: &mut ZipArchive<R>, name: &str) -> Result<Array> {
-    let most = free_host_memory().map_or(MOST_BYTES, |free| free / 2);
+    let most = most_unpacked_bytes();
     let mut packed = archive.by_name(&format!("{name}.npy")).context("it is not there")?;
     let file = NpyFile::new(&mut packed).context("it is no array of NumPy")?;
     ensure!(file.order() == Order::C, "it lies column by column; write it with numpy.ascontiguousarray");

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 use rayon::prelude::*;
 
-use super::super::{Found, Part, entries};
+use super::super::{Found, Part};
 use crate::data::{ImageShape, Request, Samples};
 use crate::decode::{bytes_of, decode, dimensions, has_picture_ending};
+use crate::files::entries;
 
 /// The names of folders that hold a part of the data, sorted by class again.
 const TRAIN: &[&str] = &["train", "training"];

@@ -1,11 +1,11 @@
 //! The pictures that a command line names.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 
 use crate::decode::has_picture_ending;
+use crate::files::entries;
 use crate::program::files::Destination;
 use crate::program::terminal;
 
@@ -59,16 +59,7 @@ pub(super) fn pictures(paths: &[PathBuf], recursive: bool) -> Result<Vec<PathBuf
 
 /// Collects the pictures of a folder. Names that begin with a dot are hidden.
 fn enter(folder: &Path, recursive: bool, pictures: &mut Vec<PathBuf>, others: &mut Others) -> Result<()> {
-    let cannot = || format!("cannot read the folder {}", folder.display());
-    let mut inside = Vec::new();
-    for entry in fs::read_dir(folder).with_context(cannot)? {
-        let entry = entry.with_context(cannot)?;
-        if !entry.file_name().to_string_lossy().starts_with('.') {
-            inside.push(entry.path());
-        }
-    }
-    inside.sort();
-    for path in inside {
+    for path in entries(folder)? {
         // A link to a folder may lead back to where it is.
         let is_link = path.is_symlink();
         if path.is_dir() {
