@@ -70,6 +70,11 @@ impl Destination {
     }
 }
 
+/// Whether standard output is one of these, so that nothing else may be printed on it.
+pub fn on_stdout<'a>(outputs: impl IntoIterator<Item = &'a Option<Destination>>) -> bool {
+    outputs.into_iter().flatten().any(|output| *output == Destination::StandardOutput)
+}
+
 /// A lock that one process holds at a time, kept in a file.
 ///
 /// The system releases it when the process ends in any way. The file is not removed: otherwise a third process could

@@ -57,6 +57,10 @@ pub(crate) fn models_of_other_images(home: &Home) -> Result<(), Failed> {
     several.exits_with(0)?.prints(&["image", "next", &class])?;
     let table = fs::read_to_string(home.path("classes.csv"))?;
     check(table.starts_with(&format!("image,class,probability,cat,dog,eel,fox\ndark.pgm,{class},")), &table)?;
+    let viewed = home.run(&[&predict[..], &["--views", "5", "--json"]].concat());
+    viewed.exits_with(0)?.says(&["each picture is read by 5 views of it"])?;
+    let (viewed, plain) = (viewed.json()?, home.run(&[&predict[..], &["--json"]].concat()).json()?);
+    check(viewed[0]["views"] == 5 && plain[0]["views"] == 1, viewed.to_string())?;
     home.run(&[&predict[..], &["--one"]].concat()).is_refused(&["--one are for models of digits"])?;
     home.run(&[&predict[..], &["--min-confidence", "0.999"]].concat()).exits_with(1)?;
     let mismatch = "made for 8x8x3 images of 4 classes, but the data are 28x28x1 images of 10 classes";

@@ -141,6 +141,11 @@ pub(crate) fn impossible_models(home: &Home) -> Result<(), Failed> {
     for (model, parts) in models {
         home.run(&["plan", "--model", model]).is_refused(parts)?;
         home.run(&["train", "--device", "cpu", "--model", model]).is_refused(parts)?;
+        // Data of one's own may have other sizes, but these are not asked for.
+        let mut generated = home.command(&["train", "--device", "cpu", "--dataset", "generated", "--model", model]);
+        let run = Run::new(&["train"], generated.env("GPU_DIGITS_DATA", "/nowhere").output()?);
+        run.is_refused(parts)?;
+        check(!run.stderr.contains("device:"), "a device was opened first")?;
     }
     Ok(())
 }

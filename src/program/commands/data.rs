@@ -9,7 +9,7 @@ use super::open::load_data;
 use super::{Verdict, print_table, table, thousands};
 use crate::data::{Dataset, ImageShape, Samples, Summary};
 use crate::program::cli::{DataArgs, DataSetArgs};
-use crate::program::files::Destination;
+use crate::program::files::on_stdout;
 use crate::program::numbers::fixed;
 use crate::program::picture::Picture;
 use crate::program::picture::text::{self, Style};
@@ -38,8 +38,7 @@ pub(super) fn run(args: DataSetArgs) -> Result<Verdict> {
     if let Some(output) = &args.results.json {
         output.write_json(&summary)?;
     }
-    let is_on_stdout = |output: &Option<Destination>| *output == Some(Destination::StandardOutput);
-    if !is_on_stdout(&args.results.json) && !is_on_stdout(&args.sheet) {
+    if !on_stdout([&args.results.json, &args.sheet]) {
         print(&summary);
     }
     Ok(Verdict::Passed)

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::{Verdict, print_table_with, table};
 use crate::gpu::{Adapter, AdapterInfo, AdapterKind, Gpu, adapters};
 use crate::program::cli::DevicesArgs;
-use crate::program::files::Destination;
+use crate::program::files::on_stdout;
 
 pub(super) async fn run(args: &DevicesArgs) -> Result<Verdict> {
     let mut infos = Vec::new();
@@ -15,7 +15,7 @@ pub(super) async fn run(args: &DevicesArgs) -> Result<Verdict> {
     if let Some(output) = &args.results.json {
         output.write_json(&infos)?;
     }
-    if args.results.json == Some(Destination::StandardOutput) {
+    if on_stdout([&args.results.json]) {
         return Ok(Verdict::Passed);
     }
     let mut table = table(&["#", "device", "backend", "kind"], 4);

@@ -11,7 +11,7 @@ use crate::data::{DataChoice, DataRecord, Dataset, Folders, Request};
 use crate::inference::{Views, score_views};
 use crate::metrics::{Evaluation, Mistake};
 use crate::program::cli::{DataArgs, EvalArgs};
-use crate::program::files::Destination;
+use crate::program::files::on_stdout;
 use crate::program::numbers;
 use crate::program::run_folder::RunRecord;
 use crate::weights::{self, MODEL_FILE};
@@ -64,7 +64,7 @@ pub(super) async fn run(args: EvalArgs) -> Result<Verdict> {
         };
         output.write_json(&Scored { data, views, evaluation: &evaluation })?;
     }
-    if args.results.json != Some(Destination::StandardOutput) {
+    if !on_stdout([&args.results.json]) {
         print(&evaluation, &dataset.name, views);
     }
     Ok(Verdict::Passed)

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 
 use super::thousands;
-use crate::data::{self, Dataset, Folders};
+use crate::data::{self, DataChoice, Dataset, Folders};
 use crate::device::{Device, DeviceChoice};
 use crate::gpu::{Gpu, adapters};
 use crate::program::cli::{AdaptersArgs, DataArgs};
@@ -34,21 +34,24 @@ fn say_device(device: &Device, remark: Option<&str>) {
     }
 }
 
+/// Whether the data are the user's own, which `--data` or the environment names.
+pub(super) fn are_own_data(args: &DataArgs) -> bool {
+    args.dataset != Some(DataChoice::Generated) && Folders::from_environment(args.data.clone()).named.is_some()
+}
+
 /// Loads the data and prints its name on stderr.
 pub(super) fn load_data(args: &DataArgs) -> Result<Dataset> {
     let choice = args.dataset.unwrap_or_default();
     ensure!(
-        choice != data::DataChoice::Generated || args.data.is_none(),
+        choice != DataChoice::Generated || args.data.is_none(),
         "--data names data of your own, but --dataset generated needs none; give only one of the two"
     );
     ensure!(
-        args.generated_images.is_none() || (choice != data::DataChoice::Mnist && args.data.is_none()),
+        args.generated_images.is_none() || (choice != DataChoice::Mnist && args.data.is_none()),
         "--generated-images is of generated digits, and --data or --dataset mnist names others; leave one of them out"
     );
-    let folders = Folders::from_environment(args.data.clone());
-    let is_named = folders.named.is_some() && choice != data::DataChoice::Generated;
     ensure!(
-        is_named || args.test.is_none() && args.image_size.is_none(),
+        are_own_data(args) || args.test.is_none() && args.image_size.is_none(),
         "--test and --image-size are of data of your own; give --data too, or leave them out"
     );
     let generated_train = args.generated_images.unwrap_or(12_000);
@@ -58,7 +61,7 @@ pub(super) fn load_data(args: &DataArgs) -> Result<Dataset> {
         generated_test: generated_train.div_ceil(6),
         test: args.test,
         image: args.image_size,
-        ..data::Request::new(folders)
+        ..data::Request::new(Folders::from_environment(args.data.clone()))
     };
     let dataset = data::load(&request, &mut say)?;
     say_data(&dataset);

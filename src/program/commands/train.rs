@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Error, Result, ensure};
 
 use super::faster::faster;
-use super::open::open_device;
+use super::open::{are_own_data, open_device};
 use super::repeat::{command, resolved};
 use super::resume::Resumed;
 use super::run::Run;
@@ -17,7 +17,7 @@ use super::session::Session;
 use super::tune::{refuse_without_gpu, tuned};
 use super::{Verdict, compiling, fault, find_lr, recipe, thousands};
 use crate::augment::Augment;
-use crate::data::{DataRecord, Dataset, Folders, MNIST, Task};
+use crate::data::{DataRecord, Dataset, MNIST, Task};
 use crate::date::now;
 use crate::device::{Device, DeviceChoice};
 use crate::host::platform;
@@ -179,7 +179,7 @@ pub(super) async fn run(mut args: TrainArgs, given: &[OsString]) -> Result<Verdi
         resumed = Some(run);
     }
     // Report wrong arguments before any work, where it is known what the data will be.
-    if Folders::from_environment(args.data.data.clone()).named.is_none() {
+    if !are_own_data(&args.data) {
         ensure_digits_can_be_learned(&args, resumed.as_ref())?;
     }
     if let Some(folder) = &args.out {

@@ -15,7 +15,7 @@ use crate::gpu::{Adapter, AdapterInfo, AdapterKind, Considered, Gpu, adapters, c
 use crate::host::platform;
 use crate::model::NAMED_MODELS;
 use crate::program::cli::DoctorArgs;
-use crate::program::files::Destination;
+use crate::program::files::on_stdout;
 use crate::program::names::wrapped;
 use crate::program::terminal;
 use crate::verify::{Check, Outcome, Subject, self_test};
@@ -86,7 +86,7 @@ pub(super) async fn run(args: &DoctorArgs) -> Result<Verdict> {
     if let Some(output) = &args.results.json {
         output.write_json(&findings)?;
     }
-    if args.results.json != Some(Destination::StandardOutput) {
+    if !on_stdout([&args.results.json]) {
         findings.print();
     }
     Ok(verdict_of(&findings.adapters))

@@ -2,18 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, Result, bail, ensure};
-use rayon::prelude::*;
+use anyhow::{Context as _, Result, ensure};
 use serde::Serialize;
 
-use super::pictures::pictures;
-use super::{Verdict, load, open_for, percent, print_table, scoring_first, table};
+use super::pictures::{each, ensure_all_read, pictures};
+use super::{Verdict, open_for, percent, print_table, scoring_first, table};
 use crate::data::Task;
 use crate::decode::bytes_of;
-use crate::inference::Predictor;
+use crate::inference::{Predictor, Views};
 use crate::metrics::prediction;
 use crate::program::cli::PredictArgs;
-use crate::program::files::Destination;
+use crate::program::files::{Destination, on_stdout};
 use crate::program::terminal::{self, one_line};
 use crate::weights::SavedModel;
 
@@ -28,6 +27,7 @@ struct Prediction {
     probability: f32,
     /// Of all classes, by name.
     probabilities: BTreeMap<String, f32>,
+    views: Views,
 }
 
 /// `predict` for a model of other things than digits.
@@ -38,26 +38,11 @@ pub(super) async fn run(args: &PredictArgs, saved: SavedModel) -> Result<Verdict
         "--show, --stages and --one are for models of digits, but this one is for {task}; leave them out"
     );
     let names = pictures(&args.images, args.recursive)?;
-    let bar = terminal::bar(names.len(), "{wide_bar} {pos}/{len} pictures  {left}");
-    let read = |name: &std::path::PathBuf| {
-        bar.inc(1);
-        bytes_of(&load(name)?, task.image().sizes())
-            .with_context(|| format!("cannot use the picture {}", name.display()))
-    };
-    let read: Vec<Result<Vec<u8>>> = names.par_iter().map(read).collect();
-    bar.finish_and_clear();
-    let (mut usable, mut images) = (vec![], vec![]);
-    for (name, read) in names.iter().zip(read) {
-        match read {
-            Ok(image) => {
-                usable.push(name.display().to_string());
-                images.extend(image);
-            }
-            Err(error) if names.len() == 1 => return Err(error),
-            Err(error) => terminal::error(&format!("{error:#}")),
-        }
-    }
-    ensure!(!usable.is_empty(), "none of the {} pictures can be read; the errors above say why", names.len());
+    let read = each(&names, |name, picture| {
+        bytes_of(&picture, task.image().sizes()).with_context(|| format!("cannot use the picture {}", name.display()))
+    })?;
+    let (usable, images): (Vec<String>, Vec<Vec<u8>>) = read.into_iter().unzip();
+    let images = images.concat();
     let views = args.views.views;
     let seen = views.count() * usable.len();
     let device = open_for(&args.device.device, seen).await?;
@@ -65,26 +50,25 @@ pub(super) async fn run(args: &PredictArgs, saved: SavedModel) -> Result<Verdict
     let rows = Predictor::new(device, saved).with_views(views).probabilities(&images).await?;
     drop(spinner);
     let predictions: Vec<Prediction> =
-        usable.into_iter().zip(&rows).map(|(image, row)| Prediction::new(image, &task, row)).collect();
+        usable.into_iter().zip(&rows).map(|(image, row)| Prediction::new(image, &task, row, views)).collect();
     if let Some(output) = &args.results.json {
         output.write_json(&predictions)?;
     }
     if let Some(output) = &args.csv {
         write_csv(&predictions, &rows, &task, output)?;
     }
-    let is_on_stdout = |output: &Option<Destination>| *output == Some(Destination::StandardOutput);
-    if !is_on_stdout(&args.results.json) && !is_on_stdout(&args.csv) {
+    if !on_stdout([&args.results.json, &args.csv]) {
         print(&predictions, &rows, &task);
     }
-    let refused = names.len() - predictions.len();
-    if refused > 0 {
-        bail!("{refused} of {} pictures cannot be read; the errors above say why", names.len());
+    if views != Views::ONE {
+        note!("  note: each picture is read by {views} views of it");
     }
+    ensure_all_read(names.len(), predictions.len())?;
     Ok(args.min_confidence.map_or(Verdict::Passed, |least| judged(&predictions, least)))
 }
 
 impl Prediction {
-    fn new(image: String, task: &Task, row: &[f32]) -> Self {
+    fn new(image: String, task: &Task, row: &[f32], views: Views) -> Self {
         let class = prediction(row);
         let named = |(class, share): (usize, &f32)| (task.class_name(class).into_owned(), *share);
         Self {
@@ -92,6 +76,7 @@ impl Prediction {
             class: task.class_name(class).into_owned(),
             probability: row[class],
             probabilities: row.iter().enumerate().map(named).collect(),
+            views,
         }
     }
 }

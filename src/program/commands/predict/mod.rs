@@ -5,14 +5,12 @@ mod pictures;
 mod results;
 mod show;
 
-use std::io::Read as _;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use image::DynamicImage;
-use rayon::prelude::*;
 
-use self::pictures::{STANDARD_INPUT, ensure_no_picture, pictures};
+use self::pictures::{each, ensure_all_read, ensure_no_picture, pictures};
 use self::results::{Prediction, print_one, print_several, write_csv};
 use super::open::open_for;
 use super::{Verdict, percent, print_table, scoring_first, table};
@@ -20,7 +18,7 @@ use crate::data::Task;
 use crate::inference::{Predictor, Views};
 use crate::photo::{self, Findings, Options, Stages};
 use crate::program::cli::PredictArgs;
-use crate::program::files::Destination;
+use crate::program::files::on_stdout;
 use crate::program::terminal;
 use crate::weights;
 
@@ -38,33 +36,19 @@ pub(super) async fn run(args: PredictArgs) -> Result<Verdict> {
         "--show and --stages draw one picture, but there are {}; give one",
         names.len()
     );
+    let found = each(&names, |name, picture| {
+        // The picture itself is only kept to be drawn.
+        Ok((find(&picture, &args, name)?, args.show.is_some().then_some(picture)))
+    })?;
     let mut usable = Vec::new();
     let mut pixels = Vec::new();
     let mut shown = None;
-    let bar = terminal::bar(names.len(), "{wide_bar} {pos}/{len} pictures  {left}");
-    // The picture itself is only kept to be drawn.
-    let found: Vec<Result<(Findings, Option<DynamicImage>)>> = names
-        .par_iter()
-        .map(|name| {
-            bar.inc(1);
-            let picture = load(name)?;
-            Ok((find(&picture, &args, name)?, args.show.is_some().then_some(picture)))
-        })
-        .collect();
-    bar.finish_and_clear();
-    for (name, found) in names.iter().zip(found) {
-        match found {
-            Ok((found, picture)) => {
-                let these = found.pixels();
-                usable.push((name.display().to_string(), found, these.len() / Task::MNIST.image().bytes()));
-                pixels.extend(these);
-                shown = picture;
-            }
-            Err(error) if names.len() == 1 => return Err(error),
-            Err(error) => terminal::error(&format!("{error:#}")),
-        }
+    for (name, (found, picture)) in found {
+        let these = found.pixels();
+        usable.push((name, found, these.len() / Task::MNIST.image().bytes()));
+        pixels.extend(these);
+        shown = picture;
     }
-    ensure!(!usable.is_empty(), "none of the {} pictures can be read; the errors above say why", names.len());
     let count = Task::MNIST.image().count(&pixels)?;
     let views = args.views.views;
     let seen = views.count() * count;
@@ -90,21 +74,15 @@ pub(super) async fn run(args: PredictArgs) -> Result<Verdict> {
     if let ([only], Some(output), Some(picture)) = (&predictions[..], &args.show, &shown) {
         show::draw(picture, only)?.write(output)?;
     }
-    let to_stdout = |output: &Option<Destination>| *output == Some(Destination::StandardOutput);
-    if to_stdout(&args.results.json) || to_stdout(&args.csv) || to_stdout(&args.show) {
-        // These outputs replace the table.
-    } else if let [only] = &predictions[..] {
-        print_one(only);
-    } else {
-        print_several(&predictions);
+    match &predictions[..] {
+        _ if on_stdout([&args.results.json, &args.csv, &args.show]) => {}
+        [only] => print_one(only),
+        several => print_several(several),
     }
     if views != Views::ONE {
         note!("  note: each digit is read by {views} views of it");
     }
-    let refused = names.len() - predictions.len();
-    if refused > 0 {
-        bail!("{refused} of {} pictures cannot be read; the errors above say why", names.len());
-    }
+    ensure_all_read(names.len(), predictions.len())?;
     Ok(args.min_confidence.map_or(Verdict::Passed, |least| judged(&predictions, least)))
 }
 
@@ -122,16 +100,6 @@ fn judged(predictions: &[Prediction], least: f64) -> Verdict {
         predictions.len()
     ));
     Verdict::Failed
-}
-
-fn load(path: &Path) -> Result<DynamicImage> {
-    if path != Path::new(STANDARD_INPUT) {
-        let bytes = std::fs::read(path).with_context(|| format!("cannot read the picture {}", path.display()))?;
-        return photo::decode(&bytes).with_context(|| format!("cannot use the picture {}", path.display()));
-    }
-    let mut bytes = Vec::new();
-    std::io::stdin().lock().read_to_end(&mut bytes).context("cannot read standard input")?;
-    photo::decode(&bytes).context("cannot use the picture on standard input")
 }
 
 /// Finds the digits of a picture, and writes its stages where they are asked for, also if it finds none.
