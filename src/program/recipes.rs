@@ -19,14 +19,15 @@ pub static RECIPES: &[Recipe] = &[
         options: &[
             (
                 "--model",
-                "conv 32x5, relu, pool 2, norm, conv 64x3 same, relu, pool 2, norm, conv 128x3, relu, pool 2, norm, \
-                 flatten, dropout 0.3, dense 10",
+                "conv 32x5, relu, pool 2, norm, conv 96x3, relu, pool 2, norm, conv 192x3, relu, norm, flatten, \
+                 dropout 0.4, dense 10",
             ),
             ("--epochs", "20"),
-            ("--augment", "rotate 8, zoom 0.1, stretch 0.1, shear 5, shift 1, elastic 4"),
+            ("--augment", "rotate 10, zoom 0.1, stretch 0.1, shear 5, shift 1.5, elastic 2"),
             ("--add-generated", "0"),
             ("--label-smoothing", "0.05"),
             ("--average", "0.998"),
+            ("--validation", "0"),
         ],
     },
     Recipe {
@@ -41,6 +42,8 @@ pub static RECIPES: &[Recipe] = &[
             ("--epochs", "15"),
             ("--augment", "rotate 8, zoom 0.1, stretch 0.1, shear 5, shift 1"),
             ("--add-generated", "0"),
+            ("--average", "0.998"),
+            ("--validation", "0"),
         ],
     },
     Recipe {
@@ -49,13 +52,31 @@ pub static RECIPES: &[Recipe] = &[
         options: &[
             (
                 "--model",
-                "conv 24x5, pool 2, relu, norm, conv 32x3, pool 2, relu, norm, flatten, dense 256, relu, dense 10",
+                "conv 24x5, relu, pool 2, norm, conv 48x3, relu, pool 2, norm, conv 96x3, relu, pool 3, norm, flatten, \
+                 dense 10",
             ),
             ("--epochs", "1"),
-            ("--batch-size", "32"),
+            ("--batch-size", "64"),
             ("--lr", "0.01"),
             ("--augment", "none"),
             ("--add-generated", "0"),
+            ("--label-smoothing", "0.1"),
+            ("--average", "0.99"),
+        ],
+    },
+    Recipe {
+        name: "generated",
+        purpose: "generated digits alone, for reading handwriting",
+        options: &[
+            ("--dataset", "generated"),
+            ("--generated-images", "60000"),
+            (
+                "--model",
+                "conv 24x5, pool 2, relu, norm, conv 32x3, pool 2, relu, norm, flatten, dropout 0.3, dense 128, relu, \
+                 dense 10",
+            ),
+            ("--augment", "rotate 10, zoom 0.15, stretch 0.28, shear 10, shift 1.5, elastic 3, pen 1, blur 1"),
+            ("--average", "0.998"),
         ],
     },
 ];

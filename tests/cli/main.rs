@@ -124,6 +124,7 @@ fn main() {
         ("reports_of_several_runs_are_compared", reports::comparison),
         ("sweep_goes_on_where_it_ended_and_chooses_by_validation", sweeps::resumes),
         ("a_setting_that_fails_does_not_end_a_sweep", sweeps::failures),
+        ("the_best_setting_is_named_where_validation_tells_it", sweeps::choice),
         ("a_sweep_trains_a_setting_once_under_a_short_name", sweeps::names),
         ("a_sweep_counts_no_run_of_other_settings", sweeps::identity),
         #[cfg(unix)]

@@ -83,6 +83,27 @@ pub(crate) fn failures(home: &Home) -> Result<(), Failed> {
     check(!again.stderr.contains("weights SHA-256"), "what was there was trained again")
 }
 
+/// The best of several settings is named where there are images to tell by.
+pub(crate) fn choice(home: &Home) -> Result<(), Failed> {
+    let chosen = |rates: &str, validation: &str| {
+        let more = [
+            "--batch-size",
+            "20",
+            "--lr",
+            rates,
+            "--validation",
+            validation,
+            "--out",
+            &format!("{rates}-{validation}"),
+        ];
+        let run = sweep(home, &[&MODEL[..], &more].concat());
+        run.exits_with(0).map(|run| run.stdout.contains("chosen by validation"))
+    };
+    check(chosen("0.01,0.001", "40")?, "nothing is chosen")?;
+    check(!chosen("0.01", "40")?, "one of one is chosen")?;
+    check(!chosen("0.01,0.001", "0")?, "one is chosen without validation images")
+}
+
 /// One setting however it is written, and names of any length.
 pub(crate) fn names(home: &Home) -> Result<(), Failed> {
     let long = ["relu, "; 50].concat() + "flatten, dense 10";

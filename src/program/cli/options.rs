@@ -66,6 +66,17 @@ pub struct DataArgs {
 }
 
 impl DataArgs {
+    /// These, and of the options that were not given the others'.
+    pub fn or(self, others: Self) -> Self {
+        Self {
+            data: self.data.or(others.data),
+            test: self.test.or(others.test),
+            image_size: self.image_size.or(others.image_size),
+            dataset: self.dataset.or(others.dataset),
+            generated_images: self.generated_images.or(others.generated_images),
+        }
+    }
+
     /// Whether no data are named.
     pub fn is_empty(&self) -> bool {
         let Self { data, test, image_size, dataset, generated_images } = self;

@@ -22,7 +22,7 @@ use super::{Verdict, recipe, sweep_table};
 use crate::augment::Augment;
 use crate::files::{hex, write_atomically};
 use crate::model::Model;
-use crate::program::cli::{OptimizerName, SweepArgs, TrainArgs};
+use crate::program::cli::{DataArgs, OptimizerName, SweepArgs, TrainArgs};
 use crate::program::files::Lock;
 use crate::program::numbers;
 use crate::program::recipes::Recipe;
@@ -141,7 +141,7 @@ pub(super) async fn run(args: &SweepArgs) -> Result<Verdict> {
     let Some(_lock) = Lock::try_take(&args.out.join("sweep.lock"))? else {
         bail!("another sweep is running in {}; wait until it ends, or give another --out", args.out.display());
     };
-    let session = Session::open(&args.device, &args.data).await?.of_many_runs();
+    let session = Session::open(&args.device, &data(args)?).await?.of_many_runs();
     let mut done = Vec::new();
     for member in &members {
         done.push(load(&session, member).await?);
@@ -236,6 +236,12 @@ fn settings(args: &SweepArgs) -> Result<Vec<Setting>> {
     Ok(settings)
 }
 
+/// The data named, or else those of the recipe.
+fn data(args: &SweepArgs) -> Result<DataArgs> {
+    let Some(recipe) = args.recipe else { return Ok(args.data.clone()) };
+    Ok(args.data.clone().or(recipe::arguments(recipe, &[])?.data))
+}
+
 /// The runs, seed by seed, so that an interrupted sweep has tried as many settings as possible.
 fn members(args: &SweepArgs, settings: &[Setting]) -> Result<Vec<Member>> {
     let mut members = Vec::new();
@@ -328,7 +334,7 @@ fn train_args(args: &SweepArgs, setting: &Setting, seed: usize) -> Result<TrainA
         add_generated: args.add_generated.or(own.add_generated),
         seed: seed as u64,
         device: args.device.clone(),
-        data: args.data.clone(),
+        data: args.data.clone().or(own.data.clone()),
         self_test: args.self_test,
         ..own
     })
@@ -339,6 +345,7 @@ mod tests {
     use clap::Parser as _;
 
     use super::*;
+    use crate::data::DataChoice;
     use crate::program::cli::{Cli, Command};
 
     fn setting(model: &str, options: &[(&'static str, &str)]) -> Setting {
@@ -383,5 +390,21 @@ mod tests {
         let args = train_args(&args, settings.last().unwrap(), 1).unwrap();
         assert_eq!((args.model.as_deref(), args.lr, args.average), (Some("lenet5"), Some(0.2), Some(0.99)));
         assert_eq!((args.label_smoothing, args.augment), (0.1, Some("shift 2".parse().unwrap())));
+    }
+
+    #[test]
+    fn a_recipe_names_its_data_unless_others_are_named() {
+        let data_of = |more: &str| {
+            let words = format!("gpu-digits sweep --out o --recipe generated {more}");
+            let Command::Sweep(args) = Cli::try_parse_from(words.split_whitespace()).unwrap().command else {
+                panic!("another command")
+            };
+            let data = data(&args).unwrap();
+            let member = train_args(&args, &settings(&args).unwrap()[0], 0).unwrap().data;
+            assert_eq!((member.dataset, member.generated_images), (data.dataset, data.generated_images));
+            (data.dataset, data.generated_images)
+        };
+        assert_eq!(data_of(""), (Some(DataChoice::Generated), Some(60_000)));
+        assert_eq!(data_of("--generated-images 70"), (Some(DataChoice::Generated), Some(70)));
     }
 }

@@ -62,7 +62,10 @@ pub(super) fn print(mut rows: Vec<Row>, failures: &[(String, String)]) {
     for (name, reason) in failures {
         out!("  {name}: {reason}");
     }
-    if let Some(best) = rows.first().filter(|row| row.runs > 0) {
+    // Without validation images, or with a single setting, there is nothing to choose.
+    if let [best, _, ..] = &rows[..]
+        && best.validation.is_some()
+    {
         out!("\nchosen by validation accuracy: {}", best.name);
     }
 }
