@@ -1,9 +1,9 @@
 //! The CPU executor: runs a plan with the references of its ops.
 
 use std::ops::ControlFlow;
-use std::time::Instant;
 
 use anyhow::Result;
+use web_time::Instant;
 
 use crate::executor::{self, Counters, Executor, Feed, Observer, Pending, ensure_memory_suffices};
 use crate::host::free_host_memory;

@@ -35,7 +35,7 @@ impl FromStr for DeviceChoice {
     fn from_str(text: &str) -> Result<Self> {
         let lower = text.trim().to_lowercase();
         ensure!(!lower.is_empty(), "the device's name is empty; `gpu-digits devices` lists the devices");
-        let backend = Backend::ALL.into_iter().find(|backend| backend.name() == lower);
+        let backend = Backend::ALL.iter().copied().find(|backend| backend.name() == lower);
         Ok(match (lower.as_str(), backend, lower.parse()) {
             ("auto", ..) => Self::Auto,
             ("cpu", ..) => Self::Cpu,
@@ -231,6 +231,7 @@ fn advice(backend: Backend) -> &'static str {
         }
         Backend::Metal => "\nMetal exists only on macOS",
         Backend::Dx12 => "\nDirect3D 12 exists only on Windows",
+        Backend::WebGpu => "\nWebGPU exists only in browsers",
     }
 }
 

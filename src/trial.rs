@@ -1,10 +1,9 @@
 //! Which trains a model faster, a software adapter or the CPU, by a few measured steps. Both compute on the same cores,
 //! and which is faster depends on the model and on the driver.
 
-use std::time::Instant;
-
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
+use web_time::Instant;
 
 use crate::device::Device;
 use crate::executor::{Executor, Unobserved};

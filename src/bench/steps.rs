@@ -1,9 +1,8 @@
 //! Whole training steps and inferences.
 
-use std::time::Instant;
-
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
+use web_time::Instant;
 
 use super::measure::Effort;
 use super::statistics::median_and_spread;

@@ -21,12 +21,17 @@ pub enum Backend {
     Dx12,
     /// OpenGL or OpenGL ES.
     Gl,
+    /// A browser's WebGPU.
+    WebGpu,
 }
 
 impl Backend {
-    /// All backends, those with the best drivers first. GL comes last, because searching for it starts its drivers,
-    /// which print messages.
-    pub const ALL: [Self; 4] = [Self::Vulkan, Self::Metal, Self::Dx12, Self::Gl];
+    /// All backends of this platform, those with the best drivers first. GL comes last, because searching for it starts its
+    /// drivers, which print messages.
+    pub const ALL: &[Self] = match cfg!(target_family = "wasm") {
+        true => &[Self::WebGpu],
+        false => &[Self::Vulkan, Self::Metal, Self::Dx12, Self::Gl],
+    };
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
@@ -35,6 +40,7 @@ impl Backend {
             Self::Metal => "metal",
             Self::Dx12 => "dx12",
             Self::Gl => "gl",
+            Self::WebGpu => "webgpu",
         }
     }
 
@@ -44,6 +50,7 @@ impl Backend {
             Self::Metal => wgpu::Backends::METAL,
             Self::Dx12 => wgpu::Backends::DX12,
             Self::Gl => wgpu::Backends::GL,
+            Self::WebGpu => wgpu::Backends::BROWSER_WEBGPU,
         }
     }
 }
@@ -170,14 +177,14 @@ pub struct Adapter {
 
 /// The adapters of all backends, in the order of [`Backend::ALL`].
 pub async fn adapters() -> Vec<Adapter> {
-    adapters_up_to(Backend::Gl).await
+    adapters_up_to(Backend::WebGpu).await
 }
 
 /// The adapters of the backends up to and with `last`, in the order of [`Backend::ALL`]: so an adapter's number does
 /// not depend on the search.
 pub async fn adapters_up_to(last: Backend) -> Vec<Adapter> {
     let mut found = Vec::new();
-    for backend in Backend::ALL.into_iter().filter(|&backend| backend <= last) {
+    for backend in Backend::ALL.iter().copied().filter(|&backend| backend <= last) {
         let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
         descriptor.backends = backend.bits();
         let dxc = (backend == Backend::Dx12).then(|| find_dxc(search_folders())).flatten();

@@ -1,8 +1,9 @@
 //! Checks that a device's clock is plausible. Every use of the clock goes through this check.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
+use web_time::Instant;
 
 use super::Gpu;
 use super::kernel::Fresh;
@@ -55,7 +56,10 @@ impl Gpu {
         let submission = self.queue.submit([first.finish()]);
         self.wait(Some(submission), &self.done(), "the first of two timestamps").await?;
         let pause = Instant::now();
-        std::thread::sleep(PAUSE);
+        // A page in a browser cannot sleep.
+        while pause.elapsed() < PAUSE {
+            std::hint::spin_loop();
+        }
         let least = pause.elapsed();
         let mut second = encoder();
         timestamps.encode(&mut second, 1, std::iter::empty(), &mut Fresh::default());

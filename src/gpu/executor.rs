@@ -2,9 +2,10 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::ops::{ControlFlow, Range};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use web_time::Instant;
 
 use super::Gpu;
 use super::adapters::AdapterKind;

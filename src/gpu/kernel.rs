@@ -52,7 +52,7 @@ impl Kernel {
         gpu: &Gpu,
         op: &dyn Op,
         variant: &Variant,
-    ) -> impl Future<Output = Result<Self>> + Send + use<> {
+    ) -> impl Future<Output = Result<Self>> + wgpu::WasmNotSend + use<> {
         let label = variant_label(op, variant);
         let device = &gpu.device;
         let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);

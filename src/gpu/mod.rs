@@ -20,12 +20,13 @@ pub use executor::GpuExecutor;
 pub use kernel::{BoundKernel, POISON, bind_variant, run_variant};
 pub use stopwatch::{Lap, Stopwatch};
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use anyhow::{Result, bail};
 
-use crate::op::{Shader, Variant};
+use crate::op::{Feature, Shader, Variant};
 use guard::Guarded;
 use kernels::Kernels;
 
@@ -106,7 +107,7 @@ impl Gpu {
 fn shader_module(device: &wgpu::Device, variant: &Variant) -> wgpu::ShaderModule {
     let descriptor = wgpu::ShaderModuleDescriptor {
         label: Some(variant.shader.name),
-        source: wgpu::ShaderSource::Wgsl(variant.shader.source.into()),
+        source: wgpu::ShaderSource::Wgsl(source(variant, cfg!(target_family = "wasm"))),
     };
     let checks = runtime_checks(&variant.shader);
     // SAFETY: wgpu requires that every loop ends whose counter is left out. That is so in shaders of this crate only:
@@ -114,6 +115,16 @@ fn shader_module(device: &wgpu::Device, variant: &Variant) -> wgpu::ShaderModule
     // which `Gpu::why_not` ensures and a test counts; the question whether a device runs so many ends soon after
     // them. All other checks stay on.
     unsafe { device.create_shader_module_trusted(descriptor, checks) }
+}
+
+/// The text of a variant's shader. A browser wants it to name the use of subgroups, which naga's parser refuses.
+fn source(variant: &Variant, is_for_browser: bool) -> Cow<'static, str> {
+    let source = variant.shader.source;
+    if is_for_browser && variant.needs == Some(Feature::Subgroups) {
+        // In the first line, so that the line numbers of messages stay right.
+        return format!("enable subgroups;{source}").into();
+    }
+    source.into()
 }
 
 /// All checks, but the bounds of loops only in shaders whose loops no test has counted.
@@ -124,6 +135,22 @@ fn runtime_checks(shader: &Shader) -> wgpu::ShaderRuntimeChecks {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_browser_is_told_of_subgroups_in_the_first_line_and_others_are_not() {
+        let mut uses = 0;
+        for (_, variant) in crate::verify::shaders() {
+            let [for_browser, elsewhere] = [true, false].map(|is_for_browser| source(&variant, is_for_browser));
+            assert_eq!(elsewhere, variant.shader.source);
+            if variant.needs == Some(Feature::Subgroups) {
+                uses += 1;
+                assert_eq!(for_browser.strip_prefix("enable subgroups;"), Some(variant.shader.source));
+            } else {
+                assert_eq!(for_browser, elsewhere);
+            }
+        }
+        assert!(uses > 0, "no shader uses subgroups");
+    }
 
     #[test]
     fn loops_are_bounded_by_wgpu_in_the_shaders_of_users_only() {

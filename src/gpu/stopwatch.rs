@@ -1,8 +1,7 @@
 //! Times kernels by the device's own timestamps, if it has them, and by the host's clock.
 
-use std::time::Instant;
-
 use anyhow::Result;
+use web_time::Instant;
 
 use super::clock::doubt;
 use super::kernel::{Dispatch, Fresh, encode};

@@ -1,8 +1,7 @@
 //! A timeline of steps on the GPU: each kernel between two timestamps of the device.
 
-use std::time::Instant;
-
 use anyhow::{Result, anyhow, ensure};
+use web_time::Instant;
 
 use super::GpuExecutor;
 use super::clock::doubt;
