@@ -11,6 +11,9 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "tests"))
+from torch_model import network
+
 SIDE = 28
 
 
@@ -26,34 +29,6 @@ def idx(folder, name):
             packed = file.read_bytes()
             return bytearray(gzip.decompress(packed) if file.suffix == ".gz" else packed)
     sys.exit(f"{folder} has no {name}")
-
-
-def model(text):
-    layers, shape = [], (1, SIDE, SIDE)
-    for word, *rest in (layer.split() for layer in text.split(",")):
-        if word == "conv":
-            channels, kernel = map(int, rest[0].split("x"))
-            padding = kernel // 2 if "same" in rest else 0
-            layers.append(nn.Conv2d(shape[0], channels, kernel, padding=padding))
-            shape = (channels, *(side + 2 * padding - kernel + 1 for side in shape[1:]))
-        elif word == "norm":
-            layers.append(nn.BatchNorm2d(shape[0]))
-        elif word == "pool":
-            layers.append(nn.MaxPool2d(int(rest[0])))
-            shape = (shape[0], *(side // int(rest[0]) for side in shape[1:]))
-        elif word == "flatten":
-            layers.append(nn.Flatten())
-            shape = (math.prod(shape),)
-        elif word == "dense":
-            layers.append(nn.Linear(shape[0], int(rest[0])))
-            shape = (int(rest[0]),)
-        elif word == "dropout":
-            layers.append(nn.Dropout(float(rest[0])))
-        elif word == "relu":
-            layers.append(nn.ReLU())
-        else:
-            sys.exit(f"the layer {word} is not known here")
-    return nn.Sequential(*layers)
 
 
 def changed(images, amounts):
@@ -89,8 +64,9 @@ if unknown := set(amounts) - {"rotate", "zoom", "stretch", "shear", "shift", "el
     sys.exit(f"these changes are not known here: {unknown}")
 images = torch.frombuffer(idx(args.folder, "train-images-idx3-ubyte"), dtype=torch.uint8, offset=16).view(-1, 1, SIDE, SIDE)
 labels = torch.frombuffer(idx(args.folder, "train-labels-idx1-ubyte"), dtype=torch.uint8, offset=8)
+mean, deviation = images.float().mean(), images.float().std()
 form = torch.channels_last if args.channels_last else torch.contiguous_format
-net = model(recipe["--model"]).to(memory_format=form)
+net = network(recipe["--model"], [1, SIDE, SIDE]).to(memory_format=form)
 batch, rate = int(recipe.get("--batch-size", 128)), float(recipe.get("--lr", 0.01))
 decay = float(recipe.get("--weight-decay", 0))
 if recipe.get("--optimizer", "adam") in ("sgd", "nesterov"):
@@ -108,7 +84,7 @@ order = torch.randperm(len(images))
 def step(number):
     places = order[torch.arange(number * batch, (number + 1) * batch) % len(order)]
     taken = images[places].float()
-    taken = (changed(taken, amounts) if amounts else taken).sub(33.3184).div(78.5675)
+    taken = (changed(taken, amounts) if amounts else taken).sub(mean).div(deviation)
     optimizer.zero_grad(set_to_none=True)
     loss(net(taken.to(memory_format=form)), labels[places].long()).backward()
     optimizer.step()

@@ -15,15 +15,17 @@ done
 
 echo "## generated digits alone"
 digits sweep --recipe generated --seeds "$seeds" --out "$folder/generated"
-for run in "$folder"/generated/generated*/seed-*; do
-    digits eval "$run" --dataset mnist
-done | awk '
+# Not through a pipe, where a failure would go unnoticed.
+scores=$(for run in "$folder"/generated/generated*/seed-*; do digits eval "$run" --dataset mnist; done)
+echo "$scores" | awk '
     # "accuracy 97.12 % of 10,000 images ...", once a run. Quantiles of the t distribution, as src/program/commands/sweep_table.rs has them.
     $1 == "accuracy" { values[n++] = $2; sum += $2 }
     END {
         split("12.706 4.303 3.182 2.776 2.571 2.447 2.365 2.306 2.262 2.228 2.201 2.179", quantiles, " ")
+        printf "of MNIST: n %d, test %% %.2f", n, sum / n
+        if (n == 1) { print ""; exit }
         for (i = 0; i < n; i++) squares += (values[i] - sum / n) ^ 2
-        deviation = n > 1 ? sqrt(squares / (n - 1)) : 0
+        deviation = sqrt(squares / (n - 1))
         quantile = n - 1 in quantiles ? quantiles[n - 1] : 1.96 + 2.55 / (n - 1)
-        printf "of MNIST: n %d, test %% %.2f ± %.2f, sd %.3f\n", n, sum / n, quantile * deviation / sqrt(n), deviation
+        printf " ± %.2f, sd %.3f\n", quantile * deviation / sqrt(n), deviation
     }'

@@ -28,10 +28,8 @@ pub enum Backend {
 impl Backend {
     /// All backends of this platform, those with the best drivers first. GL comes last, because searching for it starts its
     /// drivers, which print messages.
-    pub const ALL: &[Self] = match cfg!(target_family = "wasm") {
-        true => &[Self::WebGpu],
-        false => &[Self::Vulkan, Self::Metal, Self::Dx12, Self::Gl],
-    };
+    pub const ALL: &[Self] =
+        if cfg!(target_family = "wasm") { &[Self::WebGpu] } else { &[Self::Vulkan, Self::Metal, Self::Dx12, Self::Gl] };
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {

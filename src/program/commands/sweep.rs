@@ -334,7 +334,7 @@ fn train_args(args: &SweepArgs, setting: &Setting, seed: usize) -> Result<TrainA
         add_generated: args.add_generated.or(own.add_generated),
         seed: seed as u64,
         device: args.device.clone(),
-        data: args.data.clone().or(own.data.clone()),
+        data: data(args)?,
         self_test: args.self_test,
         ..own
     })
