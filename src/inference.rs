@@ -1,5 +1,6 @@
 //! Inference: probabilities, losses and layer outputs of images.
 
+mod attribution;
 mod views;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ use crate::tensor::HostTensor;
 use crate::train::TrainConfig;
 use crate::weights::{self, SavedModel};
 
+pub use attribution::attribution;
 pub use views::Views;
 use views::mean;
 

@@ -56,6 +56,8 @@ pub mod device;
 pub mod executor;
 #[cfg(feature = "exchange")]
 pub mod export;
+#[cfg(feature = "figures")]
+pub mod figures;
 mod files;
 mod finite;
 pub mod gpu;
@@ -68,12 +70,16 @@ pub mod layers;
 pub mod metrics;
 pub mod model;
 mod names;
+#[cfg(feature = "figures")]
+mod numbers;
 #[cfg(feature = "exchange")]
 pub mod onnx;
 pub mod op;
 pub mod ops;
 #[cfg(feature = "pictures")]
 pub mod photo;
+#[cfg(feature = "figures")]
+pub mod picture;
 pub mod plan;
 pub mod random;
 mod resident;

@@ -4,6 +4,7 @@
 //! set, the shuffled order, the schedule and the clock.
 
 mod builder;
+pub(crate) mod by_name;
 mod carried;
 mod check;
 mod fuse;

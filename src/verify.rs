@@ -99,7 +99,12 @@ impl Example {
 
     /// Draws the operands and runs the reference.
     pub fn of(case: &Case) -> Self {
-        let inputs = case.test_inputs(&mut Random::new(0, 0));
+        Self::seeded(case, 0)
+    }
+
+    /// The same with operands of another seed.
+    pub fn seeded(case: &Case, seed: u64) -> Self {
+        let inputs = case.test_inputs(&mut Random::new(seed, 0));
         let mut wanted = inputs.clone();
         case.reference(&mut wanted);
         Self { inputs, wanted }

@@ -103,13 +103,21 @@ fn numbers_in(text: &str) -> Vec<f64> {
 /// # Errors
 /// If the file cannot be written; an older file then stays unchanged.
 pub fn save(path: &Path, model: &Model, parameters: &[HostTensor], origin: Origin) -> Result<()> {
+    write_atomically(path, &to_bytes(model, parameters, origin)?)
+}
+
+/// The bytes of the file that [`save`] writes.
+///
+/// # Errors
+/// If the tensors cannot be written as safetensors.
+pub fn to_bytes(model: &Model, parameters: &[HostTensor], origin: Origin) -> Result<Vec<u8>> {
     let mut notes = vec![("seed", origin.seed.to_string())];
     if let Some(data) = origin.data {
         // The path is useless on other machines.
         let data = DataRecord { folder: None, ..data.clone() };
         notes.push(("data", serde_json::to_string(&data)?));
     }
-    write(path, model, parameters, notes)
+    file_of(model, parameters, notes)
 }
 
 /// Saves a model that was not trained here, with a word on where it comes from instead of a seed and data: the metadata
@@ -118,10 +126,10 @@ pub fn save(path: &Path, model: &Model, parameters: &[HostTensor], origin: Origi
 /// # Errors
 /// The same as for [`save`].
 pub fn save_imported(path: &Path, model: &Model, parameters: &[HostTensor], source: &str) -> Result<()> {
-    write(path, model, parameters, vec![("source", source.to_owned())])
+    write_atomically(path, &file_of(model, parameters, vec![("source", source.to_owned())])?)
 }
 
-fn write(path: &Path, model: &Model, parameters: &[HostTensor], notes: Vec<(&'static str, String)>) -> Result<()> {
+fn file_of(model: &Model, parameters: &[HostTensor], notes: Vec<(&'static str, String)>) -> Result<Vec<u8>> {
     let mut metadata = HashMap::from(meaning(model.task()));
     metadata.extend([
         ("model", model.to_string()),
@@ -135,7 +143,7 @@ fn write(path: &Path, model: &Model, parameters: &[HostTensor], notes: Vec<(&'st
         let bytes = bytemuck::cast_slice(tensor.words());
         views.push((name, TensorView::new(Dtype::F32, shape.extents().to_vec(), bytes)?));
     }
-    write_atomically(path, &serialized(views, metadata)?)
+    serialized(views, metadata)
 }
 
 /// The bytes of a safetensors file; the same for the same tensors and metadata.

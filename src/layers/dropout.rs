@@ -52,7 +52,9 @@ impl Layer for Dropout {
 
     /// The gradient of dropout is dropout of the gradient.
     fn backward(&self, step: &mut Recorder<'_>) {
-        step.call_with(self.op(step), &[("input", "output_grad"), ("output", "input_grad")]);
+        if step.trains() {
+            step.call_with(self.op(step), &[("input", "output_grad"), ("output", "input_grad")]);
+        }
     }
 
     /// Nothing: it only changes training.

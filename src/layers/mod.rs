@@ -32,6 +32,7 @@ pub use flatten::Flatten;
 pub use leaky::Leaky;
 use network::NetworkBuilder;
 pub use norm::Norm;
+pub(crate) use norm::ZERO_MEANS;
 pub use parse::parse;
 pub(crate) use parse::split;
 pub use placed::PlacedLayer;

@@ -20,6 +20,9 @@ pub(super) const ENTRY: Entry = Entry {
     example: None,
 };
 
+/// The name of the means of the gradient in evaluation, which are zeros.
+pub(crate) const ZERO_MEANS: &str = "zero_means";
+
 /// A batch normalisation: by the statistics of the batch in training, by running ones in evaluation and where it is frozen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Norm;
@@ -64,9 +67,18 @@ impl Layer for Norm {
 
     fn backward(&self, step: &mut Recorder<'_>) {
         let norm = self.sizes(step);
+        let of_input = NormBackwardInput { norm, negative_slope: 1.0 };
+        if !step.trains() {
+            // Running statistics do not depend on the input, so that these means are zeros, which whoever asks for this has.
+            step.call_with(
+                of_input,
+                &[("mean", "running_mean"), ("variance", "running_var"), ("grad_means", ZERO_MEANS)],
+            );
+            return;
+        }
         step.call(NormBackwardSums(norm));
         step.call(NormBackwardWeight(norm));
-        step.call(NormBackwardInput { norm, negative_slope: 1.0 });
+        step.call(of_input);
     }
 
     fn describe(&self, network: &mut NetworkBuilder<'_>) -> Result<()> {

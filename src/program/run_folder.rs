@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{DataRecord, Task};
 use crate::date::now;
+use crate::figures::EpochRow;
 use crate::files::write_atomically;
 use crate::gpu::AdapterInfo;
 use crate::metrics::prediction;
@@ -29,7 +30,7 @@ mod rows;
 mod settings;
 
 pub use checkpoints::{Progress, RunCheckpoint, note};
-pub use rows::{EpochRow, MetricsRow, Norms, StepRow, TestRow, best_epoch};
+pub use rows::{MetricsRow, StepRow, TestRow, best_epoch};
 pub use settings::Settings;
 
 /// The file of a run's record.
@@ -363,6 +364,7 @@ fn origin(record: &RunRecord) -> Origin<'_> {
 mod tests {
     use super::*;
     use crate::data::ImageShape;
+    use crate::figures::Norms;
     use crate::json::tests::{HARD, HARD_SINGLE, comes_back};
     use crate::plan::Precision;
 

@@ -3,13 +3,11 @@
 //! The calls forward become the scalar `Σ output · output_grad` with a random `output_grad`. The calls backward must
 //! give this scalar's derivative by each input and parameter, `(f(x + h) - f(x - h)) / 2h`.
 
-use std::collections::HashMap;
-
 use anyhow::{Context, Result, ensure};
 
 use crate::layers::{Ends, Layer, Recorded, Recorder};
-use crate::op::Operand;
 use crate::ops::batch::CLOCK_LENGTH;
+use crate::plan::by_name::{Tensors, run};
 use crate::random::Random;
 use crate::tensor::{HostTensor, Shape};
 
@@ -23,8 +21,6 @@ const ENDS: [&str; 2] = ["input", "output"];
 /// The distance of the differences. Values are further apart than two of it, and further from 0 than one, so that no
 /// kink of a ReLU or a maximum lies between.
 const STEP: f32 = 1.0 / 512.0;
-
-pub(super) type Tensors = HashMap<String, HostTensor>;
 
 /// Checks that what a layer records backward are the gradients of what it records forward, for an input of this shape.
 ///
@@ -115,37 +111,6 @@ fn recorded(
     };
     record(layer, &mut step);
     step.calls
-}
-
-/// Runs the references of calls.
-fn run(calls: &[Recorded], tensors: &mut Tensors) -> Result<()> {
-    for call in calls {
-        let mut operands = operands_of(call, tensors)?;
-        call.op.reference(&mut operands);
-        tensors.extend(call.tensors.iter().cloned().zip(operands));
-    }
-    Ok(())
-}
-
-/// The tensors of a call. What it writes need not exist before.
-pub(super) fn operands_of(call: &Recorded, tensors: &Tensors) -> Result<Vec<HostTensor>> {
-    let op = &call.op;
-    let operand = |(operand, name): (Operand, &String)| {
-        let zeros = || HostTensor::zeros(operand.dtype, operand.shape.clone());
-        let tensor = tensors.get(name).cloned().or_else(|| operand.is_written().then(zeros));
-        let tensor = tensor.with_context(|| format!("`{}` reads `{name}`, which nothing writes", op.label()))?;
-        ensure!(
-            tensor.dtype == operand.dtype && tensor.shape.len() == operand.shape.len(),
-            "`{}` takes `{name}` as {:?} {}, but it is {:?} {}",
-            op.label(),
-            operand.dtype,
-            operand.shape,
-            tensor.dtype,
-            tensor.shape
-        );
-        Ok(HostTensor::from_words(operand.dtype, operand.shape, tensor.words().to_vec()))
-    };
-    op.operands().into_iter().zip(&call.tensors).map(operand).collect()
 }
 
 /// Compares the gradient of one tensor, element by element.

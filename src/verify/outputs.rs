@@ -2,11 +2,10 @@
 
 use anyhow::{Result, ensure};
 
-use super::gradients::{Tensors, operands_of};
 use crate::gpu::{Gpu, choose_variant, run_variant};
 use crate::layers::{Ends, PlacedLayer, Recorder};
 use crate::ops::layout::{to_channels_last, to_planes};
-use crate::plan::order;
+use crate::plan::by_name::{Tensors, add_parameters, operands_of};
 use crate::tensor::HostTensor;
 
 /// The output in evaluation of layers for a batch `[n, ...]` of any numbers, with maps as `[n, c, y, x]`. The parameters are
@@ -29,16 +28,7 @@ pub async fn layers_output(
         first.input
     );
     let mut tensors = Tensors::from([("input".to_owned(), in_memory(input))]);
-    let own = layers.iter().flat_map(|placed| placed.parameters.iter().map(move |own| (placed, own)));
-    ensure!(own.clone().count() == parameters.len(), "the layers need other parameters");
-    for ((placed, own), values) in own.zip(parameters) {
-        ensure!(values.shape == own.shape, "`{}` is {}, not {}", placed.name_of(own), values.shape, own.shape);
-        let words = match order(placed, own) {
-            Some(order) => order.iter().map(|&place| values.words()[place as usize]).collect(),
-            None => values.words().to_vec(),
-        };
-        tensors.insert(placed.name_of(own), HostTensor::from_words(values.dtype, values.shape.clone(), words));
-    }
+    add_parameters(&mut tensors, layers, parameters)?;
     let mut step = Recorder {
         layer: String::new(),
         number: 0,

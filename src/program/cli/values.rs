@@ -58,7 +58,7 @@ impl fmt::Display for CheckpointEvery {
 /// The destination of a picture.
 pub(super) fn picture() -> impl clap::builder::TypedValueParser<Value = Destination> {
     use clap::builder::TypedValueParser;
-    clap::builder::OsStringValueParser::new().try_map(crate::program::picture::destination)
+    clap::builder::OsStringValueParser::new().try_map(crate::program::picture_file::picture_destination)
 }
 
 /// The destination of a range test: a picture, or its numbers as JSON.

@@ -8,11 +8,12 @@ use image::{Rgb, RgbImage};
 use super::open::load_data;
 use super::{Verdict, print_table, table, thousands};
 use crate::data::{Dataset, ImageShape, Samples, Summary};
+use crate::numbers::fixed;
+use crate::picture::Picture;
+use crate::picture::text::{self, Style};
 use crate::program::cli::{DataArgs, DataSetArgs};
 use crate::program::files::on_stdout;
-use crate::program::numbers::fixed;
-use crate::program::picture::Picture;
-use crate::program::picture::text::{self, Style};
+use crate::program::picture_file::write_picture;
 
 /// The images whose numbers are printed.
 const FIRST: usize = 8;
@@ -32,7 +33,7 @@ pub(super) fn run(args: DataSetArgs) -> Result<Verdict> {
     let dataset = load_data(&data)?;
     let summary = Summary::of(&dataset);
     if let Some(output) = &args.sheet {
-        sheet(&dataset)?.write(output)?;
+        write_picture(&sheet(&dataset)?, output)?;
         note!("wrote {output}");
     }
     if let Some(output) = &args.results.json {

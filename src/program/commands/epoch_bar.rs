@@ -8,8 +8,8 @@ use std::time::Instant;
 use indicatif::ProgressBar;
 
 use crate::executor::Observer;
+use crate::numbers::loss;
 use crate::ops::batch::HISTORY_COLUMNS;
-use crate::program::numbers::loss;
 use crate::program::terminal;
 
 /// How fast an epoch went.

@@ -10,9 +10,9 @@ use super::{Verdict, percent, print_table, scoring_first, table, thousands};
 use crate::data::{DataChoice, DataRecord, Dataset, Folders, Request};
 use crate::inference::{Views, score_views};
 use crate::metrics::{Evaluation, Mistake};
+use crate::numbers;
 use crate::program::cli::{DataArgs, EvalArgs};
 use crate::program::files::on_stdout;
-use crate::program::numbers;
 use crate::program::run_folder::RunRecord;
 use crate::weights::{self, MODEL_FILE};
 

@@ -8,9 +8,10 @@ use serde::Serialize;
 use super::session::Session;
 use super::train::{config, device, initial};
 use super::{Verdict, compiling, print_table, table, thousands};
+use crate::numbers::{exact, loss, significant};
 use crate::program::cli::TrainArgs;
 use crate::program::files::Destination;
-use crate::program::numbers::{exact, loss, significant};
+use crate::program::picture_file::write_picture;
 use crate::program::report::rates;
 use crate::program::terminal;
 use crate::train::{RangeTest, Trainer};
@@ -64,7 +65,7 @@ pub(super) async fn run(session: &Session, args: &TrainArgs, output: Option<&Des
     let suggestion = test.suggestion();
     if let Some(output) = output {
         if output.is_picture() {
-            rates(&test)?.write(output)?;
+            write_picture(&rates(&test)?, output)?;
         } else {
             output.write_json(&Found {
                 model: start.model.to_string(),

@@ -64,7 +64,7 @@ mod tests {
             let model = model.parse::<Model>().unwrap_or_else(|error| panic!("{}: {error:#}", recipe.name));
             let most = [("accurate", 350_000), ("small", 7_999)].into_iter().find(|(name, _)| *name == recipe.name);
             assert!(most.is_none_or(|(_, most)| model.parameter_count() <= most), "{}", model.parameter_count());
-            let said = format!(": {}", crate::program::numbers::thousands(model.parameter_count()));
+            let said = format!(": {}", crate::numbers::thousands(model.parameter_count()));
             assert!(!recipe.purpose.contains("parameters") || recipe.purpose.ends_with(&said), "{said}");
         }
     }

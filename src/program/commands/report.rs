@@ -9,6 +9,7 @@ use super::Verdict;
 use crate::files::write_atomically;
 use crate::program::cli::{PictureFormat, ReportArgs};
 use crate::program::files::Destination;
+use crate::program::picture_file::write_picture;
 use crate::program::report::{RunReport, compare, different_data, figures, page};
 
 /// The name of a run's page in its folder.
@@ -52,7 +53,7 @@ pub(super) fn write_plots(folder: &Path, report: &RunReport, format: PictureForm
     fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     for figure in figures(report)? {
         let file = folder.join(format!("{}.{}", figure.name, format.ending()));
-        figure.picture.write(&Destination::File(file))?;
+        write_picture(&figure.picture, &Destination::File(file))?;
     }
     Ok(())
 }

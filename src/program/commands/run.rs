@@ -10,15 +10,15 @@ use super::session::Session;
 use super::train::TRACED_STEPS;
 use super::{COMPILING, Verdict, percent, scoring, thousands};
 use crate::device::Device;
+use crate::figures::{EpochRow, Norms, thin_curve};
 use crate::inference::score_by;
 use crate::metrics::{Evaluation, reaches};
 use crate::model::Model;
+use crate::numbers;
 use crate::program::cli::{CheckpointEvery, TrainArgs};
-use crate::program::numbers;
-use crate::program::report::{RunReport, kernel_shares, tensorboard, thin_curve};
+use crate::program::report::{RunReport, kernel_shares, tensorboard};
 use crate::program::run_folder::{
-    EpochRow, MetricsRow, Norms, Progress, RunCheckpoint, RunFolder, RunRecord, RunResult, StartUp, StepRow, TestRow,
-    best_epoch,
+    MetricsRow, Progress, RunCheckpoint, RunFolder, RunRecord, RunResult, StartUp, StepRow, TestRow, best_epoch,
 };
 use crate::tensor::HostTensor;
 use crate::train::{Epoch, Score, TrainConfig, Trainer};

@@ -1,7 +1,7 @@
 //! The result of a sweep: a row for each setting, and the runs that failed.
 
 use super::{percent, print_table, table};
-use crate::program::numbers::{NONE, fixed};
+use crate::numbers::{NONE, fixed};
 use crate::program::report::RunReport;
 
 /// A row of the table.

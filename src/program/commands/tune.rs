@@ -7,10 +7,10 @@ use super::open::open_adapters;
 use super::{Verdict, duration, kernel_bar, lowering};
 use crate::bench::Effort;
 use crate::gpu::Gpu;
+use crate::numbers::NONE;
 use crate::ops::Case;
 use crate::plan::{Plan, PlanConfig};
 use crate::program::cli::{TuneArgs, TuneChoice};
-use crate::program::numbers::NONE;
 use crate::program::tune::{TunedVariant, Tuning, choose, file};
 use crate::train::TrainConfig;
 

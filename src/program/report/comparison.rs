@@ -5,14 +5,14 @@ use std::cmp::Ordering;
 use anyhow::Result;
 use maud::html;
 
-use super::chart::{Across, Axes, Line, Look, Scale, lines};
 use super::data::RunReport;
-use super::figures::{Figure, Table};
 use super::html::{document, figure_grid, interval, share, table};
 use super::in_words;
-use crate::program::numbers::{NONE, exact, loss, percent, thousands};
-use crate::program::picture::color::COLORS;
-use crate::program::run_folder::EpochRow;
+use crate::figures::EpochRow;
+use crate::figures::chart::{Across, Axes, Line, Look, Scale, lines};
+use crate::figures::{Figure, Table};
+use crate::numbers::{NONE, exact, loss, percent, thousands};
+use crate::picture::color::COLORS;
 
 /// The longest name of a run that the legend shows beside its settings.
 const LONGEST_RUN_NAME: usize = 20;

@@ -1,22 +1,21 @@
 //! The data of a report.
 
-use std::borrow::Cow;
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::sheet::{Sheet, base64_bytes};
 use crate::augment::Augment;
 use crate::data::{Samples, Task};
 use crate::device::Device;
+use crate::figures::{AUGMENTED_STEPS, Augmented, CurvePoint, EpochRow, KernelShare, Sheet, TestImage};
 use crate::files::write_atomically;
 use crate::inference::{Scored, activations};
 use crate::json;
 use crate::metrics::{BINS, Evaluation, prediction};
 use crate::model::Model;
-use crate::program::run_folder::{EpochRow, RunRecord};
+use crate::program::run_folder::RunRecord;
 use crate::tensor::HostTensor;
 use crate::trace::{Span, Track};
 use crate::train::augmented;
@@ -33,12 +32,8 @@ const GALLERY: usize = 24;
 /// Images for which the outputs of the layers are shown.
 const WAYS: usize = 3;
 
-/// Images that are shown augmented, and the steps in which they are.
+/// Images that are shown augmented.
 const AUGMENTED: usize = 6;
-pub(super) const AUGMENTED_STEPS: usize = 6;
-
-/// Points of a curve.
-const CURVE_POINTS: usize = 250;
 
 /// Everything that the report of a run shows.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -68,42 +63,6 @@ pub struct RunReport {
     pub kernels: Vec<KernelShare>,
 }
 
-/// A point of a curve: the mean of some steps.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub struct CurvePoint {
-    /// The last of the steps, counted from 1.
-    pub step: usize,
-    /// Their mean loss before each update, in nats.
-    pub loss: f64,
-    /// The learning rate of the last.
-    pub learning_rate: f32,
-}
-
-/// A test image and its prediction.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct TestImage {
-    /// Its index in the test set.
-    pub image: usize,
-    /// The label.
-    pub label: u16,
-    /// The predicted class.
-    pub prediction: usize,
-    /// The probability of the prediction.
-    pub probability: f32,
-    /// The probability of the label.
-    pub label_probability: f32,
-    /// Its bytes, `[y, x, c]`.
-    #[serde(with = "base64_bytes")]
-    pub pixels: Vec<u8>,
-}
-
-impl TestImage {
-    /// The names of its label and of the predicted class.
-    pub(super) fn names<'a>(&self, task: &'a Task) -> [Cow<'a, str>; 2] {
-        [self.label.into(), self.prediction].map(|class| task.class_name(class))
-    }
-}
-
 /// The outputs of the layers for an image.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Activations {
@@ -112,29 +71,6 @@ pub struct Activations {
     pub shown: TestImage,
     /// The outputs of the layers, in order.
     pub layers: Vec<Sheet>,
-}
-
-/// A training image and what augmentation makes of it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Augmented {
-    /// Its index in the training set.
-    pub image: usize,
-    /// The label.
-    pub label: u16,
-    /// Its bytes, `[y, x, c]`, and then those that the first steps of the run would see at this place of the batch.
-    #[serde(with = "base64_bytes")]
-    pub pixels: Vec<u8>,
-}
-
-/// A kernel's share of a training step.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct KernelShare {
-    /// The kernel and the layers that call it.
-    pub kernel: String,
-    /// Seconds of a step.
-    pub seconds: f64,
-    /// Its fraction of all kernels' seconds.
-    pub share: f64,
 }
 
 impl RunReport {
@@ -298,18 +234,6 @@ impl RunReport {
         ensure!(self.kernels.iter().all(|kernel| is_share(kernel.share)), "a kernel's share is not from 0 to 1");
         Ok(())
     }
-}
-
-/// Thins out the losses of a run's steps to a curve.
-pub fn thin_curve(losses: &[f64], rate: impl Fn(usize) -> f32) -> Vec<CurvePoint> {
-    let group = losses.len().div_ceil(CURVE_POINTS).max(1);
-    let mut curve = Vec::new();
-    for (index, losses) in losses.chunks(group).enumerate() {
-        let step = index * group + losses.len();
-        let loss = losses.iter().sum::<f64>() / losses.len() as f64;
-        curve.push(CurvePoint { step, loss, learning_rate: rate(step - 1) });
-    }
-    curve
 }
 
 /// Whether the kernels' seconds and shares are finite and not negative. They are not if the device's clock stands

@@ -6,11 +6,12 @@ use anyhow::Result;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::data::RunReport;
-use super::figures::{Figure, Table, sections};
 use super::in_words;
+use super::sections::sections;
+use crate::figures::{Figure, Table};
 use crate::metrics::Evaluation;
-use crate::program::numbers::{NONE, duration, loss, percent, thousands};
-use crate::program::picture::color::{BLACK, Color, GRID, WHITE};
+use crate::numbers::{NONE, duration, loss, percent, thousands};
+use crate::picture::color::{BLACK, Color, GRID, WHITE};
 
 /// Black and white are the page's own colours, also inside the pictures.
 const STYLE: &str = "
@@ -295,7 +296,7 @@ mod tests {
     #[test]
     fn no_text_runs_over_the_edge_of_its_picture() {
         let long = "conv_relu_pool_backward_weight_f16.lanes_3x3_grey conv1-with-a-long-name";
-        let kernel = crate::program::report::data::KernelShare { kernel: long.to_owned(), seconds: 1e-9, share: 1.0 };
+        let kernel = crate::figures::KernelShare { kernel: long.to_owned(), seconds: 1e-9, share: 1.0 };
         let pages = [2, 10, 17, 100, 256].map(|classes| {
             let mut report = full_of(classes);
             report.kernels = vec![kernel.clone()];
@@ -307,7 +308,7 @@ mod tests {
                 |name: &str| element.split(&format!("{name}=\"")).nth(1).unwrap().split('"').next().unwrap();
             let (x, size): (f64, f64) = (attribute("x").parse().unwrap(), attribute("font-size").parse().unwrap());
             let words = element.split_once('>').unwrap().1.split('<').next().unwrap();
-            let width = crate::program::picture::text::width(words, size);
+            let width = crate::picture::text::width(words, size);
             let start = x - match attribute("text-anchor") {
                 "end" => width,
                 "middle" => width / 2.0,
@@ -352,10 +353,7 @@ mod tests {
         for epoch in &mut report.epochs {
             let norms = epoch.norms[0].clone();
             epoch.norms = (1..=40)
-                .map(|layer| crate::program::run_folder::Norms {
-                    parameter: format!("dense{layer}.weight"),
-                    ..norms.clone()
-                })
+                .map(|layer| crate::figures::Norms { parameter: format!("dense{layer}.weight"), ..norms.clone() })
                 .collect();
         }
         let page = page(&report).unwrap();
@@ -369,7 +367,7 @@ mod tests {
     #[test]
     fn dark_mode_lightens_what_would_not_stand_out() {
         let page = page(&full()).unwrap();
-        let blue = crate::program::picture::color::COLORS[0];
+        let blue = crate::picture::color::COLORS[0];
         assert!(page.contains(&format!("svg [stroke='{blue}'] {{ stroke: {} }}", blue.in_dark_mode())));
         assert!(page.contains("@media screen and (prefers-color-scheme: dark)"));
     }

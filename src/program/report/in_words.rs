@@ -1,6 +1,6 @@
 //! The settings of a run in words.
 
-use crate::program::numbers::exact;
+use crate::numbers::exact;
 use crate::program::run_folder::{RunRecord, Settings};
 
 /// The optimizer and its numbers, such as `Adam` or `SGD with Nesterov momentum 0.9, weight decay 0.0001`.

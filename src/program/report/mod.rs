@@ -3,20 +3,18 @@
 //! [`RunReport`] holds everything that a page shows. `train` saves it as `report.json` beside the model, and `report`
 //! redraws the page from that file alone.
 
-mod chart;
 mod comparison;
 mod data;
-mod figures;
 mod html;
 mod in_words;
 mod rates;
 #[cfg(test)]
 mod sample;
-mod sheet;
+mod sections;
 pub mod tensorboard;
 
 pub use comparison::{compare, different_data};
-pub use data::{REPORT_FILE, RunReport, kernel_shares, thin_curve};
-pub use figures::figures;
+pub use data::{REPORT_FILE, RunReport, kernel_shares};
 pub use html::page;
 pub use rates::rates;
+pub use sections::figures;

@@ -2,9 +2,9 @@
 
 use anyhow::{Context as _, Result};
 
-use super::chart::{Across, Axes, Line, Look, Scale, lines};
-use crate::program::numbers::significant;
-use crate::program::picture::Picture;
+use crate::figures::chart::{Across, Axes, Line, Look, Scale, lines};
+use crate::numbers::significant;
+use crate::picture::Picture;
 use crate::train::{RangeTest, RatePoint};
 
 /// The loss against the rate, with the suggested one.

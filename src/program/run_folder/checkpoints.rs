@@ -8,8 +8,9 @@ use anyhow::{Context, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{EpochRow, RunRecord};
+use super::RunRecord;
 use crate::checkpoint::Checkpoint;
+use crate::figures::EpochRow;
 use crate::train::TrainState;
 
 /// Checkpoints that are kept: the last one may be damaged.

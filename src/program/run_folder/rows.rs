@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::figures::EpochRow;
+
 /// A line of `metrics.jsonl`.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
@@ -27,34 +29,6 @@ pub struct StepRow {
     pub learning_rate: f32,
 }
 
-/// An epoch.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct EpochRow {
-    /// The epoch, counted from 1.
-    pub epoch: usize,
-    /// Steps done at its end.
-    pub step: usize,
-    /// Mean training loss, in nats, of each batch before its update.
-    pub loss: f64,
-    /// Training accuracy of each batch before its update, from 0 to 1.
-    pub accuracy: f64,
-    /// Mean validation loss at the end of the epoch; none without validation images.
-    pub validation_loss: Option<f64>,
-    /// Validation accuracy.
-    pub validation_accuracy: Option<f64>,
-    /// Seconds from the start of the run to the epoch's last step; none in runs of older versions.
-    #[serde(default)]
-    pub elapsed_seconds: Option<f64>,
-    /// Seconds of training. In the run's first epoch they exclude the first step, which is reported separately.
-    pub seconds: f64,
-    /// Training images a second in that time.
-    pub images_per_second: f64,
-    /// The learning rate of its last step.
-    pub learning_rate: f32,
-    /// Euclidean norms of each parameter and of its gradient in the last step.
-    pub norms: Vec<Norms>,
-}
-
 /// The first of the epochs with the highest validation accuracy and, among these, the lowest validation loss, counted from
 /// 0; none without validation images.
 pub fn best_epoch(epochs: &[EpochRow]) -> Option<usize> {
@@ -66,17 +40,6 @@ pub fn best_epoch(epochs: &[EpochRow]) -> Option<usize> {
         }
     }
     best.map(|(index, _, _)| index)
-}
-
-/// The norms of a parameter and of its gradient.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Norms {
-    /// `conv1.weight`, ...
-    pub parameter: String,
-    /// Euclidean norm of the parameter.
-    pub value: f64,
-    /// Euclidean norm of its gradient.
-    pub gradient: f64,
 }
 
 /// The score of the test images.

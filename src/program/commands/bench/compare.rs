@@ -9,8 +9,8 @@ use super::super::grouped::Grouped;
 use super::super::{Verdict, duration};
 use crate::bench::report::Report;
 use crate::bench::{Change, Comparison, Gate, compare, compare_rounds};
+use crate::numbers::significant;
 use crate::program::cli::CompareArgs;
-use crate::program::numbers::significant;
 
 /// The most cases of a kind that are printed by name; the others are only counted.
 const MOST_NAMED: usize = 12;

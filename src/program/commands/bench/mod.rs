@@ -15,10 +15,10 @@ use super::{Verdict, arithmetic_for, kernel_bar, lowering};
 use crate::bench::report::{AdapterReport, Report};
 use crate::bench::{Effort, Kind, Peaks, Step, StepTiming, measure_kernels, measure_steps, of_cases, of_plan};
 use crate::gpu::Gpu;
+use crate::numbers::NONE;
 use crate::plan::{Plan, PlanConfig};
 use crate::program::cli::{AdaptersArgs, BenchArgs, BenchCommand, BenchTrainArgs, ShowArgs};
 use crate::program::files::Destination;
-use crate::program::numbers::NONE;
 use crate::program::terminal;
 use crate::train::TrainConfig;
 

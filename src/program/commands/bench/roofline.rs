@@ -5,13 +5,14 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::bench::Peaks;
 use crate::bench::report::{AdapterReport, KernelRow, told_apart};
+use crate::numbers::significant;
+use crate::picture::axis::Axis;
+use crate::picture::color::{BLACK, COLORS, Color};
+use crate::picture::frame::Frame;
+use crate::picture::text::{Style, width};
+use crate::picture::{Mark, Picture, Place, Stroke};
 use crate::program::files::Destination;
-use crate::program::numbers::significant;
-use crate::program::picture::axis::Axis;
-use crate::program::picture::color::{BLACK, COLORS, Color};
-use crate::program::picture::frame::Frame;
-use crate::program::picture::text::{Style, width};
-use crate::program::picture::{Mark, Picture, Place, Stroke};
+use crate::program::picture_file::write_picture;
 
 /// Width of a picture.
 const WIDTH: f64 = 800.0;
@@ -61,7 +62,7 @@ pub fn draw(adapters: &[AdapterReport], output: &Destination) -> Result<()> {
         picture.height() > 0.0,
         "cannot draw a roofline: these results have no kernels; measure with `gpu-digits bench`, not `bench train`"
     );
-    picture.write(output)
+    write_picture(&picture, output)
 }
 
 /// The kernels that compute something. Kernels that only move data have no intensity and appear only in the table.

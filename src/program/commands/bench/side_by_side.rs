@@ -4,7 +4,7 @@ use super::super::duration;
 use super::super::grouped::Grouped;
 use super::tables::{headings, kind_name, model_name};
 use crate::bench::report::{AdapterReport, KernelRow};
-use crate::program::numbers::{NONE, fixed};
+use crate::numbers::{NONE, fixed};
 
 /// A kernel or step of several adapters: its heading, its name below that, and its seconds on each.
 #[derive(Debug, PartialEq)]

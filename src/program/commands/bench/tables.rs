@@ -8,8 +8,8 @@ use super::noise;
 use crate::bench::report::{AdapterReport, KernelRow, Report, told_apart};
 use crate::bench::{Kind, Peaks, StepTiming};
 use crate::model::NAMED_MODELS;
+use crate::numbers::{NONE, fixed};
 use crate::plan::Precision;
-use crate::program::numbers::{NONE, fixed};
 
 /// Prints an adapter's peaks, its kernels, and their sum beside the time of the whole step; or its steps.
 pub(super) fn print_adapter(title: &str, measured: &AdapterReport, markdown: bool) {

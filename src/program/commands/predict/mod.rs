@@ -19,6 +19,7 @@ use crate::inference::{Predictor, Views};
 use crate::photo::{self, Findings, Options, Stages};
 use crate::program::cli::PredictArgs;
 use crate::program::files::on_stdout;
+use crate::program::picture_file::write_picture;
 use crate::program::terminal;
 use crate::weights;
 
@@ -72,7 +73,7 @@ pub(super) async fn run(args: PredictArgs) -> Result<Verdict> {
         write_csv(&predictions, output)?;
     }
     if let ([only], Some(output), Some(picture)) = (&predictions[..], &args.show, &shown) {
-        show::draw(picture, only)?.write(output)?;
+        write_picture(&show::draw(picture, only)?, output)?;
     }
     match &predictions[..] {
         _ if on_stdout([&args.results.json, &args.csv, &args.show]) => {}

@@ -5,11 +5,11 @@ use image::{DynamicImage, GrayImage};
 
 use super::results::Prediction;
 use crate::data::IMAGE_SIDE;
+use crate::numbers::percent;
 use crate::photo::Digit;
-use crate::program::numbers::percent;
-use crate::program::picture::color::{COLORS, GREY};
-use crate::program::picture::text::Style;
-use crate::program::picture::{Picture, Stroke};
+use crate::picture::color::{COLORS, GREY};
+use crate::picture::text::Style;
+use crate::picture::{Picture, Stroke};
 
 /// The longer side of the picture, and its distance from the edges.
 const SIDE: f64 = 400.0;

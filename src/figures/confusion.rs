@@ -3,13 +3,13 @@
 use anyhow::Result;
 use image::{Rgb, RgbImage};
 
-use super::super::chart::{EDGE, TEXT, WIDTH, caption};
+use super::chart::{EDGE, TEXT, WIDTH, caption};
 use super::{Figure, Table};
 use crate::metrics::{ClassScore, Evaluation};
-use crate::program::numbers::percent;
-use crate::program::picture::color::{COLORS, Color, GREY, GRID};
-use crate::program::picture::text::{self, Style};
-use crate::program::picture::{Picture, Place, Stroke};
+use crate::numbers::percent;
+use crate::picture::color::{COLORS, Color, GREY, GRID};
+use crate::picture::text::{self, Style};
+use crate::picture::{Picture, Place, Stroke};
 
 /// Where the matrix begins if its classes have numbers for names, and where it ends.
 const LEFT: f64 = 34.0;
@@ -30,7 +30,11 @@ const APART: f64 = 26.0;
 /// Rows of the table of mistakes, which matrices with too many classes for a table have instead.
 const MISTAKES: usize = 100;
 
-pub(super) fn confusion(evaluation: &Evaluation) -> Result<Figure> {
+/// The confusion matrix: images by label and prediction.
+///
+/// # Errors
+/// If an image cannot be encoded.
+pub fn confusion(evaluation: &Evaluation) -> Result<Figure> {
     let classes = evaluation.confusion.len();
     let names = Names::new(evaluation);
     let left = names.left;

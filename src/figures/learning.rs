@@ -1,11 +1,9 @@
 //! The figures of a run's training and of its time.
 
-use super::super::chart::{Across, Axes, Bar, Line, Look, Scale, bars, lines};
-use super::super::data::RunReport;
-use super::{Figure, Table};
-use crate::program::numbers::{self, duration, exact, percent, significant};
-use crate::program::picture::color::ramp;
-use crate::program::run_folder::{EpochRow, Norms};
+use super::chart::{Across, Axes, Bar, Line, Look, Scale, bars, lines};
+use super::{CurvePoint, EpochRow, Figure, KernelShare, Norms, Table};
+use crate::numbers::{self, duration, exact, percent, significant};
+use crate::picture::color::ramp;
 
 /// Kernels with a bar of their own; the others share one.
 const MOST_KERNELS: usize = 14;
@@ -13,12 +11,13 @@ const MOST_KERNELS: usize = 14;
 /// With up to so many layers each has its own colour, mark and dashes; with more they have graded colours.
 const MOST_KINDS: usize = 6;
 
-pub(super) fn loss(report: &RunReport) -> Option<Figure> {
+/// The loss over the steps, and its means over the epochs; none without a point.
+pub fn loss(epochs: &[EpochRow], curve: &[CurvePoint]) -> Option<Figure> {
     let line = |name: &str, look, points| Line { name: name.to_owned(), points, look };
     let by_step = |of: fn(&EpochRow) -> Option<f64>| -> Vec<(f64, f64)> {
-        report.epochs.iter().filter_map(|epoch| Some((epoch.step as f64, of(epoch)?))).collect()
+        epochs.iter().filter_map(|epoch| Some((epoch.step as f64, of(epoch)?))).collect()
     };
-    let step_losses = report.curve.iter().map(|point| (point.step as f64, point.loss)).collect();
+    let step_losses = curve.iter().map(|point| (point.step as f64, point.loss)).collect();
     let mut drawn = vec![
         line("training, each step", Look::FAINT, step_losses),
         line("training, mean of each epoch", Look::of(0), by_step(|epoch| Some(epoch.loss))),
@@ -28,12 +27,12 @@ pub(super) fn loss(report: &RunReport) -> Option<Figure> {
         drawn.push(line("validation", Look::of(1), validation));
     }
     let mut table = Table::new(&["epoch", "training loss", "validation loss"]);
-    for epoch in &report.epochs {
+    for epoch in epochs {
         let validation = epoch.validation_loss.map_or_else(String::new, numbers::loss);
         table.row([epoch.epoch.to_string(), numbers::loss(epoch.loss), validation]);
     }
     let axes = Axes { caption: "loss", x: Across::Counts("step"), y: "cross-entropy, nats", scale: Scale::Logarithmic };
-    let last = report.epochs.last().map_or(f64::NAN, |epoch| epoch.loss);
+    let last = epochs.last().map_or(f64::NAN, |epoch| epoch.loss);
     Some(Figure {
         name: "loss".to_owned(),
         alt: format!(
@@ -45,9 +44,10 @@ pub(super) fn loss(report: &RunReport) -> Option<Figure> {
     })
 }
 
-pub(super) fn accuracy(report: &RunReport) -> Option<Figure> {
+/// The accuracy of training and of validation by epoch; none without an epoch.
+pub fn accuracy(epochs: &[EpochRow]) -> Option<Figure> {
     let by_epoch = |of: fn(&EpochRow) -> Option<f64>| -> Vec<(f64, f64)> {
-        report.epochs.iter().filter_map(|epoch| Some((epoch.epoch as f64, 100.0 * of(epoch)?))).collect()
+        epochs.iter().filter_map(|epoch| Some((epoch.epoch as f64, 100.0 * of(epoch)?))).collect()
     };
     let training = by_epoch(|epoch| Some(epoch.accuracy));
     let mut drawn = vec![Line { name: "training, before each update".to_owned(), points: training, look: Look::of(0) }];
@@ -57,13 +57,13 @@ pub(super) fn accuracy(report: &RunReport) -> Option<Figure> {
         drawn.push(Line { name, points: validation, look: Look::of(1) });
     }
     let mut table = Table::new(&["epoch", "training accuracy, %", "validation accuracy, %"]);
-    for epoch in &report.epochs {
+    for epoch in epochs {
         let validation = epoch.validation_accuracy.map_or_else(String::new, percent);
         table.row([epoch.epoch.to_string(), percent(epoch.accuracy), validation]);
     }
     let axes =
         Axes { caption: "accuracy", x: Across::Counts("epoch"), y: "accuracy, %", scale: Scale::Within(0.0..100.0) };
-    let last = report.epochs.last().map_or(f64::NAN, |epoch| epoch.accuracy);
+    let last = epochs.last().map_or(f64::NAN, |epoch| epoch.accuracy);
     Some(Figure {
         name: "accuracy".to_owned(),
         alt: format!("Accuracy by epoch, training and validation; training ends at {} %.", percent(last)),
@@ -72,12 +72,13 @@ pub(super) fn accuracy(report: &RunReport) -> Option<Figure> {
     })
 }
 
-pub(super) fn learning_rate(report: &RunReport) -> Option<Figure> {
-    let points: Vec<_> = report.curve.iter().map(|point| (point.step as f64, f64::from(point.learning_rate))).collect();
-    let highest = report.curve.iter().map(|point| point.learning_rate).fold(0.0, f32::max);
+/// The learning rate over the steps; none without a point.
+pub fn learning_rate(curve: &[CurvePoint]) -> Option<Figure> {
+    let points: Vec<_> = curve.iter().map(|point| (point.step as f64, f64::from(point.learning_rate))).collect();
+    let highest = curve.iter().map(|point| point.learning_rate).fold(0.0, f32::max);
     let mut table = Table::new(&["step", "learning rate"]);
     // Enough rows to show the shape.
-    for point in report.curve.iter().step_by(report.curve.len().div_ceil(12).max(1)) {
+    for point in curve.iter().step_by(curve.len().div_ceil(12).max(1)) {
         table.row([point.step.to_string(), significant(f64::from(point.learning_rate), 5)]);
     }
     let axes = Axes { caption: "learning rate", x: Across::Counts("step"), y: "learning rate", scale: Scale::Linear };
@@ -90,14 +91,14 @@ pub(super) fn learning_rate(report: &RunReport) -> Option<Figure> {
 }
 
 /// The norms of the weights, and of their gradients.
-pub(super) fn norms(report: &RunReport) -> Vec<Figure> {
-    let weights = norms_figure(report, "norms", "norms of the weights", |norms| norms.value);
-    let gradients = norms_figure(report, "gradient-norms", "norms of the weights' gradients", |norms| norms.gradient);
+pub fn norms(epochs: &[EpochRow]) -> Vec<Figure> {
+    let weights = norms_figure(epochs, "norms", "norms of the weights", |norms| norms.value);
+    let gradients = norms_figure(epochs, "gradient-norms", "norms of the weights' gradients", |norms| norms.gradient);
     [weights, gradients].into_iter().flatten().collect()
 }
 
-fn norms_figure(report: &RunReport, name: &str, caption: &str, norm: fn(&Norms) -> f64) -> Option<Figure> {
-    let parameters = &report.epochs.first()?.norms;
+fn norms_figure(epochs: &[EpochRow], name: &str, caption: &str, norm: fn(&Norms) -> f64) -> Option<Figure> {
+    let parameters = &epochs.first()?.norms;
     // Biases would double the number of lines; the table lists them.
     let weights: Vec<(usize, &Norms)> =
         parameters.iter().enumerate().filter(|(_, norms)| norms.parameter.ends_with("weight")).collect();
@@ -106,12 +107,12 @@ fn norms_figure(report: &RunReport, name: &str, caption: &str, norm: fn(&Norms) 
         // Many layers get graded colours, from dark to light.
         let look =
             if weights.len() <= MOST_KINDS { look } else { Look { color: ramp(place, weights.len()), ..look.thin() } };
-        let points = report.epochs.iter().map(|epoch| (epoch.epoch as f64, norm(&epoch.norms[index]))).collect();
+        let points = epochs.iter().map(|epoch| (epoch.epoch as f64, norm(&epoch.norms[index]))).collect();
         Line { name: norms.parameter.clone(), points, look }
     };
     let drawn: Vec<Line> = weights.iter().enumerate().map(line).collect();
     let mut table = Table::new(&["epoch", "parameter", "norm"]);
-    for epoch in &report.epochs {
+    for epoch in epochs {
         for norms in &epoch.norms {
             table.row([epoch.epoch.to_string(), norms.parameter.clone(), significant(norm(norms), 5)]);
         }
@@ -125,13 +126,14 @@ fn norms_figure(report: &RunReport, name: &str, caption: &str, norm: fn(&Norms) 
     })
 }
 
-pub(super) fn kernels(report: &RunReport) -> Figure {
+/// The shares of the kernels of a training step.
+pub fn kernels(times: &[KernelShare]) -> Figure {
     let one_decimal = |share: f64| format!("{:.1} %", 100.0 * share);
     let mut table = Table::new(&["kernel and layer", "time in a step", "share, %"]);
-    for kernel in &report.kernels {
+    for kernel in times {
         table.row([kernel.kernel.clone(), duration(kernel.seconds), percent(kernel.share)]);
     }
-    let (shown, rest) = report.kernels.split_at(report.kernels.len().min(MOST_KERNELS));
+    let (shown, rest) = times.split_at(times.len().min(MOST_KERNELS));
     let mut drawn: Vec<Bar> = shown
         .iter()
         .map(|kernel| Bar { name: kernel.kernel.clone(), value: kernel.share, text: one_decimal(kernel.share) })
@@ -140,9 +142,9 @@ pub(super) fn kernels(report: &RunReport) -> Figure {
         let share: f64 = rest.iter().map(|kernel| kernel.share).sum();
         drawn.push(Bar { name: format!("{} others", rest.len()), value: share, text: one_decimal(share) });
     }
-    let total: f64 = report.kernels.iter().map(|kernel| kernel.seconds).sum();
+    let total: f64 = times.iter().map(|kernel| kernel.seconds).sum();
     let caption = format!("kernel times of a step, {} in all", duration(total));
-    let alt = report.kernels.first().map_or_else(String::new, |first| {
+    let alt = times.first().map_or_else(String::new, |first| {
         format!(
             "Shares of the kernels of a training step; the largest is {} with {} %.",
             first.kernel,

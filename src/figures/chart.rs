@@ -2,21 +2,21 @@
 
 use std::ops::Range;
 
-use crate::program::picture::axis::Axis;
-use crate::program::picture::color::{COLORS, Color, GREY};
-use crate::program::picture::frame::Frame;
-use crate::program::picture::text::{self, Style};
-use crate::program::picture::{Mark, Picture, Place, Stroke};
+use crate::picture::axis::Axis;
+use crate::picture::color::{COLORS, Color, GREY};
+use crate::picture::frame::Frame;
+use crate::picture::text::{self, Style};
+use crate::picture::{Mark, Picture, Place, Stroke};
 
 /// Width of a diagram: the width of a phone, so that its text is readable there.
-pub(super) const WIDTH: f64 = 400.0;
+pub(crate) const WIDTH: f64 = 400.0;
 
 /// Font size of all text except captions. A phone of 390 px shows it at 11 px or more.
-pub(super) const TEXT: f64 = 13.0;
-pub(super) const CAPTION: f64 = 15.0;
+pub(crate) const TEXT: f64 = 13.0;
+pub(crate) const CAPTION: f64 = 15.0;
 
 /// Margin of a picture.
-pub(super) const EDGE: f64 = 6.0;
+pub(crate) const EDGE: f64 = 6.0;
 
 /// Height of the plot area.
 const PLOT_HEIGHT: f64 = 210.0;
@@ -25,26 +25,26 @@ const PLOT_HEIGHT: f64 = 210.0;
 const MOST_MARKS: usize = 40;
 
 /// A line of a diagram.
-pub(super) struct Line {
+pub(crate) struct Line {
     /// The name in the legend; empty if the line is not in the legend.
-    pub(super) name: String,
-    pub(super) points: Vec<(f64, f64)>,
-    pub(super) look: Look,
+    pub(crate) name: String,
+    pub(crate) points: Vec<(f64, f64)>,
+    pub(crate) look: Look,
 }
 
 /// How a line is drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Look {
-    pub(super) color: Color,
+pub(crate) struct Look {
+    pub(crate) color: Color,
     /// The mark at each point, if it has one.
-    pub(super) mark: Option<Mark>,
-    pub(super) width: f64,
-    pub(super) dashes: &'static str,
+    pub(crate) mark: Option<Mark>,
+    pub(crate) width: f64,
+    pub(crate) dashes: &'static str,
 }
 
 impl Look {
     /// The look of the line with this index: a colour, a mark and dashes.
-    pub(super) fn of(index: usize) -> Self {
+    pub(crate) fn of(index: usize) -> Self {
         const DASHES: [&str; 3] = ["", "6 3", "2 3"];
         Self {
             color: COLORS[index % COLORS.len()],
@@ -55,10 +55,10 @@ impl Look {
     }
 
     /// Thin and grey, for less important lines.
-    pub(super) const FAINT: Self = Self { color: GREY, mark: None, width: 1.0, dashes: "" };
+    pub(crate) const FAINT: Self = Self { color: GREY, mark: None, width: 1.0, dashes: "" };
 
     /// A thin line without marks.
-    pub(super) fn thin(self) -> Self {
+    pub(crate) fn thin(self) -> Self {
         Self { mark: None, width: 1.3, ..self }
     }
 
@@ -68,15 +68,15 @@ impl Look {
 }
 
 /// The axes of a diagram of lines.
-pub(super) struct Axes<'a> {
-    pub(super) caption: &'a str,
-    pub(super) x: Across<'a>,
-    pub(super) y: &'a str,
-    pub(super) scale: Scale,
+pub(crate) struct Axes<'a> {
+    pub(crate) caption: &'a str,
+    pub(crate) x: Across<'a>,
+    pub(crate) y: &'a str,
+    pub(crate) scale: Scale,
 }
 
 /// The quantity on the horizontal axis.
-pub(super) enum Across<'a> {
+pub(crate) enum Across<'a> {
     /// A count.
     Counts(&'a str),
     /// Fractions from 0 to 1.
@@ -87,7 +87,7 @@ pub(super) enum Across<'a> {
 
 /// The scale of the vertical axis.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Scale {
+pub(crate) enum Scale {
     /// Over all values.
     Linear,
     /// Over the positive values.
@@ -101,7 +101,7 @@ pub(super) enum Scale {
 /// A line diagram with a legend below; none if no point can be drawn.
 ///
 /// A point leaves a gap if it is not finite, or has no logarithm on a logarithmic axis.
-pub(super) fn lines(axes: &Axes<'_>, lines: &[Line]) -> Option<Picture> {
+pub(crate) fn lines(axes: &Axes<'_>, lines: &[Line]) -> Option<Picture> {
     let points = || lines.iter().flat_map(|line| &line.points);
     let heights = || points().filter(|point| point.0.is_finite()).map(|point| point.1);
     let vertical = match &axes.scale {
@@ -192,19 +192,19 @@ fn legend(picture: &mut Picture, top: f64, lines: &[Line]) -> f64 {
 }
 
 /// Draws a caption in as many lines as needed, and returns the height below it.
-pub(super) fn caption(picture: &mut Picture, words: &str) -> f64 {
+pub(crate) fn caption(picture: &mut Picture, words: &str) -> f64 {
     picture.paragraph((EDGE, 14.0), WIDTH - 2.0 * EDGE, Style::new(CAPTION), words) + 4.0
 }
 
 /// A bar of a diagram: its name, its length, and the text after it.
-pub(super) struct Bar {
-    pub(super) name: String,
-    pub(super) value: f64,
-    pub(super) text: String,
+pub(crate) struct Bar {
+    pub(crate) name: String,
+    pub(crate) value: f64,
+    pub(crate) text: String,
 }
 
 /// Bars one below the other, each under its name.
-pub(super) fn bars(words: &str, bars: &[Bar]) -> Picture {
+pub(crate) fn bars(words: &str, bars: &[Bar]) -> Picture {
     let longest = bars.iter().map(|bar| bar.value).fold(f64::MIN_POSITIVE, f64::max);
     let behind = bars.iter().map(|bar| text::width(&bar.text, TEXT)).fold(0.0, f64::max) + 6.0;
     let room = WIDTH - 2.0 * EDGE;

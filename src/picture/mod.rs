@@ -1,27 +1,19 @@
-//! Pictures: drawn as SVG, and converted to pixels for PNG files.
+//! Pictures, drawn as SVG.
 
 pub(crate) mod axis;
 pub(crate) mod color;
 pub(crate) mod frame;
 pub(crate) mod text;
 
-use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use image::{ImageFormat, RgbImage};
-use resvg::tiny_skia::{Pixmap, Transform};
-use resvg::usvg::{Options, Tree, fontdb};
 
-use crate::program::files::Destination;
 use color::Color;
 use text::Style;
-
-/// Pixels of a PNG per unit of the picture, so that it is sharp in print.
-const PNG_SCALE: f32 = 3.0;
 
 /// A point in a picture, measured from its upper left corner.
 pub(crate) type Place = (f64, f64);
@@ -187,34 +179,6 @@ impl Picture {
             color::WHITE
         )
     }
-
-    /// Writes it, as pixels if the file's name ends in `.png`.
-    ///
-    /// # Errors
-    /// If the file cannot be written.
-    pub fn write(&self, output: &Destination) -> Result<()> {
-        match output {
-            Destination::File(path) if path.extension().is_some_and(|ending| ending == "png") => {
-                output.write(&self.png()?)
-            }
-            _ => output.write(self.svg().as_bytes()),
-        }
-    }
-
-    fn png(&self) -> Result<Vec<u8>> {
-        let mut fonts = fontdb::Database::new();
-        fonts.load_font_data(dejavu::sans::regular().to_vec());
-        fonts.load_font_data(dejavu::sans::bold().to_vec());
-        fonts.set_sans_serif_family("DejaVu Sans");
-        let options = Options { fontdb: Arc::new(fonts), ..Options::default() };
-        let tree = Tree::from_str(&self.svg(), &options).context("cannot read the drawn picture")?;
-        let side = |length: f32| (PNG_SCALE * length).ceil() as u32;
-        let (width, height) = (side(tree.size().width()), side(tree.size().height()));
-        let mut pixels =
-            Pixmap::new(width, height).with_context(|| format!("cannot make a picture of {width}x{height} pixels"))?;
-        resvg::render(&tree, Transform::from_scale(PNG_SCALE, PNG_SCALE), &mut pixels.as_mut());
-        pixels.encode_png().context("cannot encode the picture")
-    }
 }
 
 /// Text escaped for XML, without control characters, which XML does not allow.
@@ -231,28 +195,4 @@ fn escaped(text: &str) -> String {
         }
     }
     safe
-}
-
-/// Parses the destination of a picture: a file with the extension of a picture, or standard output, which gets SVG.
-///
-/// # Errors
-/// If a file's name ends in neither `.svg` nor `.png`.
-pub fn destination(name: OsString) -> Result<Destination> {
-    let output = Destination::from(name);
-    let is_one = output == Destination::StandardOutput || output.is_picture();
-    ensure!(is_one, "the file's name must end in .svg or .png");
-    Ok(output)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn any_text_can_be_drawn_and_read_again() {
-        let mut picture = Picture::new(100.0);
-        picture.text((5.0, 10.0), Style::new(13.0), "<script>&\"\u{1b}[31m\u{0}→");
-        assert!(picture.svg().contains("&lt;script&gt;&amp;&quot;\u{fffd}[31m\u{fffd}→"));
-        assert!(!picture.png().unwrap().is_empty());
-    }
 }

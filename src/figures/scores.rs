@@ -1,14 +1,14 @@
 //! The figures of the scores on the test images.
 
-use super::super::chart::{Across, Axes, EDGE, Line, Look, Scale, TEXT, WIDTH, caption, lines};
+use super::chart::{Across, Axes, EDGE, Line, Look, Scale, TEXT, WIDTH, caption, lines};
 use super::{Figure, Table};
 use crate::metrics::{BINS, ClassScore, Evaluation, wilson_interval};
-use crate::program::numbers::{NONE, percent, thousands};
-use crate::program::picture::axis::Axis;
-use crate::program::picture::color::GREY;
-use crate::program::picture::frame::Frame;
-use crate::program::picture::text::Style;
-use crate::program::picture::{Mark, Picture, Stroke};
+use crate::numbers::{NONE, percent, thousands};
+use crate::picture::axis::Axis;
+use crate::picture::color::GREY;
+use crate::picture::frame::Frame;
+use crate::picture::text::Style;
+use crate::picture::{Mark, Picture, Stroke};
 
 /// The most numbers below the classes.
 const MOST_TICKS: usize = 10;
@@ -19,7 +19,8 @@ fn scores(evaluation: &Evaluation, of: fn(&ClassScore) -> Option<f64>) -> Vec<(f
     evaluation.classes.iter().filter_map(point).filter(|point| point.1.is_finite()).collect()
 }
 
-pub(super) fn classes(evaluation: &Evaluation) -> Option<Figure> {
+/// Precision, recall and F1 of each class; none without images.
+pub fn classes(evaluation: &Evaluation) -> Option<Figure> {
     let drawn = [
         ("precision", scores(evaluation, |score| score.precision)),
         ("recall", scores(evaluation, |score| score.recall)),
@@ -83,7 +84,8 @@ fn dots(drawn: &[(&str, Vec<(f64, f64)>)], classes: usize) -> Option<Picture> {
     Some(picture)
 }
 
-pub(super) fn calibration(evaluation: &Evaluation) -> Option<Figure> {
+/// The accuracy of predictions by their probability; none without images.
+pub fn calibration(evaluation: &Evaluation) -> Option<Figure> {
     let mut table = Table::new(&["probability of the prediction", "images", "mean probability, %", "right, %"]);
     let (mut points, mut intervals) = (Vec::new(), Vec::new());
     for (number, bin) in evaluation.calibration.iter().enumerate().filter(|(_, bin)| bin.images > 0) {

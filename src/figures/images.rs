@@ -2,14 +2,13 @@
 
 use anyhow::Result;
 
-use super::super::chart::{EDGE, TEXT, WIDTH, caption};
-use super::super::data::{AUGMENTED_STEPS, Augmented, TestImage};
-use super::super::sheet::Sheet;
-use super::{Figure, Table};
+use super::chart::{EDGE, TEXT, WIDTH, caption};
+use super::sheet::Sheet;
+use super::{AUGMENTED_STEPS, Augmented, Figure, Table, TestImage};
 use crate::data::{ImageShape, Task};
-use crate::program::numbers::{percent, significant};
-use crate::program::picture::text::{self, Style};
-use crate::program::picture::{Picture, Place};
+use crate::numbers::{percent, significant};
+use crate::picture::text::{self, Style};
+use crate::picture::{Picture, Place};
 
 /// The longer side of a test image: digits have squares of three units to a pixel.
 const SIDE: f64 = 84.0;
@@ -25,8 +24,11 @@ fn draw(picture: &mut Picture, pixels: &[u8], shape: ImageShape, (x, y): Place, 
     picture.embed(&Sheet::of_image(shape, pixels).image(1, false), corner, scale)
 }
 
-/// Training images as they are, and as some steps of training see them.
-pub(super) fn augmentation(images: &[Augmented], task: &Task, changes: &str) -> Result<Figure> {
+/// Training images as they are, and as some steps of training see them; `changes` names the augmentation.
+///
+/// # Errors
+/// If an image cannot be encoded.
+pub fn augmentation(images: &[Augmented], task: &Task, changes: &str) -> Result<Figure> {
     const GAP: f64 = 4.0;
     /// Between the images as they are and those of the steps.
     const APART: f64 = 8.0;
@@ -60,7 +62,11 @@ pub(super) fn augmentation(images: &[Augmented], task: &Task, changes: &str) -> 
     Ok(Figure { name: "augmentation".to_owned(), alt, picture, table })
 }
 
-pub(super) fn gallery(name: &str, words: &str, images: &[TestImage], task: &Task) -> Result<Figure> {
+/// Test images with their labels and predictions; `words` says which they are.
+///
+/// # Errors
+/// If an image cannot be encoded.
+pub fn gallery(name: &str, words: &str, images: &[TestImage], task: &Task) -> Result<Figure> {
     const COLUMNS: usize = 4;
     const CELL: f64 = WIDTH / COLUMNS as f64;
     const LINE: f64 = 16.0;
@@ -99,7 +105,11 @@ pub(super) fn gallery(name: &str, words: &str, images: &[TestImage], task: &Task
     Ok(Figure { name: name.to_owned(), alt, picture, table })
 }
 
-pub(super) fn filter_sheet(filters: &Sheet) -> Result<Figure> {
+/// The weights of a layer that reads images, as images.
+///
+/// # Errors
+/// If an image cannot be encoded.
+pub fn filter_sheet(filters: &Sheet) -> Result<Figure> {
     let (image, scale) = filters.fit(SHEET, true);
     let most = f64::from(filters.range[1]);
     let range = significant(most, 3);
@@ -125,7 +135,11 @@ pub(super) fn filter_sheet(filters: &Sheet) -> Result<Figure> {
     Ok(Figure { name: "filters".to_owned(), alt, picture, table })
 }
 
-pub(super) fn layers(number: usize, image: &TestImage, task: &Task, layers: &[Sheet]) -> Result<Figure> {
+/// The outputs of the layers for the test image with this number among those shown.
+///
+/// # Errors
+/// If an image cannot be encoded.
+pub fn layers(number: usize, image: &TestImage, task: &Task, layers: &[Sheet]) -> Result<Figure> {
     let [label, prediction] = image.names(task);
     let mut table = Table::new(&["layer", "channels", "size", "least", "most"]);
     let mut picture = Picture::new(WIDTH);

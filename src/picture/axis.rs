@@ -1,6 +1,6 @@
 //! Axes: their range, the position of a value, and their ticks.
 
-use crate::program::numbers::{exact, thousands, ticks};
+use crate::numbers::{exact, thousands, ticks};
 
 /// A logarithmic axis leaves out a few values that are smaller than all others by this factor.
 const FAR_BELOW: f64 = 1e3;

@@ -41,7 +41,7 @@ fn grey() -> usize {
 
 impl Sheet {
     /// An image as a sheet of one tile. Of two channels the first is shown, of more than three the first three.
-    pub(super) fn of_image(shape: ImageShape, bytes: &[u8]) -> Self {
+    pub(crate) fn of_image(shape: ImageShape, bytes: &[u8]) -> Self {
         let channels = if shape.channels < 3 { 1 } else { 3 };
         let pixels = bytes.chunks_exact(shape.channels).flat_map(|pixel| &pixel[..channels]).copied().collect();
         let tile = [shape.height, shape.width];
@@ -49,7 +49,7 @@ impl Sheet {
     }
 
     /// A layer's output for one of several images: a tile for each channel, or a tile of one pixel for each number.
-    pub(super) fn of_activations(layer: &str, output: &HostTensor, image: usize) -> Self {
+    pub(crate) fn of_activations(layer: &str, output: &HostTensor, image: usize) -> Self {
         let tile = match output.shape.extents() {
             [_, _, height, width] => [*height, *width],
             _ => [1, 1],
@@ -61,7 +61,7 @@ impl Sheet {
     }
 
     /// The filters of a parameter that reads grey or coloured images: of a convolution, or of a dense layer.
-    pub(super) fn of_weights(name: &str, extents: &[usize], weights: &HostTensor, image: ImageShape) -> Option<Self> {
+    pub(crate) fn of_weights(name: &str, extents: &[usize], weights: &HostTensor, image: ImageShape) -> Option<Self> {
         let tile = match extents {
             [_, _, height, width] => [*height, *width],
             [_, inputs] if *inputs == image.bytes() => [image.height, image.width],
@@ -94,7 +94,7 @@ impl Sheet {
     }
 
     /// The largest image that fits into a width and a height, and the size of its pixels.
-    pub(super) fn fit(&self, within: [f64; 2], is_centred: bool) -> (RgbImage, f64) {
+    pub(crate) fn fit(&self, within: [f64; 2], is_centred: bool) -> (RgbImage, f64) {
         let scale = |columns: usize| {
             let [width, height] = self.size(columns).map(f64::from);
             // Use multiples of one half, so that pixels have nearly equal sizes. A very wide image is shrunk.
@@ -106,19 +106,19 @@ impl Sheet {
     }
 
     /// Whether it has tiles, and all pixels of the shown ones.
-    pub(super) fn is_whole(&self) -> bool {
+    pub(crate) fn is_whole(&self) -> bool {
         let length = self.tile[0].checked_mul(self.tile[1]).and_then(|area| area.checked_mul(self.channels));
         let length = length.filter(|_| matches!(self.channels, 1 | 3)).unwrap_or(0);
         length > 0 && !self.pixels.is_empty() && self.pixels.len().is_multiple_of(length)
     }
 
     /// Bytes of a tile.
-    pub(super) fn tile_length(&self) -> usize {
+    pub(crate) fn tile_length(&self) -> usize {
         self.tile[0] * self.tile[1] * self.channels
     }
 
     /// Tiles that are shown.
-    pub(super) fn shown(&self) -> usize {
+    pub(crate) fn shown(&self) -> usize {
         self.pixels.len() / self.tile_length()
     }
 
@@ -137,7 +137,7 @@ impl Sheet {
 
     /// The tiles in rows of `columns`: in their colours; otherwise from black to white, or from blue through white to
     /// orange if the middle of the range is 0.
-    pub(super) fn image(&self, columns: usize, is_centred: bool) -> RgbImage {
+    pub(crate) fn image(&self, columns: usize, is_centred: bool) -> RgbImage {
         let [width, height] = self.size(columns);
         let mut image = RgbImage::from_pixel(width, height, Rgb([150, 150, 150]));
         let columns = columns.min(self.shown());
@@ -165,18 +165,16 @@ fn diverging(byte: u8) -> [u8; 3] {
 }
 
 /// Bytes as base64 text.
-pub(super) mod base64_bytes {
+pub(crate) mod base64_bytes {
     use base64::Engine as _;
     use base64::prelude::BASE64_STANDARD;
     use serde::{Deserialize, Deserializer, Serializer};
 
-    pub(in crate::program::report) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&BASE64_STANDARD.encode(bytes))
     }
 
-    pub(in crate::program::report) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Vec<u8>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
         let text = String::deserialize(deserializer)?;
         BASE64_STANDARD.decode(text).map_err(serde::de::Error::custom)
     }
