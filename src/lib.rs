@@ -49,7 +49,7 @@ pub mod bench;
 pub mod checkpoint;
 pub mod cpu;
 pub mod data;
-mod date;
+pub mod date;
 #[cfg(feature = "pictures")]
 mod decode;
 pub mod device;
@@ -57,6 +57,7 @@ pub mod executor;
 #[cfg(feature = "exchange")]
 pub mod export;
 #[cfg(feature = "figures")]
+#[cfg_attr(not(feature = "program"), allow(dead_code, reason = "some of it serves the program alone"))]
 pub mod figures;
 mod files;
 mod finite;
@@ -71,6 +72,7 @@ pub mod metrics;
 pub mod model;
 mod names;
 #[cfg(feature = "figures")]
+#[cfg_attr(not(feature = "program"), allow(dead_code, reason = "some of it serves the program alone"))]
 mod numbers;
 #[cfg(feature = "exchange")]
 pub mod onnx;
@@ -79,6 +81,7 @@ pub mod ops;
 #[cfg(feature = "pictures")]
 pub mod photo;
 #[cfg(feature = "figures")]
+#[cfg_attr(not(feature = "program"), allow(dead_code, reason = "some of it serves the program alone"))]
 pub mod picture;
 pub mod plan;
 pub mod random;
@@ -97,6 +100,11 @@ mod words;
 #[cfg(feature = "program")]
 #[doc(hidden)]
 pub mod program;
+
+/// The version of this crate.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The commit from which it is built; `unknown` where there is no Git.
+pub const COMMIT: &str = env!("GPU_DIGITS_COMMIT");
 
 pub use data::Dataset;
 pub use device::Device;

@@ -3,6 +3,8 @@
 mod compare;
 mod conditioning;
 mod gradients;
+#[cfg(feature = "junit")]
+mod junit;
 mod lockstep;
 mod outputs;
 mod replay;
@@ -24,6 +26,8 @@ use crate::tensor::HostTensor;
 pub use compare::compare;
 use compare::worse;
 pub use gradients::{check_gradients, layer_output};
+#[cfg(feature = "junit")]
+pub use junit::junit;
 pub use lockstep::check_lockstep;
 pub use outputs::layers_output;
 pub use replay::{Step, Written};

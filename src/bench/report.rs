@@ -119,7 +119,7 @@ impl Report {
         Self {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            commit: env!("GPU_DIGITS_COMMIT").to_owned(),
+            commit: crate::COMMIT.to_owned(),
             wgpu: env!("GPU_DIGITS_WGPU").to_owned(),
             date: now(),
             platform: platform(),

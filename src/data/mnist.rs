@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 
 use super::download::Downloader;
 use super::idx::{IdxFile, samples};
-use super::{Dataset, MNIST, Request, Task};
+use super::{Dataset, Folders, MNIST, Request, Task};
 
 /// The four files, in the order used everywhere.
 pub(super) const NAMES: [&str; 4] =
@@ -92,6 +92,15 @@ fn cached(folder: &Path, name: &str, sha256: &str) -> (Option<IdxFile>, Vec<anyh
 pub(super) fn candidates(folder: &Path, name: &str) -> [PathBuf; 4] {
     let dotted = name.replace("-idx", ".idx");
     [format!("{name}.gz"), name.to_owned(), format!("{dotted}.gz"), dotted].map(|name| folder.join(name))
+}
+
+/// The four files of MNIST, or of a set with the same names, in the named folder or else in the cache folder; none if one is
+/// missing. Nothing is read.
+pub fn mnist_files(folders: &Folders) -> Option<[PathBuf; 4]> {
+    let folder = folders.named.as_ref().or(folders.cache.as_ref())?;
+    let found = NAMES.map(|name| candidates(folder, name).into_iter().find(|path| path.is_file()));
+    let [Some(a), Some(b), Some(c), Some(d)] = found else { return None };
+    Some([a, b, c, d])
 }
 
 /// Combines the files, which are in the order of [`NAMES`].

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::sheet::base64_bytes;
-use crate::data::Task;
+use crate::data::{Samples, Task};
+use crate::metrics::prediction;
 
 /// Steps in which training images are shown augmented.
 pub const AUGMENTED_STEPS: usize = 6;
@@ -94,10 +95,50 @@ pub struct TestImage {
 }
 
 impl TestImage {
+    /// An image of a test set, with the probabilities that a model gives each of them.
+    pub fn of(task: &Task, test: &Samples, probabilities: &[Vec<f32>], image: usize) -> Self {
+        let (row, label, bytes) = (&probabilities[image], test.labels[image], task.image().bytes());
+        let prediction = prediction(row);
+        Self {
+            image,
+            label,
+            prediction,
+            probability: row[prediction],
+            label_probability: row[usize::from(label)],
+            pixels: test.images[image * bytes..][..bytes].to_vec(),
+        }
+    }
+
+    /// The wrong predictions with the lowest probability of the label, the worst first.
+    pub fn worst_mistakes(task: &Task, test: &Samples, probabilities: &[Vec<f32>], most: usize) -> Vec<Self> {
+        let is_wrong = |&image: &usize| prediction(&probabilities[image]) != usize::from(test.labels[image]);
+        let of_label = |image: usize| probabilities[image][usize::from(test.labels[image])];
+        lowest((0..test.len()).filter(is_wrong), of_label, most)
+            .map(|image| Self::of(task, test, probabilities, image))
+            .collect()
+    }
+
+    /// The images with the lowest probability of the prediction.
+    pub fn least_certain(task: &Task, test: &Samples, probabilities: &[Vec<f32>], most: usize) -> Vec<Self> {
+        let of_prediction = |image: usize| probabilities[image][prediction(&probabilities[image])];
+        lowest(0..test.len(), of_prediction, most).map(|image| Self::of(task, test, probabilities, image)).collect()
+    }
+
     /// The names of its label and of the predicted class.
     pub fn names<'a>(&self, task: &'a Task) -> [Cow<'a, str>; 2] {
         [self.label.into(), self.prediction].map(|class| task.class_name(class))
     }
+}
+
+/// The images with the lowest values, the lowest first.
+fn lowest(
+    images: impl Iterator<Item = usize>,
+    value: impl Fn(usize) -> f32,
+    most: usize,
+) -> impl Iterator<Item = usize> {
+    let mut images: Vec<usize> = images.collect();
+    images.sort_by(|&a, &b| value(a).total_cmp(&value(b)));
+    images.into_iter().take(most)
 }
 
 /// A training image and what augmentation makes of it.

@@ -41,7 +41,7 @@ fn grey() -> usize {
 
 impl Sheet {
     /// An image as a sheet of one tile. Of two channels the first is shown, of more than three the first three.
-    pub(crate) fn of_image(shape: ImageShape, bytes: &[u8]) -> Self {
+    pub fn of_image(shape: ImageShape, bytes: &[u8]) -> Self {
         let channels = if shape.channels < 3 { 1 } else { 3 };
         let pixels = bytes.chunks_exact(shape.channels).flat_map(|pixel| &pixel[..channels]).copied().collect();
         let tile = [shape.height, shape.width];
@@ -49,7 +49,7 @@ impl Sheet {
     }
 
     /// A layer's output for one of several images: a tile for each channel, or a tile of one pixel for each number.
-    pub(crate) fn of_activations(layer: &str, output: &HostTensor, image: usize) -> Self {
+    pub fn of_activations(layer: &str, output: &HostTensor, image: usize) -> Self {
         let tile = match output.shape.extents() {
             [_, _, height, width] => [*height, *width],
             _ => [1, 1],
@@ -61,7 +61,7 @@ impl Sheet {
     }
 
     /// The filters of a parameter that reads grey or coloured images: of a convolution, or of a dense layer.
-    pub(crate) fn of_weights(name: &str, extents: &[usize], weights: &HostTensor, image: ImageShape) -> Option<Self> {
+    pub fn of_weights(name: &str, extents: &[usize], weights: &HostTensor, image: ImageShape) -> Option<Self> {
         let tile = match extents {
             [_, _, height, width] => [*height, *width],
             [_, inputs] if *inputs == image.bytes() => [image.height, image.width],

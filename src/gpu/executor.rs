@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use web_time::Instant;
 
 use super::Gpu;
-use super::adapters::AdapterKind;
+use super::adapters::{AdapterKind, Backend};
 use super::choice::choose_variant;
 use super::kernel::{Dispatch, Fresh, Kernel, encode, staging_buffer, storage_buffer};
 use super::kernels::kernels;
@@ -22,9 +22,26 @@ use crate::plan::{Call, Phase, Plan, TensorId};
 use crate::tensor::HostTensor;
 use crate::trace::Span;
 
-/// The target duration of a group of steps: long enough that the cost of submission is negligible, short enough for a
-/// driver's watchdog, a progress bar and Ctrl-C.
-const GROUP_DURATION: Duration = Duration::from_millis(200);
+/// How large groups of steps are.
+struct Pace {
+    /// Steps of the first group.
+    first: usize,
+    /// The target duration of a group.
+    duration: Duration,
+}
+
+impl Pace {
+    /// Long enough that the cost of submission is negligible, short enough for a driver's watchdog, a progress bar and Ctrl-C.
+    const NATIVE: Self = Self { first: 1, duration: Duration::from_millis(200) };
+
+    /// A browser may look only every 100 ms whether a group is done, as Firefox does: two small groups would leave the GPU idle
+    /// most of the time.
+    const BROWSER: Self = Self { first: 20, duration: Duration::from_secs(1) };
+
+    fn of(backend: Backend) -> Self {
+        if backend == Backend::WebGpu { Self::BROWSER } else { Self::NATIVE }
+    }
+}
 
 /// The most steps of a group.
 const MAX_GROUP: usize = 256;
@@ -267,7 +284,8 @@ impl GpuExecutor {
     ) -> Result<usize> {
         let most = feed.as_ref().map_or(MAX_GROUP, |feed| feed.most_steps().min(MAX_GROUP));
         let mut in_flight = VecDeque::with_capacity(GROUPS_IN_FLIGHT);
-        let (mut submitted, mut group_size, mut stopped) = (0, 1, false);
+        let pace = Pace::of(self.gpu.info().backend);
+        let (mut submitted, mut group_size, mut stopped) = (0, pace.first.min(most), false);
         let mut next_copy = (0..GROUPS_IN_FLIGHT).cycle();
         let mut last_finish = Instant::now();
         while !(in_flight.is_empty() && (stopped || submitted == steps)) {
@@ -276,9 +294,9 @@ impl GpuExecutor {
                 stopped |= self.finish(group, observer).await? == ControlFlow::Break(());
                 let duration = last_finish.elapsed();
                 last_finish = Instant::now();
-                if duration < GROUP_DURATION / 2 {
+                if duration < pace.duration / 2 {
                     group_size = (2 * group_size).min(most);
-                } else if duration > 2 * GROUP_DURATION {
+                } else if duration > 2 * pace.duration {
                     group_size = (group_size / 2).max(1);
                 }
                 continue;

@@ -5,6 +5,7 @@ pub(crate) mod color;
 pub(crate) mod frame;
 pub(crate) mod text;
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
@@ -12,7 +13,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use image::{ImageFormat, RgbImage};
 
-use color::Color;
+use color::{BLACK, Color, GRID, WHITE};
 use text::Style;
 
 /// A point in a picture, measured from its upper left corner.
@@ -176,7 +177,7 @@ impl Picture {
         format!(
             "<svg width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
              xmlns=\"http://www.w3.org/2000/svg\">\n<rect width=\"{width}\" height=\"{height}\" fill=\"{}\"/>\n{body}</svg>\n",
-            color::WHITE
+            WHITE
         )
     }
 }
@@ -195,4 +196,26 @@ fn escaped(text: &str) -> String {
         }
     }
     safe
+}
+
+/// Rules of CSS for a page with these pictures: they lighten the colours of lines and marks that have too little contrast in
+/// dark mode.
+pub fn dark_mode(body: &str) -> String {
+    let strokes = body.split("stroke=\"").skip(1).filter_map(|rest| Color::parse(rest.split('"').next()?));
+    let marks = ["<circle ", "<polygon "].iter().flat_map(|mark| body.split(mark).skip(1)).filter_map(|rest| {
+        let element = rest.split('>').next()?;
+        Color::parse(element.split("fill=\"").nth(1)?.split('"').next()?)
+    });
+    let colors: BTreeSet<String> = strokes
+        .chain(marks)
+        .filter(|color| ![BLACK, WHITE, GRID].contains(color) && color.in_dark_mode() != *color)
+        .map(|color| {
+            let lighter = color.in_dark_mode();
+            format!(
+                "  svg [stroke='{color}'] {{ stroke: {lighter} }} svg :is(circle, polygon)[fill='{color}'] {{ fill: {lighter} }}\n"
+            )
+        })
+        .collect();
+    let rules: String = colors.into_iter().collect();
+    if rules.is_empty() { rules } else { format!("@media screen and (prefers-color-scheme: dark) {{\n{rules}}}\n") }
 }

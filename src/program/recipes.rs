@@ -19,8 +19,8 @@ pub static RECIPES: &[Recipe] = &[
         options: &[
             (
                 "--model",
-                "conv 32x5, relu, pool 2, norm, conv 96x3, relu, pool 2, norm, conv 192x3, relu, norm, flatten, \
-                 dropout 0.4, dense 10",
+                "conv 24x3, relu, conv 24x3, relu, pool 2, norm, conv 64x3 same, relu, conv 64x3, relu, pool 2, norm, \
+                 conv 256x3, relu, norm, flatten, dropout 0.4, dense 10",
             ),
             ("--epochs", "20"),
             ("--augment", "rotate 10, zoom 0.1, stretch 0.1, shear 5, shift 1.5, elastic 2"),

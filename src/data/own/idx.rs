@@ -76,28 +76,60 @@ fn prefix_of(file: &Path) -> Option<String> {
 fn read(folder: &Path, prefix: &str, source: &Source) -> Result<Found> {
     let names = names(prefix);
     let [a, b, c, d] = in_parallel(|index| IdxFile::read(&find(folder, &names, index)?));
-    let files = [a?, b?, c?, d?];
+    let mut found = found([a?, b?, c?, d?], source)?;
+    if let Some(split) = prefix.strip_prefix(EMNIST) {
+        let Found { train, test: Some(test), .. } = &mut found else { bail!("{prefix} has no test set") };
+        put_upright(&mut train.samples.images, train.image);
+        put_upright(&mut test.samples.images, test.image);
+        let labels = [&mut train.samples.labels, &mut test.samples.labels];
+        found.names = characters(folder, prefix, split, labels)?;
+        found.notes.push(format!("the images of {prefix} lie on their side in the files, and are put upright"));
+    }
+    Ok(found)
+}
+
+/// The set of four files, which are in the order of MNIST's.
+fn found(files: [IdxFile; 4], source: &Source) -> Result<Found> {
     let is = |sha256: [&str; 4]| files.iter().zip(sha256).all(|(file, sha256)| file.sha256() == sha256);
     let is_mnist = is(source.sha256.each_ref().map(String::as_str));
     let is_fashion = is(FASHION);
     let [train_images, train_labels, test_images, test_labels] = files;
-    let (image, mut train) = samples(train_images, train_labels)?;
-    let (test_image, mut test) = samples(test_images, test_labels)?;
-    let (mut letters, mut notes) = (None, vec![]);
-    if let Some(split) = prefix.strip_prefix(EMNIST) {
-        put_upright(&mut train.images, image);
-        put_upright(&mut test.images, test_image);
-        letters = characters(folder, prefix, split, [&mut train.labels, &mut test.labels])?;
-        notes.push(format!("the images of {prefix} lie on their side in the files, and are put upright"));
-    }
+    let (image, train) = samples(train_images, train_labels)?;
+    let (test_image, test) = samples(test_images, test_labels)?;
     Ok(Found {
         what: "IDX files",
         train: Part { image, samples: train },
         test: Some(Part { image: test_image, samples: test }),
-        names: if is_fashion { Some(GARMENTS.map(str::to_owned).to_vec()) } else { letters },
+        names: is_fashion.then(|| GARMENTS.map(str::to_owned).to_vec()),
         name: if is_mnist { Some(MNIST) } else { is_fashion.then_some("Fashion-MNIST") },
-        notes,
+        notes: vec![],
     })
+}
+
+/// The set of four files in memory, told apart by their names.
+pub(super) fn in_memory(files: Vec<(String, Vec<u8>)>, source: &Source) -> Result<Found> {
+    let mut places: [Option<IdxFile>; 4] = Default::default();
+    for (name, bytes) in files {
+        // As browsers and archives name copies: `train-images.idx3-ubyte (1).gz`.
+        let plain = name.to_lowercase();
+        let is_test = plain.contains("t10k") || plain.contains("test");
+        let place = match (plain.contains("image"), plain.contains("label")) {
+            (true, false) => 2 * usize::from(is_test),
+            (false, true) => 1 + 2 * usize::from(is_test),
+            _ => bail!("{name} is none of {}", NAMES.join(", ")),
+        };
+        let file = IdxFile::unpack(name, bytes)?;
+        if let Some(other) = &places[place] {
+            bail!("{} and {} are the same part of a set; give each once", other.name(), file.name());
+        }
+        places[place] = Some(file);
+    }
+    let missing: Vec<&str> =
+        places.iter().zip(NAMES).filter(|(file, _)| file.is_none()).map(|(_, name)| name).collect();
+    let [Some(a), Some(b), Some(c), Some(d)] = places else {
+        bail!("a set has four files, of which these are missing: {}", missing.join(", "))
+    };
+    found([a, b, c, d], source)
 }
 
 /// The first of the paths under which a file is looked for that is a file.

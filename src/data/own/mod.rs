@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use super::splits::held_out;
 use super::summary::moments;
-use super::{CLASSES, Dataset, ImageShape, MNIST, Request, Samples, Share, Task};
+use super::{CLASSES, Dataset, Folders, ImageShape, MNIST, Request, Samples, Share, Task};
 use crate::files::entries;
 
 /// The share of the images that are held out for the test if the data have no test set of their own.
@@ -66,12 +66,21 @@ pub(super) fn load(path: &Path, request: &Request, say: &mut dyn FnMut(&str)) ->
     // What has its own name is not taken for MNIST.
     let is_like_mnist = found.name.is_none() && found.train.image == ImageShape::MNIST;
     let mut dataset =
-        assemble(found, path, origin, request).with_context(|| format!("cannot use the data in {shown}"))?;
+        assemble(found, Some(path), origin, request).with_context(|| format!("cannot use the data in {shown}"))?;
     dataset.folder = Some(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
     if is_like_mnist && dataset.name != MNIST {
         say(&format!("NOTE: {shown} holds a data set other than MNIST"));
     }
     Ok(dataset)
+}
+
+/// The set of four IDX files in memory, with their names: MNIST's, or another like it.
+///
+/// # Errors
+/// If a file is missing, is there twice, or is damaged.
+pub fn from_idx_files(files: Vec<(String, Vec<u8>)>) -> Result<Dataset> {
+    let request = Request::new(Folders::default());
+    assemble(idx::in_memory(files, &request.source)?, None, "memory".to_owned(), &request)
 }
 
 /// Whether a path leads to data, be it a file, a folder, or the beginning of the names of files.
@@ -96,8 +105,8 @@ fn find(path: &Path, request: &Request) -> Result<Found> {
     formats::folder(path, request)?.with_context(|| format!("it holds no images that can be read; give {FORMS}"))
 }
 
-/// The data set of what was found.
-fn assemble(found: Found, path: &Path, origin: String, request: &Request) -> Result<Dataset> {
+/// The data set of what was found, at a path unless it is in memory.
+fn assemble(found: Found, path: Option<&Path>, origin: String, request: &Request) -> Result<Dataset> {
     let Found { what, train: Part { image, samples: train }, test, names, name, .. } = found;
     let test = match test {
         Some(test) => {
@@ -114,7 +123,7 @@ fn assemble(found: Found, path: &Path, origin: String, request: &Request) -> Res
             "its images are {image}, and only pictures can be scaled; leave out --image-size {size}"
         );
     }
-    let names = match names_beside(path)? {
+    let names = match path.map(names_beside).transpose()?.flatten() {
         Some(names) => Some(names),
         None => names,
     };

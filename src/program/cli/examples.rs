@@ -159,6 +159,13 @@ Examples:
 Shaders with subgroup operations must begin with the line `enable subgroups;` in a browser.
 Those named `matrix8` and `matrix16` are for wgpu only: WGSL has no matrices of a whole subgroup.";
 
+pub(super) const WEB: &str = "\
+Examples:
+  gpu-digits web --open                              then choose Train, Draw or Verify
+  gpu-digits web --port 0 --data mnist               any free port; MNIST from a folder
+
+Nobody else can reach the page: it listens at 127.0.0.1. Ctrl-C ends it.";
+
 pub(super) const REPORT: &str = "\
 Examples:
   gpu-digits report run

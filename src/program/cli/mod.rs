@@ -96,6 +96,9 @@ pub enum Command {
     /// Write every shader into a folder as one WGSL file, its parts joined
     #[command(after_help = examples::SHADERS)]
     Shaders(ShadersArgs),
+    /// Show the page that trains, draws and verifies in a browser, from this machine alone
+    #[command(after_help = examples::WEB)]
+    Web(WebArgs),
     /// Redraw the reports of runs, and compare several on one page
     #[command(after_help = examples::REPORT)]
     Report(ReportArgs),
@@ -192,6 +195,20 @@ pub struct SweepArgs {
 pub struct ShadersArgs {
     /// Folder for the files, one for each shader; it is created if needed
     pub folder: PathBuf,
+}
+
+/// `gpu-digits web`.
+#[derive(Args, Clone, Debug)]
+pub struct WebArgs {
+    /// Port at 127.0.0.1; 0 for a free one
+    #[arg(long, value_name = "N", default_value_t = 8000)]
+    pub port: u16,
+    /// Also open the page in the browser
+    #[arg(long)]
+    pub open: bool,
+    /// Folder with MNIST's files, which the page can then train on [default: $GPU_DIGITS_DATA, else the cache folder]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
 }
 
 /// `gpu-digits completions`.

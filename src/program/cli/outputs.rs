@@ -26,6 +26,7 @@ impl Command {
             | Self::Tune(_)
             | Self::Plan(_)
             | Self::Shaders(_)
+            | Self::Web(_)
             | Self::Sweep(_)
             | Self::Completions(_)
             | Self::Man(_) => {

@@ -29,6 +29,7 @@ mod sweep_table;
 mod train;
 mod tune;
 mod verify;
+mod web;
 mod work;
 
 use std::ffi::OsString;
@@ -152,6 +153,7 @@ async fn carry_out(cli: Cli, arguments: &[OsString]) -> Result<Verdict> {
         Command::Doctor(args) => doctor::run(&args).await,
         Command::Plan(args) => plan::run(&args).await,
         Command::Shaders(args) => shaders::run(&args),
+        Command::Web(args) => web::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Sweep(args) => sweep::run(&args).await,
         Command::Completions(args) => shell::completions(&args),

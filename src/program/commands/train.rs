@@ -368,7 +368,7 @@ fn record(
     RunRecord {
         command: command(&resolved(args, device, model, config, &data)),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        commit: env!("GPU_DIGITS_COMMIT").to_owned(),
+        commit: crate::COMMIT.to_owned(),
         started: now(),
         platform: platform(),
         device: device.to_string(),

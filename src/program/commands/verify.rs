@@ -2,9 +2,8 @@
 
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use indicatif::ProgressBar;
-use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serde_json::json;
 
 use super::fault;
@@ -15,7 +14,7 @@ use crate::gpu::{AdapterInfo, Gpu};
 use crate::program::cli::VerifyArgs;
 use crate::program::files::Destination;
 use crate::program::terminal;
-use crate::verify::{Check, Outcome, Subject, check_case, check_lockstep};
+use crate::verify::{Check, Outcome, Subject, check_case, check_lockstep, junit};
 
 /// An adapter and the results of its checks.
 struct Checked {
@@ -177,45 +176,18 @@ async fn write_json(output: &Destination, checked: &[Checked]) -> Result<()> {
         adapters.push(json!({"adapter": gpu.info(), "arithmetic": arithmetic, "checks": checks}));
     }
     let report = json!({
-        "version": env!("CARGO_PKG_VERSION"),
-        "commit": env!("GPU_DIGITS_COMMIT"),
+        "version": crate::VERSION,
+        "commit": crate::COMMIT,
         "date": crate::date::now(),
         "adapters": adapters,
     });
     output.write_json(&report)
 }
 
-/// The suite's name, which differs between adapters of the same name.
-fn suite_name(info: &AdapterInfo) -> String {
-    format!("device {}: {info}", info.index)
-}
-
 fn write_junit(output: &Destination, checked: &[Checked]) -> Result<()> {
-    let mut report = Report::new("gpu-digits verify");
-    for Checked { gpu, checks } in checked {
-        let mut suite = TestSuite::new(suite_name(gpu.info()));
-        for check in checks {
-            let status = match &check.outcome {
-                Outcome::Passed { .. } => TestCaseStatus::success(),
-                Outcome::Skipped { reason } => {
-                    let mut status = TestCaseStatus::skipped();
-                    status.set_message(reason.as_str());
-                    status
-                }
-                Outcome::Failed { reason } => {
-                    let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-                    status.set_message(reason.as_str());
-                    status
-                }
-            };
-            let mut case = TestCase::new(check.label.as_str(), status);
-            case.set_classname(check.op);
-            suite.add_test_case(case);
-        }
-        report.add_test_suite(suite);
-    }
-    let text = report.to_string().context("cannot write the results as XML")?;
-    output.write(text.as_bytes())
+    let suites: Vec<(&AdapterInfo, &[Check])> =
+        checked.iter().map(|Checked { gpu, checks }| (gpu.info(), &checks[..])).collect();
+    output.write(junit(&suites)?.as_bytes())
 }
 
 #[cfg(test)]
@@ -229,7 +201,6 @@ mod tests {
         let [first, second] = [0, 1]
             .map(|index| AdapterInfo { index, ..AdapterInfo::example("GeForce RTX 4090", AdapterKind::Discrete) });
         assert_ne!(column_title(&first), column_title(&second));
-        assert_ne!(suite_name(&first), suite_name(&second));
         assert!(column_title(&AdapterInfo { index: 63, ..first }).len() < COLUMN_WIDTH);
         const { assert!(NAME_WIDTH + MOST_COLUMNS * COLUMN_WIDTH <= 80) };
         assert!(every_op().all(|entry| entry.name.len() <= NAME_WIDTH));

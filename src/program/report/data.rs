@@ -13,7 +13,7 @@ use crate::figures::{AUGMENTED_STEPS, Augmented, CurvePoint, EpochRow, KernelSha
 use crate::files::write_atomically;
 use crate::inference::{Scored, activations};
 use crate::json;
-use crate::metrics::{BINS, Evaluation, prediction};
+use crate::metrics::{BINS, Evaluation};
 use crate::model::Model;
 use crate::program::run_folder::RunRecord;
 use crate::tensor::HostTensor;
@@ -128,28 +128,13 @@ impl RunReport {
         test: &Samples,
         scored: &Scored,
     ) -> Result<()> {
-        let (probabilities, bytes) = (&scored.probabilities, model.task().image().bytes());
-        let shown = |image: usize| {
-            let (row, label) = (&probabilities[image], test.labels[image]);
-            let prediction = prediction(row);
-            TestImage {
-                image,
-                label,
-                prediction,
-                probability: row[prediction],
-                label_probability: row[usize::from(label)],
-                pixels: test.images[image * bytes..][..bytes].to_vec(),
-            }
-        };
-        let mut images: Vec<TestImage> = (0..test.len()).map(shown).collect();
-        images.sort_by(|a, b| a.probability.total_cmp(&b.probability));
-        self.uncertain = images.iter().take(GALLERY).cloned().collect();
-        images.sort_by(|a, b| a.label_probability.total_cmp(&b.label_probability));
-        let is_wrong = |image: &&TestImage| image.prediction != usize::from(image.label);
-        self.mistakes = images.iter().filter(is_wrong).take(GALLERY).cloned().collect();
+        let probabilities = &scored.probabilities;
+        self.uncertain = TestImage::least_certain(model.task(), test, probabilities, GALLERY);
+        self.mistakes = TestImage::worst_mistakes(model.task(), test, probabilities, GALLERY);
         self.evaluation = Some(Evaluation::new(model.task(), probabilities, &scored.losses, &test.labels));
 
-        let ways: Vec<TestImage> = (0..WAYS.min(test.len())).map(shown).collect();
+        let ways: Vec<TestImage> =
+            (0..WAYS.min(test.len())).map(|image| TestImage::of(model.task(), test, probabilities, image)).collect();
         let pixels: Vec<u8> = ways.iter().flat_map(|image| image.pixels.clone()).collect();
         let outputs = activations(&Device::Cpu, model, parameters, &pixels).await?;
         for (number, shown) in ways.into_iter().enumerate() {

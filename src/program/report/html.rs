@@ -1,7 +1,5 @@
 //! The page: one file that needs no network and no script, and is readable in print, on a phone and in dark mode.
 
-use std::collections::BTreeSet;
-
 use anyhow::Result;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -11,7 +9,7 @@ use super::sections::sections;
 use crate::figures::{Figure, Table};
 use crate::metrics::Evaluation;
 use crate::numbers::{NONE, duration, loss, percent, thousands};
-use crate::picture::color::{BLACK, Color, GRID, WHITE};
+use crate::picture::dark_mode;
 
 /// Black and white are the page's own colours, also inside the pictures.
 const STYLE: &str = "
@@ -98,27 +96,6 @@ pub(super) fn document(title: &str, body: &Markup) -> String {
 fn without_controls(page: String) -> String {
     let steers = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
     if page.contains(steers) { page.replace(steers, "\u{fffd}") } else { page }
-}
-
-/// Lightens the colours of lines and marks that have too little contrast in dark mode.
-fn dark_mode(body: &str) -> String {
-    let strokes = body.split("stroke=\"").skip(1).filter_map(|rest| Color::parse(rest.split('"').next()?));
-    let marks = ["<circle ", "<polygon "].iter().flat_map(|mark| body.split(mark).skip(1)).filter_map(|rest| {
-        let element = rest.split('>').next()?;
-        Color::parse(element.split("fill=\"").nth(1)?.split('"').next()?)
-    });
-    let colors: BTreeSet<String> = strokes
-        .chain(marks)
-        .filter(|color| ![BLACK, WHITE, GRID].contains(color) && color.in_dark_mode() != *color)
-        .map(|color| {
-            let lighter = color.in_dark_mode();
-            format!(
-                "  svg [stroke='{color}'] {{ stroke: {lighter} }} svg :is(circle, polygon)[fill='{color}'] {{ fill: {lighter} }}\n"
-            )
-        })
-        .collect();
-    let rules: String = colors.into_iter().collect();
-    if rules.is_empty() { rules } else { format!("@media screen and (prefers-color-scheme: dark) {{\n{rules}}}\n") }
 }
 
 fn headline(report: &RunReport) -> Markup {
@@ -237,6 +214,8 @@ pub(super) fn table(table: &Table) -> Markup {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::program::report::{RunReport, sample};
 

@@ -74,7 +74,7 @@ pub(super) async fn run(args: &DoctorArgs) -> Result<Verdict> {
     let advice = advice(system.as_ref(), &examined);
     let findings = Findings {
         version: env!("CARGO_PKG_VERSION"),
-        commit: env!("GPU_DIGITS_COMMIT"),
+        commit: crate::COMMIT,
         date: crate::date::now(),
         platform: platform(),
         system,
