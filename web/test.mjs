@@ -117,7 +117,7 @@ test('saves a model that the program reads, with the same score', async () => {
 test('training can be stopped', async () => {
   await page.fill('#epochs', '50');
   await page.click('#start');
-  await page.locator('#train-status', { hasText: 'step' }).waitFor();
+  await page.locator('#train-status', { hasText: /^step/ }).waitFor();
   await page.click('#stop-training');
   await page.locator('#train[data-done]').waitFor();
   assert.match(await page.textContent('#train-status'), /stopped early/);

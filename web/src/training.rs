@@ -63,6 +63,8 @@ impl Training {
     /// # Errors
     /// If the settings do not fit together, or the device cannot run the model or computes it wrongly.
     pub async fn prepare(device: &Opened, data: &Data, settings: &str, progress: &Function) -> Answer<Training> {
+        // Once a run, so that a stop between two epochs counts.
+        begin();
         Self::prepared(&device.0, &data.0, settings, progress).await.map_err(failed)
     }
 
@@ -113,7 +115,6 @@ impl Training {
     /// # Errors
     /// If the device fails or training diverges.
     pub async fn epoch(&mut self, progress: &Function) -> Answer<String> {
-        begin();
         self.next_epoch(progress).await.map_err(failed)
     }
 
