@@ -91,6 +91,8 @@ mod shader;
 pub mod tensor;
 pub mod trace;
 pub mod train;
+#[cfg(feature = "translate")]
+pub mod translate;
 pub mod trial;
 pub mod verify;
 pub mod weights;

@@ -8,6 +8,8 @@ mod junit;
 mod lockstep;
 mod outputs;
 mod replay;
+#[cfg(feature = "figures")]
+mod reproducer;
 mod selftest;
 mod subject;
 
@@ -31,6 +33,8 @@ pub use junit::junit;
 pub use lockstep::check_lockstep;
 pub use outputs::layers_output;
 pub use replay::{Step, Written};
+#[cfg(feature = "figures")]
+pub use reproducer::Reproducer;
 pub use selftest::{check_next_step, self_test};
 pub use subject::{Lockstep, Subject};
 
@@ -101,6 +105,11 @@ impl Example {
         &self.inputs
     }
 
+    /// The operands that are right after the op.
+    pub fn wanted(&self) -> &[HostTensor] {
+        &self.wanted
+    }
+
     /// Draws the operands and runs the reference.
     pub fn of(case: &Case) -> Self {
         Self::seeded(case, 0)
@@ -156,23 +165,95 @@ pub async fn check_model(gpu: &Gpu, model: &Model) -> Result<Vec<Check>> {
 /// Verifies all variants of an op at its sizes on several adapters, and passes on each check with the adapter's index
 /// in `gpus`.
 pub async fn check_case(gpus: &[Gpu], case: &Case, mut report: impl FnMut(usize, Check)) {
-    let example = Example::of(case);
+    examine_case(gpus, case, Repeats::ONCE, |examined| report(examined.gpu, examined.check)).await;
+}
+
+/// How often a check is made, and with which operands.
+#[derive(Clone, Copy, Debug)]
+pub struct Repeats {
+    /// Runs of each kernel with the same operands; a driver may fail in one of many.
+    pub count: usize,
+    /// The seed of the operands.
+    pub seed: u64,
+}
+
+impl Repeats {
+    /// Once, with the operands that everyone has.
+    pub const ONCE: Self = Self { count: 1, seed: 0 };
+}
+
+/// A check with all that is needed to repeat it.
+pub struct Examined<'a> {
+    /// The index of the adapter.
+    pub gpu: usize,
+    /// The kernel.
+    pub variant: &'a Variant,
+    /// The operands, and those that are right after it.
+    pub example: &'a Example,
+    /// The operands as the kernel left them in the run that the outcome is of; none if it did not run.
+    pub got: Option<Vec<HostTensor>>,
+    /// The check.
+    pub check: Check,
+}
+
+/// Verifies all variants of an op at its sizes on several adapters as [`check_case`] does, several times each. A check fails
+/// if a run does; its reason says how many did.
+pub async fn examine_case(gpus: &[Gpu], case: &Case, repeats: Repeats, mut report: impl FnMut(Examined<'_>)) {
+    let example = &Example::seeded(case, repeats.seed);
     for (index, gpu) in gpus.iter().enumerate() {
-        for variant in case.variants() {
-            let outcome = check_variant(gpu, case, &variant, &example).await;
-            report(index, Check { op: case.name(), label: variant_label(case.as_ref(), &variant), outcome });
+        for variant in &case.variants() {
+            let (outcome, got) = examine_repeatedly(gpu, case, variant, example, repeats.count).await;
+            let check = Check { op: case.name(), label: variant_label(case.as_ref(), variant), outcome };
+            report(Examined { gpu: index, variant, example, got, check });
         }
     }
 }
 
+/// The first failure of several runs, or the worst of them.
+async fn examine_repeatedly(
+    gpu: &Gpu,
+    case: &Case,
+    variant: &Variant,
+    example: &Example,
+    runs: usize,
+) -> (Outcome, Option<Vec<HostTensor>>) {
+    let mut first = examine_variant(gpu, case, variant, example).await;
+    let mut failed = usize::from(matches!(first.0, Outcome::Failed { .. }));
+    for _ in 1..runs {
+        let next = examine_variant(gpu, case, variant, example).await;
+        let is_failure = matches!(next.0, Outcome::Failed { .. });
+        match next.0 {
+            Outcome::Skipped { .. } => break,
+            Outcome::Failed { .. } if failed == 0 => first = next,
+            Outcome::Passed { .. } if failed == 0 => first.0 = worse(first.0, next.0),
+            _ => {}
+        }
+        failed += usize::from(is_failure);
+    }
+    if let (Outcome::Failed { reason }, true) = (&mut first.0, runs > 1) {
+        *reason = format!("in {failed} of {runs} runs: {reason}");
+    }
+    first
+}
+
 /// Checks one variant of an op on one adapter.
 pub async fn check_variant(gpu: &Gpu, case: &Case, variant: &Variant, example: &Example) -> Outcome {
+    examine_variant(gpu, case, variant, example).await.0
+}
+
+/// The same, with the operands as the kernel left them, if it ran.
+pub async fn examine_variant(
+    gpu: &Gpu,
+    case: &Case,
+    variant: &Variant,
+    example: &Example,
+) -> (Outcome, Option<Vec<HostTensor>>) {
     if let Some(reason) = gpu.why_not(case.as_ref(), variant) {
-        return Outcome::Skipped { reason };
+        return (Outcome::Skipped { reason }, None);
     }
     match run_variant(gpu, case.as_ref(), variant, &example.inputs).await {
-        Ok(got) => compare_operands(case, &got, &example.wanted),
-        Err(error) => Outcome::Failed { reason: format!("{error:#}") },
+        Ok(got) => (compare_operands(case, &got, &example.wanted), Some(got)),
+        Err(error) => (Outcome::Failed { reason: format!("{error:#}") }, None),
     }
 }
 

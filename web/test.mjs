@@ -53,7 +53,7 @@ async function open(where = '') {
 }
 
 async function saved(page, button) {
-  const [download] = await Promise.all([page.waitForEvent('download'), page.click(button)]);
+  const [download] = await Promise.all([page.waitForEvent('download'), page.locator(button).first().click()]);
   const file = path.join(folder, download.suggestedFilename());
   await download.saveAs(file);
   return file;
@@ -147,7 +147,14 @@ test('a wrong kernel is found', async () => {
   const edit = new URLSearchParams({ op: 'max_pool_forward', from: 'values > best', to: 'values < best' });
   const other = await open(`?${edit}`);
   await other.locator('#verify-status.bad').waitFor();
+  // Its page shows the fault on its own, from a file.
+  const file = await saved(other, '.reproducer');
   await other.close();
+  const alone = await context.newPage();
+  await alone.goto(`file://${file}`);
+  await alone.locator('body[data-done]').waitFor();
+  assert.match(await alone.textContent('#result'), /^WRONG on .*: [1-9]/);
+  await alone.close();
 });
 
 try {

@@ -127,6 +127,11 @@ fn source(variant: &Variant, is_for_browser: bool) -> Cow<'static, str> {
     source.into()
 }
 
+/// The text of a variant's shader as a browser takes it.
+pub(crate) fn browser_source(variant: &Variant) -> Cow<'static, str> {
+    source(variant, true)
+}
+
 /// All checks, but the bounds of loops only in shaders whose loops no test has counted.
 fn runtime_checks(shader: &Shader) -> wgpu::ShaderRuntimeChecks {
     wgpu::ShaderRuntimeChecks { force_loop_bounding: !shader.is_shipped(), ..wgpu::ShaderRuntimeChecks::checked() }

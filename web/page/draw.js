@@ -68,16 +68,18 @@ export function setUpDrawing() {
     const shownTiles = bytes.length / (height * width);
     const columns = Math.min(shownTiles, height === 1 ? 32 : 16);
     const rows = Math.ceil(shownTiles / columns);
-    const [across, down] = [columns * (width + 1) - 1, rows * (height + 1) - 1];
+    // Single numbers touch each other.
+    const gap = height * width === 1 ? 0 : 1;
+    const [across, down] = [columns * (width + gap) - gap, rows * (height + gap) - gap];
     const image = new ImageData(across, down);
     for (const [place, byte] of bytes.entries()) {
       const number = Math.floor(place / (height * width));
       const [y, x] = [Math.floor(place / width) % height, place % width];
-      const at = (Math.floor(number / columns) * (height + 1) + y) * across + (number % columns) * (width + 1) + x;
+      const at = (Math.floor(number / columns) * (height + gap) + y) * across + (number % columns) * (width + gap) + x;
       image.data.set([byte, byte, byte, 255], 4 * at);
     }
     const drawn = element('canvas', '', { width: across, height: down, role: 'img', 'aria-label': `outputs of ${name}` });
-    drawn.style.width = `${Math.min(across * Math.max(1, Math.round(560 / across)), 672)}px`;
+    drawn.style.width = `${across * Math.max(1, Math.min(24, Math.round(560 / across)))}px`;
     drawn.getContext('2d').putImageData(image, 0, 0);
     const layer = element('div', '', { class: 'layer' });
     const size = height * width === 1 ? 'numbers' : `of ${height}x${width}`;

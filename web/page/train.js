@@ -86,7 +86,7 @@ export function setUpTraining(device, drawing) {
     delete byId('train').dataset.done;
     const said = (news) => { if (news.now) status.textContent = `${news.now} …`; };
     const run = await call('prepare', [await wanted()], said);
-    const known = [['model', `${count(run.parameters)} parameters`], ['training images', count(run.images)]];
+    const known = [['parameters', count(run.parameters)], ['training images', count(run.images)]];
     let first;
     const live = (news) => {
       first ??= ((performance.now() - clicked) / 1000).toFixed(1);

@@ -33,7 +33,15 @@ export function setUpVerification(device, query) {
       const link = new URL(location.href);
       link.hash = 'verify';
       link.searchParams.set('case', label);
-      paragraph.append(element('b', 'FAILED ', { class: 'bad' }), element('a', label, { href: link.href }), ` ${reason}`);
+      const button = element('button', 'Save a page that shows it', { class: 'reproducer' });
+      button.onclick = async () => {
+        try {
+          save(`${label.replace(/[^\w.=-]/g, '-').slice(0, 150)}.html`, await call('reproducer', [label]), 'text/html');
+        } catch (error) {
+          status.textContent = `Error: ${error.message}`;
+        }
+      };
+      paragraph.append(element('b', 'FAILED ', { class: 'bad' }), element('a', label, { href: link.href }), ` ${reason} `, button);
       return paragraph;
     }));
     if (leftOut > 0) byId('failures').append(element('p', `and ${count(leftOut)} more`));

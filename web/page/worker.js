@@ -71,6 +71,7 @@ const calls = {
   },
   verify: async (_, tell) => JSON.parse(await verification.run((news) => tell(JSON.parse(news)))),
   junit: async () => verification.junit(),
+  reproducer: (label) => verification.reproducer(label),
 
   async stop() {
     stop();

@@ -8,7 +8,9 @@ use gpu_digits::gpu::Gpu;
 use gpu_digits::layers::every_op;
 use gpu_digits::op::{Shader, Variant, variant_label};
 use gpu_digits::ops::Case;
-use gpu_digits::verify::{Check, Example, Lockstep, Outcome, Subject, cases, check_lockstep, check_variant, junit};
+use gpu_digits::verify::{
+    Check, Example, Lockstep, Outcome, Reproducer, Subject, cases, check_lockstep, check_variant, examine_variant, junit,
+};
 use js_sys::Function;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -229,6 +231,36 @@ impl Verification {
             "failures_left_out": failures.len().saturating_sub(MOST_FAILURES),
             "failures": failures.into_iter().take(MOST_FAILURES).collect::<Vec<_>>(),
         }))
+    }
+
+    /// A page of HTML that shows a failed check without this project; the kernel runs once more for it.
+    ///
+    /// # Errors
+    /// If no kernel has such a check.
+    pub async fn reproducer(&self, label: &str) -> Answer<String> {
+        self.reproduced(label).await.map_err(failed)
+    }
+
+    async fn reproduced(&self, label: &str) -> Result<String> {
+        for (op, cases) in &self.ops {
+            for case in cases {
+                for variant in case.variants() {
+                    if variant_label(case.as_ref(), &variant) != label {
+                        continue;
+                    }
+                    let variant = &self.edited(op, variant, &mut 0);
+                    let example = &Example::seeded(case, self.wanted.seed.into());
+                    let (outcome, got) = examine_variant(&self.gpu, case, variant, example).await;
+                    let reason = match &outcome {
+                        Outcome::Failed { reason } | Outcome::Skipped { reason } => reason.as_str(),
+                        Outcome::Passed { .. } => "it failed once, and was right when it was run again",
+                    };
+                    let (op, got, adapter) = (case.as_ref(), got.as_deref(), self.gpu.info());
+                    return Ok(Reproducer { op, variant, example, got, reason, adapter }.html());
+                }
+            }
+        }
+        anyhow::bail!("`{label}` is no check of a kernel; whole steps have no page of their own")
     }
 
     /// The checks as JUnit's XML.

@@ -243,8 +243,18 @@ pub struct VerifyArgs {
     #[arg(long)]
     pub verbose: bool,
     /// Show the step at which a run diverged, call by call on the CPU: the folder `fault` of that run
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["ops", "model", "device", "verbose", "json", "junit"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["ops", "model", "device", "verbose", "json", "junit", "repeat", "seed", "reproducer"])]
     pub replay: Option<PathBuf>,
+    /// Run each kernel so often with the same operands: a driver may fail in one run of many
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive())]
+    pub repeat: usize,
+    /// Seed of the operands
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Write a folder for each failing check of a kernel, for a report to the driver's makers: its text, also as SPIR-V, MSL
+    /// and HLSL, its operands, what came, a program and a page that show it
+    #[arg(long, value_name = "DIR")]
+    pub reproducer: Option<PathBuf>,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub results: ResultsArgs,

@@ -18,6 +18,7 @@ mod predict;
 mod recipe;
 mod repeat;
 mod report;
+mod reproduce;
 mod resume;
 mod run;
 mod self_test;

@@ -8,13 +8,15 @@ use serde_json::json;
 
 use super::fault;
 use super::open::open_adapters;
+use super::reproduce;
 use super::work::Work;
 use super::{Verdict, arithmetic_for, model_of, thousands};
 use crate::gpu::{AdapterInfo, Gpu};
+use crate::ops::Case;
 use crate::program::cli::VerifyArgs;
 use crate::program::files::Destination;
 use crate::program::terminal;
-use crate::verify::{Check, Outcome, Subject, check_case, check_lockstep, junit};
+use crate::verify::{Check, Examined, Outcome, Repeats, Reproducer, Subject, check_lockstep, examine_case, junit};
 
 /// An adapter and the results of its checks.
 struct Checked {
@@ -35,11 +37,21 @@ pub(super) async fn run(args: VerifyArgs) -> Result<Verdict> {
     }
     let mut checked: Vec<Checked> = gpus.iter().map(|gpu| Checked { gpu: gpu.clone(), checks: vec![] }).collect();
     print_header(&gpus);
+    let repeats = Repeats { count: args.repeat, seed: args.seed };
+    let mut reproduced = 0;
     let bar = progress_bar(&work, gpus.len());
     for (op, cases) in &work.ops {
         for case in cases {
             bar.set_message(case.label());
-            check_case(&gpus, case, |index, check| checked[index].checks.push(check)).await;
+            let mut written = Ok(());
+            examine_case(&gpus, case, repeats, |examined| {
+                if written.is_ok() {
+                    written = reproduce(&args, case, &gpus[examined.gpu], &examined, &mut reproduced);
+                }
+                checked[examined.gpu].checks.push(examined.check);
+            })
+            .await;
+            written?;
             bar.inc(gpus.len() as u64);
         }
         print_op(op, &checked, &args);
@@ -55,6 +67,9 @@ pub(super) async fn run(args: VerifyArgs) -> Result<Verdict> {
         print_op(locksteps[0].op, &checked, &args);
     }
     bar.finish_and_clear();
+    if let Some(folder) = &args.reproducer {
+        note!("{reproduced} failing checks of kernels are written into {}", folder.display());
+    }
     if let Some(output) = &args.results.json {
         write_json(output, &checked).await?;
     }
@@ -62,6 +77,17 @@ pub(super) async fn run(args: VerifyArgs) -> Result<Verdict> {
         write_junit(output, &checked)?;
     }
     print_summary(&checked, start)
+}
+
+/// Writes a failed check into the folder for such, on each adapter.
+fn reproduce(args: &VerifyArgs, case: &Case, gpu: &Gpu, examined: &Examined<'_>, reproduced: &mut usize) -> Result<()> {
+    let (Some(folder), Outcome::Failed { reason }) = (&args.reproducer, &examined.check.outcome) else { return Ok(()) };
+    let adapter = gpu.info();
+    let &Examined { variant, example, ref got, .. } = examined;
+    let reproducer = Reproducer { op: case.as_ref(), variant, example, got: got.as_deref(), reason, adapter };
+    reproduce::write(&folder.join(format!("device-{}", adapter.index)), &reproducer)?;
+    *reproduced += 1;
+    Ok(())
 }
 
 fn progress_bar(work: &Work, gpus: usize) -> ProgressBar {
