@@ -1,6 +1,6 @@
 // Uses the page as a person would, in headless Chromium with its software GPU: trains, draws, verifies, saves.
 //
-//     node web/test.mjs PROGRAM [SCREENSHOTS]      with `playwright-core` where node finds it, and Chromium in $CHROMIUM or on the PATH
+//     npm install --prefix web; node web/test.mjs PROGRAM [SCREENSHOTS]      with Chromium in $CHROMIUM, else /usr/bin/chromium
 //
 // PROGRAM is `gpu-digits`, built after `web/build`: it serves the page, and says what the CPU computes and what it reads in the files.
 
@@ -21,6 +21,21 @@ const digits = (...args) => execFileSync(program, args, { encoding: 'utf8' });
 const MODEL = 'conv 8x5, relu, pool 4, flatten, dense 10';
 const SETTINGS = { count: 3000, epochs: 3, batch: 64, seed: 5 };
 
+/** Pictures of what is shown, in two widths, light and dark, if a folder for them is given. */
+async function shoot(page, name) {
+  if (!screenshots) return;
+  const before = page.viewportSize();
+  for (const width of [1280, 390]) {
+    for (const colorScheme of ['light', 'dark']) {
+      await page.setViewportSize({ width, height: 900 });
+      await page.emulateMedia({ colorScheme });
+      await page.screenshot({ path: path.join(screenshots, `${name}-${width}-${colorScheme}.png`), fullPage: true });
+    }
+  }
+  await page.setViewportSize(before);
+  await page.emulateMedia({ colorScheme: 'light' });
+}
+
 let passed = 0;
 const tests = [];
 const test = (name, run) => tests.push([name, run]);
@@ -33,7 +48,9 @@ const address = await new Promise((resolve, reject) => {
 
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-  args: ['--no-sandbox', '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'],
+  args: ['--no-sandbox', '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader',
+    // SwiftShader zeroes workgroup memory word by word, which takes its compiler seconds: findings/swiftshader-zeroed-workgroup-memory.sh
+    '--disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension'],
 });
 const context = await browser.newContext({ acceptDownloads: true, viewport: { width: 1280, height: 900 } });
 
@@ -104,6 +121,7 @@ test('trains on generated digits, with the losses of the CPU', async () => {
     const error = Math.abs(losses[step] - run.losses[step]);
     assert.ok(error <= 1e-4, `step ${step + 1}: ${run.losses[step]} in the page, ${losses[step]} on the CPU`);
   }
+  await shoot(page, 'train');
 });
 
 test('saves a model that the program reads, with the same score', async () => {
@@ -128,9 +146,25 @@ test('reads a drawn digit', async () => {
   await draw(page, SEVEN);
   await page.locator('#reading', { hasText: /^7$/ }).waitFor();
   await page.locator('#layers-seen canvas').first().waitFor();
+  await shoot(page, 'draw');
   await page.click('#clear');
   await draw(page, ONE);
   await page.locator('#reading', { hasText: /^1$/ }).waitFor();
+});
+
+test('times kernels and steps, which the program reads', async () => {
+  await page.click('#tab-bench');
+  await page.selectOption('#bench-model', 'mlp');
+  await page.fill('#bench-batch', '32');
+  await page.click('#measure');
+  await page.locator('#bench[data-done]').waitFor();
+  await shoot(page, 'bench');
+  const file = await saved(page, '#save-bench');
+  const [{ peaks, kernels }] = JSON.parse(fs.readFileSync(file, 'utf8')).adapters;
+  assert.ok(peaks.flops_per_second > 1e8 && kernels.every((kernel) => kernel.bound_share > 0), JSON.stringify(peaks));
+  const shown = digits('bench', 'show', file);
+  assert.match(shown, /dense_forward/);
+  assert.match(shown, /webgpu/);
 });
 
 test('verifies the kernels of an op, named in the address', async () => {
@@ -148,6 +182,7 @@ test('a wrong kernel is found', async () => {
   const other = await open(`?${edit}`);
   await other.locator('#verify-status.bad').waitFor();
   // Its page shows the fault on its own, from a file.
+  await shoot(other, 'verify');
   const file = await saved(other, '.reproducer');
   await other.close();
   const alone = await context.newPage();

@@ -265,7 +265,8 @@ fn describe(adapter: &wgpu::Adapter, backend: Backend, index: usize) -> AdapterI
         subgroup_size: features.contains(wgpu::Features::SUBGROUP).then_some(subgroup_size),
         f16: features.contains(wgpu::Features::SHADER_F16),
         cooperative_matrices: cooperative_matrices(adapter),
-        timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
+        // Browsers round them to 100 µs, against attacks on timing.
+        timestamps: backend != Backend::WebGpu && features.contains(wgpu::Features::TIMESTAMP_QUERY),
         max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
         max_tensor_bytes: limits.max_buffer_size.min(limits.max_storage_buffer_binding_size),
         workgroup_memory_bytes: limits.max_compute_workgroup_storage_size,

@@ -2,16 +2,16 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::ops::{ControlFlow, Range};
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use web_time::Instant;
 
 use super::Gpu;
-use super::adapters::{AdapterKind, Backend};
+use super::adapters::AdapterKind;
 use super::choice::choose_variant;
 use super::kernel::{Dispatch, Fresh, Kernel, encode, staging_buffer, storage_buffer};
 use super::kernels::kernels;
+use super::pace::Pace;
 use super::texture::{self, Textures};
 use crate::executor::{
     Counters, Executor, Feed, Observer, Part, Pending, Unobserved, ensure_memory_suffices, ensure_tensors_fit,
@@ -21,27 +21,6 @@ use crate::op::Variant;
 use crate::plan::{Call, Phase, Plan, TensorId};
 use crate::tensor::HostTensor;
 use crate::trace::Span;
-
-/// How large groups of steps are.
-struct Pace {
-    /// Steps of the first group.
-    first: usize,
-    /// The target duration of a group.
-    duration: Duration,
-}
-
-impl Pace {
-    /// Long enough that the cost of submission is negligible, short enough for a driver's watchdog, a progress bar and Ctrl-C.
-    const NATIVE: Self = Self { first: 1, duration: Duration::from_millis(200) };
-
-    /// A browser may look only every 100 ms whether a group is done, as Firefox does: two small groups would leave the GPU idle
-    /// most of the time.
-    const BROWSER: Self = Self { first: 20, duration: Duration::from_secs(1) };
-
-    fn of(backend: Backend) -> Self {
-        if backend == Backend::WebGpu { Self::BROWSER } else { Self::NATIVE }
-    }
-}
 
 /// The most steps of a group.
 const MAX_GROUP: usize = 256;

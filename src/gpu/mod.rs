@@ -8,6 +8,7 @@ mod guard;
 mod kernel;
 mod kernels;
 mod open;
+mod pace;
 mod stopwatch;
 mod texture;
 mod timestamps;
@@ -128,6 +129,7 @@ fn source(variant: &Variant, is_for_browser: bool) -> Cow<'static, str> {
 }
 
 /// The text of a variant's shader as a browser takes it.
+#[cfg(feature = "figures")]
 pub(crate) fn browser_source(variant: &Variant) -> Cow<'static, str> {
     source(variant, true)
 }

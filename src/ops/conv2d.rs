@@ -24,6 +24,7 @@ pub use gradients::{Conv2dBackwardInput, Conv2dBackwardWeight};
 
 use self::shaders::{FORWARD, FORWARD_BLOCKS, FORWARD_BLOCKS_ANY, FORWARD_LANES, FORWARD_LANES_ANY};
 use super::blocks::{self, SHARERS, SLICE};
+use super::product;
 use crate::op::{
     AdapterClass, MAX_ITERATIONS, MAX_WORKGROUP, Op, Operand, SUBGROUP_LANES, Shader, Variant, sum_tolerance,
 };
@@ -172,7 +173,7 @@ impl Conv2d {
 
     /// A multiply-add counts as two; padding counts as if it were multiplied.
     fn flops(&self) -> u64 {
-        2 * (self.output().iter().product::<usize>() * self.in_channels * self.kernel * self.kernel) as u64
+        2 * product(&self.output()) * product(&[self.in_channels, self.kernel, self.kernel])
     }
 }
 

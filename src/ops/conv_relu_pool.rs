@@ -29,6 +29,7 @@ use self::shaders::{
 use super::blocks::{self, SHARERS, SLICE};
 use super::conv2d::{Conv2d, Conv2dForward};
 use super::half::Half;
+use super::product;
 use crate::op::{AdapterClass, MAX_ITERATIONS, Op, Operand, SUBGROUP_LANES, Shader, Variant};
 use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
@@ -113,7 +114,7 @@ impl ConvReluPool {
 
     /// Floating-point operations of either gradient: only one position of a window, its argmax, has a gradient.
     fn gradient_flops(&self) -> u64 {
-        2 * (self.windows() * self.weight().iter().product::<usize>()) as u64
+        2 * self.windows() as u64 * product(&self.weight())
     }
 
     /// Whether one op is faster than a convolution that rectifies and a max-pooling.

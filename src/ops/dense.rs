@@ -22,6 +22,7 @@ pub use backward::{DenseBackward, DenseBackwardWeight};
 pub use cross_entropy::DenseCrossEntropyForward;
 pub use forward::DenseForward;
 
+use super::product;
 use crate::op::SUBGROUP_LANES;
 
 /// Rows of sums of an invocation that shares lanes: four for each of the lanes that load for the others.
@@ -51,7 +52,7 @@ impl Dense {
 
     /// FLOPs of one product for each sample, input and output.
     fn flops(&self) -> u64 {
-        2 * (self.batch * self.inputs * self.outputs) as u64
+        2 * product(&[self.batch, self.inputs, self.outputs])
     }
 
     /// Invocations of a workgroup of which each has four outputs.

@@ -59,6 +59,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::product;
 use crate::op::{Op, Operand, Variant, sum_tolerance};
 use crate::random::Random;
 use crate::shader::Shader;
@@ -178,7 +179,7 @@ impl<F: Formula + 'static> Op for F {
     }
 
     fn flops(&self) -> u64 {
-        (outputs(self) * self.roundings().max(1)) as u64
+        product(&[outputs(self), self.roundings().max(1)])
     }
 
     fn tolerance(&self) -> f64 {

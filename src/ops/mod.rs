@@ -50,6 +50,11 @@ use peak::{BufferCopy, ChunkSum, FmaChain, FmaChainF16, MatrixChain};
 use relu::{ReluBackward, ReluForward, SLOPES};
 use sum::{SumBackward, SumForward};
 
+/// A product as a number of 64 bits: in a browser sizes have 32, which the operations of a kernel exceed.
+fn product(factors: &[usize]) -> u64 {
+    factors.iter().map(|&factor| factor as u64).product()
+}
+
 /// An op at some sizes.
 pub type Case = Arc<dyn Op>;
 

@@ -4,6 +4,7 @@
 
 use rayon::prelude::*;
 
+use super::product;
 use crate::op::{AdapterClass, Feature, Op, Operand, Variant, shader, sum_tolerance};
 use crate::random::Random;
 use crate::tensor::DType::F32;
@@ -67,7 +68,7 @@ impl Op for FmaChain {
     }
 
     fn flops(&self) -> u64 {
-        2 * (self.length * CHAINS * STEPS_PER_ROUND * self.rounds) as u64
+        2 * product(&[self.length, CHAINS, STEPS_PER_ROUND, self.rounds])
     }
 
     /// Small numbers, so that a wrong start or a wrong number of steps of a chain is detected.
@@ -201,7 +202,7 @@ impl Op for MatrixChain {
     }
 
     fn flops(&self) -> u64 {
-        2 * (TILES_PER_GROUP * self.groups * self.size.pow(3) * self.rounds) as u64
+        2 * product(&[TILES_PER_GROUP, self.groups, self.size.pow(3), self.rounds])
     }
 
     /// Multiples of an eighth from [-1, 1]: 16-bit floats hold them and 32-bit floats their sums.

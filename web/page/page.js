@@ -1,12 +1,13 @@
 // The frame of the page: its tabs, and the device that everything runs on.
 
 import { call } from './engine-client.js';
+import { setUpBenchmark } from './bench.js';
 import { setUpDrawing } from './draw.js';
 import { byId, notice, option } from './elements.js';
 import { setUpTraining } from './train.js';
 import { setUpVerification } from './verify.js';
 
-const tabs = ['train', 'draw', 'verify'];
+const tabs = ['train', 'draw', 'verify', 'bench'];
 const query = new URLSearchParams(location.search);
 
 function show(name) {
@@ -57,6 +58,7 @@ try {
   const drawing = setUpDrawing();
   setUpTraining(device, drawing);
   setUpVerification(device, query);
+  setUpBenchmark(device);
   document.body.dataset.ready = 'true';
 } catch (error) {
   byId('device').textContent = '';

@@ -27,8 +27,11 @@ export function setUpVerification(device, query) {
     else body.append(made);
   }
 
+  /** Failures that stand on the page; the file has more. */
+  const SHOWN = 5;
+
   function showFailures(failures, leftOut) {
-    byId('failures').replaceChildren(...failures.map(({ case: label, reason }) => {
+    byId('failures').replaceChildren(...failures.slice(0, SHOWN).map(({ case: label, reason }) => {
       const paragraph = element('p');
       const link = new URL(location.href);
       link.hash = 'verify';
@@ -44,7 +47,8 @@ export function setUpVerification(device, query) {
       paragraph.append(element('b', 'FAILED ', { class: 'bad' }), element('a', label, { href: link.href }), ` ${reason} `, button);
       return paragraph;
     }));
-    if (leftOut > 0) byId('failures').append(element('p', `and ${count(leftOut)} more`));
+    const rest = Math.max(failures.length - SHOWN, 0) + leftOut;
+    if (rest > 0) byId('failures').append(element('p', `and ${count(rest)} more`));
   }
 
   async function verify() {

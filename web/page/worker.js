@@ -1,6 +1,6 @@
 // The engine's side: keeps what is open, and answers the calls of engine-client.js.
 
-import init, { Data, Device, Reader, Training, Verification, models, ops, stop } from './engine.js';
+import init, { Data, Device, Reader, Training, Verification, benchmark, models, ops, stop } from './engine.js';
 
 const ready = init();
 let device;
@@ -72,6 +72,10 @@ const calls = {
   verify: async (_, tell) => JSON.parse(await verification.run((news) => tell(JSON.parse(news)))),
   junit: async () => verification.junit(),
   reproducer: (label) => verification.reproducer(label),
+
+  async benchmark({ model, batch, browser }, tell) {
+    return JSON.parse(await benchmark(device, model, batch, browser, (news) => tell(JSON.parse(news))));
+  },
 
   async stop() {
     stop();

@@ -3,6 +3,7 @@
 //!
 //! Results are JSON texts. A method that takes long is `async`: while it waits for the device, the page's other calls go on.
 
+mod benchmark;
 mod data;
 mod device;
 mod reading;

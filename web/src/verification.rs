@@ -9,7 +9,8 @@ use gpu_digits::layers::every_op;
 use gpu_digits::op::{Shader, Variant, variant_label};
 use gpu_digits::ops::Case;
 use gpu_digits::verify::{
-    Check, Example, Lockstep, Outcome, Reproducer, Subject, cases, check_lockstep, check_variant, examine_variant, junit,
+    Check, Example, Lockstep, Outcome, Reproducer, Subject, cases, check_lockstep, check_variant, examine_variant,
+    junit,
 };
 use js_sys::Function;
 use serde::{Deserialize, Serialize};
