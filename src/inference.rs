@@ -18,7 +18,7 @@ use crate::finite::ensure_finite;
 use crate::layers;
 use crate::model::Model;
 use crate::ops::layout::to_planes;
-#[cfg(feature = "pictures")]
+#[cfg(feature = "photos")]
 use crate::photo;
 use crate::plan::{Phase, Plan, PlanConfig, PlanForm, Precision};
 use crate::resident::{ResidentData, write_order, write_parameters};
@@ -116,7 +116,7 @@ impl Predictor {
     }
 }
 
-#[cfg(feature = "pictures")]
+#[cfg(feature = "photos")]
 impl Predictor {
     /// The digits of a picture, drawn, scanned or photographed, as numbers.
     ///
@@ -142,7 +142,10 @@ impl Predictor {
         let found = photo::find(picture, options)?;
         Ok(found.read(&self.probabilities(&found.pixels()).await?))
     }
+}
 
+#[cfg(feature = "pictures")]
+impl Predictor {
     /// The probabilities of a picture as a whole, one for each class. It is scaled to the images of the model's
     /// [task](Model::task); what is clear is white.
     ///

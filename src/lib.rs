@@ -78,7 +78,7 @@ mod numbers;
 pub mod onnx;
 pub mod op;
 pub mod ops;
-#[cfg(feature = "pictures")]
+#[cfg(feature = "photos")]
 pub mod photo;
 #[cfg(feature = "figures")]
 #[cfg_attr(not(feature = "program"), allow(dead_code, reason = "some of it serves the program alone"))]

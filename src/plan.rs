@@ -1,7 +1,6 @@
 //! A plan: the tensors of a model and, for training and for evaluation, the calls of one step in order.
 //!
-//! Executors run a plan and know nothing of layers. Everything that a step needs is a named tensor, including the data
-//! set, the shuffled order, the schedule and the clock.
+//! Executors run a plan and know nothing of layers. All that a step needs is a named tensor: data set, order, schedule, clock.
 
 mod builder;
 pub(crate) mod by_name;

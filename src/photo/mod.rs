@@ -41,6 +41,7 @@ use rows::Row;
 use select::{Handwriting, LEAST_SIDE};
 use strokes::Strokes;
 
+#[cfg(feature = "pictures")]
 pub use crate::decode::decode;
 pub use glyph::Pixels;
 pub use parts::Frame;

@@ -21,6 +21,7 @@ mod stops;
 mod strangers;
 mod sweeps;
 mod usage;
+mod web;
 
 use std::fs;
 use std::process::Stdio;
@@ -60,6 +61,8 @@ fn main() {
         ("plan_prints_calls_shapes_and_sums_without_a_gpu", plan),
         ("kernels_of_a_plan_need_an_adapter", plan_kernels_without_gpu),
         ("shaders_writes_every_shader_as_one_text", shaders),
+        ("web_serves_the_page_or_says_how_it_is_built", web::web),
+        ("web_refuses_a_taken_port_and_a_folder_without_mnist", web::wrong_web),
         ("imported_models_are_scored_and_trained_further", imported_models_are_used),
         ("options_of_import_say_what_a_file_does_not", options_of_import),
         ("wrong_imports_are_refused", wrong_imports),
@@ -181,13 +184,14 @@ fn main() {
         tests.iter().map(|&(name, test)| Trial::test(name, move || test(&Home::new()))).collect();
     trials.push(data::model_file_trial());
     trials.extend(data::example_trials());
-    let on_each: [(&str, AdapterTest); 13] = [
+    let on_each: [(&str, AdapterTest); 14] = [
         ("plan_names_the_kernel_of_each_call_and_why_no_other", plan_kernels),
         ("verify_checks_a_users_own_model_in_lockstep", numerics::verify_model),
         ("a_model_that_overflows_is_an_error_that_names_the_first_tensor", numerics::overflow),
         ("training_that_overflows_is_an_error_that_names_the_first_tensor", numerics::overflow_in_training),
         ("verify_reports_as_text_json_and_junit", verify),
         ("train_takes_the_adapter_by_its_number", train_on_adapter),
+        ("verify_repeats_checks_with_other_operands", web::verify_repeatedly),
         ("a_device_that_does_not_answer_is_an_error_that_names_the_kernels", silent_device),
         ("a_model_larger_than_the_adapter_takes_is_refused", too_much_for_adapter),
         ("bench_reports_kernels_and_compares_reports", bench),
