@@ -3,6 +3,9 @@
 import { byId, element } from './elements.js';
 import { call } from './engine-client.js';
 
+/** A probability; only 1 itself is 100 %. */
+const certainty = (share) => `${(share < 1 ? Math.min(100 * share, 99.9) : 100).toFixed(1)} %`;
+
 /** Lines are this share of the canvas wide, as a felt pen's. */
 const PEN = 0.055;
 
@@ -37,7 +40,7 @@ export function setUpDrawing() {
       const bar = element('div', '', { role: 'listitem' });
       const length = element('i');
       length.style.width = `${100 * share}%`;
-      bar.append(element('span', String(number)), length, element('b', digit ? `${(100 * share).toFixed(1)} %` : ''));
+      bar.append(element('span', String(number)), length, element('b', digit ? certainty(share) : ''));
       return bar;
     }));
     if (digit) explain(digit);
