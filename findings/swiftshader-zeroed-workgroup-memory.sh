@@ -20,7 +20,7 @@ npm install --silent --no-audit --no-fund --prefix "$dir" webgpu@0.6.2 >/dev/nul
 apt-get download -qq chromium-common libvulkan1 >/dev/null 2>&1
 for package in *.deb; do
     echo "${package%.deb}"
-    dpkg -x "$package" root
+    dpkg -x "$package" unpacked
 done
 cat >probe.mjs <<'EOF'
 import { create } from 'webgpu';
@@ -51,7 +51,7 @@ process.exitCode = times[3] > 10 * times[0] && times[3] > 200 ? 10 : 0;
 EOF
 export XDG_RUNTIME_DIR="$dir"
 run() {
-    VK_DRIVER_FILES="$dir/root/usr/lib/chromium/vk_swiftshader_icd.json" LD_LIBRARY_PATH="$dir/root/usr/lib/x86_64-linux-gnu" \
+    VK_DRIVER_FILES="$dir/unpacked/usr/lib/chromium/vk_swiftshader_icd.json" LD_LIBRARY_PATH="$dir/unpacked/usr/lib/x86_64-linux-gnu" \
         timeout 120 node probe.mjs "$@" && code=0 || code=$?
 }
 run

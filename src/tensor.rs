@@ -16,6 +16,15 @@ pub enum DType {
 }
 
 impl DType {
+    /// Its name in WGSL.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::U32 => "u32",
+            Self::F16 => "f16",
+        }
+    }
+
     /// The number of words for this many elements.
     pub fn words(self, elements: usize) -> usize {
         match self {

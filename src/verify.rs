@@ -12,6 +12,7 @@ mod replay;
 mod reproducer;
 mod selftest;
 mod subject;
+mod tally;
 
 use std::collections::HashSet;
 
@@ -34,9 +35,10 @@ pub use lockstep::check_lockstep;
 pub use outputs::layers_output;
 pub use replay::{Step, Written};
 #[cfg(feature = "figures")]
-pub use reproducer::Reproducer;
+pub use reproducer::{Reproducer, bytes_of_words};
 pub use selftest::{check_next_step, self_test};
 pub use subject::{Lockstep, Subject};
+pub use tally::Tally;
 
 /// The outcome of a check.
 #[derive(Clone, Debug, Serialize)]

@@ -9,8 +9,8 @@ use super::download::Downloader;
 use super::idx::{IdxFile, samples};
 use super::{Dataset, Folders, MNIST, Request, Task};
 
-/// The four files, in the order used everywhere.
-pub(super) const NAMES: [&str; 4] =
+/// The names of the four files, in the order used everywhere.
+pub const NAMES: [&str; 4] =
     ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
 
 /// The hashes of MNIST and its download addresses. The default is the real MNIST.

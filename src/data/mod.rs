@@ -25,7 +25,7 @@ use sha2::{Digest as _, Sha256};
 use crate::files::hex;
 pub use generated::digits;
 pub use load::{DataChoice, Folders, ImageSize, Request, load};
-pub use mnist::{Source, mnist_files};
+pub use mnist::{NAMES as MNIST_NAMES, Source, mnist_files};
 pub use own::{DEFAULT_TEST, from_idx_files};
 pub use record::DataRecord;
 pub use share::Share;

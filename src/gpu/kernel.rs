@@ -247,6 +247,11 @@ async fn bind(
     Ok((0..sets).map(bind).collect())
 }
 
+/// The words of an operand before its kernel runs: an output is filled with a NaN, so that unwritten elements show.
+pub(crate) fn poisoned(operand: &Operand, input: &HostTensor) -> Vec<u32> {
+    if operand.access == Access::Write { vec![POISON; input.words().len()] } else { input.words().to_vec() }
+}
+
 /// The guard after an operand.
 fn guard(operand: &Operand) -> u32 {
     if operand.is_written() { WRITTEN_GUARD } else { POISON }
@@ -267,10 +272,7 @@ async fn run(gpu: &Gpu, op: &dyn Op, variant: &Variant, inputs: &[HostTensor]) -
     let operands = op.operands();
     let mut buffers = Vec::new();
     for (operand, input) in operands.iter().zip(inputs) {
-        let mut words = input.words().to_vec();
-        if operand.access == Access::Write {
-            words.fill(POISON);
-        }
+        let mut words = poisoned(operand, input);
         words.resize((words.len() + GUARD).next_multiple_of(4), guard(operand));
         let buffer = storage_buffer(gpu, operand.name, words.len());
         gpu.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(&words));

@@ -18,8 +18,12 @@ mod wait;
 pub use adapters::{Adapter, AdapterInfo, AdapterKind, Backend, adapters, adapters_up_to};
 pub use choice::{Considered, choose_variant, consider};
 pub use executor::GpuExecutor;
+#[cfg(feature = "figures")]
+pub(crate) use kernel::poisoned;
 pub use kernel::{BoundKernel, POISON, bind_variant, run_variant};
 pub use stopwatch::{Lap, Stopwatch};
+#[cfg(feature = "program")]
+pub(crate) use texture::words_of_texel;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -20,6 +20,12 @@ fn texel_words(format: wgpu::TextureFormat) -> u32 {
     format.block_copy_size(None).map_or(1, |bytes| bytes / 4)
 }
 
+/// Words of a texel of the copy of a tensor of this type.
+#[cfg(feature = "program")]
+pub(crate) fn words_of_texel(dtype: DType) -> u32 {
+    texel_words(format(dtype))
+}
+
 /// The rows of the copy of a tensor of `words` words.
 pub(super) fn rows(dtype: DType, words: usize) -> usize {
     words.div_ceil((texel_words(format(dtype)) * TEXELS_PER_ROW) as usize)

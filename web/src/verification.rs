@@ -9,8 +9,8 @@ use gpu_digits::layers::every_op;
 use gpu_digits::op::{Shader, Variant, variant_label};
 use gpu_digits::ops::Case;
 use gpu_digits::verify::{
-    Check, Example, Lockstep, Outcome, Reproducer, Subject, cases, check_lockstep, check_variant, examine_variant,
-    junit,
+    Check, Example, Lockstep, Outcome, Reproducer, Subject, Tally, cases, check_lockstep, check_variant,
+    examine_variant, junit,
 };
 use js_sys::Function;
 use serde::{Deserialize, Serialize};
@@ -42,25 +42,8 @@ struct Wanted {
 #[derive(Clone, Default, Serialize)]
 struct Row {
     op: String,
-    cases: usize,
-    passed: usize,
-    failed: usize,
-    skipped: usize,
-    /// The largest error of a check that passed, divided by the error allowed.
-    worst_ratio: f64,
-}
-
-impl Row {
-    fn add(&mut self, outcome: &Outcome) {
-        match outcome {
-            Outcome::Passed { worst_ratio } => {
-                self.passed += 1;
-                self.worst_ratio = self.worst_ratio.max(*worst_ratio);
-            }
-            Outcome::Failed { .. } => self.failed += 1,
-            Outcome::Skipped { .. } => self.skipped += 1,
-        }
-    }
+    #[serde(flatten)]
+    tally: Tally,
 }
 
 /// The checks that were chosen, and their results.
@@ -136,7 +119,7 @@ impl Verification {
         let start = web_time::Instant::now();
         let (count, mut done, mut edited) = (self.cases() + self.locksteps.len(), 0, 0);
         for (op, cases) in &self.ops {
-            let mut row = Row { op: (*op).to_owned(), cases: cases.len(), ..Row::default() };
+            let mut row = Row { op: (*op).to_owned(), ..Row::default() };
             for case in cases {
                 if is_stopped() {
                     break;
@@ -150,7 +133,7 @@ impl Verification {
                     }
                     let variant = self.edited(op, variant, &mut edited);
                     let outcome = check_variant(&self.gpu, case, &variant, &example).await;
-                    row.add(&outcome);
+                    row.tally.add(&outcome);
                     self.checks.push(Check { op, label, outcome });
                 }
                 done += 1;
@@ -194,7 +177,7 @@ impl Verification {
                 rows.push(Row { op: check.op.to_owned(), ..Row::default() });
             }
             if let Some(row) = rows.last_mut() {
-                row.add(&check.outcome);
+                row.tally.add(&check.outcome);
             }
         }
         rows
@@ -214,7 +197,7 @@ impl Verification {
                 Outcome::Passed { .. } => {}
             }
         }
-        let total = |of: fn(&Row) -> usize| rows.iter().map(of).sum::<usize>();
+        let all: Tally = self.checks.iter().map(|check| &check.outcome).collect();
         json(&json!({
             "kind": "verification",
             "version": gpu_digits::VERSION,
@@ -224,9 +207,9 @@ impl Verification {
             "seed": self.wanted.seed,
             "is_complete": !is_stopped(),
             "seconds": self.seconds,
-            "passed": total(|row| row.passed),
-            "failed": total(|row| row.failed),
-            "skipped": total(|row| row.skipped),
+            "passed": all.passed,
+            "failed": all.failed,
+            "skipped": all.skipped,
             "skipped_because": skipped,
             "ops": rows,
             "failures_left_out": failures.len().saturating_sub(MOST_FAILURES),

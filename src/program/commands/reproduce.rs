@@ -6,11 +6,11 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use crate::files::write_atomically;
-use crate::gpu::POISON;
-use crate::op::{Access, Operand, TEXELS_PER_ROW, tolerance};
-use crate::tensor::{DType, HostTensor};
+use crate::gpu::{poisoned, words_of_texel};
+use crate::op::{Operand, TEXELS_PER_ROW, tolerance};
+use crate::tensor::HostTensor;
 use crate::translate::{Language, Parsed};
-use crate::verify::Reproducer;
+use crate::verify::{Reproducer, bytes_of_words};
 
 /// A program of wgpu that runs the kernel, with names in braces for what differs.
 const PROGRAM: &str = include_str!("reproduce/main.rs.txt");
@@ -58,11 +58,14 @@ pub(super) fn write(folder: &Path, reproducer: &Reproducer<'_>) -> Result<String
     let operands = reproducer.op.operands();
     for (place, operand) in operands.iter().enumerate() {
         let before = &reproducer.example.inputs()[place];
-        write(&format!("{}.input.bin", operand.name), &bytes(&given(operand, before)))?;
+        write(&format!("{}.input.bin", operand.name), &bytes_of_words(&given(operand, before)))?;
         if operand.is_written() {
-            write(&format!("{}.wanted.bin", operand.name), &bytes(reproducer.example.wanted()[place].words()))?;
+            write(
+                &format!("{}.wanted.bin", operand.name),
+                &bytes_of_words(reproducer.example.wanted()[place].words()),
+            )?;
             if let Some(got) = reproducer.got {
-                write(&format!("{}.got.bin", operand.name), &bytes(got[place].words()))?;
+                write(&format!("{}.got.bin", operand.name), &bytes_of_words(got[place].words()))?;
             }
         }
     }
@@ -77,32 +80,19 @@ fn name_of(label: &str) -> String {
     label.chars().map(plain).take(LONGEST).collect()
 }
 
-/// What an operand holds before the kernel runs. Outputs hold a NaN, so that what is not written shows.
+/// What an operand holds before the kernel runs, to the end of a texel.
 fn given(operand: &Operand, input: &HostTensor) -> Vec<u32> {
-    let words = input.words();
-    let mut given = if operand.access == Access::Write { vec![POISON; words.len()] } else { words.to_vec() };
-    given.resize(given.len().next_multiple_of(4), 0);
-    given
-}
-
-fn bytes(words: &[u32]) -> Vec<u8> {
-    words.iter().flat_map(|word| word.to_le_bytes()).collect()
+    let mut words = poisoned(operand, input);
+    words.resize(words.len().next_multiple_of(4), 0);
+    words
 }
 
 fn program(reproducer: &Reproducer<'_>, operands: &[Operand]) -> String {
     let Reproducer { op, variant, .. } = *reproducer;
     let operand = |operand: &Operand| {
         let name = operand.name;
-        let kind = match operand.dtype {
-            DType::F32 => "f32",
-            DType::F16 => "f16",
-            DType::U32 => "u32",
-        };
-        let texel = variant.textures.contains(&name).then_some(match operand.dtype {
-            DType::F32 => 4,
-            DType::F16 => 2,
-            DType::U32 => 1,
-        });
+        let kind = operand.dtype.name();
+        let texel = variant.textures.contains(&name).then(|| words_of_texel(operand.dtype));
         let right = match operand.is_written() {
             true => format!("include_bytes!(\"../{name}.wanted.bin\")"),
             false => "&[]".to_owned(),

@@ -16,7 +16,9 @@ use crate::ops::Case;
 use crate::program::cli::VerifyArgs;
 use crate::program::files::Destination;
 use crate::program::terminal;
-use crate::verify::{Check, Examined, Outcome, Repeats, Reproducer, Subject, check_lockstep, examine_case, junit};
+use crate::verify::{
+    Check, Examined, Outcome, Repeats, Reproducer, Subject, Tally, check_lockstep, examine_case, junit,
+};
 
 /// An adapter and the results of its checks.
 struct Checked {
@@ -155,17 +157,7 @@ fn print_op(op: &str, checked: &[Checked], args: &VerifyArgs) {
 }
 
 fn summary(checks: &[Check]) -> String {
-    let (mut passed, mut failed, mut worst) = (0, 0, 0.0f64);
-    for check in checks {
-        match check.outcome {
-            Outcome::Passed { worst_ratio } => {
-                passed += 1;
-                worst = worst.max(worst_ratio);
-            }
-            Outcome::Failed { .. } => failed += 1,
-            Outcome::Skipped { .. } => {}
-        }
-    }
+    let Tally { passed, failed, worst_ratio: worst, .. } = checks.iter().map(|check| &check.outcome).collect();
     let noun = if passed == 1 { "check " } else { "checks" };
     match (passed, failed) {
         (0, 0) => "skipped".to_owned(),
@@ -175,12 +167,8 @@ fn summary(checks: &[Check]) -> String {
 }
 
 fn print_summary(checked: &[Checked], start: Instant) -> Result<Verdict> {
-    let count = |is: fn(&Outcome) -> bool| {
-        checked.iter().flat_map(|checked| &checked.checks).filter(|check| is(&check.outcome)).count()
-    };
-    let passed = count(|outcome| matches!(outcome, Outcome::Passed { .. }));
-    let failed = count(|outcome| matches!(outcome, Outcome::Failed { .. }));
-    let skipped = count(|outcome| matches!(outcome, Outcome::Skipped { .. }));
+    let checks = checked.iter().flat_map(|checked| &checked.checks);
+    let Tally { passed, failed, skipped, .. } = checks.map(|check| &check.outcome).collect();
     let seconds = start.elapsed().as_secs_f64();
     let noun = if passed == 1 { "check" } else { "checks" };
     out!(

@@ -12,19 +12,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use super::Verdict;
-use crate::data::{Folders, mnist_files};
+use crate::data::{Folders, MNIST_NAMES, mnist_files};
 use crate::program::cli::WebArgs;
 
 // `PAGE`: the names of the page's files and their bytes; empty where `web/build` was not run before the program was built.
 include!(concat!(env!("OUT_DIR"), "/page.rs"));
-
-/// The names under which the page asks for MNIST.
-const MNIST: [&str; 4] = [
-    "mnist/train-images-idx3-ubyte.gz",
-    "mnist/train-labels-idx1-ubyte.gz",
-    "mnist/t10k-images-idx3-ubyte.gz",
-    "mnist/t10k-labels-idx1-ubyte.gz",
-];
 
 pub(super) fn run(args: &WebArgs) -> Result<Verdict> {
     ensure!(
@@ -85,7 +77,9 @@ fn answer(path: &str, mnist: Option<&[PathBuf; 4]>) -> Response {
     if let Some((_, bytes)) = PAGE.iter().find(|(known, _)| *known == name) {
         return with_kind(kind(name), bytes.to_vec());
     }
-    let file = MNIST.iter().position(|known| *known == name).zip(mnist).map(|(index, files)| fs::read(&files[index]));
+    let wanted = name.strip_prefix("mnist/").and_then(|name| name.strip_suffix(".gz"));
+    let place = wanted.and_then(|name| MNIST_NAMES.iter().position(|known| *known == name));
+    let file = place.zip(mnist).map(|(place, files)| fs::read(&files[place]));
     match file {
         // The bytes as they are: the page sees whether they are compressed.
         Some(Ok(bytes)) => with_kind(kind(name), bytes),

@@ -6,9 +6,9 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
 
 use super::Example;
-use crate::gpu::{AdapterInfo, browser_source};
-use crate::op::{Access, Op, TEXELS_PER_ROW, Tolerance, Variant, tolerance, variant_label};
-use crate::tensor::{DType, HostTensor};
+use crate::gpu::{AdapterInfo, browser_source, poisoned};
+use crate::op::{Op, TEXELS_PER_ROW, Tolerance, Variant, tolerance, variant_label};
+use crate::tensor::HostTensor;
 
 /// The page, with one place for the data.
 const PAGE: &str = include_str!("page.html");
@@ -55,8 +55,6 @@ struct OperandData {
     /// Elements.
     length: usize,
     is_written: bool,
-    /// Whether what it holds before is of no matter.
-    is_output: bool,
     /// Whether it is read as a texture, and not as a buffer.
     is_texture: bool,
     relative: f64,
@@ -79,21 +77,16 @@ impl Reproducer<'_> {
             let Tolerance { relative, absolute } = tolerance(self.op, &operand);
             OperandData {
                 name: operand.name,
-                kind: match operand.dtype {
-                    DType::F32 => "f32",
-                    DType::F16 => "f16",
-                    DType::U32 => "u32",
-                },
+                kind: operand.dtype.name(),
                 length: operand.shape.len(),
                 is_written: operand.is_written(),
-                is_output: operand.access == Access::Write,
                 is_texture: self.variant.textures.contains(&operand.name),
                 shape: operand.shape.to_string(),
                 relative,
                 absolute,
-                input: words(&self.example.inputs[place]),
-                wanted: words(&self.example.wanted[place]),
-                got: self.got.map(|got| words(&got[place])),
+                input: base64(&poisoned(&operand, &self.example.inputs[place])),
+                wanted: base64(self.example.wanted[place].words()),
+                got: self.got.map(|got| base64(got[place].words())),
             }
         };
         let data = Data {
@@ -116,10 +109,13 @@ impl Reproducer<'_> {
     }
 }
 
-/// The words of a tensor, the lowest byte of each first.
-fn words(tensor: &HostTensor) -> String {
-    let bytes: Vec<u8> = tensor.words().iter().flat_map(|word| word.to_le_bytes()).collect();
-    BASE64_STANDARD.encode(bytes)
+/// Words as bytes, the lowest byte of each first: as files and pages have them.
+pub fn bytes_of_words(words: &[u32]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
+
+fn base64(words: &[u32]) -> String {
+    BASE64_STANDARD.encode(bytes_of_words(words))
 }
 
 #[cfg(test)]
@@ -147,6 +143,6 @@ mod tests {
         let page = reproducer.html();
         assert_eq!(page.matches("</script>").count(), PAGE.matches("</script>").count());
         assert!(page.contains(reason) && page.contains("fn relu_forward(") && !page.contains(DATA));
-        assert!(page.contains(&words(&example.wanted[1])));
+        assert!(page.contains(&base64(example.wanted[1].words())));
     }
 }
