@@ -88,12 +88,14 @@ pub mod random;
 mod resident;
 pub mod schedule;
 mod shader;
+mod sizes;
 pub mod tensor;
 pub mod trace;
 pub mod train;
 #[cfg(feature = "translate")]
 pub mod translate;
 pub mod trial;
+mod variant;
 pub mod verify;
 pub mod weights;
 mod words;

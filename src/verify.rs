@@ -7,9 +7,11 @@ mod gradients;
 mod junit;
 mod lockstep;
 mod outputs;
+mod reduce;
 mod replay;
 #[cfg(feature = "figures")]
 mod reproducer;
+mod selection;
 mod selftest;
 mod subject;
 mod tally;
@@ -33,9 +35,11 @@ pub use gradients::{check_gradients, layer_output};
 pub use junit::junit;
 pub use lockstep::check_lockstep;
 pub use outputs::layers_output;
+pub use reduce::reduce;
 pub use replay::{Step, Written};
 #[cfg(feature = "figures")]
 pub use reproducer::{Reproducer, bytes_of_words};
+pub use selection::Selection;
 pub use selftest::{check_next_step, self_test};
 pub use subject::{Lockstep, Subject};
 pub use tally::Tally;
@@ -184,29 +188,57 @@ impl Repeats {
     pub const ONCE: Self = Self { count: 1, seed: 0 };
 }
 
-/// A check with all that is needed to repeat it.
-pub struct Examined<'a> {
+/// A check of a kernel.
+pub struct Examined {
     /// The index of the adapter.
     pub gpu: usize,
-    /// The kernel.
-    pub variant: &'a Variant,
-    /// The operands, and those that are right after it.
-    pub example: &'a Example,
-    /// The operands as the kernel left them in the run that the outcome is of; none if it did not run.
-    pub got: Option<Vec<HostTensor>>,
     /// The check.
     pub check: Check,
+    /// What is needed to repeat it, if it failed.
+    pub failure: Option<Failure>,
+}
+
+/// A kernel that failed. Its operands are drawn again from the seed: see [`Example::seeded`].
+pub struct Failure {
+    /// The op at its sizes.
+    pub case: Case,
+    /// The kernel.
+    pub variant: Variant,
+    /// The operands as the kernel left them; none if it did not run.
+    pub got: Option<Vec<HostTensor>>,
+    /// What was wrong.
+    pub reason: String,
+}
+
+impl Failure {
+    /// Op, variant and sizes.
+    pub fn label(&self) -> String {
+        variant_label(self.case.as_ref(), &self.variant)
+    }
+
+    /// Runs a kernel several times on operands of a seed; none if it is right each time.
+    pub(crate) async fn of(gpu: &Gpu, case: &Case, variant: &Variant, repeats: Repeats) -> Option<Self> {
+        let example = Example::seeded(case, repeats.seed);
+        let (outcome, got) = examine_repeatedly(gpu, case, variant, &example, repeats.count).await;
+        Self::from_outcome(case, variant, &outcome, got)
+    }
+
+    fn from_outcome(case: &Case, variant: &Variant, outcome: &Outcome, got: Option<Vec<HostTensor>>) -> Option<Self> {
+        let Outcome::Failed { reason } = outcome else { return None };
+        Some(Self { case: case.clone(), variant: variant.clone(), got, reason: reason.clone() })
+    }
 }
 
 /// Verifies all variants of an op at its sizes on several adapters as [`check_case`] does, several times each. A check fails
 /// if a run does; its reason says how many did.
-pub async fn examine_case(gpus: &[Gpu], case: &Case, repeats: Repeats, mut report: impl FnMut(Examined<'_>)) {
+pub async fn examine_case(gpus: &[Gpu], case: &Case, repeats: Repeats, mut report: impl FnMut(Examined)) {
     let example = &Example::seeded(case, repeats.seed);
     for (index, gpu) in gpus.iter().enumerate() {
         for variant in &case.variants() {
             let (outcome, got) = examine_repeatedly(gpu, case, variant, example, repeats.count).await;
+            let failure = Failure::from_outcome(case, variant, &outcome, got);
             let check = Check { op: case.name(), label: variant_label(case.as_ref(), variant), outcome };
-            report(Examined { gpu: index, variant, example, got, check });
+            report(Examined { gpu: index, check, failure });
         }
     }
 }

@@ -10,11 +10,11 @@ use gpu_digits::arithmetic::{loop_fault, of_cpu, of_gpu};
 use gpu_digits::data::{DataChoice, Dataset, Folders, Request, Task, load};
 use gpu_digits::gpu::Gpu;
 use gpu_digits::layers::{Dense, Flatten, Recorder};
-use gpu_digits::op::{Op, Operand, Shader, Variant};
+use gpu_digits::op::{Op, Operand, Shader, Sizes, Variant};
 use gpu_digits::plan::{Optimizer, Precision, Refinements};
 use gpu_digits::tensor::DType::F32;
 use gpu_digits::tensor::HostTensor;
-use gpu_digits::verify::{Outcome, check_next_step, self_test};
+use gpu_digits::verify::{Outcome, Repeats, check_next_step, examine_case, reduce, self_test};
 use gpu_digits::{Device, Layer, Model, TrainConfig, Trainer};
 use libtest_mimic::{Arguments, Failed, Trial};
 use pollster::block_on;
@@ -23,10 +23,11 @@ use pollster::block_on;
 type AdapterTest = fn(&Gpu) -> Result<(), Failed>;
 
 fn main() {
-    let on_each: [(&str, AdapterTest); 5] = [
+    let on_each: [(&str, AdapterTest); 6] = [
         ("an_adapter_that_computes_rightly_passes_the_self_test", passes),
         ("the_next_step_of_a_run_is_right_and_leaves_no_trace", leaves_no_trace),
         ("a_kernel_that_computes_wrongly_is_named", names_a_wrong_kernel),
+        ("a_failure_is_reduced_to_the_smallest_sizes_that_fail", reduces_a_failure),
         ("weights_that_are_not_finite_are_not_the_device_s_fault", weights_that_are_not_finite),
         ("the_questions_to_an_adapter_are_answered", answers),
     ];
@@ -106,7 +107,7 @@ fn leaves_no_trace(gpu: &Gpu) -> Result<(), Failed> {
     Ok(())
 }
 
-/// A layer that copies its input, whose shader is off by a hundredth.
+/// A layer that copies its input, whose shader is off by a hundredth from the 71st element on.
 #[derive(Debug)]
 struct Copy;
 
@@ -138,7 +139,7 @@ override workgroup_size: u32;
 @compute @workgroup_size(workgroup_size)
 fn copy_all(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = id.x + id.y * groups.x * workgroup_size;
-    if i < length { output[i] = 1.01 * input[i]; }
+    if i < length { output[i] = select(1.0, 1.01, i >= 70u) * input[i]; }
 }
 ";
 
@@ -149,6 +150,10 @@ impl Op for CopyOp {
 
     fn sizes(&self) -> Vec<(&'static str, f64)> {
         vec![("length", self.length as f64)]
+    }
+
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self { length: sizes.size("length")? }))
     }
 
     fn operands(&self) -> Vec<Operand> {
@@ -184,6 +189,18 @@ fn names_a_wrong_kernel(gpu: &Gpu) -> Result<(), Failed> {
     let outcome = block_on(check_next_step(&device, &mut trainer, &dataset))?;
     let Outcome::Failed { reason } = outcome else { return Err(format!("not found: {outcome:?}").into()) };
     check(reason.contains("copy1") && reason.contains("`copy_all:length="), reason)
+}
+
+fn reduces_a_failure(gpu: &Gpu) -> Result<(), Failed> {
+    let case: Arc<dyn Op> = Arc::new(CopyOp { length: 14_896 });
+    let mut failures = vec![];
+    let examined =
+        examine_case(std::slice::from_ref(gpu), &case, Repeats::ONCE, |examined| failures.extend(examined.failure));
+    block_on(examined);
+    let failure = failures.pop().ok_or("it has not failed")?;
+    let smallest = block_on(reduce(gpu, failure, Repeats::ONCE));
+    check(smallest.label() == "copy_all:length=71", smallest.label())?;
+    check(smallest.reason.contains("output[70]"), &smallest.reason)
 }
 
 fn weights_that_are_not_finite(gpu: &Gpu) -> Result<(), Failed> {

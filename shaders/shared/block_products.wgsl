@@ -4,13 +4,13 @@
 // `blocks`.
 // Needs from the kernel: rows_at(strip, term), columns_at(term, quad), both 0 beyond the last term.
 
-/// Quads of columns of a tile, at most.
-const MOST_QUADS = 16u;
+/// The lengths of the blocks. naga fails where constants follow an array whose length is a formula; a name it takes.
+override row_block_length: u32 = slice * PITCH;
+override column_block_length: u32 = slice * tile_quads;
 
-/// For each term of the slice, the rows of the tile's strips, and the columns of its quads. They are as long as the longest slice
-/// and the widest tile need: naga fails where constants follow arrays whose lengths depend on constants.
-var<workgroup> row_block: array<vec4<f32>, SHARERS * PITCH>;
-var<workgroup> column_block: array<vec4<f32>, SHARERS * MOST_QUADS>;
+/// For each term of the slice, the rows of the tile's strips, and the columns of its quads.
+var<workgroup> row_block: array<vec4<f32>, row_block_length>;
+var<workgroup> column_block: array<vec4<f32>, column_block_length>;
 
 /// The sums of the invocation's two strips.
 var<private> sums: array<mat4x4<f32>, 2>;

@@ -14,7 +14,7 @@ use super::batch::{BatchGather, CLOCK_LENGTH, Image};
 use super::half::{Half, InHalf};
 use super::threefry::threefry2x32;
 use crate::augment::Augment;
-use crate::op::{AdapterClass, Cost, Op, Operand, Shader, Variant, shader};
+use crate::op::{AdapterClass, Cost, Op, Operand, Shader, Sizes, Variant, shader};
 use crate::random::Random;
 use crate::tensor::HostTensor;
 
@@ -254,6 +254,11 @@ impl Op for BatchAugment {
             ("key", f64::from(KEY)),
         ];
         self.gather.sizes().into_iter().chain(own).chain(self.most()).collect()
+    }
+
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        let gather = self.gather.resized(sizes)?;
+        (gather.pixels == self.gather.pixels).then(|| Arc::new(Self { gather, ..*self }) as _)
     }
 
     fn operands(&self) -> Vec<Operand> {

@@ -5,11 +5,13 @@
 //! average = decay · average + (1 - decay) · parameter
 //! ```
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
 
 use super::batch::CLOCK_LENGTH;
 use super::fours::{in_fours, plain_and_quad};
-use crate::op::{Op, Operand, Variant};
+use crate::op::{Op, Operand, Sizes, Variant};
 use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::HostTensor;
@@ -40,6 +42,10 @@ impl Op for AverageUpdate {
     fn sizes(&self) -> Vec<(&'static str, f64)> {
         // In f32, 1 - 0.999 would have a relative error of 5e-5.
         vec![("length", self.length as f64), ("decay", self.decay), ("complement", 1.0 - self.decay)]
+    }
+
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self { length: sizes.size("length")?, ..*self }))
     }
 
     fn operands(&self) -> Vec<Operand> {

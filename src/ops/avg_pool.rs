@@ -16,7 +16,7 @@ use super::fours::{in_fours, plain_and_quad};
 use super::half::{Half, InHalf};
 use super::relu::{grad_before, rectified, take_in};
 pub use super::windows::Windows;
-use crate::op::{Op, Operand, Shader, Variant, sum_tolerance};
+use crate::op::{Op, Operand, Shader, Sizes, Variant, sum_tolerance};
 use crate::tensor::DType::F32;
 use crate::tensor::HostTensor;
 
@@ -43,6 +43,10 @@ impl Op for AvgPoolForward {
 
     fn sizes(&self) -> Vec<(&'static str, f64)> {
         [self.windows.sizes(), vec![("negative_slope", self.negative_slope)]].concat()
+    }
+
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self { windows: Windows::of_sizes(sizes)?, ..*self }))
     }
 
     fn operands(&self) -> Vec<Operand> {
@@ -124,6 +128,10 @@ impl Op for AvgPoolBackward {
 
     fn sizes(&self) -> Vec<(&'static str, f64)> {
         [self.windows.sizes(), vec![("negative_slope", self.negative_slope)]].concat()
+    }
+
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self { windows: Windows::of_sizes(sizes)?, ..*self }))
     }
 
     fn operands(&self) -> Vec<Operand> {

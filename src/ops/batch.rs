@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::cross_entropy::NO_LABEL;
 use super::half::Half;
-use crate::op::{AdapterClass, MAX_WORKGROUP, Op, Operand, Variant, shader, sum_tolerance};
+use crate::op::{AdapterClass, MAX_WORKGROUP, Op, Operand, Sizes, Variant, shader, sum_tolerance};
 use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::{HostTensor, pack_bytes};
@@ -64,6 +64,14 @@ impl BatchGather {
         });
     }
 
+    /// The same at other sizes, unless the order has less than a batch.
+    pub(super) fn resized(&self, sizes: &Sizes) -> Option<Self> {
+        let [batch, pixels, count, order_length] =
+            ["batch", "pixels", "count", "order_length"].map(|name| sizes.size(name));
+        let resized = Self { batch: batch?, pixels: pixels?, count: count?, order_length: order_length?, ..*self };
+        (resized.batch <= resized.order_length).then_some(resized)
+    }
+
     fn image_words(&self) -> usize {
         (self.count * self.pixels).div_ceil(4)
     }
@@ -114,6 +122,10 @@ impl Op for BatchGather {
             ("scale", self.scale),
             ("shift", self.shift),
         ]
+    }
+
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(self.resized(sizes)?))
     }
 
     fn operands(&self) -> Vec<Operand> {
@@ -217,6 +229,10 @@ impl Op for StepFinish {
 
     fn sizes(&self) -> Vec<(&'static str, f64)> {
         vec![("batch", self.batch as f64), ("rows", self.rows as f64)]
+    }
+
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self { batch: sizes.size("batch")?, rows: sizes.size("rows")? }))
     }
 
     fn operands(&self) -> Vec<Operand> {

@@ -8,8 +8,10 @@
 //!
 //! The optimizer multiplies the gradients by `grad_scale`.
 
+use std::sync::Arc;
+
 use super::segments::{BLOCK, Segments};
-use crate::op::{MAX_WORKGROUP, Op, Operand, Variant, shader, sum_tolerance};
+use crate::op::{MAX_WORKGROUP, Op, Operand, Sizes, Variant, shader, sum_tolerance};
 use crate::random::Random;
 use crate::tensor::DType::F32;
 use crate::tensor::HostTensor;
@@ -97,6 +99,10 @@ impl Op for GradClip {
 
     fn sizes(&self) -> Vec<(&'static str, f64)> {
         vec![("blocks", self.blocks as f64), ("most", self.most)]
+    }
+
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self { blocks: sizes.size("blocks")?, ..*self }))
     }
 
     fn operands(&self) -> Vec<Operand> {

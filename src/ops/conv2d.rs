@@ -25,9 +25,7 @@ pub use gradients::{Conv2dBackwardInput, Conv2dBackwardWeight};
 use self::shaders::{FORWARD, FORWARD_BLOCKS, FORWARD_BLOCKS_ANY, FORWARD_LANES, FORWARD_LANES_ANY};
 use super::blocks::{self, SHARERS, SLICE};
 use super::product;
-use crate::op::{
-    AdapterClass, MAX_ITERATIONS, MAX_WORKGROUP, Op, Operand, SUBGROUP_LANES, Shader, Variant, sum_tolerance,
-};
+use crate::op::{AdapterClass, MAX_ITERATIONS, Op, Operand, SUBGROUP_LANES, Shader, Sizes, Variant, sum_tolerance};
 use crate::ops::relu::take_in;
 use crate::tensor::DType::F32;
 use crate::tensor::HostTensor;
@@ -100,6 +98,23 @@ impl Conv2d {
         sizes
     }
 
+    /// One of these sizes, unless the kernel is larger than the padded map.
+    pub(super) fn of_sizes(sizes: &Sizes) -> Option<Self> {
+        let conv = Self {
+            batch: sizes.size("batch")?,
+            in_channels: sizes.size("in_channels")?,
+            in_height: sizes.size("in_height")?,
+            in_width: sizes.size("in_width")?,
+            out_channels: sizes.size("out_channels")?,
+            kernel: sizes.size("kernel")?,
+            // The ops that say no stride have one of 1.
+            stride: sizes.size("stride").unwrap_or(1),
+            padding: sizes.size_or_zero("padding")?,
+        };
+        let fits = conv.kernel <= conv.in_height.min(conv.in_width) + conv.padding && conv.padding < conv.kernel;
+        fits.then_some(conv)
+    }
+
     pub(super) fn input(&self) -> [usize; 4] {
         [self.batch, self.in_height, self.in_width, self.in_channels]
     }
@@ -158,7 +173,7 @@ impl Conv2d {
         Variant::tiled(shader, tiles, size, slices * (1 + loads + slice))
             .repeated(workgroups)
             .constant("slice", slice)
-            .sharing(16 * SLICE * (blocks::TILE + 1 + MAX_WORKGROUP / SHARERS))
+            .sharing(16 * slice * (blocks::TILE + 1 + size / SHARERS))
             .made_for(AdapterClass::WITHOUT_LANES)
     }
 
@@ -222,6 +237,10 @@ impl Op for Conv2dForward {
         let mut sizes = self.conv.sizes();
         sizes.push(("negative_slope", self.negative_slope));
         sizes
+    }
+
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self { conv: Conv2d::of_sizes(sizes)?, ..*self }))
     }
 
     fn operands(&self) -> Vec<Operand> {

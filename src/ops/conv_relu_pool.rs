@@ -30,7 +30,7 @@ use super::blocks::{self, SHARERS, SLICE};
 use super::conv2d::{Conv2d, Conv2dForward};
 use super::half::Half;
 use super::product;
-use crate::op::{AdapterClass, MAX_ITERATIONS, Op, Operand, SUBGROUP_LANES, Shader, Variant};
+use crate::op::{AdapterClass, MAX_ITERATIONS, Op, Operand, SUBGROUP_LANES, Shader, Sizes, Variant};
 use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::HostTensor;
@@ -64,6 +64,13 @@ impl ConvReluPool {
         let mut sizes = self.conv.sizes_without_stride();
         sizes.push(("pool", self.pool as f64));
         sizes
+    }
+
+    /// One of these sizes, unless a window is larger than the map that it pools.
+    pub(super) fn of_sizes(sizes: &Sizes) -> Option<Self> {
+        let convolved = Self { conv: Conv2d::of_sizes(sizes)?, pool: sizes.size("pool")? };
+        let least = convolved.conv.out_height().min(convolved.conv.out_width());
+        (convolved.pool <= least).then_some(convolved)
     }
 
     fn input(&self) -> [usize; 4] {
@@ -271,6 +278,10 @@ impl Op for ConvReluPoolForward {
 
     fn sizes(&self) -> Vec<(&'static str, f64)> {
         self.0.sizes()
+    }
+
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self(ConvReluPool::of_sizes(sizes)?)))
     }
 
     fn operands(&self) -> Vec<Operand> {

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::half::{Half, InHalf, LOSS_SCALE};
-use crate::op::{LOG_TOLERANCE, Op, Operand, Variant, shader};
+use crate::op::{LOG_TOLERANCE, Op, Operand, Sizes, Variant, shader};
 use crate::random::Random;
 use crate::shader::Shader;
 use crate::tensor::DType::{F32, U32};
@@ -102,6 +102,10 @@ impl Op for CrossEntropy {
 
     fn sizes(&self) -> Vec<(&'static str, f64)> {
         vec![("batch", self.batch as f64), ("classes", self.classes as f64), ("label_smoothing", self.label_smoothing)]
+    }
+
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self { batch: sizes.size("batch")?, classes: sizes.size("classes")?, ..*self }))
     }
 
     fn operands(&self) -> Vec<Operand> {

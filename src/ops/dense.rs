@@ -23,7 +23,7 @@ pub use cross_entropy::DenseCrossEntropyForward;
 pub use forward::DenseForward;
 
 use super::product;
-use crate::op::SUBGROUP_LANES;
+use crate::op::{SUBGROUP_LANES, Sizes};
 
 /// Rows of sums of an invocation that shares lanes: four for each of the lanes that load for the others.
 const TILE_ROWS: usize = 4 * SUBGROUP_LANES as usize;
@@ -48,6 +48,10 @@ pub struct Dense {
 impl Dense {
     fn sizes(&self) -> Vec<(&'static str, f64)> {
         vec![("batch", self.batch as f64), ("inputs", self.inputs as f64), ("outputs", self.outputs as f64)]
+    }
+
+    fn of_sizes(sizes: &Sizes) -> Option<Self> {
+        Some(Self { batch: sizes.size("batch")?, inputs: sizes.size("inputs")?, outputs: sizes.size("outputs")? })
     }
 
     /// FLOPs of one product for each sample, input and output.

@@ -19,7 +19,7 @@ use super::batch::CLOCK_LENGTH;
 use super::fours::{in_fours, plain_and_quad};
 use super::half::{Half, InHalf};
 use super::threefry::threefry2x32;
-use crate::op::{Op, Operand, Shader, Variant};
+use crate::op::{Op, Operand, Shader, Sizes, Variant};
 use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::HostTensor;
@@ -106,6 +106,10 @@ impl Op for DropoutApply {
             ("threshold", f64::from(self.threshold())),
             ("scale", self.scale()),
         ]
+    }
+
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self { length: sizes.size("length")?, ..*self }))
     }
 
     fn operands(&self) -> Vec<Operand> {

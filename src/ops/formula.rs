@@ -60,7 +60,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::product;
-use crate::op::{Op, Operand, Variant, sum_tolerance};
+use crate::op::{Op, Operand, Sizes, Variant, sum_tolerance};
 use crate::random::Random;
 use crate::shader::Shader;
 use crate::tensor::DType::F32;
@@ -78,6 +78,11 @@ pub trait Formula: Debug + Send + Sync {
 
     /// See [`Op::sizes`].
     fn sizes(&self) -> Vec<(&'static str, f64)>;
+
+    /// See [`Op::with_sizes`].
+    fn with_sizes(&self, _sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        None
+    }
 
     /// How often an element is rounded: once for a product, once a term for a sum, never (0) for a choice between
     /// numbers.
@@ -139,6 +144,10 @@ impl<F: Formula + 'static> Op for F {
 
     fn sizes(&self) -> Vec<(&'static str, f64)> {
         Formula::sizes(self)
+    }
+
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        Formula::with_sizes(self, sizes)
     }
 
     fn operands(&self) -> Vec<Operand> {

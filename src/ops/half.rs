@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use super::batch::BatchGather;
-use crate::op::{Cost, Op, Operand, Variant, shader};
+use crate::op::{Cost, Op, Operand, Sizes, Variant, shader};
 use crate::random::Random;
 use crate::tensor::DType::{F16, F32, U32};
 use crate::tensor::HostTensor;
@@ -63,6 +63,10 @@ impl<O: InHalf + 'static> Op for Half<O> {
     fn sizes(&self) -> Vec<(&'static str, f64)> {
         let scale = (!O::SCALED.is_empty()).then_some(("loss_scale", LOSS_SCALE));
         self.0.sizes().into_iter().chain(scale).collect()
+    }
+
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        self.0.with_sizes(sizes)?.in_half()
     }
 
     fn operands(&self) -> Vec<Operand> {
@@ -169,6 +173,11 @@ impl Op for ParameterCopyF16 {
 
     fn sizes(&self) -> Vec<(&'static str, f64)> {
         vec![("length", self.length as f64)]
+    }
+
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        let length = sizes.size("length")?;
+        length.is_multiple_of(2).then(|| Arc::new(Self { length }) as _)
     }
 
     fn operands(&self) -> Vec<Operand> {

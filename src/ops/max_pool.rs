@@ -18,7 +18,7 @@ use super::fours::{in_fours, plain_and_quad};
 use super::half::{Half, InHalf};
 use super::relu::{grad_before, rectified, take_in};
 use super::windows::Windows;
-use crate::op::{Op, Operand, Shader, Variant};
+use crate::op::{Op, Operand, Shader, Sizes, Variant};
 use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::HostTensor;
@@ -46,6 +46,13 @@ impl MaxPool {
 
     fn sizes(&self, negative_slope: f64) -> Vec<(&'static str, f64)> {
         [self.windows().sizes(), vec![("negative_slope", negative_slope)]].concat()
+    }
+
+    fn of_sizes(sizes: &Sizes) -> Option<Self> {
+        // Windows that are not square become smaller in both directions.
+        let windows = Windows::of_sizes(sizes)?;
+        let size = windows.window_height.min(windows.window_width);
+        Some(Self { size, ..Self::of(windows) })
     }
 
     fn of(Windows { batch, height, width, channels, window_height: size, .. }: Windows) -> Self {
@@ -88,6 +95,10 @@ impl Op for MaxPoolForward {
 
     fn sizes(&self) -> Vec<(&'static str, f64)> {
         self.pool.sizes(self.negative_slope)
+    }
+
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self { pool: MaxPool::of_sizes(sizes)?, ..*self }))
     }
 
     fn operands(&self) -> Vec<Operand> {
@@ -192,6 +203,10 @@ impl Op for MaxPoolBackward {
 
     fn sizes(&self) -> Vec<(&'static str, f64)> {
         self.pool.sizes(self.negative_slope)
+    }
+
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self { pool: MaxPool::of_sizes(sizes)?, ..*self }))
     }
 
     fn operands(&self) -> Vec<Operand> {

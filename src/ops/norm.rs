@@ -34,7 +34,7 @@ use rayon::prelude::*;
 
 use super::fours::{in_fours, plain_and_quad};
 use super::half::Half;
-use crate::op::{MAX_ITERATIONS, Op, Operand, Shader, Variant, shader, sum_tolerance};
+use crate::op::{MAX_ITERATIONS, Op, Operand, Shader, Sizes, Variant, shader, sum_tolerance};
 use crate::random::Random;
 use crate::tensor::DType::F32;
 use crate::tensor::HostTensor;
@@ -69,6 +69,10 @@ pub struct Norm {
 impl Norm {
     fn sizes(&self) -> Vec<(&'static str, f64)> {
         vec![("batch", self.batch as f64), ("area", self.area as f64), ("channels", self.channels as f64)]
+    }
+
+    fn of_sizes(sizes: &Sizes) -> Option<Self> {
+        Some(Self { batch: sizes.size("batch")?, area: sizes.size("area")?, channels: sizes.size("channels")? })
     }
 
     fn sizes_in_chunks(&self) -> Vec<(&'static str, f64)> {
@@ -128,6 +132,10 @@ impl Op for NormMoments {
 
     fn sizes(&self) -> Vec<(&'static str, f64)> {
         self.0.sizes_in_chunks()
+    }
+
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self(Norm::of_sizes(sizes)?)))
     }
 
     fn operands(&self) -> Vec<Operand> {
@@ -196,6 +204,10 @@ impl Op for NormStatistics {
 
     fn sizes(&self) -> Vec<(&'static str, f64)> {
         [self.0.sizes_in_chunks(), vec![("momentum", MOMENTUM)]].concat()
+    }
+
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self(Norm::of_sizes(sizes)?)))
     }
 
     fn operands(&self) -> Vec<Operand> {

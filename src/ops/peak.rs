@@ -2,10 +2,12 @@
 //!
 //! They are verified like all other ops, so that a peak never comes from a wrong kernel.
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
 
 use super::product;
-use crate::op::{AdapterClass, Feature, Op, Operand, Variant, shader, sum_tolerance};
+use crate::op::{AdapterClass, Feature, Op, Operand, Sizes, Variant, shader, sum_tolerance};
 use crate::random::Random;
 use crate::tensor::DType::F32;
 use crate::tensor::HostTensor;
@@ -53,6 +55,10 @@ impl Op for FmaChain {
         vec![("length", self.length as f64), ("rounds", self.rounds as f64)]
     }
 
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self { length: sizes.size("length")?, rounds: sizes.size("rounds")? }))
+    }
+
     fn operands(&self) -> Vec<Operand> {
         vec![Operand::read("input", F32, [self.length]), Operand::write("output", F32, [self.length])]
     }
@@ -94,6 +100,10 @@ impl Op for FmaChainF16 {
 
     fn sizes(&self) -> Vec<(&'static str, f64)> {
         self.0.sizes()
+    }
+
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self(FmaChain { length: sizes.size("length")?, rounds: sizes.size("rounds")? })))
     }
 
     fn operands(&self) -> Vec<Operand> {
@@ -158,6 +168,10 @@ impl Op for MatrixChain {
 
     fn sizes(&self) -> Vec<(&'static str, f64)> {
         vec![("groups", self.groups as f64), ("size", self.size as f64), ("rounds", self.rounds as f64)]
+    }
+
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self { groups: sizes.size("groups")?, rounds: sizes.size("rounds")?, ..*self }))
     }
 
     fn operands(&self) -> Vec<Operand> {
@@ -243,6 +257,10 @@ impl Op for BufferCopy {
         vec![("quarter", self.quarter as f64)]
     }
 
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self { quarter: sizes.size("quarter")? }))
+    }
+
     fn operands(&self) -> Vec<Operand> {
         let shape = [4, self.quarter, 4];
         vec![Operand::read("input", F32, shape), Operand::write("output", F32, shape)]
@@ -290,6 +308,10 @@ impl Op for ChunkSum {
 
     fn sizes(&self) -> Vec<(&'static str, f64)> {
         vec![("chunks", self.chunks as f64), ("length", self.length as f64)]
+    }
+
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self { chunks: sizes.size("chunks")?, length: sizes.size("length")? }))
     }
 
     fn operands(&self) -> Vec<Operand> {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use super::formula::{Formula, elementwise_operands};
 use super::fours::{in_fours, plain_and_quad};
 use super::half::{Half, InHalf};
-use crate::op::{Op, Operand, Variant};
+use crate::op::{Op, Operand, Sizes, Variant};
 use crate::shader::Shader;
 
 /// Slopes of cases: ReLU, none, and one between.
@@ -76,6 +76,10 @@ impl Formula for ReluForward {
         vec![("length", self.length as f64), ("negative_slope", self.negative_slope)]
     }
 
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self { length: sizes.size("length")?, ..*self }))
+    }
+
     fn roundings(&self) -> usize {
         roundings(self.negative_slope)
     }
@@ -109,6 +113,10 @@ impl Formula for ReluBackward {
 
     fn sizes(&self) -> Vec<(&'static str, f64)> {
         vec![("length", self.length as f64), ("negative_slope", self.negative_slope)]
+    }
+
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self { length: sizes.size("length")?, ..*self }))
     }
 
     fn roundings(&self) -> usize {

@@ -11,7 +11,7 @@ use super::formula::{Formula, elementwise_operands};
 use super::fours::{in_fours, plain_and_quad};
 use super::half::{Half, InHalf};
 use super::relu::{grad_before, rectified, take_in};
-use crate::op::{Op, Operand, Variant};
+use crate::op::{Op, Operand, Sizes, Variant};
 use crate::shader::Shader;
 
 /// `left`, `right` to `output`.
@@ -34,6 +34,10 @@ impl Formula for SumForward {
 
     fn sizes(&self) -> Vec<(&'static str, f64)> {
         vec![("length", self.length as f64), ("negative_slope", self.negative_slope)]
+    }
+
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self { length: sizes.size("length")?, ..*self }))
     }
 
     fn roundings(&self) -> usize {
@@ -73,6 +77,10 @@ impl Formula for SumBackward {
 
     fn sizes(&self) -> Vec<(&'static str, f64)> {
         vec![("length", self.length as f64), ("negative_slope", self.negative_slope)]
+    }
+
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self { length: sizes.size("length")?, ..*self }))
     }
 
     fn roundings(&self) -> usize {

@@ -2,6 +2,8 @@
 
 use rayon::prelude::*;
 
+use crate::op::Sizes;
+
 /// Sizes of a pooling. Maps are `[n, y, x, c]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Windows {
@@ -29,6 +31,19 @@ impl Windows {
             ("window_height", self.window_height as f64),
             ("window_width", self.window_width as f64),
         ]
+    }
+
+    /// Windows of these sizes, unless they are larger than the map.
+    pub(super) fn of_sizes(sizes: &Sizes) -> Option<Self> {
+        let windows = Self {
+            batch: sizes.size("batch")?,
+            height: sizes.size("height")?,
+            width: sizes.size("width")?,
+            channels: sizes.size("channels")?,
+            window_height: sizes.size("window_height")?,
+            window_width: sizes.size("window_width")?,
+        };
+        (windows.window_height <= windows.height && windows.window_width <= windows.width).then_some(windows)
     }
 
     /// The map before.

@@ -9,7 +9,6 @@ mod terminal;
 mod cli;
 mod commands;
 mod files;
-mod names;
 mod picture_file;
 mod recipes;
 mod report;

@@ -69,8 +69,19 @@ pub(crate) fn wrong_web(home: &Home) -> Result<(), Failed> {
 
 /// Checks that are made several times, with other operands.
 pub(crate) fn verify_repeatedly(home: &Home, index: &str) -> Result<(), Failed> {
-    let words =
-        ["verify", "max_pool_forward", "--device", index, "--repeat", "3", "--seed", "9", "--reproducer", "wrong"];
+    let words = [
+        "verify",
+        "max_pool_forward",
+        "--device",
+        index,
+        "--repeat",
+        "3",
+        "--seed",
+        "9",
+        "--reproducer",
+        "wrong",
+        "--reduce",
+    ];
     home.run(&words).exits_with(0)?.prints(&["0 failed"])?;
     check(!home.path("wrong").exists(), "a folder for no failure")?;
     home.run(&["verify", "--repeat", "0"]).is_refused(&["--repeat"])

@@ -5,12 +5,9 @@ use std::collections::BTreeMap;
 use anyhow::{Result, ensure};
 use gpu_digits::Device;
 use gpu_digits::gpu::Gpu;
-use gpu_digits::layers::every_op;
 use gpu_digits::op::{Shader, Variant, variant_label};
-use gpu_digits::ops::Case;
 use gpu_digits::verify::{
-    Check, Example, Lockstep, Outcome, Reproducer, Subject, Tally, cases, check_lockstep, check_variant,
-    examine_variant, junit,
+    Check, Example, Outcome, Reproducer, Selection, Tally, check_lockstep, check_variant, examine_variant, junit,
 };
 use js_sys::Function;
 use serde::{Deserialize, Serialize};
@@ -51,8 +48,7 @@ struct Row {
 pub struct Verification {
     gpu: Gpu,
     wanted: Wanted,
-    ops: Vec<(&'static str, Vec<Case>)>,
-    locksteps: Vec<Lockstep>,
+    selection: Selection,
     checks: Vec<Check>,
     seconds: f64,
 }
@@ -70,39 +66,18 @@ impl Verification {
     fn chosen(device: &Device, wanted: &str) -> Result<Self> {
         let wanted: Wanted = serde_json::from_str(wanted)?;
         let Device::Gpu(gpu) = device else { anyhow::bail!("there is no GPU to verify") };
-        let of_case = wanted.case.split(['.', ':']).next().unwrap_or_default();
-        let op = if of_case.is_empty() { &wanted.op } else { of_case };
-        let names = every_op().map(|entry| entry.name).filter(|name| op.is_empty() || op == *name);
-        let mut ops: Vec<(&str, Vec<Case>)> = names.map(|name| (name, cases(name))).collect();
-        if !wanted.case.is_empty() {
-            let is_wanted = |case: &Case| {
-                let variants = case.variants();
-                wanted.case == case.label()
-                    || variants.iter().any(|variant| wanted.case == variant_label(case.as_ref(), variant))
-            };
-            ops.iter_mut().for_each(|(_, cases)| cases.retain(is_wanted));
-        }
-        let mut locksteps = Vec::new();
-        for subject in Subject::shipped() {
-            locksteps.extend(subject.locksteps()?);
-        }
-        locksteps.retain(|lockstep| {
-            wanted.case == lockstep.label
-                || (wanted.case.is_empty() && (wanted.op.is_empty() || wanted.op == lockstep.op))
-        });
-        ops.retain(|(_, cases)| !cases.is_empty());
-        ensure!(!ops.is_empty() || !locksteps.is_empty(), "there is no op or case `{}{}`", wanted.op, wanted.case);
-        Ok(Self { gpu: (**gpu).clone(), wanted, ops, locksteps, checks: vec![], seconds: 0.0 })
+        // A case says its op, too.
+        let word = if wanted.case.is_empty() { &wanted.op } else { &wanted.case };
+        let words = if word.is_empty() { vec![] } else { vec![word.clone()] };
+        let selection = Selection::select(&words, None)?;
+        Ok(Self { gpu: (**gpu).clone(), wanted, selection, checks: vec![], seconds: 0.0 })
     }
 
     /// The ops, and how many checks there are in all.
     pub fn describe(&self) -> Answer<String> {
-        let ops: Vec<Value> = self.ops.iter().map(|(op, cases)| json!({"op": op, "cases": cases.len()})).collect();
-        json(&json!({"ops": ops, "cases": self.cases() + self.locksteps.len()}))
-    }
-
-    fn cases(&self) -> usize {
-        self.ops.iter().map(|(_, cases)| cases.len()).sum()
+        let ops: Vec<Value> =
+            self.selection.ops.iter().map(|(op, cases)| json!({"op": op, "cases": cases.len()})).collect();
+        json(&json!({"ops": ops, "cases": self.selection.len()}))
     }
 
     /// Runs the checks, or those before [`stop`](crate::stop), and returns the result.
@@ -117,8 +92,8 @@ impl Verification {
 
     async fn run_all(&mut self, progress: &Function) -> Result<()> {
         let start = web_time::Instant::now();
-        let (count, mut done, mut edited) = (self.cases() + self.locksteps.len(), 0, 0);
-        for (op, cases) in &self.ops {
+        let (count, mut done, mut edited) = (self.selection.len(), 0, 0);
+        for (op, cases) in &self.selection.ops {
             let mut row = Row { op: (*op).to_owned(), ..Row::default() };
             for case in cases {
                 if is_stopped() {
@@ -140,7 +115,7 @@ impl Verification {
                 tell(progress, &json!({"done": done, "count": count, "row": row}));
             }
         }
-        for lockstep in &self.locksteps {
+        for lockstep in &self.selection.locksteps {
             if is_stopped() {
                 break;
             }
@@ -226,7 +201,7 @@ impl Verification {
     }
 
     async fn reproduced(&self, label: &str) -> Result<String> {
-        for (op, cases) in &self.ops {
+        for (op, cases) in &self.selection.ops {
             for case in cases {
                 for variant in case.variants() {
                     if variant_label(case.as_ref(), &variant) != label {

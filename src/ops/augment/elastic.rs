@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use super::amount;
-use crate::op::{Op, Operand, Variant, shader};
+use crate::op::{Op, Operand, Sizes, Variant, shader};
 use crate::ops::batch::CLOCK_LENGTH;
 use crate::ops::threefry::threefry2x32;
 use crate::random::Random;
@@ -72,6 +72,10 @@ impl Op for ElasticField {
 
     fn sizes(&self) -> Vec<(&'static str, f64)> {
         vec![("batch", self.batch as f64), ("most_elastic", f64::from(self.most)), ("key", f64::from(KEY))]
+    }
+
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self { batch: sizes.size("batch")?, ..*self }))
     }
 
     fn operands(&self) -> Vec<Operand> {

@@ -7,7 +7,7 @@ use super::shaders::{
     BACKWARD_WEIGHT, BACKWARD_WEIGHT_BLOCKS, BACKWARD_WEIGHT_LANES,
 };
 use super::{Conv2d, LANES, STRIP, reference};
-use crate::op::{Op, Operand, Shader, Variant, sum_tolerance};
+use crate::op::{Op, Operand, Shader, Sizes, Variant, sum_tolerance};
 use crate::ops::blocks;
 use crate::ops::half::Half;
 use crate::ops::relu::take_in;
@@ -77,6 +77,10 @@ impl Op for Conv2dBackwardInput {
         let mut sizes = self.conv.sizes();
         sizes.push(("negative_slope", self.negative_slope));
         sizes
+    }
+
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self { conv: Conv2d::of_sizes(sizes)?, ..*self }))
     }
 
     fn operands(&self) -> Vec<Operand> {
@@ -179,6 +183,10 @@ impl Op for Conv2dBackwardWeight {
         let mut sizes = self.0.sizes();
         sizes.push(("samples_per_chunk", self.0.samples_per_chunk() as f64));
         sizes
+    }
+
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self(Conv2d::of_sizes(sizes)?)))
     }
 
     fn operands(&self) -> Vec<Operand> {

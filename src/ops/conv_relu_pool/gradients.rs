@@ -8,7 +8,7 @@ use super::shaders::{
     BACKWARD_WEIGHT_LANES_3X3, BACKWARD_WEIGHT_LANES_3X3_GREY,
 };
 use super::{ConvReluPool, TILE};
-use crate::op::{AdapterClass, MAX_WORKGROUP, Op, Operand, Shader, Variant, sum_tolerance};
+use crate::op::{AdapterClass, MAX_WORKGROUP, Op, Operand, Shader, Sizes, Variant, sum_tolerance};
 use crate::ops::blocks::{self, SHARERS, SLICE};
 use crate::ops::conv2d::{Conv2d, Conv2dBackwardInput, weight_grads};
 use crate::ops::half::Half;
@@ -109,6 +109,10 @@ impl Op for ConvReluPoolBackwardWeight {
         let mut sizes = self.0.sizes();
         sizes.push(("samples_per_chunk", self.0.samples_per_chunk() as f64));
         sizes
+    }
+
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self(ConvReluPool::of_sizes(sizes)?)))
     }
 
     fn operands(&self) -> Vec<Operand> {
@@ -225,6 +229,10 @@ impl Op for ConvReluPoolBackwardInput {
 
     fn sizes(&self) -> Vec<(&'static str, f64)> {
         self.0.sizes()
+    }
+
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self(ConvReluPool::of_sizes(sizes)?)))
     }
 
     fn operands(&self) -> Vec<Operand> {

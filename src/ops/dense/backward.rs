@@ -8,7 +8,7 @@ use super::shaders::{
     BACKWARD_WEIGHT_BLOCKS, BACKWARD_WEIGHT_LANES,
 };
 use super::{Dense, NARROW_OUTPUTS, TILE_ROWS, TILE_TERMS};
-use crate::op::{AdapterClass, MAX_WORKGROUP, Op, Operand, SUBGROUP_LANES, Shader, Variant, sum_tolerance};
+use crate::op::{AdapterClass, MAX_WORKGROUP, Op, Operand, SUBGROUP_LANES, Shader, Sizes, Variant, sum_tolerance};
 use crate::ops::half::Half;
 use crate::ops::relu::{grad_before, take_in};
 use crate::random::Random;
@@ -108,6 +108,10 @@ impl Op for DenseBackward {
         [self.dense.sizes(), vec![("negative_slope", self.negative_slope)]].concat()
     }
 
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self { dense: Dense::of_sizes(sizes)?, ..*self }))
+    }
+
     fn operands(&self) -> Vec<Operand> {
         let Dense { batch, inputs, outputs } = self.dense;
         vec![
@@ -201,6 +205,10 @@ impl Op for DenseBackwardWeight {
 
     fn sizes(&self) -> Vec<(&'static str, f64)> {
         self.0.sizes()
+    }
+
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self(Dense::of_sizes(sizes)?)))
     }
 
     fn operands(&self) -> Vec<Operand> {

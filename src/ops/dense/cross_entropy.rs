@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::forward::FORWARD_TEXTURES;
 use super::shaders::{CROSS_ENTROPY, CROSS_ENTROPY_BLOCKS, CROSS_ENTROPY_LANES};
 use super::{Dense, DenseForward, TILE_ROWS, TILE_TERMS};
-use crate::op::{AdapterClass, MAX_WORKGROUP, Op, Operand, SUBGROUP_LANES, Shader, Variant};
+use crate::op::{AdapterClass, MAX_WORKGROUP, Op, Operand, SUBGROUP_LANES, Shader, Sizes, Variant};
 use crate::ops::cross_entropy::CrossEntropy;
 use crate::ops::half::Half;
 use crate::random::Random;
@@ -88,6 +88,10 @@ impl Op for DenseCrossEntropyForward {
 
     fn sizes(&self) -> Vec<(&'static str, f64)> {
         [self.dense.sizes(), vec![("label_smoothing", self.label_smoothing)]].concat()
+    }
+
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self { dense: Dense::of_sizes(sizes)?, ..*self }))
     }
 
     fn operands(&self) -> Vec<Operand> {

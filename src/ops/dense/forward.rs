@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::products::Packed;
 use super::shaders::{FORWARD, FORWARD_BLOCKS, FORWARD_LANES};
 use super::{Dense, TILE_ROWS, TILE_TERMS};
-use crate::op::{AdapterClass, MAX_WORKGROUP, Op, Operand, Shader, Variant, sum_tolerance};
+use crate::op::{AdapterClass, MAX_WORKGROUP, Op, Operand, Shader, Sizes, Variant, sum_tolerance};
 use crate::ops::half::Half;
 use crate::ops::relu::{rectified, take_in};
 use crate::tensor::DType::F32;
@@ -56,6 +56,10 @@ impl Op for DenseForward {
 
     fn sizes(&self) -> Vec<(&'static str, f64)> {
         [self.dense.sizes(), vec![("negative_slope", self.negative_slope)]].concat()
+    }
+
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self { dense: Dense::of_sizes(sizes)?, ..*self }))
     }
 
     fn operands(&self) -> Vec<Operand> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::{EPSILON, Norm, cases};
-use crate::op::{Op, Operand, Variant, shader, sum_tolerance};
+use crate::op::{Op, Operand, Sizes, Variant, shader, sum_tolerance};
 use crate::ops::fours::plain_and_quad;
 use crate::ops::half::Half;
 use crate::ops::relu::{rectified, take_in};
@@ -34,6 +34,10 @@ impl Op for NormApply {
 
     fn sizes(&self) -> Vec<(&'static str, f64)> {
         [self.norm.sizes(), vec![("epsilon", EPSILON), ("negative_slope", self.negative_slope)]].concat()
+    }
+
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self { norm: Norm::of_sizes(sizes)?, ..*self }))
     }
 
     fn operands(&self) -> Vec<Operand> {
@@ -101,6 +105,10 @@ impl Op for NormFold {
 
     fn sizes(&self) -> Vec<(&'static str, f64)> {
         vec![("terms", self.terms as f64), ("outputs", self.outputs as f64), ("epsilon", EPSILON)]
+    }
+
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self { terms: sizes.size("terms")?, outputs: sizes.size("outputs")? }))
     }
 
     fn operands(&self) -> Vec<Operand> {

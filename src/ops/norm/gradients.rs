@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::apply::factor;
 use super::{EPSILON, Norm, cases};
-use crate::op::{Op, Operand, Variant, shader, sum_tolerance};
+use crate::op::{Op, Operand, Sizes, Variant, shader, sum_tolerance};
 use crate::ops::fours::plain_and_quad;
 use crate::ops::half::Half;
 use crate::ops::relu::{grad_before, take_in};
@@ -26,6 +26,10 @@ impl Op for NormBackwardSums {
 
     fn sizes(&self) -> Vec<(&'static str, f64)> {
         [self.0.sizes_in_chunks(), vec![("epsilon", EPSILON)]].concat()
+    }
+
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self(Norm::of_sizes(sizes)?)))
     }
 
     fn operands(&self) -> Vec<Operand> {
@@ -96,6 +100,10 @@ impl Op for NormBackwardWeight {
         self.0.sizes_in_chunks()
     }
 
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self(Norm::of_sizes(sizes)?)))
+    }
+
     fn operands(&self) -> Vec<Operand> {
         vec![
             Operand::read("grad_sums", F32, self.0.pairs()),
@@ -154,6 +162,10 @@ impl Op for NormBackwardInput {
 
     fn sizes(&self) -> Vec<(&'static str, f64)> {
         [self.norm.sizes(), vec![("epsilon", EPSILON), ("negative_slope", self.negative_slope)]].concat()
+    }
+
+    fn with_sizes(&self, sizes: &Sizes) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self { norm: Norm::of_sizes(sizes)?, ..*self }))
     }
 
     fn operands(&self) -> Vec<Operand> {

@@ -243,7 +243,7 @@ pub struct VerifyArgs {
     #[arg(long)]
     pub verbose: bool,
     /// Show the step at which a run diverged, call by call on the CPU: the folder `fault` of that run
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["ops", "model", "device", "verbose", "json", "junit", "repeat", "seed", "reproducer"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["ops", "model", "device", "verbose", "json", "junit", "repeat", "seed", "reduce", "reproducer"])]
     pub replay: Option<PathBuf>,
     /// Run each kernel so often with the same operands: a driver may fail in one run of many
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive())]
@@ -251,6 +251,9 @@ pub struct VerifyArgs {
     /// Seed of the operands
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
+    /// Find the smallest sizes at which a failing kernel still fails: for the first failure of each kernel
+    #[arg(long)]
+    pub reduce: bool,
     /// Write a folder for each failing check of a kernel, for a report to the driver's makers: its text, also as SPIR-V, MSL
     /// and HLSL, its operands, what came, a program and a page that show it
     #[arg(long, value_name = "DIR")]

@@ -31,7 +31,6 @@ mod train;
 mod tune;
 mod verify;
 mod web;
-mod work;
 
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write as _};

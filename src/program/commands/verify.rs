@@ -1,5 +1,6 @@
 //! `gpu-digits verify`.
 
+use std::collections::HashSet;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
@@ -9,15 +10,14 @@ use serde_json::json;
 use super::fault;
 use super::open::open_adapters;
 use super::reproduce;
-use super::work::Work;
 use super::{Verdict, arithmetic_for, model_of, thousands};
 use crate::gpu::{AdapterInfo, Gpu};
-use crate::ops::Case;
 use crate::program::cli::VerifyArgs;
 use crate::program::files::Destination;
 use crate::program::terminal;
 use crate::verify::{
-    Check, Examined, Outcome, Repeats, Reproducer, Subject, Tally, check_lockstep, examine_case, junit,
+    Check, Example, Failure, Outcome, Repeats, Reproducer, Selection, Subject, Tally, check_lockstep, examine_case,
+    junit, reduce,
 };
 
 /// An adapter and the results of its checks.
@@ -32,7 +32,7 @@ pub(super) async fn run(args: VerifyArgs) -> Result<Verdict> {
     }
     let start = Instant::now();
     let subject = args.model.as_deref().map(|text| Subject::of(text.trim(), model_of(text)?)).transpose()?;
-    let work = Work::select(&args.ops, subject.as_ref())?;
+    let selection = Selection::select(&args.ops, subject.as_ref())?;
     let gpus = open_adapters(&args.adapters, "verify compares a GPU with the CPU").await?;
     for gpu in &gpus {
         note!("device: {}", gpu.info());
@@ -40,25 +40,26 @@ pub(super) async fn run(args: VerifyArgs) -> Result<Verdict> {
     let mut checked: Vec<Checked> = gpus.iter().map(|gpu| Checked { gpu: gpu.clone(), checks: vec![] }).collect();
     print_header(&gpus);
     let repeats = Repeats { count: args.repeat, seed: args.seed };
-    let mut reproduced = 0;
-    let bar = progress_bar(&work, gpus.len());
-    for (op, cases) in &work.ops {
+    let mut failures = Failures::default();
+    let bar = progress_bar(&selection, gpus.len());
+    for (op, cases) in &selection.ops {
         for case in cases {
             bar.set_message(case.label());
-            let mut written = Ok(());
+            let mut failed = vec![];
             examine_case(&gpus, case, repeats, |examined| {
-                if written.is_ok() {
-                    written = reproduce(&args, case, &gpus[examined.gpu], &examined, &mut reproduced);
-                }
+                failed.extend(examined.failure.map(|failure| (examined.gpu, failure)));
                 checked[examined.gpu].checks.push(examined.check);
             })
             .await;
-            written?;
+            for (gpu, failure) in failed {
+                failures.take(&args, &gpus[gpu], failure).await?;
+            }
             bar.inc(gpus.len() as u64);
         }
         print_op(op, &checked, &args);
+        failures.print_reduced();
     }
-    for locksteps in work.locksteps.chunk_by(|a, b| a.op == b.op) {
+    for locksteps in selection.locksteps.chunk_by(|a, b| a.op == b.op) {
         for lockstep in locksteps {
             bar.set_message(lockstep.label.clone());
             for checked in &mut checked {
@@ -70,7 +71,7 @@ pub(super) async fn run(args: VerifyArgs) -> Result<Verdict> {
     }
     bar.finish_and_clear();
     if let Some(folder) = &args.reproducer {
-        note!("{reproduced} failing checks of kernels are written into {}", folder.display());
+        note!("{} failing checks of kernels are written into {}", failures.written, folder.display());
     }
     if let Some(output) = &args.results.json {
         write_json(output, &checked).await?;
@@ -81,19 +82,60 @@ pub(super) async fn run(args: VerifyArgs) -> Result<Verdict> {
     print_summary(&checked, start)
 }
 
-/// Writes a failed check into the folder for such, on each adapter.
-fn reproduce(args: &VerifyArgs, case: &Case, gpu: &Gpu, examined: &Examined<'_>, reproduced: &mut usize) -> Result<()> {
-    let (Some(folder), Outcome::Failed { reason }) = (&args.reproducer, &examined.check.outcome) else { return Ok(()) };
-    let adapter = gpu.info();
-    let &Examined { variant, example, ref got, .. } = examined;
-    let reproducer = Reproducer { op: case.as_ref(), variant, example, got: got.as_deref(), reason, adapter };
-    reproduce::write(&folder.join(format!("device-{}", adapter.index)), &reproducer)?;
-    *reproduced += 1;
-    Ok(())
+/// The failures so far, which are reduced or written as the options say.
+#[derive(Default)]
+struct Failures {
+    /// Kernels and adapters of which a failure is reduced already: one says what there is to say.
+    reduced: HashSet<(usize, &'static str)>,
+    /// Lines about those of the op at hand.
+    reduced_lines: Vec<String>,
+    written: usize,
 }
 
-fn progress_bar(work: &Work, gpus: usize) -> ProgressBar {
-    terminal::bar(work.len() * gpus, "{wide_bar} {pos}/{len} checks, {left}  {msg:40!}")
+impl Failures {
+    async fn take(&mut self, args: &VerifyArgs, gpu: &Gpu, failure: Failure) -> Result<()> {
+        let adapter = gpu.info();
+        let repeats = Repeats { count: args.repeat, seed: args.seed };
+        let failure = if args.reduce && self.reduced.insert((adapter.index, failure.variant.shader.name)) {
+            let label = failure.label();
+            let smaller = reduce(gpu, failure, repeats).await;
+            let command = command(args, adapter, &smaller.label());
+            self.reduced_lines.push(match smaller.label() == label {
+                true => format!("  no smaller sizes of it fail on device {}:\n    {command}", adapter.index),
+                false => {
+                    format!("  smallest that fails on device {}: {}\n    {command}", adapter.index, smaller.reason)
+                }
+            });
+            smaller
+        } else {
+            failure
+        };
+        let Some(folder) = &args.reproducer else { return Ok(()) };
+        let Failure { case, variant, got, reason } = &failure;
+        let example = &Example::seeded(case, args.seed);
+        let reproducer = Reproducer { op: case.as_ref(), variant, example, got: got.as_deref(), reason, adapter };
+        reproduce::write(&folder.join(format!("device-{}", adapter.index)), &reproducer)?;
+        self.written += 1;
+        Ok(())
+    }
+
+    fn print_reduced(&mut self) {
+        for line in self.reduced_lines.drain(..) {
+            out!("{line}");
+        }
+    }
+}
+
+/// The command that repeats a check.
+fn command(args: &VerifyArgs, adapter: &AdapterInfo, label: &str) -> String {
+    let model = args.model.as_ref().map_or_else(String::new, |model| format!("--model '{model}' "));
+    let seed = if args.seed == 0 { String::new() } else { format!("--seed {} ", args.seed) };
+    let repeat = if args.repeat == 1 { String::new() } else { format!("--repeat {} ", args.repeat) };
+    format!("gpu-digits verify --device {} {model}{seed}{repeat}'{label}'", adapter.index)
+}
+
+fn progress_bar(selection: &Selection, gpus: usize) -> ProgressBar {
+    terminal::bar(selection.len() * gpus, "{wide_bar} {pos}/{len} checks, {left}  {msg:40!}")
 }
 
 const NAME_WIDTH: usize = 34;
@@ -134,7 +176,6 @@ fn print_op(op: &str, checked: &[Checked], args: &VerifyArgs) {
             out!("  {title:<width$}{:>COLUMN_WIDTH$}", summary(&of_op(checked)), width = NAME_WIDTH - 2);
         }
     }
-    let model = args.model.as_ref().map_or_else(String::new, |model| format!("--model '{model}' "));
     for checked in checked {
         for Check { label, outcome, .. } in of_op(checked) {
             let adapter = checked.gpu.info();
@@ -146,9 +187,9 @@ fn print_op(op: &str, checked: &[Checked], args: &VerifyArgs) {
                     out!("  {label}  skipped: {reason}, {}", column_title(adapter));
                 }
                 Outcome::Failed { reason } => out!(
-                    "  FAILED on device {}, {adapter}: {reason}\n    gpu-digits verify --device {} {model}'{label}'",
+                    "  FAILED on device {}, {adapter}: {reason}\n    {}",
                     adapter.index,
-                    adapter.index
+                    command(args, adapter, &label)
                 ),
                 _ => {}
             }

@@ -10,7 +10,6 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 
 use super::open::open_adapters;
-use super::work::Work;
 use super::{Verdict, arithmetic_for, kernel_bar, lowering};
 use crate::bench::report::{AdapterReport, Report};
 use crate::bench::{Effort, Kind, Peaks, Step, StepTiming, measure_kernels, measure_steps, of_cases, of_plan};
@@ -21,6 +20,7 @@ use crate::program::cli::{AdaptersArgs, BenchArgs, BenchCommand, BenchTrainArgs,
 use crate::program::files::Destination;
 use crate::program::terminal;
 use crate::train::TrainConfig;
+use crate::verify::Selection;
 
 pub(super) async fn run(args: BenchArgs) -> Result<Verdict> {
     match args.command {
@@ -48,7 +48,7 @@ async fn bench_kernels(args: &BenchArgs) -> Result<Verdict> {
     let batch = args.batch_size;
     let config = PlanConfig { steps: 1, form, ..PlanConfig::for_mnist(batch, optimizer) };
     let plan = Plan::new(&model, config)?;
-    let cases = if args.ops.is_empty() { None } else { Some(Work::select(&args.ops, None)?.cases()?) };
+    let cases = if args.ops.is_empty() { None } else { Some(Selection::select(&args.ops, None)?.cases()?) };
     let gpus = open_and_say(&args.adapters).await?;
     let effort = Effort { samples: args.samples, ..Effort::DEFAULT };
 
