@@ -31,6 +31,11 @@ pub const NAMED_MODELS: &[(&str, &str)] = &[
     ("mlp", "flatten, dense 128, relu, dropout 0.2, dense 10"),
 ];
 
+/// The name of a model's layers if they are one of [`NAMED_MODELS`], otherwise the layers.
+pub fn short_name(layers: &str) -> &str {
+    NAMED_MODELS.iter().find(|(_, of)| *of == layers).map_or(layers, |(name, _)| name)
+}
+
 /// A model that can be trained: its layers fit together, take the images of a task and end in a logit for each class.
 #[derive(Clone, Debug)]
 pub struct Model {

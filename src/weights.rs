@@ -113,9 +113,7 @@ pub fn save(path: &Path, model: &Model, parameters: &[HostTensor], origin: Origi
 pub fn to_bytes(model: &Model, parameters: &[HostTensor], origin: Origin) -> Result<Vec<u8>> {
     let mut notes = vec![("seed", origin.seed.to_string())];
     if let Some(data) = origin.data {
-        // The path is useless on other machines.
-        let data = DataRecord { folder: None, ..data.clone() };
-        notes.push(("data", serde_json::to_string(&data)?));
+        notes.push(("data", serde_json::to_string(&data.without_paths())?));
     }
     file_of(model, parameters, notes)
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use gpu_digits::data::{DataRecord, Dataset, Folders, ImageShape, Request, Share, load};
+use gpu_digits::data::{DataRecord, Dataset, Folders, ImageShape, MNIST_NAMES, Request, Share, from_idx_files, load};
 use image::{DynamicImage, GrayImage, Luma, Rgb, RgbImage, Rgba, RgbaImage};
 use tempfile::TempDir;
 
@@ -45,8 +45,54 @@ fn write_idx(folder: &Path, names: [&str; 4], axes: &[u32], labels: [&[u8]; 2]) 
     }
 }
 
-const MNIST_NAMES: [&str; 4] =
-    ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
+/// The files of a folder in memory, the last first.
+fn in_memory(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let file = |name: &str| (name.to_owned(), fs::read(folder.join(name)).unwrap());
+    MNIST_NAMES.iter().rev().map(|name| file(name)).collect()
+}
+
+#[test]
+fn idx_files_in_memory_are_the_set_of_the_same_files_in_a_folder() {
+    let folder = TempDir::new().unwrap();
+    write_idx(folder.path(), MNIST_NAMES, &[8, 6, 3], [&[0, 1, 2, 3], &[3, 0]]);
+    let (from_folder, from_memory) = (open(folder.path()).unwrap(), from_idx_files(in_memory(folder.path())).unwrap());
+    assert_eq!((from_memory.sha256, from_memory.name.as_str()), (from_folder.sha256, "IDX files in memory"));
+    assert_eq!((from_memory.train, from_memory.test), (from_folder.train, from_folder.test));
+    assert_eq!(from_memory.task, from_folder.task);
+}
+
+#[test]
+fn idx_files_in_memory_that_are_no_set_are_refused() {
+    let folder = TempDir::new().unwrap();
+    write_idx(folder.path(), MNIST_NAMES, &[28, 28], [&[0, 1], &[1]]);
+    let files = in_memory(folder.path());
+    let error = |files: Vec<(String, Vec<u8>)>| format!("{:#}", from_idx_files(files).unwrap_err());
+    assert!(error(files[1..].to_vec()).contains("t10k-labels"), "{}", error(files[1..].to_vec()));
+    assert!(from_idx_files(vec![]).is_err());
+    let twice = [files.clone(), files[..1].to_vec()].concat();
+    assert!(from_idx_files(twice).is_err());
+    let mut cut = files;
+    cut[0].1.pop();
+    assert!(from_idx_files(cut).is_err());
+}
+
+#[test]
+fn a_record_to_give_away_has_no_absolute_path() {
+    let folder = TempDir::new().unwrap();
+    let digits = folder.path().join("my digits");
+    fs::create_dir(&digits).unwrap();
+    write_idx(&digits, MNIST_NAMES, &[8, 6, 3], [&[0, 1, 2, 3], &[3, 0]]);
+    let record = DataRecord::from(&open(&digits).unwrap());
+    assert!(record.name.contains(folder.path().to_str().unwrap()));
+    let given = record.without_paths();
+    assert_eq!(
+        (given.name.as_str(), given.origin.as_str(), &given.folder),
+        ("IDX files in my digits", "my digits", &None)
+    );
+    assert_eq!(given.sha256, record.sha256);
+    let relative = DataRecord { origin: "../digits".to_owned(), ..given };
+    assert_eq!(relative.without_paths().origin, "../digits");
+}
 
 #[test]
 fn idx_files_of_any_images_are_read_and_normalised_by_their_own_pixels() {

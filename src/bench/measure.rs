@@ -79,6 +79,9 @@ pub struct Timing {
     pub uncertainty: Option<f64>,
     /// Samples.
     pub samples: usize,
+    /// The samples themselves, in order: seconds of a dispatch. Empty in files of earlier versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sample_seconds: Vec<f64>,
     /// Dispatches of each sample.
     pub repeats: usize,
     /// Reasons to doubt the time.
@@ -159,7 +162,8 @@ impl Subject {
         let clock = if is_timed_by_gpu { Clock::Gpu } else { Clock::Wall };
         let gpu_seconds = |lap: &Lap| lap.gpu_seconds.filter(|_| is_timed_by_gpu);
         let seconds = |lap: &Lap| gpu_seconds(lap).unwrap_or(lap.wall_seconds) / self.repeats as f64;
-        let mut samples: Vec<f64> = self.laps.iter().map(seconds).collect();
+        let sample_seconds: Vec<f64> = self.laps.iter().map(seconds).collect();
+        let mut samples = sample_seconds.clone();
         samples.sort_by(f64::total_cmp);
         let (median, spread) = median_and_spread(&samples);
         let doubts = Doubts {
@@ -179,6 +183,7 @@ impl Subject {
             spread,
             uncertainty: spread.map(|spread| median_uncertainty(spread, samples.len())),
             samples: samples.len(),
+            sample_seconds,
             repeats: self.repeats,
             warnings,
         }
@@ -252,6 +257,7 @@ mod tests {
             spread: Some(0.2),
             uncertainty: Some(0.08),
             samples: 15,
+            sample_seconds: vec![],
             repeats: 2000,
             warnings: vec![],
         };

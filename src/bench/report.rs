@@ -9,12 +9,14 @@ use serde::{Deserialize, Serialize};
 
 use super::measure::Timing;
 use super::peaks::{Binding, Peaks};
+use super::short_training::{ShortTraining, train_shortly};
 use super::steps::StepTiming;
 use crate::arithmetic::Answer;
 use crate::date::now;
-use crate::gpu::AdapterInfo;
+use crate::gpu::{AdapterInfo, Gpu};
 use crate::host::platform;
 use crate::json;
+use crate::verify::{Tally, self_test};
 use crate::words::Word;
 
 /// Version of the schema.
@@ -49,6 +51,16 @@ pub struct AdapterReport {
     /// How it computes, to explain differences between machines; empty in files of earlier versions.
     #[serde(default)]
     pub arithmetic: Vec<Answer>,
+    /// The checks that it passed in the same process; none in files of earlier versions.
+    #[serde(default)]
+    pub verified: Option<Tally>,
+    /// What it makes of a fixed short training, which is the same to the bit wherever the same kernels and driver run; none in
+    /// files of earlier versions.
+    #[serde(default)]
+    pub training: Option<ShortTraining>,
+    /// Clocks of the device, as far as the system tells them: `name: value`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clocks: Vec<String>,
     /// Its peaks; none if only steps were measured.
     pub peaks: Option<Peaks>,
     /// A row for each kernel.
@@ -139,6 +151,35 @@ impl Report {
             .with_context(|| format!("{name} is not a report of `bench --json`"))?;
         report.adapters.iter_mut().for_each(AdapterReport::forget_what_cannot_be);
         Ok(report)
+    }
+}
+
+impl AdapterReport {
+    /// A report without times: the adapter, whether it computes rightly, and what it makes of the short training.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub async fn begin(gpu: &Gpu) -> Result<Self> {
+        let checks = self_test(gpu).await;
+        Ok(Self {
+            adapter: gpu.info().clone(),
+            arithmetic: vec![],
+            verified: Some(checks.iter().map(|check| &check.outcome).collect()),
+            training: Some(train_shortly(gpu).await?),
+            clocks: vec![],
+            peaks: None,
+            kernels: vec![],
+            steps: vec![],
+        })
+    }
+
+    /// Adds the times of kernels, each of which was verified before it was timed.
+    pub fn add_kernels(&mut self, peaks: Peaks, kernels: Vec<KernelRow>) {
+        if let Some(verified) = &mut self.verified {
+            verified.passed += kernels.len();
+        }
+        self.peaks = Some(peaks);
+        self.kernels = kernels;
     }
 }
 

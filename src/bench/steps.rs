@@ -58,6 +58,9 @@ pub struct StepTiming {
     pub spread: Option<f64>,
     /// Samples.
     pub samples: usize,
+    /// The samples themselves, in order: seconds of a step. Empty in files of earlier versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sample_seconds: Vec<f64>,
     /// Seconds of the host to encode and submit a step: the sum of the next two.
     pub host_seconds: f64,
     /// Seconds to encode a step; none in reports of older versions.
@@ -137,6 +140,7 @@ pub async fn measure_steps(gpu: &Gpu, model: &Model, step: Step, effort: Effort)
         step_seconds: median,
         spread,
         samples: laps.len(),
+        sample_seconds: laps.iter().map(|lap| lap.wall_seconds / steps as f64).collect(),
         host_seconds: encode_seconds + submit_seconds,
         encode_seconds: Some(encode_seconds),
         submit_seconds: Some(submit_seconds),

@@ -88,6 +88,15 @@ impl DataRecord {
         self.class_names.clone().map_or(Ok(task.clone()), |names| task.named(names))
     }
 
+    /// The same for a file that may be given away: an absolute path is useless on other machines and tells of its user, so
+    /// that only its last word stays.
+    pub fn without_paths(&self) -> Self {
+        let path = Path::new(&self.origin);
+        let last = path.file_name().filter(|_| path.is_absolute()).map(|last| last.to_string_lossy().into_owned());
+        let origin = last.unwrap_or_else(|| self.origin.clone());
+        Self { name: self.name.replace(&self.origin, &origin), origin, folder: None, ..self.clone() }
+    }
+
     /// Loads the same data again: from its folder, from the generator, or from MNIST as `request` finds it.
     ///
     /// # Errors

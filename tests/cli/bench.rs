@@ -24,13 +24,33 @@ pub(crate) fn bench_without_adapter(home: &Home) -> Result<(), Failed> {
     home.run(&["bench", "conv3d"]).is_refused(&["conv3d", "conv2d_forward"])
 }
 
-pub(crate) fn results_page(home: &Home) -> Result<(), Failed> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut results: Vec<String> = fs::read_dir(root.join("benches/results"))?
+/// The results of the repository.
+fn results() -> Result<Vec<String>, Failed> {
+    let mut results: Vec<String> = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/results"))?
         .map(|entry| Ok(entry?.path().display().to_string()))
         .collect::<std::io::Result<_>>()?;
     results.retain(|path| path.ends_with(".json"));
     results.sort();
+    Ok(results)
+}
+
+/// All results of the repository are plausible, and make a page.
+pub(crate) fn page_across_gpus(home: &Home) -> Result<(), Failed> {
+    let results = results()?;
+    let files: Vec<&str> = results.iter().map(String::as_str).collect();
+    home.run(&[&["bench", "check"], &files[..]].concat()).exits_with(0)?.prints(&["plausible: SwiftShader"])?;
+    home.run(&[&["bench", "page"], &files[..]].concat()).exits_with(0)?;
+    let page = fs::read_to_string(home.path("gpus.html"))?;
+    for text in ["SwiftShader", "llvmpipe", "conv_relu_pool_forward", "What is wrong or missing", "<script>"] {
+        check(page.contains(text), format!("the page has no {text}"))?;
+    }
+    home.run(&["bench", "page", "nothing.json"]).is_refused(&["cannot read the report nothing.json"])?;
+    home.run(&["bench", "check"]).is_refused(&["<REPORTS>"])
+}
+
+pub(crate) fn results_page(home: &Home) -> Result<(), Failed> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let results = results()?;
     let words = ["bench", "show", "--summary", "--markdown"].into_iter().chain(results.iter().map(String::as_str));
     let run = home.run(&words.collect::<Vec<_>>());
     let table = &run.exits_with(0)?.stdout;
@@ -55,6 +75,13 @@ pub(crate) fn bench(home: &Home, device: &str) -> Result<(), Failed> {
     let peaks = &report["adapters"][0]["peaks"];
     check(peaks["flops_per_second"].as_f64() > Some(0.0), peaks.to_string())?;
     check(peaks["bytes_per_second"].as_f64() > Some(0.0), peaks.to_string())?;
+    home.run(&["bench", "check", "a.json", "a.json"]).exits_with(0)?.prints(&["a.json: plausible: "])?;
+    let mut forged = report.clone();
+    forged["adapters"][0]["training"]["weights_sha256"] = "0".repeat(64).into();
+    forged["adapters"][0]["kernels"][0]["timing"]["min_seconds"] = 1e3.into();
+    fs::write(home.path("forged.json"), forged.to_string())?;
+    let faults = ["forged.json: REFUSED", "longer than its median", "other weights than that of result 1"];
+    home.run(&["bench", "check", "a.json", "forged.json"]).exits_with(1)?.prints(&faults)?;
     let picture = fs::read_to_string(home.path("roof.svg"))?;
     check(picture.starts_with("<svg") && picture.contains(ops[0]), "the picture lacks a kernel")?;
 

@@ -27,7 +27,8 @@ use std::fs;
 use std::process::Stdio;
 
 use bench::{
-    bench, bench_compare_run, bench_train, bench_without_adapter, results_page, tune, wrong_picture_kind, wrong_reports,
+    bench, bench_compare_run, bench_train, bench_without_adapter, page_across_gpus, results_page, tune,
+    wrong_picture_kind, wrong_reports,
 };
 use common::{adapter_name, gpus, without_adapter};
 use devices::{
@@ -155,6 +156,7 @@ fn main() {
         ("reports_that_cannot_be_compared_are_errors", wrong_reports),
         ("bench_without_adapter_is_an_error", bench_without_adapter),
         ("the_page_of_results_shows_what_bench_prints_of_them", results_page),
+        ("all_results_are_plausible_and_make_a_page_across_gpus", page_across_gpus),
         ("a_picture_of_another_kind_is_refused_before_any_work", wrong_picture_kind),
         ("json_goes_to_a_file_or_to_standard_output", output::json),
         ("every_output_option_takes_a_dash_for_standard_output", output::dash),

@@ -3,11 +3,9 @@
 import { byId, count, element, percent, row, save, showFigures } from './elements.js';
 import { call } from './engine-client.js';
 
-const FILES = ['train-images-idx3-ubyte.gz', 'train-labels-idx1-ubyte.gz', 't10k-images-idx3-ubyte.gz', 't10k-labels-idx1-ubyte.gz'];
-
 /** MNIST's files from the server's folder `mnist/`, if it has one. */
-async function fromServer() {
-  return Promise.all(FILES.map(async (name) => {
+async function fromServer(names) {
+  return Promise.all(names.map(async (name) => {
     const answer = await fetch(`mnist/${name}`);
     if (!answer.ok) throw new Error(`the server does not give mnist/${name}`);
     return { name, bytes: new Uint8Array(await answer.arrayBuffer()) };
@@ -40,7 +38,7 @@ export function setUpTraining(device, drawing) {
   };
   byId('data').onchange = showChoices;
   showChoices();
-  fetch(`mnist/${FILES[1]}`, { method: 'HEAD' }).then(({ ok }) => { byId('data-server').hidden = !ok; }, () => {});
+  fetch(`mnist/${device.files[1]}`, { method: 'HEAD' }).then(({ ok }) => { byId('data-server').hidden = !ok; }, () => {});
 
   // Files may also be dropped anywhere on the page.
   addEventListener('dragover', (event) => event.preventDefault());
@@ -58,7 +56,7 @@ export function setUpTraining(device, drawing) {
     const kind = byId('data').value;
     const data = {};
     if (kind === 'generated') data.count = number('count');
-    if (kind === 'server') data.files = await fromServer();
+    if (kind === 'server') data.files = await fromServer(device.files);
     if (kind === 'files') data.files = await fromVisitor(byId('files').files.length ? byId('files').files : dropped ?? []);
     return {
       data,

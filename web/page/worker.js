@@ -29,7 +29,7 @@ const calls = {
       problem = error.message ?? String(error);
       device = Device.cpu();
     }
-    return { ...JSON.parse(device.describe()), problem, models: JSON.parse(models()), ops: JSON.parse(ops()) };
+    return { ...JSON.parse(device.describe()), problem, models: JSON.parse(models()), ops: JSON.parse(ops()), files: Data.namesOfFiles() };
   },
 
   async prepare({ data: wanted, settings }, tell) {

@@ -41,6 +41,7 @@ async fn measured(device: &Device, model: &str, batch: usize, browser: &str, pro
     let mut candidates = of_plan(gpu, &Plan::new(&model, config)?);
     candidates.retain(|candidate| candidate.is_chosen());
     tell(progress, &json!({"now": "the peaks of the GPU", "done": 0, "count": candidates.len() + 3}));
+    let mut measured = AdapterReport::begin(gpu).await?;
     let peaks = Peaks::measure(gpu, EFFORT).await?;
     let done = RefCell::new(0);
     let kernels = measure_kernels(gpu, &peaks, &candidates, EFFORT, |candidate| {
@@ -51,13 +52,12 @@ async fn measured(device: &Device, model: &str, batch: usize, browser: &str, pro
         }
     })
     .await?;
-    let mut steps = Vec::new();
     for kind in [Kind::Train, Kind::Infer] {
         tell(
             progress,
-            &json!({"now": "whole steps", "done": candidates.len() + 1 + steps.len(), "count": candidates.len() + 3}),
+            &json!({"now": "whole steps", "done": candidates.len() + 1 + measured.steps.len(), "count": candidates.len() + 3}),
         );
-        steps.push(measure_steps(gpu, &model, Step { kind, batch, form: PlanForm::FUSED }, EFFORT).await?);
+        measured.steps.push(measure_steps(gpu, &model, Step { kind, batch, form: PlanForm::FUSED }, EFFORT).await?);
     }
     let rows: Vec<Value> = kernels
         .iter()
@@ -70,10 +70,10 @@ async fn measured(device: &Device, model: &str, batch: usize, browser: &str, pro
             })
         })
         .collect();
-    let shown = json!({"rows": rows, "peaks": peaks, "steps": steps});
+    measured.add_kernels(peaks, kernels);
+    let shown = json!({"rows": rows, "peaks": peaks, "steps": measured.steps});
     let mut report = Report::new();
     browser.clone_into(&mut report.platform);
-    let adapter = gpu.info().clone();
-    report.adapters.push(AdapterReport { adapter, arithmetic: vec![], peaks: Some(peaks), kernels, steps });
+    report.adapters.push(measured);
     Ok(serde_json::to_string(&json!({"report": report, "shown": shown}))?)
 }

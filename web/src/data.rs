@@ -36,6 +36,12 @@ impl Data {
         data::from_idx_files(files).map(Self).map_err(failed)
     }
 
+    /// The names of MNIST's four files, as the server's folder `mnist/` has them.
+    #[wasm_bindgen(js_name = namesOfFiles)]
+    pub fn names_of_files() -> Vec<String> {
+        data::MNIST_NAMES.map(|name| format!("{name}.gz")).into()
+    }
+
     /// What it holds.
     pub fn describe(&self) -> Answer<String> {
         let Dataset { name, train, test, task, .. } = &self.0;

@@ -42,6 +42,13 @@ pub struct BenchArgs {
     pub roofline: Option<Destination>,
 }
 
+impl BenchArgs {
+    /// Whether it writes a page under its default name.
+    pub(super) fn writes_a_page(&self) -> bool {
+        matches!(&self.command, Some(BenchCommand::Page(PageArgs { out: None, .. })))
+    }
+}
+
 /// The subcommands of `bench`.
 #[derive(Clone, Debug, Subcommand)]
 pub enum BenchCommand {
@@ -54,6 +61,12 @@ pub enum BenchCommand {
     /// Print saved results, side by side if there are several
     #[command(after_help = examples::BENCH_SHOW)]
     Show(ShowArgs),
+    /// Judge whether saved results can be right, such as those that others send
+    #[command(after_help = examples::BENCH_CHECK)]
+    Check(CheckArgs),
+    /// Write saved results across GPUs as one page with tables that sort and filter
+    #[command(after_help = examples::BENCH_PAGE)]
+    Page(PageArgs),
 }
 
 /// `gpu-digits bench train`.
@@ -91,6 +104,25 @@ pub struct ShowArgs {
     /// Draw a roofline for each adapter
     #[arg(long, value_name = "FILE.svg|png", value_parser = picture())]
     pub roofline: Option<Destination>,
+}
+
+/// `gpu-digits bench check`.
+#[derive(Args, Clone, Debug)]
+pub struct CheckArgs {
+    /// Files of `bench --json`, or of the page in the browser
+    #[arg(required = true)]
+    pub reports: Vec<PathBuf>,
+}
+
+/// `gpu-digits bench page`.
+#[derive(Args, Clone, Debug)]
+pub struct PageArgs {
+    /// Files of `bench --json`, or of the page in the browser
+    #[arg(required = true)]
+    pub reports: Vec<PathBuf>,
+    /// The page, or `-` for standard output [default: gpus.html]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<Destination>,
 }
 
 /// `gpu-digits bench compare`.

@@ -123,6 +123,22 @@ Examples:
   gpu-digits bench show before.json now.json         side by side; `1 / 0` is the second time over the first
   gpu-digits bench show --summary --markdown benches/results/*.json";
 
+pub(super) const BENCH_CHECK: &str = "\
+Examples:
+  gpu-digits bench check theirs.json
+  gpu-digits bench check benches/results/*.json      also against each other
+
+A result is refused (exit code 1) if its kernels were wrong in the same process, if a time does not fit its samples, if
+a kernel is faster than the adapter's measured peaks can be, or if its short training ends with other weights than
+another result of the same adapter, driver and commit.";
+
+pub(super) const BENCH_PAGE: &str = "\
+Examples:
+  gpu-digits bench page benches/results/*.json
+  gpu-digits bench page mine.json theirs.json --out gpus.html
+
+The page needs no network. It also says what `bench check` finds, and which models an adapter has not measured.";
+
 pub(super) const TUNE: &str = "\
 Examples:
   gpu-digits tune                                    the kernels of convnet's training step at batch 128

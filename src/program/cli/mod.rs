@@ -24,7 +24,7 @@ use crate::program::recipes::Recipe;
 use crate::schedule::Schedule;
 use crate::train::TrainConfig;
 
-pub use bench::{BenchArgs, BenchCommand, BenchTrainArgs, CompareArgs, ShowArgs};
+pub use bench::{BenchArgs, BenchCommand, BenchTrainArgs, CheckArgs, CompareArgs, PageArgs, ShowArgs};
 pub use export::{ExportArgs, ExportFormat};
 pub use import::ImportArgs;
 pub use options::{

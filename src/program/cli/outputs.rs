@@ -17,7 +17,8 @@ impl Command {
                 None => vec![&args.results.json, &args.roofline],
                 Some(BenchCommand::Train(args)) => vec![&args.results.json],
                 Some(BenchCommand::Show(args)) => vec![&args.roofline],
-                Some(BenchCommand::Compare(_)) => vec![],
+                Some(BenchCommand::Page(args)) => vec![&args.out],
+                Some(BenchCommand::Compare(_) | BenchCommand::Check(_)) => vec![],
             },
             Self::Devices(args) => vec![&args.results.json],
             Self::Doctor(args) => vec![&args.results.json],
@@ -50,6 +51,7 @@ impl Command {
         );
         let writes = writes || matches!(self, Self::Predict(args) if args.stages.is_some());
         let writes = writes || matches!(self, Self::Export(args) if args.out.is_none());
+        let writes = writes || matches!(self, Self::Bench(args) if args.writes_a_page());
         writes || self.outputs().into_iter().any(|output| *output != Destination::StandardOutput)
     }
 }

@@ -1,4 +1,4 @@
-//! The page: one file that needs no network and no script, and is readable in print, on a phone and in dark mode.
+//! Pages: each one file that needs no network and no script, and is readable in print, on a phone and in dark mode.
 
 use anyhow::Result;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -76,6 +76,11 @@ pub fn page(report: &RunReport) -> Result<String> {
 
 /// A whole page around its content.
 pub(super) fn document(title: &str, body: &Markup) -> String {
+    scripted(title, body, "", "")
+}
+
+/// The same with more style, and a script that makes it handier; what it tells does not need the script.
+pub(super) fn scripted(title: &str, body: &Markup, style: &str, script: &str) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -83,9 +88,12 @@ pub(super) fn document(title: &str, body: &Markup) -> String {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 title { (title) }
-                style { (PreEscaped(STYLE)) (PreEscaped(dark_mode(&body.0))) }
+                style { (PreEscaped(STYLE)) (PreEscaped(dark_mode(&body.0))) (PreEscaped(style)) }
             }
-            body { (body) }
+            body {
+                (body)
+                @if !script.is_empty() { script { (PreEscaped(script)) } }
+            }
         }
     };
     without_controls(page.into_string())

@@ -5,6 +5,7 @@
 
 mod comparison;
 mod data;
+mod gpus;
 mod html;
 mod in_words;
 mod rates;
@@ -15,6 +16,7 @@ pub mod tensorboard;
 
 pub use comparison::{compare, different_data};
 pub use data::{REPORT_FILE, RunReport, kernel_shares};
+pub use gpus::gpus;
 pub use html::page;
 pub use rates::rates;
 pub use sections::figures;

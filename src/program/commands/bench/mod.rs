@@ -1,6 +1,8 @@
-//! `gpu-digits bench`, `bench train`, `bench show` and `bench compare`.
+//! `gpu-digits bench` and its commands.
 
+mod clocks;
 mod compare;
+mod page;
 mod roofline;
 mod side_by_side;
 mod tables;
@@ -27,6 +29,8 @@ pub(super) async fn run(args: BenchArgs) -> Result<Verdict> {
         Some(BenchCommand::Train(args)) => bench_train(&args).await,
         Some(BenchCommand::Compare(args)) => compare::run(&args),
         Some(BenchCommand::Show(args)) => bench_show(&args),
+        Some(BenchCommand::Check(args)) => page::check(&args),
+        Some(BenchCommand::Page(args)) => page::write(&args),
         None => bench_kernels(&args).await,
     }
 }
@@ -40,6 +44,12 @@ async fn open_and_say(adapters: &AdaptersArgs) -> Result<Vec<Gpu>> {
         note!("  note: this is a debug build, many times slower; build with --release");
     }
     Ok(gpus)
+}
+
+/// The report of an adapter before anything is timed.
+async fn begun(gpu: &Gpu, output: Option<&Destination>) -> Result<AdapterReport> {
+    let arithmetic = arithmetic_for(output, gpu).await;
+    Ok(AdapterReport { arithmetic, clocks: clocks::clocks(gpu.info()), ..AdapterReport::begin(gpu).await? })
 }
 
 async fn bench_kernels(args: &BenchArgs) -> Result<Verdict> {
@@ -57,6 +67,7 @@ async fn bench_kernels(args: &BenchArgs) -> Result<Verdict> {
         let candidates = cases.as_ref().map_or_else(|| of_plan(gpu, &plan), |cases| of_cases(gpu, cases));
         let bar = kernel_bar(candidates.len());
         bar.set_message("measuring the adapter's peaks");
+        let mut measured = begun(gpu, args.results.json.as_ref()).await?;
         let peaks = Peaks::measure(gpu, effort).await?;
         let kernels = measure_kernels(gpu, &peaks, &candidates, effort, |candidate| match candidate {
             Some(candidate) => {
@@ -66,14 +77,13 @@ async fn bench_kernels(args: &BenchArgs) -> Result<Verdict> {
             None => bar.set_message("timing the kernels in turn"),
         })
         .await?;
-        let mut steps = Vec::new();
+        measured.add_kernels(peaks, kernels);
         if cases.is_none() {
             bar.set_message("timing the whole step");
-            steps.push(measure_steps(gpu, &model, Step { kind: Kind::Train, batch, form }, effort).await?);
+            measured.steps.push(measure_steps(gpu, &model, Step { kind: Kind::Train, batch, form }, effort).await?);
         }
         bar.finish_and_clear();
-        let (adapter, arithmetic) = (gpu.info().clone(), arithmetic_for(args.results.json.as_ref(), gpu).await);
-        report.adapters.push(AdapterReport { adapter, arithmetic, peaks: Some(peaks), kernels, steps });
+        report.adapters.push(measured);
     }
     // Write the file first: a closed pipe ends the program at its first printed line.
     write_json(&report, args.results.json.as_ref())?;
@@ -146,6 +156,7 @@ async fn bench_train(args: &BenchTrainArgs) -> Result<Verdict> {
     let mut report = Report::new();
     let mut failed = 0;
     for gpu in &gpus {
+        let mut measured = begun(gpu, args.results.json.as_ref()).await?;
         let mut steps: Vec<StepTiming> = Vec::new();
         out!("{}\n{model}", gpu.info());
         tables::print_step_header();
@@ -177,8 +188,8 @@ async fn bench_train(args: &BenchTrainArgs) -> Result<Verdict> {
         if !steps.is_empty() {
             tables::print_start_up(&steps);
         }
-        let (adapter, arithmetic) = (gpu.info().clone(), arithmetic_for(args.results.json.as_ref(), gpu).await);
-        report.adapters.push(AdapterReport { adapter, arithmetic, peaks: None, kernels: vec![], steps });
+        measured.steps = steps;
+        report.adapters.push(measured);
     }
     ensure!(
         report.adapters.iter().any(|adapter| !adapter.steps.is_empty()),

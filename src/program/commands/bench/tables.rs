@@ -7,7 +7,7 @@ use super::super::{duration, percent, thousands};
 use super::noise;
 use crate::bench::report::{AdapterReport, KernelRow, Report, told_apart};
 use crate::bench::{Kind, Peaks, StepTiming};
-use crate::model::NAMED_MODELS;
+use crate::model::short_name;
 use crate::numbers::{NONE, fixed};
 use crate::plan::Precision;
 
@@ -207,9 +207,7 @@ pub(super) fn model_name(step: &StepTiming) -> String {
 
 /// The model's name if it has one, otherwise its layers.
 fn short_model_name(step: &StepTiming) -> String {
-    let named = NAMED_MODELS.iter().find(|(_, layers)| *layers == step.model);
-    let name = named.map_or(step.model.as_str(), |(name, _)| name);
-    model_name(&StepTiming { model: name.to_owned(), ..step.clone() })
+    model_name(&StepTiming { model: short_name(&step.model).to_owned(), ..step.clone() })
 }
 
 /// A line for each training step of each adapter of each report, beside the adapter's peaks.
