@@ -183,7 +183,7 @@ impl fmt::Display for Device {
 
 /// Finds an adapter by its number, otherwise by its name. A number that no adapter has, such as 4090, is a part of a
 /// name.
-fn find(choice: &DeviceChoice, infos: &[&AdapterInfo]) -> Option<usize> {
+pub(crate) fn find(choice: &DeviceChoice, infos: &[&AdapterInfo]) -> Option<usize> {
     let has_number = |info: &&AdapterInfo| matches!(choice, DeviceChoice::Index(number) if info.index == *number);
     let part = choice.to_string();
     let has_name = |info: &&AdapterInfo| info.name.to_lowercase().contains(&part);

@@ -64,6 +64,47 @@ impl Parsed {
     }
 }
 
+/// How wgpu writes SPIR-V for a driver of Vulkan.
+#[derive(Clone, Copy, Debug)]
+pub struct SpirVForDriver {
+    /// The version of SPIR-V.
+    pub version: (u8, u8),
+    /// Whether the driver bounds the indices of buffers, so that the shader need not.
+    pub has_robust_buffers: bool,
+    /// The same for textures.
+    pub has_robust_images: bool,
+}
+
+impl Parsed {
+    /// The words of SPIR-V that wgpu gives a driver: with the constants of an op and a variant, whose text it is, without
+    /// bounds of loops, which kernels of this crate do without, and without zeroed workgroup memory, which they write first.
+    ///
+    /// # Errors
+    /// If naga cannot write it.
+    pub fn spirv_for(&self, op: &dyn Op, variant: &Variant, driver: SpirVForDriver) -> Result<Vec<u32>> {
+        let fixed = Fixed::of(op, variant, self)?;
+        let checked = |is_robust: bool| match is_robust {
+            true => BoundsCheckPolicy::Unchecked,
+            false => BoundsCheckPolicy::Restrict,
+        };
+        let policies = BoundsCheckPolicies {
+            buffer: checked(driver.has_robust_buffers),
+            image_load: checked(driver.has_robust_images),
+            ..CLAMPED
+        };
+        let options = spv::Options {
+            lang_version: driver.version,
+            flags: spv::WriterFlags::LABEL_VARYINGS,
+            bounds_check_policies: policies,
+            zero_initialize_workgroup_memory: spv::ZeroInitializeWorkgroupMemoryMode::None,
+            force_loop_bounding: false,
+            ..Default::default()
+        };
+        let pipeline = spv::PipelineOptions { shader_stage: ShaderStage::Compute, entry_point: fixed.entry.to_owned() };
+        Ok(spv::write_vec(&fixed.module, &fixed.info, &options, Some(&pipeline))?)
+    }
+}
+
 /// A shader with its constants.
 struct Fixed<'a> {
     module: Module,

@@ -45,9 +45,17 @@ impl Gpu {
         op.variants().into_iter().filter(|variant| self.why_not(op, variant).is_none()).collect()
     }
 
-    /// Why this GPU cannot run a variant of an op, if it cannot.
+    /// Why this GPU does not run a variant of an op, if it does not: it cannot, or the variant is made for other classes of
+    /// adapters, unless it [takes all](Self::taking_all_variants).
     pub fn why_not(&self, op: &dyn Op, variant: &Variant) -> Option<String> {
-        self.info.why_not(op, variant)
+        let of_others = || (!self.takes_all_variants && !self.info.is_offered(variant)).then(|| made_for(variant));
+        self.info.why_not(op, variant).or_else(of_others)
+    }
+
+    /// The same GPU, on which also variants are verified and timed that are made for other classes of adapters. The compiler
+    /// of a hardware GPU may take minutes and gigabytes for one that is made for software.
+    pub fn taking_all_variants(self) -> Self {
+        Self { takes_all_variants: true, ..self }
     }
 }
 
@@ -62,7 +70,19 @@ impl AdapterClass {
     }
 }
 
+/// That a variant is made for others.
+fn made_for(variant: &Variant) -> String {
+    // GPUs come last in the lists; "software without subgroups and GPUs" would say "without GPUs".
+    let classes: Vec<&str> = variant.made_for.iter().rev().map(|class| class.in_words()).collect();
+    format!("it is made for {}", classes.join(" and for "))
+}
+
 impl AdapterInfo {
+    /// Whether a variant is made for its class of adapters.
+    pub(crate) fn is_offered(&self, variant: &Variant) -> bool {
+        variant.made_for.contains(&self.class())
+    }
+
     /// The class of adapters that this one belongs to.
     fn class(&self) -> AdapterClass {
         match self.kind {
@@ -79,7 +99,7 @@ impl AdapterInfo {
 
     /// The rule: the first variant that is made for its class and that it can run. A preferred variant that it can run
     /// comes before all others.
-    fn consider(&self, op: &dyn Op, preferred: Option<&str>) -> Vec<Considered> {
+    pub(crate) fn consider(&self, op: &dyn Op, preferred: Option<&str>) -> Vec<Considered> {
         let class = self.class();
         let judged: Vec<_> = op.variants().into_iter().map(|variant| (self.why_not(op, &variant), variant)).collect();
         let runs = |wanted: &dyn Fn(&Variant) -> bool| {
@@ -92,11 +112,7 @@ impl AdapterInfo {
             Some((taken, _)) if taken == index => None,
             Some((_, name)) if measured.is_some() => Some(format!("`tune` has measured {name} as faster")),
             Some((_, name)) if variant.made_for.contains(&class) => Some(format!("{name} comes first")),
-            _ => {
-                // GPUs come last in the lists; "software without subgroups and GPUs" would say "without GPUs".
-                let classes: Vec<&str> = variant.made_for.iter().rev().map(|class| class.in_words()).collect();
-                Some(format!("it is made for {}", classes.join(" and for ")))
-            }
+            _ => Some(made_for(variant)),
         };
         let consider = |(index, (cannot, variant)): (usize, &(Option<String>, Variant))| {
             let why_not = cannot.clone().or_else(|| reason(index, variant));

@@ -5,6 +5,8 @@ mod choice;
 mod clock;
 mod executor;
 mod guard;
+#[cfg(feature = "inspect")]
+pub mod inspect;
 mod kernel;
 mod kernels;
 mod open;
@@ -43,6 +45,7 @@ pub struct Gpu {
     queue: Guarded<wgpu::Queue>,
     failure: Arc<Mutex<Option<String>>>,
     preferences: Arc<BTreeMap<String, String>>,
+    takes_all_variants: bool,
     kernels: Arc<Kernels>,
     /// Why its clock is implausible, once that is checked.
     clock_doubt: Arc<OnceLock<Option<String>>>,
@@ -72,7 +75,8 @@ impl Gpu {
         let failure = Arc::new(Mutex::new(None));
         let (preferences, kernels, clock_doubt) = Default::default();
         let (device, queue) = (Guarded::new(device), Guarded::new(queue));
-        let gpu = Self { info, device, queue, failure, preferences, kernels, clock_doubt };
+        let takes_all_variants = false;
+        let gpu = Self { info, device, queue, failure, preferences, takes_all_variants, kernels, clock_doubt };
         let note = gpu.noter();
         gpu.device.on_uncaptured_error(Arc::new(move |error| note(error.to_string())));
         let note = gpu.noter();

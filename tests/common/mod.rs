@@ -8,13 +8,13 @@ use libtest_mimic::{Failed, Trial};
 /// The reason why tests cannot run.
 const NO_ADAPTER: &str = "no adapter; install a GPU driver, or mesa-vulkan-drivers and libvulkan1";
 
-/// The usable adapters of this machine.
+/// The usable adapters of this machine, with the variants that are made for others, too.
 pub(crate) fn gpus() -> Vec<Gpu> {
     pollster::block_on(async {
         let mut gpus = Vec::new();
         for adapter in adapters().await {
             if adapter.info.unusable.is_none() {
-                gpus.push(Gpu::open(&adapter).await.expect("a usable adapter opens"));
+                gpus.push(Gpu::open(&adapter).await.expect("a usable adapter opens").taking_all_variants());
             }
         }
         gpus

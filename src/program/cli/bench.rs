@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::values::{percentage, picture, positive};
-use super::{AdaptersArgs, DEFAULT, ResultsArgs, StepArgs, examples};
+use super::{AdaptersArgs, DEFAULT, ResultsArgs, StepArgs, VariantsArgs, examples};
 use crate::bench::Effort;
 use crate::program::files::Destination;
 
@@ -22,6 +22,9 @@ pub struct BenchArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub adapters: AdaptersArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub variants: VariantsArgs,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub step: StepArgs,

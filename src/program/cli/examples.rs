@@ -139,6 +139,21 @@ Examples:
 
 The page needs no network. It also says what `bench check` finds, and which models an adapter has not measured.";
 
+pub(super) const INSPECT: &str = "\
+Examples:
+  gpu-digits inspect --batch-size 512                the kernels of convnet's training step
+  gpu-digits inspect 'conv2d*' --all --json          every kernel of some ops, at all sizes that `verify` has
+  gpu-digits inspect --model lenet5 --isa            with the assembly
+
+Columns: lanes of a subgroup; vector registers of a lane; spills, which should be 0; bytes of workgroup memory; waves
+(subgroups) that fit on a unit; instructions; of the loop with the most multiply-adds these, all its instructions and
+their share, words read from workgroup memory for each multiply-add, and loads; workgroups of the step; milliseconds and
+megabytes that compiling took. Nothing runs. docs/KERNELS.md explains the numbers. A driver that tells nothing leaves
+all but the last three empty.
+
+Mesa's drivers compile without the GPU: with `RADV_FORCE_FAMILY=navi21` and
+`VK_DRIVER_FILES=/usr/share/vulkan/icd.d/radeon_icd.x86_64.json` this shows what an AMD card would run.";
+
 pub(super) const TUNE: &str = "\
 Examples:
   gpu-digits tune                                    the kernels of convnet's training step at batch 128

@@ -29,7 +29,7 @@ pub use export::{ExportArgs, ExportFormat};
 pub use import::ImportArgs;
 pub use options::{
     AdaptersArgs, DataArgs, DeviceArgs, OnDeviceLost, OptimizerName, PictureFormat, ResultsArgs, StepArgs, Switch,
-    ViewsArgs,
+    VariantsArgs, ViewsArgs,
 };
 pub use read::{DataSetArgs, EvalArgs, PredictArgs};
 pub use train::TrainArgs;
@@ -93,6 +93,9 @@ pub enum Command {
     /// --kernels
     #[command(after_help = examples::PLAN)]
     Plan(PlanArgs),
+    /// Show what a Vulkan driver's compiler makes of each kernel: registers, spills, instructions, assembly
+    #[command(after_help = examples::INSPECT)]
+    Inspect(InspectArgs),
     /// Write every shader into a folder as one WGSL file, its parts joined
     #[command(after_help = examples::SHADERS)]
     Shaders(ShadersArgs),
@@ -239,11 +242,14 @@ pub struct VerifyArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub adapters: AdaptersArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub variants: VariantsArgs,
     /// Print every check
     #[arg(long)]
     pub verbose: bool,
     /// Show the step at which a run diverged, call by call on the CPU: the folder `fault` of that run
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["ops", "model", "device", "verbose", "json", "junit", "repeat", "seed", "reduce", "reproducer"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["ops", "model", "device", "verbose", "all_variants", "json", "junit", "repeat", "seed", "reduce", "reproducer"])]
     pub replay: Option<PathBuf>,
     /// Run each kernel so often with the same operands: a driver may fail in one run of many
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive())]
@@ -277,6 +283,38 @@ pub struct DevicesArgs {
 /// `gpu-digits doctor`.
 #[derive(Args, Clone, Debug)]
 pub struct DoctorArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub results: ResultsArgs,
+}
+
+/// `gpu-digits inspect`.
+#[derive(Args, Clone, Debug)]
+pub struct InspectArgs {
+    /// Ops, single cases or patterns, as for `verify`; their cases instead of a model's training step
+    #[arg(value_name = "OP", conflicts_with_all = ["model", "fuse", "precision", "batch_size"])]
+    pub ops: Vec<String>,
+    /// Device of Vulkan: its number in `gpu-digits devices`, or a part of its name [default: the best]
+    #[arg(long, value_name = "DEVICE", default_value = "vulkan")]
+    pub device: DeviceChoice,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub step: StepArgs,
+    /// Batch size: images of a step
+    #[arg(long, value_name = "N", default_value_t = DEFAULT.batch, value_parser = positive())]
+    pub batch_size: usize,
+    /// All kernels that are made for such a device, and not only the one that it takes
+    #[arg(long)]
+    pub all: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub variants: VariantsArgs,
+    /// Also print the assembly
+    #[arg(long)]
+    pub isa: bool,
+    /// Print tables as Markdown
+    #[arg(long)]
+    pub markdown: bool,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub results: ResultsArgs,

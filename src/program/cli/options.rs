@@ -27,6 +27,15 @@ pub struct AdaptersArgs {
     pub device: String,
 }
 
+/// The kernels of a command that measures or checks them.
+#[derive(Args, Clone, Debug)]
+pub struct VariantsArgs {
+    /// Also take kernels that are made for other kinds of adapters; a GPU's driver may need minutes and gigabytes to
+    /// compile those made for software
+    #[arg(long)]
+    pub all_variants: bool,
+}
+
 /// The file of a command's results.
 #[derive(Args, Clone, Debug)]
 pub struct ResultsArgs {

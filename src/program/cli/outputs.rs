@@ -21,6 +21,7 @@ impl Command {
                 Some(BenchCommand::Compare(_) | BenchCommand::Check(_)) => vec![],
             },
             Self::Devices(args) => vec![&args.results.json],
+            Self::Inspect(args) => vec![&args.results.json],
             Self::Doctor(args) => vec![&args.results.json],
             Self::Report(args) => vec![&args.comparison],
             Self::Import(_)

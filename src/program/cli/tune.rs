@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use super::values::positive;
-use super::{AdaptersArgs, DEFAULT, StepArgs};
+use super::{AdaptersArgs, DEFAULT, StepArgs, VariantsArgs};
 use crate::bench::Effort;
 
 /// How to choose the kernel of each op.
@@ -23,6 +23,9 @@ pub struct TuneArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub adapters: AdaptersArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub variants: VariantsArgs,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub step: StepArgs,

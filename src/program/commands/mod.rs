@@ -12,6 +12,7 @@ mod fault;
 mod find_lr;
 mod grouped;
 mod import;
+mod inspect;
 mod open;
 mod plan;
 mod predict;
@@ -152,6 +153,7 @@ async fn carry_out(cli: Cli, arguments: &[OsString]) -> Result<Verdict> {
         Command::Devices(args) => devices::run(&args).await,
         Command::Doctor(args) => doctor::run(&args).await,
         Command::Plan(args) => plan::run(&args).await,
+        Command::Inspect(args) => inspect::run(&args).await,
         Command::Shaders(args) => shaders::run(&args),
         Command::Web(args) => web::run(&args),
         Command::Report(args) => report::run(&args),

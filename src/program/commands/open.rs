@@ -6,7 +6,7 @@ use super::thousands;
 use crate::data::{self, DataChoice, Dataset, Folders};
 use crate::device::{Device, DeviceChoice};
 use crate::gpu::{Gpu, adapters};
-use crate::program::cli::{AdaptersArgs, DataArgs};
+use crate::program::cli::{AdaptersArgs, DataArgs, VariantsArgs};
 
 /// Opens a device and prints its name on stderr.
 pub(super) async fn open_device(choice: &DeviceChoice) -> Result<Device> {
@@ -107,4 +107,9 @@ pub(super) async fn open_adapters(args: &AdaptersArgs, purpose: &str) -> Result<
          Ubuntu: `apt-get install mesa-vulkan-drivers libvulkan1`)"
     );
     Ok(gpus)
+}
+
+/// The same adapters with the kernels that they are to take.
+pub(super) fn taking(variants: &VariantsArgs, gpus: Vec<Gpu>) -> Vec<Gpu> {
+    if variants.all_variants { gpus.into_iter().map(Gpu::taking_all_variants).collect() } else { gpus }
 }

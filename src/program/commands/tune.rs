@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 
 use super::grouped::Grouped;
-use super::open::open_adapters;
+use super::open::{open_adapters, taking};
 use super::{Verdict, duration, kernel_bar, lowering};
 use crate::bench::Effort;
 use crate::gpu::Gpu;
@@ -22,7 +22,7 @@ pub(super) async fn run(args: &TuneArgs) -> Result<Verdict> {
         let config = PlanConfig { form, ..PlanConfig::for_mnist(batch, optimizer) };
         cases.extend(Plan::new(&model, config)?.cases());
     }
-    for gpu in open_adapters(&args.adapters, "tune chooses kernels for a GPU").await? {
+    for gpu in taking(&args.variants, open_adapters(&args.adapters, "tune chooses kernels for a GPU").await?) {
         out!("{}", gpu.info());
         let tuning = if args.list {
             known(&gpu)

@@ -8,7 +8,7 @@ use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::fault;
-use super::open::open_adapters;
+use super::open::{open_adapters, taking};
 use super::reproduce;
 use super::{Verdict, arithmetic_for, model_of, thousands};
 use crate::gpu::{AdapterInfo, Gpu};
@@ -33,7 +33,7 @@ pub(super) async fn run(args: VerifyArgs) -> Result<Verdict> {
     let start = Instant::now();
     let subject = args.model.as_deref().map(|text| Subject::of(text.trim(), model_of(text)?)).transpose()?;
     let selection = Selection::select(&args.ops, subject.as_ref())?;
-    let gpus = open_adapters(&args.adapters, "verify compares a GPU with the CPU").await?;
+    let gpus = taking(&args.variants, open_adapters(&args.adapters, "verify compares a GPU with the CPU").await?);
     for gpu in &gpus {
         note!("device: {}", gpu.info());
     }
@@ -96,19 +96,21 @@ impl Failures {
     async fn take(&mut self, args: &VerifyArgs, gpu: &Gpu, failure: Failure) -> Result<()> {
         let adapter = gpu.info();
         let repeats = Repeats { count: args.repeat, seed: args.seed };
-        let failure = if args.reduce && self.reduced.insert((adapter.index, failure.variant.shader.name)) {
-            let label = failure.label();
-            let smaller = reduce(gpu, failure, repeats).await;
-            let command = command(args, adapter, &smaller.label());
-            self.reduced_lines.push(match smaller.label() == label {
-                true => format!("  no smaller sizes of it fail on device {}:\n    {command}", adapter.index),
-                false => {
-                    format!("  smallest that fails on device {}: {}\n    {command}", adapter.index, smaller.reason)
-                }
-            });
-            smaller
-        } else {
-            failure
+        let failure = match args.reduce {
+            true if self.reduced.insert((adapter.index, failure.variant.shader.name)) => {
+                let label = failure.label();
+                let smaller = reduce(gpu, failure, repeats).await;
+                let command = command(args, adapter, &smaller.label());
+                self.reduced_lines.push(match smaller.label() == label {
+                    true => format!("  no smaller sizes of it fail on device {}:\n    {command}", adapter.index),
+                    false => {
+                        format!("  smallest that fails on device {}: {}\n    {command}", adapter.index, smaller.reason)
+                    }
+                });
+                smaller
+            }
+            true => return Ok(()),
+            false => failure,
         };
         let Some(folder) = &args.reproducer else { return Ok(()) };
         let Failure { case, variant, got, reason } = &failure;

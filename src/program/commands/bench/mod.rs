@@ -11,7 +11,7 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 
-use super::open::open_adapters;
+use super::open::{open_adapters, taking};
 use super::{Verdict, arithmetic_for, kernel_bar, lowering};
 use crate::bench::report::{AdapterReport, Report};
 use crate::bench::{Effort, Kind, Peaks, Step, StepTiming, measure_kernels, measure_steps, of_cases, of_plan};
@@ -59,7 +59,7 @@ async fn bench_kernels(args: &BenchArgs) -> Result<Verdict> {
     let config = PlanConfig { steps: 1, form, ..PlanConfig::for_mnist(batch, optimizer) };
     let plan = Plan::new(&model, config)?;
     let cases = if args.ops.is_empty() { None } else { Some(Selection::select(&args.ops, None)?.cases()?) };
-    let gpus = open_and_say(&args.adapters).await?;
+    let gpus = taking(&args.variants, open_and_say(&args.adapters).await?);
     let effort = Effort { samples: args.samples, ..Effort::DEFAULT };
 
     let mut report = Report::new();

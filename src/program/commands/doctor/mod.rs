@@ -108,7 +108,7 @@ async fn examine(adapter: &Adapter) -> Result<Examined> {
             if why_not.is_none() {
                 *examined.variants.entry(variant.name()).or_default() += 1;
             }
-            examined.lacking.extend(gpu.why_not(case.as_ref(), &variant));
+            examined.lacking.extend(gpu.info().why_not(case.as_ref(), &variant));
         }
     }
     let start = Instant::now();
