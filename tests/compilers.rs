@@ -33,7 +33,13 @@ fn main() {
         let set_up = move |command: &mut Command, driver: &Path| {
             command.env("VK_DRIVER_FILES", driver).env("RADV_FORCE_FAMILY", chip);
         };
-        trials.push(trial(name, driver("radeon"), "no driver of AMD in Mesa; install mesa-vulkan-drivers", true, set_up));
+        trials.push(trial(
+            name,
+            driver("radeon"),
+            "no driver of AMD in Mesa; install mesa-vulkan-drivers",
+            true,
+            set_up,
+        ));
     }
     // Intel's driver needs a library that plays the kernel's part (`libintel_noop_drm_shim.so` of Mesa's build).
     let shim = std::env::var_os("GPU_DIGITS_INTEL_SHIM");
@@ -44,7 +50,13 @@ fn main() {
             command.env("VK_DRIVER_FILES", driver).env("INTEL_STUB_GPU_PLATFORM", chip).env("LD_PRELOAD", &preload);
         };
         let driver = driver("intel").filter(|_| shim.is_some());
-        trials.push(trial(name, driver, "GPU_DIGITS_INTEL_SHIM does not name Mesa's libintel_noop_drm_shim.so", false, set_up));
+        trials.push(trial(
+            name,
+            driver,
+            "GPU_DIGITS_INTEL_SHIM does not name Mesa's libintel_noop_drm_shim.so",
+            false,
+            set_up,
+        ));
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }

@@ -165,6 +165,7 @@ test('times kernels and steps, which the program reads', async () => {
   const shown = digits('bench', 'show', file);
   assert.match(shown, /dense_forward/);
   assert.match(shown, /webgpu/);
+  assert.match(digits('bench', 'check', file), /plausible/);
 });
 
 test('verifies the kernels of an op, named in the address', async () => {

@@ -32,6 +32,18 @@ impl Block {
     }
 }
 
+impl Block {
+    fn add(&mut self, instruction: Instruction) {
+        match instruction {
+            Instruction::MultiplyAdds(count) => self.multiply_adds += count,
+            Instruction::ReadsWorkgroup(words) => self.workgroup_words += words,
+            Instruction::Loads => self.loads += 1,
+            Instruction::Waits => self.waits += 1,
+            Instruction::Other => {}
+        }
+    }
+}
+
 /// The hottest block of an assembly of AMD's or Intel's compiler in Mesa; none of another, or without multiply-adds.
 pub fn hottest_block(assembly: &str) -> Option<Block> {
     let mut best = Block::default();
@@ -40,15 +52,12 @@ pub fn hottest_block(assembly: &str) -> Option<Block> {
         if begins_block(line) {
             best = hotter(best, block);
             block = Block::default();
+        } else if let Some(message) = line.split_once(" MsgDesc: (") {
+            // Intel's compiler says in a second line what a `send` does.
+            block.add(message_of(message));
         } else if let Some(instruction) = Instruction::of(line) {
             block.instructions += 1;
-            match instruction {
-                Instruction::MultiplyAdds(count) => block.multiply_adds += count,
-                Instruction::ReadsWorkgroup(words) => block.workgroup_words += words,
-                Instruction::Loads => block.loads += 1,
-                Instruction::Waits => block.waits += 1,
-                Instruction::Other => {}
-            }
+            block.add(instruction);
         }
     }
     Some(hotter(best, block)).filter(|best| best.multiply_adds > 0)
@@ -58,10 +67,9 @@ fn hotter(a: Block, b: Block) -> Block {
     if b.multiply_adds > a.multiply_adds { b } else { a }
 }
 
-/// ACO names blocks `BB4:`, Intel's compiler begins them with `START B4`.
+/// ACO names blocks `BB4:`, Intel's compiler those that are jumped to `LABEL4:`.
 fn begins_block(line: &str) -> bool {
-    let is_acos = line.strip_prefix("BB").and_then(|rest| rest.strip_suffix(':')).is_some();
-    is_acos || line.starts_with("START B")
+    line.ends_with(':') && (line.starts_with("BB") || line.starts_with("LABEL"))
 }
 
 enum Instruction {
@@ -77,7 +85,7 @@ impl Instruction {
     fn of(line: &str) -> Option<Self> {
         let first = line.split_whitespace().next()?;
         let is_name = first.starts_with(|letter: char| letter.is_ascii_lowercase());
-        if !is_name || first.ends_with(':') || line.starts_with("END B") {
+        if !is_name {
             // Intel's compiler writes predicates such as `(+f0.0)` before the instruction.
             let rest = line.strip_prefix('(').and_then(|rest| rest.split_once(')')).map(|(_, rest)| rest.trim());
             return rest.filter(|_| line.starts_with("(+f") || line.starts_with("(-f")).and_then(Self::of);
@@ -89,9 +97,7 @@ impl Instruction {
             Self::MultiplyAdds(1)
         } else if has(&["ds_read", "ds_load"]) {
             Self::ReadsWorkgroup(words(first))
-        } else if has(&["send"]) && line.contains("slm") {
-            Self::ReadsWorkgroup(words_of_message(line))
-        } else if has(&["buffer_load", "global_load", "image_load", "image_sample", "send"]) {
+        } else if has(&["buffer_load", "global_load", "image_load", "image_sample"]) {
             Self::Loads
         } else if has(&["s_waitcnt", "sync"]) {
             Self::Waits
@@ -113,9 +119,21 @@ fn words(name: &str) -> usize {
     width * pairs
 }
 
-/// Words that a lane gets by a message of Intel's: `d32x4` or `V4` names four.
-fn words_of_message(line: &str) -> usize {
-    (2..=4).rev().find(|count| line.contains(&format!("x{count}")) || line.contains(&format!("V{count}"))).unwrap_or(1)
+/// What a message of Intel's does: `slm` is the workgroup's memory, and `xyzw` or `V4` are four words.
+fn message_of((memory, message): (&str, &str)) -> Instruction {
+    let words = || {
+        let parts = message.split([',', ' ']).map(str::trim);
+        let counted = parts.filter_map(|part| match part.strip_prefix('V') {
+            Some(count) => count.parse().ok(),
+            None => (!part.is_empty() && "xyzw".starts_with(part)).then_some(part.len()),
+        });
+        counted.max().unwrap_or(1)
+    };
+    match message.trim_start().starts_with("load") {
+        true if memory.ends_with("slm") => Instruction::ReadsWorkgroup(words()),
+        true => Instruction::Loads,
+        false => Instruction::Other,
+    }
 }
 
 #[cfg(test)]
@@ -148,20 +166,24 @@ BB2:
     #[test]
     fn the_hottest_block_of_intels_assembly_is_counted() {
         let assembly = "\
-   START B1 (10 cycles)
-mov(16)         g2<1>F          g3<8,8,1>F                      { align1 1H };
-   END B1 ->B2
-   START B2 <-B1 <-B2 (200 cycles)
-send(16)        g40UD           g30UD           nullUD          0x0      { align1 1H $1 };
-send(16)        g50UD  g30UD  slm MsgDesc: (load, a32, d32, V4, ...)
+mov(16)         g105<1>UD       0x00000000UD                    { align1 1H };
+mad(16)         g2<1>F          g4<8,8,1>F      g6<8,8,1>F      g8<1,1,1>F { align1 1H };
+
+LABEL5:
+cmp.ge.f0.0(16) null<1>UD       g105<8,8,1>UD   0x00000010UD    { align1 1H I@1 };
+(+f0.0) break(16) JIP:  LABEL4        UIP:  LABEL4              { align1 1H };
+sync nop(1)                     null<0,1,0>UB                   { align1 WE_all 1N $2.src };
+send(16)        g11UD           g3UD            nullUD          0x0480f502                0x00000000
+                            slm MsgDesc: ( load_cmask, a32, d32, xyzw, L1STATE_L3MOCS dst_len = 8, src0_len = 2 flat ) base_offset 0  { align1 1H $10 };
+send(16)        g19UD           g21UD           nullUD          0x64201502                0x02000000
+                            ugm MsgDesc: ( load_cmask, a32, d32, x, L1STATE_L3MOCS dst_len = 2, src0_len = 2 bti ) BTI 2 base_offset 0  { align1 1H $4 };
 mad(16)         g60<1>F         g61<8,8,1>F     g62<8,8,1>F     g63<1,1,1>F  { align1 1H };
 mad(16)         g64<1>F         g65<8,8,1>F     g66<8,8,1>F     g67<1,1,1>F  { align1 1H };
-(+f0.0) break(16)      JIP:  LABEL1          UIP:  LABEL1          { align1 1H };
-   END B2 ->B2 ->B3
+LABEL4:
+while(16)       JIP:  LABEL5                                    { align1 1H };
 ";
         let block = hottest_block(assembly).unwrap();
-        assert_eq!((block.multiply_adds, block.instructions), (2, 5));
-        assert_eq!((block.workgroup_words, block.loads), (4, 1));
+        assert_eq!(block, Block { multiply_adds: 2, instructions: 7, workgroup_words: 4, loads: 1, waits: 1 });
     }
 
     #[test]
