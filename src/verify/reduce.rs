@@ -55,8 +55,11 @@ async fn smallest<F>(mut sizes: Sizes, fails: impl AsyncFn(&Sizes) -> Option<F>)
 mod tests {
     use super::*;
 
+    /// A size by its name.
+    type SizeOf<'a> = &'a dyn Fn(&str) -> usize;
+
     /// The smallest of these sizes by which a kernel fails that fails where `is_wrong`.
-    fn reduced(sizes: &str, is_wrong: fn(&dyn Fn(&str) -> usize) -> bool) -> Option<Sizes> {
+    fn reduced(sizes: &str, is_wrong: fn(SizeOf<'_>) -> bool) -> Option<Sizes> {
         let fails = async |sizes: &Sizes| {
             let size = |name: &str| sizes.size_or_zero(name).unwrap_or(0);
             is_wrong(&size).then(|| sizes.clone())

@@ -32,7 +32,8 @@ fn block_iterations(terms: usize) -> usize {
 
 /// A variant of the largest workgroups.
 fn blocks(shader: Shader, tiles: usize, iterations: usize) -> Variant {
-    Variant::tiled(shader, tiles, MAX_WORKGROUP, iterations).made_for(AdapterClass::WITHOUT_LANES)
+    // SwiftShader takes half of the time for the plain kernels, and zeroes this memory in a browser: see `docs/TRIED.md`.
+    Variant::tiled(shader, tiles, MAX_WORKGROUP, iterations).made_for(AdapterClass::GPUS)
 }
 
 /// The gradients of the parameters, in f64.

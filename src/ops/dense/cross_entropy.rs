@@ -12,6 +12,9 @@ use crate::random::Random;
 use crate::tensor::DType::F32;
 use crate::tensor::HostTensor;
 
+/// Terms of a sum from which on software without subgroups takes less time if invocations share it; see `docs/TRIED.md`.
+const LONG_SUM: usize = 512;
+
 /// Samples of a workgroup of the variant for GPUs; an invocation finishes an output of one of them.
 const GPU_TILE_SAMPLES: usize = 4;
 
@@ -70,7 +73,7 @@ impl DenseCrossEntropyForward {
             let size = splits * outputs;
             Variant::tiled(CROSS_ENTROPY_BLOCKS, batch.div_ceil(GPU_TILE_SAMPLES), size, iterations)
                 .sharing(16 * size)
-                .made_for(AdapterClass::WITHOUT_LANES)
+                .made_for(if inputs < LONG_SUM { AdapterClass::GPUS } else { AdapterClass::WITHOUT_LANES })
         })
     }
 }
