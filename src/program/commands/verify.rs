@@ -133,7 +133,8 @@ fn command(args: &VerifyArgs, adapter: &AdapterInfo, label: &str) -> String {
     let model = args.model.as_ref().map_or_else(String::new, |model| format!("--model '{model}' "));
     let seed = if args.seed == 0 { String::new() } else { format!("--seed {} ", args.seed) };
     let repeat = if args.repeat == 1 { String::new() } else { format!("--repeat {} ", args.repeat) };
-    format!("gpu-digits verify --device {} {model}{seed}{repeat}'{label}'", adapter.index)
+    let all = if args.variants.all_variants { "--all-variants " } else { "" };
+    format!("gpu-digits verify --device {} {all}{model}{seed}{repeat}'{label}'", adapter.index)
 }
 
 fn progress_bar(selection: &Selection, gpus: usize) -> ProgressBar {

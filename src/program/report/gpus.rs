@@ -21,7 +21,8 @@ th { vertical-align: bottom } th button { font: inherit; font-weight: bold; colo
   cursor: pointer; text-align: inherit }
 th[aria-sort=descending] button::after { content: ' ↓' } th[aria-sort=ascending] button::after { content: ' ↑' }
 td.bar { background: linear-gradient(to right, var(--bar) var(--share), transparent 0) no-repeat; min-width: 5rem }
-td.text, th.text { text-align: left } td[data-column^=model] { white-space: normal; min-width: 14rem }
+td.text, th.text { text-align: left } td[data-column^=model] { white-space: nowrap;
+  overflow: hidden; text-overflow: ellipsis; min-width: 8rem; max-width: 20rem }
 @media (min-width: 60rem) { body { max-width: 110rem } } @media (max-width: 40rem) { .filters label { width: calc(50% - .4rem) } }
 .faults { color: #b3261e } @media (prefers-color-scheme: dark) { :root { --bar: #24405c } .faults { color: #ff9a8f } }
 :root { --bar: #cfe3f7 }
@@ -93,10 +94,9 @@ pub fn gpus(reports: &[(Report, Vec<Findings>)]) -> String {
 
 fn where_measured(report: &Report, measured: &AdapterReport) -> [Cell; 5] {
     let adapter = &measured.adapter;
-    let driver = format!("{} {}", adapter.driver, adapter.driver_version);
     let commit: String = report.commit.chars().take(7).collect();
     let day = report.date.split('T').next().unwrap_or_default();
-    [adapter.name.as_str(), adapter.backend.name(), driver.trim(), &commit, day].map(Cell::text)
+    [adapter.name.as_str(), adapter.backend.name(), &adapter.driver_and_version(), &commit, day].map(Cell::text)
 }
 
 fn steps(measured: &[(&Report, &AdapterReport)]) -> Markup {
@@ -104,9 +104,11 @@ fn steps(measured: &[(&Report, &AdapterReport)]) -> Markup {
         .iter()
         .flat_map(|(report, measured)| measured.steps.iter().map(move |step| (*report, *measured, step)));
     let mut steps: Vec<(&Report, &AdapterReport, &StepTiming)> = all.collect();
-    // The same work together, the fastest first.
-    let work =
-        |step: &StepTiming| (step.kind != Kind::Train, step.model.clone(), step.precision.to_string(), step.batch_size);
+    // The same work together, the fastest first; the named models before others.
+    let work = |step: &StepTiming| {
+        let name = short_name(&step.model).to_owned();
+        (step.kind != Kind::Train, name == step.model, name, step.precision.to_string(), step.batch_size)
+    };
     steps.sort_by(|(_, _, a), (_, _, b)| {
         work(a).cmp(&work(b)).then(b.images_per_second.total_cmp(&a.images_per_second))
     });
@@ -203,7 +205,10 @@ fn table(caption: &str, columns: &[Column], rows: Vec<Vec<Cell>>) -> Markup {
                             @for (cell, (_, is_text, filter)) in row.iter().zip(columns) {
                                 @let class = if *is_text { Some("text") } else { cell.share.map(|_| "bar") };
                                 @let share = cell.share.map(|share| format!("--share: {:.0}%", 100.0 * share));
-                                td class=[class] style=[share] data-value=[cell.value.as_deref()] data-column=[(!filter.is_empty()).then_some(filter)] {
+                                // What is cut off stands in full where the pointer is.
+                                @let title = filter.starts_with("model").then_some(&cell.text);
+                                @let column = (!filter.is_empty()).then_some(filter);
+                                td class=[class] style=[share] title=[title] data-value=[cell.value.as_deref()] data-column=[column] {
                                     (cell.text)
                                 }
                             }
