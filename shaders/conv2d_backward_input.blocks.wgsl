@@ -10,8 +10,8 @@
 // same weights: the positions of a strip are a stride apart, and a workgroup has one phase. The sum's terms are its ky, kx and
 // all o.
 //
-// Parts: stride, conv2d, runs, tiles, blocks, outer, block_products, floats_f16 or floats_f32, texels_f16 or texels_f32,
-// rectifier_grad, phases, input_grad_floats or input_grad_fours.
+// Parts: stride, conv2d, runs, tiles, blocks, outer, block_sums, block_products, floats_f16 or floats_f32, texels_f16 or
+// texels_f32, rectifier_grad, phases, input_grad_floats or input_grad_fours.
 // CPU twin: Conv2dBackwardInput in src/ops/conv2d/gradients.rs.
 
 @group(0) @binding(0) var<storage, read> output_grad: array<Word>;  // [batch, out_height, out_width, out_channels]
@@ -107,6 +107,10 @@ fn conv2d_backward_input(
     let first_strip = tile % tiles_per_phase * TILE;
     let first_quad = group.z * tile_quads;
     add_terms(most_taps * most_taps * out_channels, first_strip, first_quad, local);
-    store(first_strip + local / tile_quads, first_quad + local % tile_quads, sums[0]);
-    store(first_strip + local / tile_quads + SHARERS, first_quad + local % tile_quads, sums[1]);
+    let row = first_strip + own_row(local);
+    let quad = first_quad + own_quad(local);
+    store(row, quad, sums[0]);
+    store(row + SHARERS, quad, sums[1]);
+    store(row, quad + 1u, sums[2]);
+    store(row + SHARERS, quad + 1u, sums[3]);
 }

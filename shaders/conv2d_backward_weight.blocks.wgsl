@@ -9,8 +9,8 @@
 // with zeros outside the input; the chunks are added in order later. The sum's terms are the chunk's n, y, x. Beyond the last
 // quad of the kernel there is one that has met ones, for the bias.
 //
-// Parts: stride, conv2d, runs, tiles, blocks, outer, block_products, floats_f16 or floats_f32, chunks, grad_divisors_f16 or
-// grad_divisors_f32, put_parameter_grads.
+// Parts: stride, conv2d, runs, tiles, blocks, outer, block_sums, block_products, floats_f16 or floats_f32, chunks,
+// grad_divisors_f16 or grad_divisors_f32, put_parameter_grads.
 // CPU twin: Conv2dBackwardWeight in src/ops/conv2d/gradients.rs.
 
 @group(0) @binding(0) var<storage, read> input: array<Word>;        // [batch, in_height, in_width, in_channels]
@@ -81,6 +81,10 @@ fn conv2d_backward_weight(@builtin(workgroup_id) group: vec3<u32>, @builtin(loca
     first_sample = own_first_sample;
     terms = own_terms;
     add_terms(own_terms, first_run_quad, first_quad, local);
-    store(group.z, first_run_quad + local / tile_quads, first_quad + local % tile_quads, sums[0]);
-    store(group.z, first_run_quad + local / tile_quads + SHARERS, first_quad + local % tile_quads, sums[1]);
+    let row = first_run_quad + own_row(local);
+    let quad = first_quad + own_quad(local);
+    store(group.z, row, quad, sums[0]);
+    store(group.z, row + SHARERS, quad, sums[1]);
+    store(group.z, row, quad + 1u, sums[2]);
+    store(group.z, row + SHARERS, quad + 1u, sums[3]);
 }

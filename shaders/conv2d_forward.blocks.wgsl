@@ -1,13 +1,13 @@
 // Convolution with bias, and a rectifier, for GPUs and for software without subgroups; a workgroup for a tile of 32 strips of
-// four neighbouring positions of a row, by some quads of channels, of which each invocation has two strips and four channels.
+// four neighbouring positions of a row, by some quads of channels, of which each invocation has two strips and eight channels.
 //
 //   output[n,y,x,o] = rectified(bias[o] +
 //       sum over ky, kx, c of input[n, y * stride + ky - before, x * stride + kx - before, c] * weight[ky,kx,c,o])
 //
 // with zeros outside the input. The sum's terms ky, kx, c are numbered as they lie in `weight`.
 //
-// Parts: stride, conv2d, runs, tiles, blocks, outer, block_products, floats_f16 or floats_f32, texels_f16 or texels_f32,
-// rectifier, output_floats or output_fours.
+// Parts: stride, conv2d, runs, tiles, blocks, outer, block_sums, block_products, floats_f16 or floats_f32, texels_f16 or
+// texels_f32, rectifier, output_floats or output_fours.
 // CPU twin: Conv2dForward in src/ops/conv2d.rs.
 
 @group(0) @binding(0) var<storage, read> input: array<Word>;   // [batch, in_height, in_width, in_channels]
@@ -52,6 +52,13 @@ fn columns_at(term: u32, quad: u32) -> vec4<f32> {
     return vec4(weight_float_at(i), weight_float_at(i + 1u), weight_float_at(i + 2u), weight_float_at(i + 3u));
 }
 
+/// The biases of four channels at four positions. Those beyond the last channel are not used.
+fn biases_at(quad: u32) -> mat4x4<f32> {
+    let o = quad * 4u;
+    let four = vec4(bias[o], bias[o + 1u], bias[o + 2u], bias[o + 3u]);
+    return mat4x4(four, four, four, four);
+}
+
 fn store(strip: u32, quad: u32, values: mat4x4<f32>) {
     let n = strip / (strips_per_row * out_height);
     let y = strip / strips_per_row % out_height;
@@ -71,12 +78,15 @@ fn conv2d_forward(
     // No invocation may leave early: those beyond the last strip or channel help to load, and store nothing.
     let first_strip = tile_index(group, groups) * TILE;
     let first_quad = group.z * tile_quads;
-    let quad = first_quad + local % tile_quads;
-    let o = quad * 4u;
-    let four = vec4(bias[o], bias[o + 1u], bias[o + 2u], bias[o + 3u]);
-    sums[0] = mat4x4(four, four, four, four);
+    let quad = first_quad + own_quad(local);
+    let strip = first_strip + own_row(local);
+    sums[0] = biases_at(quad);
     sums[1] = sums[0];
+    sums[2] = biases_at(quad + 1u);
+    sums[3] = sums[2];
     add_terms(terms, first_strip, first_quad, local);
-    store(first_strip + local / tile_quads, quad, sums[0]);
-    store(first_strip + local / tile_quads + SHARERS, quad, sums[1]);
+    store(strip, quad, sums[0]);
+    store(strip + SHARERS, quad, sums[1]);
+    store(strip, quad + 1u, sums[2]);
+    store(strip + SHARERS, quad + 1u, sums[3]);
 }

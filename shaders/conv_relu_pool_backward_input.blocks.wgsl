@@ -1,6 +1,6 @@
 // Gradient of convolution, ReLU and max-pooling over windows of 2x2 with respect to the input, for GPUs and for software
 // without subgroups; a workgroup for a tile of a square of 2x2 positions in 32 samples by some quads of input channels, of
-// which each invocation has two samples and four channels: 2 tiles of 4 channels by the 4 positions of the square, in
+// which each invocation has two samples and eight channels: 4 tiles of 4 channels by the 4 positions of the square, in
 // registers.
 //
 //   input_grad[n,y,x,c] = sum over ky, kx, o of map_grad[n, y + before - ky, x + before - kx, o] * weight[ky,kx,c,o]
@@ -10,17 +10,14 @@
 // memory; then each output channel is an outer product of four weights and a square's four gradients. Kernel positions that no
 // window of the square can reach are left out. Needs numbers of channels that are multiples of 4.
 //
-// Parts: conv2d, runs, conv_relu_pool, tiles, blocks, outer, texels_f32, input_squares, input_grad_fours.
+// Parts: conv2d, runs, conv_relu_pool, tiles, blocks, outer, block_sums, texels_f32, input_squares, input_grad_fours.
 // CPU twin: ConvReluPoolBackwardInput in src/ops/conv_relu_pool/gradients.rs.
 
 @group(0) @binding(0) var<storage, read> output_grad: array<vec4<f32>>;  // [batch, pooled_height, pooled_width, out_channels]
 @group(0) @binding(1) var<storage, read> argmax: array<u32>;             // [batch, pooled_height, pooled_width, quads]
 @group(0) @binding(2) var<storage, read> weight: array<vec4<f32>>;       // [kernel, kernel, in_channels, out_channels]
 
-/// For each output channel of the slice, the gradients of the squares' four positions.
-var<workgroup> grads: array<vec4<f32>, 4u * slice * PITCH>;
-/// For each output channel of the slice, the weights of the tile's input channels.
-var<workgroup> weights: array<vec4<f32>, 4u * slice * tile_quads>;
+override block_terms: u32 = 4u * slice;
 
 /// The gradients of four channels of the map, 0 outside it and beyond the last channel; positions above and to the left of
 /// it wrap round to huge numbers. A read beyond a buffer gives some number in WGSL, which here and below is not used.
@@ -59,42 +56,38 @@ fn conv_relu_pool_backward_input(
     let first_in_quad = group.z * tile_quads;
     let y = tile % squares / squares_per_row * 2u;
     let x = tile % squares_per_row * 2u;
-    let in_quad = local % tile_quads;
-    let sharer = local / tile_quads;
 
     let map_y = y + before;
     let map_x = x + before;
-    var s0 = mat4x4<f32>();
-    var s1 = mat4x4<f32>();
     for (var ky = first_tap(map_y, pooled_height); ky < end_of_taps(map_y); ky++) {
         for (var kx = first_tap(map_x, pooled_width); kx < end_of_taps(map_x); kx++) {
             for (var first = 0u; first < quads; first += slice) {
                 for (var i = local; i < slice * TILE; i += workgroup_size) {
                     let four = grads_at(first_sample + i / slice, map_y - ky, map_x - kx, first + i % slice);
                     let place = i % slice * 4u * PITCH + i / slice;
-                    grads[place] = four[0];
-                    grads[place + PITCH] = four[1];
-                    grads[place + 2u * PITCH] = four[2];
-                    grads[place + 3u * PITCH] = four[3];
+                    row_block[place] = four[0];
+                    row_block[place + PITCH] = four[1];
+                    row_block[place + 2u * PITCH] = four[2];
+                    row_block[place + 3u * PITCH] = four[3];
                 }
-                if sharer < slice {
-                    let four = weights_at(ky * kernel + kx, first_in_quad + in_quad, first + sharer);
-                    let place = sharer * 4u * tile_quads + in_quad;
-                    weights[place] = four[0];
-                    weights[place + tile_quads] = four[1];
-                    weights[place + 2u * tile_quads] = four[2];
-                    weights[place + 3u * tile_quads] = four[3];
+                for (var i = local; i < slice * tile_quads; i += workgroup_size) {
+                    let four = weights_at(ky * kernel + kx, first_in_quad + i % tile_quads, first + i / tile_quads);
+                    let place = i / tile_quads * 4u * tile_quads + i % tile_quads;
+                    column_block[place] = four[0];
+                    column_block[place + tile_quads] = four[1];
+                    column_block[place + 2u * tile_quads] = four[2];
+                    column_block[place + 3u * tile_quads] = four[3];
                 }
                 workgroupBarrier();
-                for (var o = 0u; o < 4u * slice; o++) {
-                    let factors = weights[o * tile_quads + in_quad];
-                    s0 += outer(factors, grads[o * PITCH + sharer]);
-                    s1 += outer(factors, grads[o * PITCH + sharer + SHARERS]);
-                }
+                add_block(local);
                 workgroupBarrier();
             }
         }
     }
-    store(first_sample + sharer, y, x, first_in_quad + in_quad, s0);
-    store(first_sample + sharer + SHARERS, y, x, first_in_quad + in_quad, s1);
+    let sample = first_sample + own_row(local);
+    let in_quad = first_in_quad + own_quad(local);
+    store(sample, y, x, in_quad, sums[0]);
+    store(sample + SHARERS, y, x, in_quad, sums[1]);
+    store(sample, y, x, in_quad + 1u, sums[2]);
+    store(sample + SHARERS, y, x, in_quad + 1u, sums[3]);
 }

@@ -1,18 +1,15 @@
 // Convolution with stride 1 and bias, ReLU and max-pooling over windows of 2x2, for GPUs and for software without subgroups; a
-// workgroup for a tile of 32 windows by some quads of channels, of which each invocation has two windows and four channels: 2
+// workgroup for a tile of 32 windows by some quads of channels, of which each invocation has two windows and eight channels: 4
 // tiles of 4 channels by the 4 positions of a window, in registers.
 //
 //   map[n,y,x,o]      = bias[o] + sum over ky, kx, c of input[n, y + ky - before, x + kx - before, c] * weight[ky,kx,c,o]
 //   output[n,y,x,o]   = max(0, max over dy, dx of map[n, y * 2 + dy, x * 2 + dx, o])
 //   argmax[n,y,x,o/4] = for each of four channels a byte: dy * 2 + dx of the first of the largest, 255 where it is not above 0
 //
-// with zeros outside the input. The sum's terms ky, kx, c are numbered as they lie in `weight`. A slice of them at a time, the
-// workgroup loads the inputs and the weights of its tile into its memory, neighbouring invocations neighbouring terms or
-// channels; then each term is an outer product of four weights and a window's four inputs. Needs a number of output channels
-// that is a multiple of 4. The method is cuDNN's (Chetlur et al. 2014): a blocked product of matrices, of which that of the
-// inputs is made in the workgroup's memory only.
+// with zeros outside the input. The sum's terms ky, kx, c are numbered as they lie in `weight`; each is an outer product of four
+// weights and a window's four inputs. Needs a number of output channels that is a multiple of 4.
 //
-// Parts: conv2d, runs, conv_relu_pool, tiles, blocks, outer, texels_f32, maxima, maxima_fours.
+// Parts: conv2d, runs, conv_relu_pool, tiles, blocks, outer, block_sums, block_products, texels_f32, maxima, maxima_fours.
 // CPU twin: ConvReluPoolForward in src/ops/conv_relu_pool.rs.
 
 override terms: u32 = kernel * run;
@@ -22,15 +19,10 @@ override row: u32 = in_width * in_channels;  // the floats of a row of the input
 @group(0) @binding(1) var<storage, read> weight: array<vec4<f32>>;  // [kernel, kernel, in_channels, out_channels]
 @group(0) @binding(2) var<storage, read> bias: array<vec4<f32>>;    // [out_channels]
 
-/// For each term of the slice, the inputs of the windows' four positions.
-var<workgroup> inputs: array<vec4<f32>, slice * PITCH>;
-/// For each term of the slice, the weights of the tile's channels.
-var<workgroup> weights: array<vec4<f32>, slice * tile_quads>;
-
 /// What a term multiplies at the four positions of a window; 0 outside the map and beyond the last term. What is above and to
 /// the left of the map wraps round to huge numbers. A read beyond a buffer gives some number in WGSL, which here and below is
 /// not used.
-fn inputs_at(window: u32, term: u32) -> vec4<f32> {
+fn rows_at(window: u32, term: u32) -> vec4<f32> {
     let n = window / pooled_area;
     let y = window / pooled_width % pooled_height * 2u + term / run - before;
     let column = (window % pooled_width * 2u - before) * in_channels + term % run;
@@ -39,6 +31,11 @@ fn inputs_at(window: u32, term: u32) -> vec4<f32> {
     let inside = (rows < vec4(in_height)) & (columns < vec4(row)) & vec4(term < terms);
     let i = (vec4(n * in_height) + rows) * row + columns;
     return select(vec4(0.0), vec4(input[i.x], input[i.y], input[i.z], input[i.w]), inside);
+}
+
+/// The weights of a term for four channels. Beyond the last term: its weights again, which are multiplied by 0.
+fn columns_at(term: u32, quad: u32) -> vec4<f32> {
+    return weight[min(term, terms - 1u) * quads + quad];
 }
 
 @compute @workgroup_size(workgroup_size)
@@ -50,28 +47,17 @@ fn conv_relu_pool_forward(
     // No invocation may leave early: those beyond the last window or channel help to load, and store nothing.
     let first_window = tile_index(group, groups) * TILE;
     let first_quad = group.z * tile_quads;
-    let quad = local % tile_quads;
-    let sharer = local / tile_quads;
-
-    let four = bias[first_quad + quad];
-    var s0 = mat4x4(four, four, four, four);
-    var s1 = s0;
-    for (var first = 0u; first < terms; first += slice) {
-        for (var i = local; i < slice * TILE; i += workgroup_size) {
-            inputs[i % slice * PITCH + i / slice] = inputs_at(first_window + i / slice, first + i % slice);
-        }
-        if sharer < slice {
-            // Beyond the last term: its weights again. They are multiplied by 0.
-            weights[local] = weight[min(first + sharer, terms - 1u) * quads + first_quad + quad];
-        }
-        workgroupBarrier();
-        for (var k = 0u; k < slice; k++) {
-            let factors = weights[k * tile_quads + quad];
-            s0 += outer(factors, inputs[k * PITCH + sharer]);
-            s1 += outer(factors, inputs[k * PITCH + sharer + SHARERS]);
-        }
-        workgroupBarrier();
-    }
-    store(first_window + sharer, first_quad + quad, s0);
-    store(first_window + sharer + SHARERS, first_quad + quad, s1);
+    let window = first_window + own_row(local);
+    let quad = first_quad + own_quad(local);
+    let four0 = bias[quad];
+    let four1 = bias[quad + 1u];
+    sums[0] = mat4x4(four0, four0, four0, four0);
+    sums[1] = sums[0];
+    sums[2] = mat4x4(four1, four1, four1, four1);
+    sums[3] = sums[2];
+    add_terms(terms, first_window, first_quad, local);
+    store(window, quad, sums[0]);
+    store(window + SHARERS, quad, sums[1]);
+    store(window, quad + 1u, sums[2]);
+    store(window + SHARERS, quad + 1u, sums[3]);
 }

@@ -82,7 +82,7 @@ impl Parsed {
     /// # Errors
     /// If naga cannot write it.
     pub fn spirv_for(&self, op: &dyn Op, variant: &Variant, driver: SpirVForDriver) -> Result<Vec<u32>> {
-        let fixed = Fixed::of(op, variant, self)?;
+        let fixed = AssertUnwindSafe(Fixed::of(op, variant, self)?);
         let checked = |is_robust: bool| match is_robust {
             true => BoundsCheckPolicy::Unchecked,
             false => BoundsCheckPolicy::Restrict,
@@ -101,7 +101,8 @@ impl Parsed {
             ..Default::default()
         };
         let pipeline = spv::PipelineOptions { shader_stage: ShaderStage::Compute, entry_point: fixed.entry.to_owned() };
-        Ok(spv::write_vec(&fixed.module, &fixed.info, &options, Some(&pipeline))?)
+        let write = || spv::write_vec(&fixed.module, &fixed.info, &options, Some(&pipeline));
+        Ok(catch_unwind(AssertUnwindSafe(write)).map_err(|_| anyhow!("naga panics"))??)
     }
 }
 

@@ -1,8 +1,6 @@
 //! The tiles of the variants with blocks in workgroup memory.
 
-use crate::op::MAX_WORKGROUP;
-
-/// Invocations that share a quad of channels in a tile.
+/// Invocations that share a pair of quads of channels in a tile.
 pub(super) const SHARERS: usize = 16;
 
 /// Strips, windows or squares of a tile: two for each of these invocations.
@@ -11,8 +9,19 @@ pub(super) const TILE: usize = 2 * SHARERS;
 /// The most terms of a sum that a tile holds in workgroup memory at a time.
 pub(super) const SLICE: usize = SHARERS;
 
-/// The invocations of a workgroup that has a tile of [`TILE`] by some of `quads`, and the workgroups for all quads.
+/// The most pairs of quads of a tile: twice as many would need more memory than WebGPU guarantees, 16 KiB.
+const MOST_PAIRS: usize = 8;
+
+/// The invocations of a workgroup that has a tile of [`TILE`] by some of `quads`, two an invocation, and the workgroups for
+/// all quads.
 pub(super) fn workgroup(quads: usize) -> (usize, usize) {
-    let workgroups = quads.div_ceil(MAX_WORKGROUP / SHARERS);
-    (quads.div_ceil(workgroups) * SHARERS, workgroups)
+    let pairs = quads.div_ceil(2);
+    let workgroups = pairs.div_ceil(MOST_PAIRS);
+    (pairs.div_ceil(workgroups) * SHARERS, workgroups)
+}
+
+/// The vectors of a term in workgroup memory: a row of each strip of a tile, one between them and the next term's, and the
+/// columns of the quads of a workgroup of this size.
+pub(super) fn vectors_per_term(size: usize) -> usize {
+    TILE + 1 + 2 * size / SHARERS
 }

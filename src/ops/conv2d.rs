@@ -169,11 +169,11 @@ impl Conv2d {
         // Use slices of equal length, so that little padding is needed.
         let slices = terms.div_ceil(SLICE);
         let slice = terms.div_ceil(slices);
-        let loads = (slice * blocks::TILE).div_ceil(size) + 1;
+        let loads = (slice * blocks::TILE).div_ceil(size) + (slice * 2).div_ceil(SHARERS);
         Variant::tiled(shader, tiles, size, slices * (1 + loads + slice))
             .repeated(workgroups)
             .constant("slice", slice)
-            .sharing(16 * slice * (blocks::TILE + 1 + size / SHARERS))
+            .sharing(16 * slice * blocks::vectors_per_term(size))
             .made_for(AdapterClass::WITHOUT_LANES)
     }
 

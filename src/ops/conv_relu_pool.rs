@@ -258,14 +258,14 @@ impl ConvReluPoolForward {
         let terms = kernel * kernel * in_channels;
         let slices = terms.div_ceil(SLICE);
         let slice = terms.div_ceil(slices);
-        let loads = (slice * blocks::TILE).div_ceil(size);
+        let loads = (slice * blocks::TILE).div_ceil(size) + (slice * 2).div_ceil(SHARERS);
         let iterations = slices * (1 + loads + slice);
         (self.0.has_fast_windows() && self.0.has_out_quads()).then(|| {
             let tiles = self.0.windows().div_ceil(blocks::TILE);
             Variant::tiled(FORWARD_BLOCKS, tiles, size, iterations)
                 .repeated(workgroups)
                 .constant("slice", slice)
-                .sharing(16 * slice * (blocks::TILE + 1 + size / SHARERS))
+                .sharing(16 * slice * blocks::vectors_per_term(size))
                 .made_for(AdapterClass::WITHOUT_LANES)
         })
     }

@@ -45,7 +45,7 @@ macro_rules! backward_weight_lanes {
 macro_rules! blocks {
     ($name:literal: $floats:literal, $($part:literal),+) => {
         shader!($name: "shared/stride", "shared/conv2d", "shared/runs", "shared/tiles", "shared/blocks", "shared/outer",
-            "shared/block_products", $floats, $($part),+)
+            "shared/block_sums", "shared/block_products", $floats, $($part),+)
     };
 }
 

@@ -207,16 +207,18 @@ impl ConvReluPoolBackwardInput {
         let Conv2d { batch, in_channels, in_height, in_width, kernel, .. } = self.0.conv;
         let (size, workgroups) = blocks::workgroup(in_channels.div_ceil(4));
         // Use slices of equal length, so that little padding is needed.
-        let slices = self.0.quads().div_ceil(SLICE / 4);
+        // A small workgroup has less memory, so that as many fit on a GPU's unit as its registers allow.
+        let most = if size <= 64 { SLICE / 8 } else { SLICE / 4 };
+        let slices = self.0.quads().div_ceil(most);
         let slice = self.0.quads().div_ceil(slices);
-        let loads = (slice * blocks::TILE).div_ceil(size);
+        let loads = (slice * blocks::TILE).div_ceil(size) + (slice * 2).div_ceil(SHARERS);
         let iterations = kernel * (1 + kernel * (1 + slices * (1 + loads + 4 * slice)));
         let tiles = in_height.div_ceil(2) * in_width.div_ceil(2) * batch.div_ceil(blocks::TILE);
         (self.0.has_fast_windows() && self.0.has_quads()).then(|| {
             Variant::tiled(BACKWARD_INPUT_BLOCKS, tiles, size, iterations)
                 .repeated(workgroups)
                 .constant("slice", slice)
-                .sharing(16 * 4 * slice * (blocks::TILE + 1 + size / SHARERS))
+                .sharing(16 * 4 * slice * blocks::vectors_per_term(size))
                 .made_for(AdapterClass::WITHOUT_LANES)
         })
     }

@@ -63,8 +63,8 @@ pub(super) const FORWARD_LANES_WINOGRAD: Shader = forward!("conv_relu_pool_forwa
 pub(super) const FORWARD_LANES_3X3_GREY: Shader = forward!("conv_relu_pool_forward.lanes_3x3_grey":
     "shared/texels_f32", "shared/maxima_fours", "conv_relu_pool_forward.lanes_3x3_grey");
 pub(super) const FORWARD_BLOCKS: Shader = block!("conv_relu_pool_forward.blocks":
-    "shared/tiles", "shared/blocks", "shared/outer", "shared/texels_f32", "shared/maxima", "shared/maxima_fours",
-    "conv_relu_pool_forward.blocks");
+    "shared/tiles", "shared/blocks", "shared/outer", "shared/block_sums", "shared/block_products", "shared/texels_f32",
+    "shared/maxima", "shared/maxima_fours", "conv_relu_pool_forward.blocks");
 pub(super) const FORWARD_F16: Shader =
     block!("conv_relu_pool_forward_f16": "shared/linear", "shared/floats_f16", "conv_relu_pool_forward");
 pub(super) const FORWARD_LANES_F16: Shader = forward!("conv_relu_pool_forward_f16.lanes":
@@ -104,7 +104,7 @@ pub(super) const BACKWARD_INPUT_LANES_ANY: Shader = backward_input!("conv_relu_p
 pub(super) const BACKWARD_INPUT_LANES_WINOGRAD: Shader = backward_input!("conv_relu_pool_backward_input.lanes_winograd":
         "shared/texels_f32", "conv_relu_pool_backward_input.lanes_winograd");
 pub(super) const BACKWARD_INPUT_BLOCKS: Shader = block!("conv_relu_pool_backward_input.blocks":
-    "shared/tiles", "shared/blocks", "shared/outer", "shared/texels_f32", "shared/input_squares",
+    "shared/tiles", "shared/blocks", "shared/outer", "shared/block_sums", "shared/texels_f32", "shared/input_squares",
     "shared/input_grad_fours", "conv_relu_pool_backward_input.blocks");
 pub(super) const BACKWARD_INPUT_F16: Shader =
     block!("conv_relu_pool_backward_input_f16": "shared/linear", "shared/floats_f16", "conv_relu_pool_backward_input");
