@@ -70,9 +70,11 @@ fn conv_relu_pool_backward_input(
                     row_block[place + 2u * PITCH] = four[2];
                     row_block[place + 3u * PITCH] = four[3];
                 }
-                for (var i = local; i < slice * tile_quads; i += workgroup_size) {
-                    let four = weights_at(ky * kernel + kx, first_in_quad + i % tile_quads, first + i / tile_quads);
-                    let place = i / tile_quads * 4u * tile_quads + i % tile_quads;
+                // A slice has at most as many quads of weights as the workgroup invocations.
+                if local < slice * tile_quads {
+                    let in_quad = local % tile_quads;
+                    let four = weights_at(ky * kernel + kx, first_in_quad + in_quad, first + local / tile_quads);
+                    let place = local / tile_quads * 4u * tile_quads + in_quad;
                     column_block[place] = four[0];
                     column_block[place + tile_quads] = four[1];
                     column_block[place + 2u * tile_quads] = four[2];

@@ -9,7 +9,7 @@ use super::shaders::{
 };
 use super::{ConvReluPool, TILE};
 use crate::op::{AdapterClass, MAX_WORKGROUP, Op, Operand, Shader, Sizes, Variant, sum_tolerance};
-use crate::ops::blocks::{self, SHARERS, SLICE};
+use crate::ops::blocks::{self, SLICE};
 use crate::ops::conv2d::{Conv2d, Conv2dBackwardInput, weight_grads};
 use crate::ops::half::Half;
 use crate::random::Random;
@@ -211,7 +211,7 @@ impl ConvReluPoolBackwardInput {
         let most = if size <= 64 { SLICE / 8 } else { SLICE / 4 };
         let slices = self.0.quads().div_ceil(most);
         let slice = self.0.quads().div_ceil(slices);
-        let loads = (slice * blocks::TILE).div_ceil(size) + (slice * 2).div_ceil(SHARERS);
+        let loads = (slice * blocks::TILE).div_ceil(size);
         let iterations = kernel * (1 + kernel * (1 + slices * (1 + loads + 4 * slice)));
         let tiles = in_height.div_ceil(2) * in_width.div_ceil(2) * batch.div_ceil(blocks::TILE);
         (self.0.has_fast_windows() && self.0.has_quads()).then(|| {
