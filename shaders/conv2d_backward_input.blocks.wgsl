@@ -107,10 +107,5 @@ fn conv2d_backward_input(
     let first_strip = tile % tiles_per_phase * TILE;
     let first_quad = group.z * tile_quads;
     add_terms(most_taps * most_taps * out_channels, first_strip, first_quad, local);
-    let row = first_strip + own_row(local);
-    let quad = first_quad + own_quad(local);
-    store(row, quad, sums[0]);
-    store(row + SHARERS, quad, sums[1]);
-    store(row, quad + 1u, sums[2]);
-    store(row + SHARERS, quad + 1u, sums[3]);
+    store_sums(first_strip, first_quad, local);
 }

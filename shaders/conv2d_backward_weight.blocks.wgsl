@@ -22,7 +22,8 @@ override area: u32 = out_height * out_width;
 override row_floats: u32 = in_width * in_channels;
 override run_quads: u32 = (run + 3u) / 4u;
 
-/// The first sample of the chunk, and the positions of all of its samples.
+/// The chunk, its first sample, and the positions of all of its samples.
+var<private> chunk: u32;
 var<private> first_sample: u32;
 var<private> terms: u32;
 
@@ -58,7 +59,7 @@ fn columns_at(term: u32, quad: u32) -> vec4<f32> {
     return vec4(grad_float_at(i), grad_float_at(i + 1u), grad_float_at(i + 2u), grad_float_at(i + 3u));
 }
 
-fn store(chunk: u32, run_quad: u32, quad: u32, grads: mat4x4<f32>) {
+fn store(run_quad: u32, quad: u32, grads: mat4x4<f32>) {
     let o = quad * 4u;
     if run_quad == kernel * run_quads { put_biases(chunk, o, grads[0]); }
     if run_quad >= kernel * run_quads { return; }
@@ -78,13 +79,9 @@ fn conv2d_backward_weight(@builtin(workgroup_id) group: vec3<u32>, @builtin(loca
     // Compilers see that a local constant is the same for the whole workgroup, as barriers need, but not that a variable is.
     let own_first_sample = group.z * samples_per_chunk;
     let own_terms = (end_of_chunk(group.z) - own_first_sample) * area;
+    chunk = group.z;
     first_sample = own_first_sample;
     terms = own_terms;
     add_terms(own_terms, first_run_quad, first_quad, local);
-    let row = first_run_quad + own_row(local);
-    let quad = first_quad + own_quad(local);
-    store(group.z, row, quad, sums[0]);
-    store(group.z, row + SHARERS, quad, sums[1]);
-    store(group.z, row, quad + 1u, sums[2]);
-    store(group.z, row + SHARERS, quad + 1u, sums[3]);
+    store_sums(first_run_quad, first_quad, local);
 }

@@ -52,11 +52,10 @@ fn columns_at(term: u32, quad: u32) -> vec4<f32> {
     return vec4(weight_float_at(i), weight_float_at(i + 1u), weight_float_at(i + 2u), weight_float_at(i + 3u));
 }
 
-/// The biases of four channels at four positions. Those beyond the last channel are not used.
-fn biases_at(quad: u32) -> mat4x4<f32> {
+/// The biases of four channels. Those beyond the last channel are not used.
+fn biases_at(quad: u32) -> vec4<f32> {
     let o = quad * 4u;
-    let four = vec4(bias[o], bias[o + 1u], bias[o + 2u], bias[o + 3u]);
-    return mat4x4(four, four, four, four);
+    return vec4(bias[o], bias[o + 1u], bias[o + 2u], bias[o + 3u]);
 }
 
 fn store(strip: u32, quad: u32, values: mat4x4<f32>) {
@@ -79,14 +78,7 @@ fn conv2d_forward(
     let first_strip = tile_index(group, groups) * TILE;
     let first_quad = group.z * tile_quads;
     let quad = first_quad + own_quad(local);
-    let strip = first_strip + own_row(local);
-    sums[0] = biases_at(quad);
-    sums[1] = sums[0];
-    sums[2] = biases_at(quad + 1u);
-    sums[3] = sums[2];
+    begin_sums(biases_at(quad), biases_at(quad + 1u));
     add_terms(terms, first_strip, first_quad, local);
-    store(strip, quad, sums[0]);
-    store(strip + SHARERS, quad, sums[1]);
-    store(strip, quad + 1u, sums[2]);
-    store(strip + SHARERS, quad + 1u, sums[3]);
+    store_sums(first_strip, first_quad, local);
 }

@@ -47,17 +47,8 @@ fn conv_relu_pool_forward(
     // No invocation may leave early: those beyond the last window or channel help to load, and store nothing.
     let first_window = tile_index(group, groups) * TILE;
     let first_quad = group.z * tile_quads;
-    let window = first_window + own_row(local);
     let quad = first_quad + own_quad(local);
-    let four0 = bias[quad];
-    let four1 = bias[quad + 1u];
-    sums[0] = mat4x4(four0, four0, four0, four0);
-    sums[1] = sums[0];
-    sums[2] = mat4x4(four1, four1, four1, four1);
-    sums[3] = sums[2];
+    begin_sums(bias[quad], bias[quad + 1u]);
     add_terms(terms, first_window, first_quad, local);
-    store(window, quad, sums[0]);
-    store(window + SHARERS, quad, sums[1]);
-    store(window, quad + 1u, sums[2]);
-    store(window + SHARERS, quad + 1u, sums[3]);
+    store_sums(first_window, first_quad, local);
 }

@@ -58,10 +58,41 @@ impl Parsed {
     /// # Errors
     /// If naga cannot write it in that language.
     pub fn write(&self, op: &dyn Op, variant: &Variant, language: Language) -> Result<Vec<u8>> {
-        let fixed = AssertUnwindSafe(Fixed::of(op, variant, self)?);
-        let written = catch_unwind(|| fixed.write(language)).unwrap_or_else(|_| bail!("naga panics"))?;
+        let fixed = Fixed::of(op, variant, self)?;
+        let written = without_panic(|| fixed.write(language))?;
         (!written.is_empty()).then_some(written).context("nothing was written")
     }
+
+    /// The words of SPIR-V that wgpu gives a driver: with the constants of an op and a variant, whose text it is, without
+    /// bounds of loops, which kernels of this crate do without, and without zeroed workgroup memory, which they write first.
+    ///
+    /// # Errors
+    /// If naga cannot write it.
+    pub fn spirv_for(&self, op: &dyn Op, variant: &Variant, driver: SpirVForDriver) -> Result<Vec<u32>> {
+        let checked = |is_robust: bool| match is_robust {
+            true => BoundsCheckPolicy::Unchecked,
+            false => BoundsCheckPolicy::Restrict,
+        };
+        let options = spv::Options {
+            lang_version: driver.version,
+            flags: spv::WriterFlags::LABEL_VARYINGS,
+            bounds_check_policies: BoundsCheckPolicies {
+                buffer: checked(driver.has_robust_buffers),
+                image_load: checked(driver.has_robust_images),
+                ..CLAMPED
+            },
+            zero_initialize_workgroup_memory: spv::ZeroInitializeWorkgroupMemoryMode::None,
+            force_loop_bounding: false,
+            ..Default::default()
+        };
+        let fixed = Fixed::of(op, variant, self)?;
+        without_panic(|| fixed.spirv(&options))
+    }
+}
+
+/// What naga writes; where it panics, that is an error.
+fn without_panic<T>(write: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(write)).unwrap_or_else(|_| bail!("naga panics"))
 }
 
 /// How wgpu writes SPIR-V for a driver of Vulkan.
@@ -73,37 +104,6 @@ pub struct SpirVForDriver {
     pub has_robust_buffers: bool,
     /// The same for textures.
     pub has_robust_images: bool,
-}
-
-impl Parsed {
-    /// The words of SPIR-V that wgpu gives a driver: with the constants of an op and a variant, whose text it is, without
-    /// bounds of loops, which kernels of this crate do without, and without zeroed workgroup memory, which they write first.
-    ///
-    /// # Errors
-    /// If naga cannot write it.
-    pub fn spirv_for(&self, op: &dyn Op, variant: &Variant, driver: SpirVForDriver) -> Result<Vec<u32>> {
-        let fixed = AssertUnwindSafe(Fixed::of(op, variant, self)?);
-        let checked = |is_robust: bool| match is_robust {
-            true => BoundsCheckPolicy::Unchecked,
-            false => BoundsCheckPolicy::Restrict,
-        };
-        let policies = BoundsCheckPolicies {
-            buffer: checked(driver.has_robust_buffers),
-            image_load: checked(driver.has_robust_images),
-            ..CLAMPED
-        };
-        let options = spv::Options {
-            lang_version: driver.version,
-            flags: spv::WriterFlags::LABEL_VARYINGS,
-            bounds_check_policies: policies,
-            zero_initialize_workgroup_memory: spv::ZeroInitializeWorkgroupMemoryMode::None,
-            force_loop_bounding: false,
-            ..Default::default()
-        };
-        let pipeline = spv::PipelineOptions { shader_stage: ShaderStage::Compute, entry_point: fixed.entry.to_owned() };
-        let write = || spv::write_vec(&fixed.module, &fixed.info, &options, Some(&pipeline));
-        Ok(catch_unwind(AssertUnwindSafe(write)).map_err(|_| anyhow!("naga panics"))??)
-    }
 }
 
 /// A shader with its constants.
@@ -154,9 +154,12 @@ impl Fixed<'_> {
     fn write_spirv(&self) -> Result<Vec<u8>> {
         // As of SPIR-V 1.4 every global that is used stands in the entry point; cooperative matrices need 1.6.
         let options = spv::Options { lang_version: (1, 6), bounds_check_policies: CLAMPED, ..Default::default() };
+        Ok(self.spirv(&options)?.into_iter().flat_map(u32::to_le_bytes).collect())
+    }
+
+    fn spirv(&self, options: &spv::Options<'_>) -> Result<Vec<u32>> {
         let pipeline = spv::PipelineOptions { shader_stage: ShaderStage::Compute, entry_point: self.entry.to_owned() };
-        let words = spv::write_vec(&self.module, &self.info, &options, Some(&pipeline))?;
-        Ok(words.into_iter().flat_map(u32::to_le_bytes).collect())
+        Ok(spv::write_vec(&self.module, &self.info, options, Some(&pipeline))?)
     }
 
     fn write_msl(&self) -> Result<Vec<u8>> {

@@ -1,9 +1,13 @@
 //! The compilers of real GPUs, which Mesa brings to every machine: they take every kernel that is offered to such a GPU, in
 //! little time and memory. Nothing runs: Mesa's drivers open null hardware, on which kernels are compiled only.
 
+mod common;
+
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use common::{ignored, without_driver};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 
@@ -27,57 +31,32 @@ fn driver(name: &str) -> Option<PathBuf> {
 }
 
 fn main() {
-    let mut trials = Vec::new();
-    for chip in AMD {
+    let amd = AMD.map(|chip| {
         let name = format!("amds_compiler_takes_every_kernel_for_gpus [{chip}]");
-        let set_up = move |command: &mut Command, driver: &Path| {
-            command.env("VK_DRIVER_FILES", driver).env("RADV_FORCE_FAMILY", chip);
-        };
-        trials.push(trial(
-            name,
-            driver("radeon"),
-            "no driver of AMD in Mesa; install mesa-vulkan-drivers",
-            true,
-            set_up,
-        ));
-    }
+        match driver("radeon") {
+            Some(driver) => compiles_all(&name, &driver, [("RADV_FORCE_FAMILY", chip.into())]),
+            None => without_driver(&name, "no driver of AMD in Mesa; install mesa-vulkan-drivers"),
+        }
+    });
     // Intel's driver needs a library that plays the kernel's part (`libintel_noop_drm_shim.so` of Mesa's build).
-    let shim = std::env::var_os("GPU_DIGITS_INTEL_SHIM");
-    for chip in INTEL {
+    let intel = INTEL.map(|chip| {
         let name = format!("intels_compiler_takes_every_kernel_for_gpus [{chip}]");
-        let preload = shim.clone().unwrap_or_default();
-        let set_up = move |command: &mut Command, driver: &Path| {
-            command.env("VK_DRIVER_FILES", driver).env("INTEL_STUB_GPU_PLATFORM", chip).env("LD_PRELOAD", &preload);
-        };
-        let driver = driver("intel").filter(|_| shim.is_some());
-        trials.push(trial(
-            name,
-            driver,
-            "GPU_DIGITS_INTEL_SHIM does not name Mesa's libintel_noop_drm_shim.so",
-            false,
-            set_up,
-        ));
-    }
-    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+        match (driver("intel"), std::env::var_os("GPU_DIGITS_INTEL_SHIM")) {
+            (Some(driver), Some(shim)) => {
+                compiles_all(&name, &driver, [("INTEL_STUB_GPU_PLATFORM", chip.into()), ("LD_PRELOAD", shim)])
+            }
+            _ => ignored(&name, "GPU_DIGITS_INTEL_SHIM does not name Mesa's libintel_noop_drm_shim.so"),
+        }
+    });
+    libtest_mimic::run(&Arguments::from_args(), amd.into_iter().chain(intel).collect()).exit();
 }
 
-/// A test with a driver, ignored with the reason if there is none.
-fn trial(
-    name: String,
-    driver: Option<PathBuf>,
-    reason: &'static str,
-    is_required: bool,
-    set_up: impl Fn(&mut Command, &Path) + Send + 'static,
-) -> Trial {
-    let Some(driver) = driver else {
-        let must = is_required && std::env::var_os("GPU_DIGITS_REQUIRE_GPU").is_some_and(|value| value == "1");
-        let trial = Trial::test(name, move || Err(Failed::from(format!("{reason} (GPU_DIGITS_REQUIRE_GPU is 1)"))));
-        return if must { trial } else { trial.with_kind(reason).with_ignored_flag(true) };
-    };
+/// A test that a driver, with some variables, compiles every kernel.
+fn compiles_all<const N: usize>(name: &str, driver: &Path, variables: [(&str, OsString); N]) -> Trial {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gpu-digits"));
+    command.args(["inspect", "*", "--all", "--json", "-"]).env("MESA_SHADER_CACHE_DISABLE", "true");
+    command.env("VK_DRIVER_FILES", driver).envs(variables);
     Trial::test(name, move || {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gpu-digits"));
-        command.args(["inspect", "*", "--all", "--json", "-"]).env("MESA_SHADER_CACHE_DISABLE", "true");
-        set_up(&mut command, &driver);
         let output = command.output()?;
         if !output.status.success() {
             return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());

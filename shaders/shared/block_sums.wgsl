@@ -23,6 +23,14 @@ fn own_quad(local: u32) -> u32 {
     return local % tile_pairs * 2u;
 }
 
+/// Begins the sums of the two quads with a number for each of their columns.
+fn begin_sums(columns0: vec4<f32>, columns1: vec4<f32>) {
+    sums[0] = mat4x4(columns0, columns0, columns0, columns0);
+    sums[1] = sums[0];
+    sums[2] = mat4x4(columns1, columns1, columns1, columns1);
+    sums[3] = sums[2];
+}
+
 /// Adds the terms in memory: each an outer product of what is read once for 64 multiply-adds.
 fn add_block(local: u32) {
     let row = own_row(local);

@@ -155,22 +155,29 @@ impl Report {
 }
 
 impl AdapterReport {
-    /// A report without times: the adapter, whether it computes rightly, and what it makes of the short training.
-    ///
-    /// # Errors
-    /// If the device fails.
-    pub async fn begin(gpu: &Gpu) -> Result<Self> {
-        let checks = self_test(gpu).await;
-        Ok(Self {
+    /// A report without times.
+    pub fn new(gpu: &Gpu) -> Self {
+        Self {
             adapter: gpu.info().clone(),
             arithmetic: vec![],
-            verified: Some(checks.iter().map(|check| &check.outcome).collect()),
-            training: Some(train_shortly(gpu).await?),
+            verified: None,
+            training: None,
             clocks: vec![],
             peaks: None,
             kernels: vec![],
             steps: vec![],
-        })
+        }
+    }
+
+    /// The same for others to judge: it also says whether the adapter computes rightly, and what it makes of the short
+    /// training.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub async fn for_others(gpu: &Gpu) -> Result<Self> {
+        let checks = self_test(gpu).await;
+        let verified = Some(checks.iter().map(|check| &check.outcome).collect());
+        Ok(Self { verified, training: Some(train_shortly(gpu).await?), ..Self::new(gpu) })
     }
 
     /// Adds the times of kernels, each of which was verified before it was timed.

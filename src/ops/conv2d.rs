@@ -23,9 +23,9 @@ pub(super) use gradients::weight_grads;
 pub use gradients::{Conv2dBackwardInput, Conv2dBackwardWeight};
 
 use self::shaders::{FORWARD, FORWARD_BLOCKS, FORWARD_BLOCKS_ANY, FORWARD_LANES, FORWARD_LANES_ANY};
-use super::blocks::{self, SHARERS, SLICE};
+use super::blocks;
 use super::product;
-use crate::op::{AdapterClass, MAX_ITERATIONS, Op, Operand, SUBGROUP_LANES, Shader, Sizes, Variant, sum_tolerance};
+use crate::op::{MAX_ITERATIONS, Op, Operand, SUBGROUP_LANES, Shader, Sizes, Variant, sum_tolerance};
 use crate::ops::relu::take_in;
 use crate::tensor::DType::F32;
 use crate::tensor::HostTensor;
@@ -163,20 +163,6 @@ impl Conv2d {
             .sharing_lanes()
     }
 
-    /// A variant with blocks in workgroup memory, `tiles` for each block of `channels`.
-    fn blocks(shader: Shader, tiles: usize, channels: usize, terms: usize) -> Variant {
-        let (size, workgroups) = blocks::workgroup(channels.div_ceil(4));
-        // Use slices of equal length, so that little padding is needed.
-        let slices = terms.div_ceil(SLICE);
-        let slice = terms.div_ceil(slices);
-        let loads = (slice * blocks::TILE).div_ceil(size) + (slice * 2).div_ceil(SHARERS);
-        Variant::tiled(shader, tiles, size, slices * (1 + loads + slice))
-            .repeated(workgroups)
-            .constant("slice", slice)
-            .sharing(16 * slice * blocks::vectors_per_term(size))
-            .made_for(AdapterClass::WITHOUT_LANES)
-    }
-
     /// The gradients of weights and bias, in so many partial sums.
     pub(super) fn partial_grads(&self, chunks: usize) -> [Operand; 2] {
         let [kernel, _, in_channels, out_channels] = self.weight();
@@ -217,7 +203,7 @@ impl Conv2dForward {
     fn blocks(&self, shader: Shader) -> Variant {
         let Conv2d { batch, out_channels, kernel, .. } = self.conv;
         let strips = batch * self.conv.out_height() * self.conv.out_width().div_ceil(STRIP);
-        Conv2d::blocks(shader, strips.div_ceil(blocks::TILE), out_channels, kernel * self.conv.run())
+        blocks::products(shader, strips.div_ceil(blocks::TILE), out_channels, kernel * self.conv.run())
     }
 
     /// The plain variant, in words of some floats.

@@ -26,11 +26,11 @@ pub use gradients::{ConvReluPoolBackwardInput, ConvReluPoolBackwardWeight};
 use self::shaders::{
     FORWARD, FORWARD_BLOCKS, FORWARD_LANES, FORWARD_LANES_3X3_GREY, FORWARD_LANES_ANY, FORWARD_LANES_WINOGRAD,
 };
-use super::blocks::{self, SHARERS, SLICE};
+use super::blocks;
 use super::conv2d::{Conv2d, Conv2dForward};
 use super::half::Half;
 use super::product;
-use crate::op::{AdapterClass, MAX_ITERATIONS, Op, Operand, SUBGROUP_LANES, Shader, Sizes, Variant};
+use crate::op::{MAX_ITERATIONS, Op, Operand, SUBGROUP_LANES, Shader, Sizes, Variant};
 use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::HostTensor;
@@ -252,22 +252,10 @@ impl ConvReluPoolForward {
 
     /// The variant with blocks in workgroup memory, if these sizes have one.
     fn blocks(&self) -> Option<Variant> {
-        let Conv2d { in_channels, kernel, .. } = self.0.conv;
-        let (size, workgroups) = blocks::workgroup(self.0.quads());
-        // Use slices of equal length, so that little padding is needed.
-        let terms = kernel * kernel * in_channels;
-        let slices = terms.div_ceil(SLICE);
-        let slice = terms.div_ceil(slices);
-        let loads = (slice * blocks::TILE).div_ceil(size) + (slice * 2).div_ceil(SHARERS);
-        let iterations = slices * (1 + loads + slice);
-        (self.0.has_fast_windows() && self.0.has_out_quads()).then(|| {
-            let tiles = self.0.windows().div_ceil(blocks::TILE);
-            Variant::tiled(FORWARD_BLOCKS, tiles, size, iterations)
-                .repeated(workgroups)
-                .constant("slice", slice)
-                .sharing(16 * slice * blocks::vectors_per_term(size))
-                .made_for(AdapterClass::WITHOUT_LANES)
-        })
+        let Conv2d { in_channels, out_channels, kernel, .. } = self.0.conv;
+        let tiles = self.0.windows().div_ceil(blocks::TILE);
+        let fits = self.0.has_fast_windows() && self.0.has_out_quads();
+        fits.then(|| blocks::products(FORWARD_BLOCKS, tiles, out_channels, kernel * kernel * in_channels))
     }
 }
 

@@ -9,6 +9,7 @@ use libtest_mimic::{Failed, Trial};
 const NO_ADAPTER: &str = "no adapter; install a GPU driver, or mesa-vulkan-drivers and libvulkan1";
 
 /// The usable adapters of this machine, with the variants that are made for others, too.
+#[allow(dead_code)]
 pub(crate) fn gpus() -> Vec<Gpu> {
     pollster::block_on(async {
         let mut gpus = Vec::new();
@@ -22,10 +23,23 @@ pub(crate) fn gpus() -> Vec<Gpu> {
 }
 
 /// A test that cannot run without an adapter: ignored with the reason, or failed if a GPU is required.
+#[allow(dead_code)]
 pub(crate) fn without_adapter(name: &str) -> Trial {
+    without_driver(name, NO_ADAPTER)
+}
+
+/// The same for any reason.
+pub(crate) fn without_driver(name: &str, reason: &'static str) -> Trial {
     let required = std::env::var_os("GPU_DIGITS_REQUIRE_GPU").is_some_and(|value| value == "1");
-    let trial = Trial::test(name, || Err(Failed::from(format!("{NO_ADAPTER} (GPU_DIGITS_REQUIRE_GPU is 1)"))));
-    if required { trial } else { trial.with_kind(NO_ADAPTER).with_ignored_flag(true) }
+    if required {
+        return Trial::test(name, move || Err(Failed::from(format!("{reason} (GPU_DIGITS_REQUIRE_GPU is 1)"))));
+    }
+    ignored(name, reason)
+}
+
+/// A test that is ignored, with the reason.
+pub(crate) fn ignored(name: &str, reason: &str) -> Trial {
+    Trial::test(name, || Ok(())).with_kind(reason).with_ignored_flag(true)
 }
 
 /// A failure with a reason, unless something holds.
@@ -35,6 +49,7 @@ pub(crate) fn check(holds: bool, otherwise: impl Into<String>) -> Result<(), Fai
 }
 
 /// The name of an adapter in the names of tests.
+#[allow(dead_code)]
 pub(crate) fn adapter_name(gpu: &Gpu) -> String {
     format!("{} {}", gpu.info().backend.name(), gpu.info().label())
 }

@@ -41,7 +41,7 @@ async fn measured(device: &Device, model: &str, batch: usize, browser: &str, pro
     let mut candidates = of_plan(gpu, &Plan::new(&model, config)?);
     candidates.retain(|candidate| candidate.is_chosen());
     tell(progress, &json!({"now": "the peaks of the GPU", "done": 0, "count": candidates.len() + 3}));
-    let mut measured = AdapterReport::begin(gpu).await?;
+    let mut measured = AdapterReport::for_others(gpu).await?;
     let peaks = Peaks::measure(gpu, EFFORT).await?;
     let done = RefCell::new(0);
     let kernels = measure_kernels(gpu, &peaks, &candidates, EFFORT, |candidate| {

@@ -71,12 +71,12 @@ impl Compiled {
 
     /// The assembly, if the driver gives one.
     pub fn assembly(&self) -> Option<&str> {
-        let is_assembly = |name: &str| name.to_lowercase().contains("assembly") || name.contains("Final Assembly");
+        let is_assembly = |name: &str| name.to_lowercase().contains("assembly");
         self.texts.iter().find(|(name, _)| is_assembly(name)).map(|(_, text)| text.as_str())
     }
 }
 
-/// The most memory that this process had since [`forget_peak`], beyond what it had then. Linux only.
+/// The most memory that this process has from the beginning to the end, beyond what it had before. Linux only.
 struct PeakMemory {
     before: u64,
 }

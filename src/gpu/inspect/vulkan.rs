@@ -160,42 +160,36 @@ impl Inspector {
             let statistics = properties.get_pipeline_executable_statistics(&executable)?;
             let statistics =
                 statistics.iter().map(|statistic| (name_of(&statistic.name), value_of(statistic))).collect();
-            Ok(Told {
-                lanes: lanes.filter(|&lanes| lanes > 0),
-                statistics,
-                texts: self.texts(properties, &executable)?,
-            })
+            Ok(Told { lanes: lanes.filter(|&lanes| lanes > 0), statistics, texts: texts(properties, &executable)? })
         }
     }
+}
 
-    /// The texts of an executable.
-    ///
-    /// # Safety
-    /// The executable is one of a pipeline of this device that keeps its texts.
-    #[expect(clippy::unused_self, reason = "the device must live")]
-    unsafe fn texts(
-        &self,
-        properties: &khr::pipeline_executable_properties::Device,
-        executable: &vk::PipelineExecutableInfoKHR<'_>,
-    ) -> Result<Vec<(String, String)>> {
-        let read = properties.fp().get_pipeline_executable_internal_representations_khr;
-        let device = properties.device();
-        let mut count = 0;
-        // SAFETY: Vulkan asks for the number first, then for the sizes, then for the texts, for which there is then room.
-        let texts = unsafe {
-            read(device, executable, &mut count, std::ptr::null_mut()).result()?;
-            let mut found = vec![vk::PipelineExecutableInternalRepresentationKHR::default(); count as usize];
-            read(device, executable, &mut count, found.as_mut_ptr()).result()?;
-            let mut bytes: Vec<Vec<u8>> = found.iter().map(|text| vec![0; text.data_size]).collect();
-            for (text, bytes) in found.iter_mut().zip(&mut bytes) {
-                text.p_data = bytes.as_mut_ptr().cast();
-            }
-            read(device, executable, &mut count, found.as_mut_ptr()).result()?;
-            found.iter().map(|text| name_of(&text.name)).zip(bytes).collect::<Vec<_>>()
-        };
-        let in_words = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).trim_end_matches('\0').to_owned();
-        Ok(texts.into_iter().map(|(name, bytes)| (name, in_words(bytes))).collect())
-    }
+/// The texts of an executable.
+///
+/// # Safety
+/// The executable is one of a pipeline of this device that keeps its texts.
+unsafe fn texts(
+    properties: &khr::pipeline_executable_properties::Device,
+    executable: &vk::PipelineExecutableInfoKHR<'_>,
+) -> Result<Vec<(String, String)>> {
+    let read = properties.fp().get_pipeline_executable_internal_representations_khr;
+    let device = properties.device();
+    let mut count = 0;
+    // SAFETY: Vulkan asks for the number first, then for the sizes, then for the texts, for which there is then room.
+    let texts = unsafe {
+        read(device, executable, &mut count, std::ptr::null_mut()).result()?;
+        let mut found = vec![vk::PipelineExecutableInternalRepresentationKHR::default(); count as usize];
+        read(device, executable, &mut count, found.as_mut_ptr()).result()?;
+        let mut bytes: Vec<Vec<u8>> = found.iter().map(|text| vec![0; text.data_size]).collect();
+        for (text, bytes) in found.iter_mut().zip(&mut bytes) {
+            text.p_data = bytes.as_mut_ptr().cast();
+        }
+        read(device, executable, &mut count, found.as_mut_ptr()).result()?;
+        found.iter().map(|text| name_of(&text.name)).zip(bytes).collect::<Vec<_>>()
+    };
+    let in_words = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).trim_end_matches('\0').to_owned();
+    Ok(texts.into_iter().map(|(name, bytes)| (name, in_words(bytes))).collect())
 }
 
 /// What a pipeline is made of.

@@ -57,7 +57,7 @@ impl Conv2dBackwardInput {
         let Conv2d { in_channels, out_channels, kernel, stride, .. } = self.conv;
         let [strips, phases] = self.strips();
         let terms = kernel.div_ceil(stride).pow(2) * out_channels;
-        Conv2d::blocks(shader, phases * strips.div_ceil(blocks::TILE), in_channels, terms)
+        blocks::products(shader, phases * strips.div_ceil(blocks::TILE), in_channels, terms)
     }
 
     /// The plain variant, in words of some floats.
@@ -157,7 +157,7 @@ impl Conv2dBackwardWeight {
         let conv = self.0;
         // Beyond the quads of the kernel's runs there is one for the bias.
         let quads = conv.kernel * conv.run().div_ceil(4) + 1;
-        let variant = Conv2d::blocks(shader, 1, conv.out_channels, conv.samples_per_chunk() * conv.area());
+        let variant = blocks::products(shader, 1, conv.out_channels, conv.samples_per_chunk() * conv.area());
         self.in_chunks(variant, quads.div_ceil(blocks::TILE))
     }
 

@@ -49,8 +49,9 @@ pub(super) async fn run(args: &InspectArgs) -> Result<Verdict> {
                 if args.isa {
                     print_texts(kernel, &compiled);
                 }
-                table.row(heading(kernel), cells(kernel, &compiled));
-                rows.push(row(kernel, &compiled));
+                let figures = compiled.figures();
+                table.row(heading(kernel), cells(kernel, &compiled, figures));
+                rows.push(row(kernel, &compiled, figures));
             }
             Err(error) => {
                 verdict = Verdict::Failed;
@@ -139,8 +140,8 @@ fn workgroups(variant: &Variant) -> u64 {
     variant.workgroups.into_iter().map(u64::from).product()
 }
 
-fn cells(kernel: &Kernel, compiled: &Compiled) -> Vec<String> {
-    let Figures { lanes, registers, spills, workgroup_bytes, waves, instructions, hottest, .. } = compiled.figures();
+fn cells(kernel: &Kernel, compiled: &Compiled, figures: Figures) -> Vec<String> {
+    let Figures { lanes, registers, spills, workgroup_bytes, waves, instructions, hottest, .. } = figures;
     let number = |number: Option<u64>| number.map_or_else(String::new, |number| number.to_string());
     let of_loop = |of: &dyn Fn(&Block) -> String| hottest.as_ref().map_or_else(String::new, of);
     let mark = if kernel.is_taken { "*" } else { " " };
@@ -161,7 +162,7 @@ fn cells(kernel: &Kernel, compiled: &Compiled) -> Vec<String> {
     ]
 }
 
-fn row(kernel: &Kernel, compiled: &Compiled) -> Value {
+fn row(kernel: &Kernel, compiled: &Compiled, figures: Figures) -> Value {
     let Kernel { layer, case, variant, is_taken } = kernel;
     let statistics: serde_json::Map<String, Value> =
         compiled.statistics.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
@@ -173,7 +174,7 @@ fn row(kernel: &Kernel, compiled: &Compiled) -> Value {
         "flops": case.flops(),
         "workgroups": workgroups(variant),
         "workgroup_size": variant.workgroup_size(),
-        "figures": compiled.figures(),
+        "figures": figures,
         "statistics": statistics,
         "compile_seconds": compiled.seconds,
         "compile_bytes": compiled.peak_bytes,

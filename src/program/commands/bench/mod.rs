@@ -46,10 +46,13 @@ async fn open_and_say(adapters: &AdaptersArgs) -> Result<Vec<Gpu>> {
     Ok(gpus)
 }
 
-/// The report of an adapter before anything is timed.
+/// The report of an adapter before anything is timed. What only readers of a file want is asked for a file only.
 async fn begun(gpu: &Gpu, output: Option<&Destination>) -> Result<AdapterReport> {
+    if output.is_none() {
+        return Ok(AdapterReport::new(gpu));
+    }
     let arithmetic = arithmetic_for(output, gpu).await;
-    Ok(AdapterReport { arithmetic, clocks: clocks::clocks(gpu.info()), ..AdapterReport::begin(gpu).await? })
+    Ok(AdapterReport { arithmetic, clocks: clocks::clocks(gpu.info()), ..AdapterReport::for_others(gpu).await? })
 }
 
 async fn bench_kernels(args: &BenchArgs) -> Result<Verdict> {
