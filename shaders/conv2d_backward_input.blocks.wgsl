@@ -11,7 +11,7 @@
 // all o.
 //
 // Parts: stride, conv2d, runs, tiles, blocks, outer, block_sums, block_products, floats_f16 or floats_f32, texels_f16 or
-// texels_f32, rectifier_grad, phases, input_grad_floats or input_grad_fours.
+// texels_f32, rectifier_grad, phases, input_strips, input_grad_floats or input_grad_fours.
 // CPU twin: Conv2dBackwardInput in src/ops/conv2d/gradients.rs.
 
 @group(0) @binding(0) var<storage, read> output_grad: array<Word>;  // [batch, out_height, out_width, out_channels]
@@ -22,8 +22,7 @@
 override most_taps: u32 = (kernel + stride - 1u) / stride;
 override tiles_per_phase: u32 = (strips_per_phase + TILE - 1u) / TILE;
 
-/// The phase, and the kernel's first column that it meets.
-var<private> phase: u32;
+/// The kernel's first column that the phase meets.
 var<private> first_kx: u32;
 
 fn row_of_kernel(term: u32) -> u32 {
@@ -86,12 +85,6 @@ fn input_quad_at(first: u32) -> vec4<f32> {
         float_of(input[words.x], i.x), float_of(input[words.y], i.y),
         float_of(input[words.z], i.z), float_of(input[words.w], i.w),
     );
-}
-
-fn store(strip: u32, quad: u32, grads: mat4x4<f32>) {
-    let place = place_of(strip, phase);
-    put_before(place, 0u, quad, grads[0]); put_before(place, 1u, quad, grads[1]);
-    put_before(place, 2u, quad, grads[2]); put_before(place, 3u, quad, grads[3]);
 }
 
 @compute @workgroup_size(workgroup_size)

@@ -9,8 +9,8 @@
 // with zeros outside the input; the chunks are added in order later. The sum's terms are the chunk's n, y, x. Beyond the last
 // quad of the kernel there is one that has met ones, for the bias.
 //
-// Parts: stride, conv2d, runs, tiles, blocks, outer, block_sums, block_products, floats_f16 or floats_f32, chunks,
-// grad_divisors_f16 or grad_divisors_f32, put_parameter_grads.
+// Parts: stride, conv2d, runs, tiles, blocks, outer, block_sums, block_products, floats_f16 or floats_f32, output_grad_floats,
+// chunks, chunk_products, grad_divisors_f16 or grad_divisors_f32, put_parameter_grads.
 // CPU twin: Conv2dBackwardWeight in src/ops/conv2d/gradients.rs.
 
 @group(0) @binding(0) var<storage, read> input: array<Word>;        // [batch, in_height, in_width, in_channels]
@@ -18,14 +18,8 @@
 @group(0) @binding(2) var<storage, read_write> weight_grad_partial: array<f32>;  // [chunks, ky, kx, c, o]
 @group(0) @binding(3) var<storage, read_write> bias_grad_partial: array<f32>;    // [chunks, out_channels]
 
-override area: u32 = out_height * out_width;
 override row_floats: u32 = in_width * in_channels;
 override run_quads: u32 = (run + 3u) / 4u;
-
-/// The chunk, its first sample, and the positions of all of its samples.
-var<private> chunk: u32;
-var<private> first_sample: u32;
-var<private> terms: u32;
 
 /// A float of a row of the input; 0 outside. What is to the left of it wraps round to huge numbers. A read beyond a buffer
 /// gives some number in WGSL, which here and below is not used.
@@ -48,15 +42,11 @@ fn rows_at(quad: u32, term: u32) -> vec4<f32> {
     );
 }
 
-fn grad_float_at(i: u32) -> f32 {
-    return float_of(output_grad[i / FLOATS_PER_WORD], i);
-}
-
 /// The gradients of a position. Those beyond the last channel are not used.
 fn columns_at(term: u32, quad: u32) -> vec4<f32> {
     if term >= terms { return vec4(0.0); }
     let i = (first_sample * area + term) * out_channels + quad * 4u;
-    return vec4(grad_float_at(i), grad_float_at(i + 1u), grad_float_at(i + 2u), grad_float_at(i + 3u));
+    return output_grad_floats_at(i);
 }
 
 fn store(run_quad: u32, quad: u32, grads: mat4x4<f32>) {
@@ -69,19 +59,4 @@ fn store(run_quad: u32, quad: u32, grads: mat4x4<f32>) {
     if k + 1u < run { put_weights(row + 1u, o, grads[1]); }
     if k + 2u < run { put_weights(row + 2u, o, grads[2]); }
     if k + 3u < run { put_weights(row + 3u, o, grads[3]); }
-}
-
-@compute @workgroup_size(workgroup_size)
-fn conv2d_backward_weight(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    // No invocation may leave early: those beyond the last quad or channel help to load, and store nothing.
-    let first_run_quad = group.x * TILE;
-    let first_quad = group.y * tile_quads;
-    // Compilers see that a local constant is the same for the whole workgroup, as barriers need, but not that a variable is.
-    let own_first_sample = group.z * samples_per_chunk;
-    let own_terms = (end_of_chunk(group.z) - own_first_sample) * area;
-    chunk = group.z;
-    first_sample = own_first_sample;
-    terms = own_terms;
-    add_terms(own_terms, first_run_quad, first_quad, local);
-    store_sums(first_run_quad, first_quad, local);
 }

@@ -6,8 +6,8 @@
 //
 // with zeros outside the input. The sum's terms ky, kx, c are numbered as they lie in `weight`.
 //
-// Parts: stride, conv2d, runs, tiles, blocks, outer, block_sums, block_products, floats_f16 or floats_f32, texels_f16 or
-// texels_f32, rectifier, output_floats or output_fours.
+// Parts: stride, conv2d, runs, tiles, blocks, outer, block_sums, block_products, floats_f16 or floats_f32, weight_floats,
+// texels_f16 or texels_f32, rectifier, output_strips, output_floats or output_fours.
 // CPU twin: Conv2dForward in src/ops/conv2d.rs.
 
 @group(0) @binding(0) var<storage, read> input: array<Word>;   // [batch, in_height, in_width, in_channels]
@@ -15,7 +15,6 @@
 @group(0) @binding(2) var<storage, read> bias: array<f32>;     // [out_channels]
 
 override terms: u32 = kernel * run;
-override strips_per_row: u32 = (out_width + 3u) / 4u;
 
 /// What a term multiplies at one position; 0 outside the map. What is above and to the left of it wraps round to huge numbers. A
 /// read beyond a buffer gives some number in WGSL, which here and below is not used.
@@ -41,31 +40,17 @@ fn rows_at(strip: u32, term: u32) -> vec4<f32> {
     );
 }
 
-fn weight_float_at(i: u32) -> f32 {
-    return float_of(weight[i / FLOATS_PER_WORD], i);
-}
-
 /// The weights of a term. Those beyond the last channel are not used.
 fn columns_at(term: u32, quad: u32) -> vec4<f32> {
     if !is_term(term) { return vec4(0.0); }
     let i = term * out_channels + quad * 4u;
-    return vec4(weight_float_at(i), weight_float_at(i + 1u), weight_float_at(i + 2u), weight_float_at(i + 3u));
+    return weight_floats_at(i);
 }
 
 /// The biases of four channels. Those beyond the last channel are not used.
 fn biases_at(quad: u32) -> vec4<f32> {
     let o = quad * 4u;
     return vec4(bias[o], bias[o + 1u], bias[o + 2u], bias[o + 3u]);
-}
-
-fn store(strip: u32, quad: u32, values: mat4x4<f32>) {
-    let n = strip / (strips_per_row * out_height);
-    let y = strip / strips_per_row % out_height;
-    let x = strip % strips_per_row * 4u;
-    put(n, y, x, quad, values[0]);
-    put(n, y, x + 1u, quad, values[1]);
-    put(n, y, x + 2u, quad, values[2]);
-    put(n, y, x + 3u, quad, values[3]);
 }
 
 @compute @workgroup_size(workgroup_size)

@@ -10,12 +10,13 @@
 // memory; then each output channel is an outer product of four weights and a square's four gradients. Kernel positions that no
 // window of the square can reach are left out. Needs numbers of channels that are multiples of 4.
 //
-// Parts: conv2d, runs, conv_relu_pool, tiles, blocks, outer, block_sums, texels_f32, input_squares, input_grad_fours.
+// Parts: conv2d, runs, conv_relu_pool, tiles, blocks, outer, block_sums, texels_f16 or texels_f32, input_squares, own_square,
+// input_grad_fours.
 // CPU twin: ConvReluPoolBackwardInput in src/ops/conv_relu_pool/gradients.rs.
 
-@group(0) @binding(0) var<storage, read> output_grad: array<vec4<f32>>;  // [batch, pooled_height, pooled_width, out_channels]
-@group(0) @binding(1) var<storage, read> argmax: array<u32>;             // [batch, pooled_height, pooled_width, quads]
-@group(0) @binding(2) var<storage, read> weight: array<vec4<f32>>;       // [kernel, kernel, in_channels, out_channels]
+@group(0) @binding(0) var<storage, read> output_grad: array<Four>;  // [batch, pooled_height, pooled_width, out_channels]
+@group(0) @binding(1) var<storage, read> argmax: array<u32>;        // [batch, pooled_height, pooled_width, quads]
+@group(0) @binding(2) var<storage, read> weight: array<Four>;       // [kernel, kernel, in_channels, out_channels]
 
 override block_terms: u32 = 4u * slice;
 
@@ -24,7 +25,7 @@ override block_terms: u32 = 4u * slice;
 fn map_grad_at(n: u32, y: u32, x: u32, quad: u32) -> vec4<f32> {
     let inside = y < pooled_height * 2u && x < pooled_width * 2u && quad < quads;
     let i = ((n * pooled_height + y / 2u) * pooled_width + x / 2u) * quads + quad;
-    return select(vec4(0.0), output_grad[i], (unpack4xU8(argmax[i]) == vec4(y % 2u * 2u + x % 2u)) & vec4(inside));
+    return select(vec4(0.0), unpacked(output_grad[i]), (unpack4xU8(argmax[i]) == vec4(y % 2u * 2u + x % 2u)) & vec4(inside));
 }
 
 /// The gradients of four output channels, a column for each, at the four positions of a square.
@@ -41,7 +42,10 @@ fn grads_at(n: u32, y: u32, x: u32, quad: u32) -> mat4x4<f32> {
 /// the weights of the last one. They are multiplied by 0.
 fn weights_at(tap: u32, in_quad: u32, quad: u32) -> mat4x4<f32> {
     let i = (tap * in_channels + in_quad * 4u) * quads + min(quad, quads - 1u);
-    return transpose(mat4x4(weight[i], weight[i + quads], weight[i + 2u * quads], weight[i + 3u * quads]));
+    return transpose(mat4x4(
+        unpacked(weight[i]), unpacked(weight[i + quads]),
+        unpacked(weight[i + 2u * quads]), unpacked(weight[i + 3u * quads]),
+    ));
 }
 
 @compute @workgroup_size(workgroup_size)
@@ -54,11 +58,12 @@ fn conv_relu_pool_backward_input(
     let tile = tile_index(group, groups);
     let first_sample = tile / squares * TILE;
     let first_in_quad = group.z * tile_quads;
-    let y = tile % squares / squares_per_row * 2u;
-    let x = tile % squares_per_row * 2u;
+    square_y = tile % squares / squares_per_row * 2u;
+    square_x = tile % squares_per_row * 2u;
 
-    let map_y = y + before;
-    let map_x = x + before;
+    // Compilers see that a local constant is the same for the whole workgroup, as barriers need, but not that a variable is.
+    let map_y = tile % squares / squares_per_row * 2u + before;
+    let map_x = tile % squares_per_row * 2u + before;
     for (var ky = first_tap(map_y, pooled_height); ky < end_of_taps(map_y); ky++) {
         for (var kx = first_tap(map_x, pooled_width); kx < end_of_taps(map_x); kx++) {
             for (var first = 0u; first < quads; first += slice) {
@@ -86,10 +91,5 @@ fn conv_relu_pool_backward_input(
             }
         }
     }
-    let sample = first_sample + own_row(local);
-    let in_quad = first_in_quad + own_quad(local);
-    store(sample, y, x, in_quad, sums[0]);
-    store(sample + SHARERS, y, x, in_quad, sums[1]);
-    store(sample, y, x, in_quad + 1u, sums[2]);
-    store(sample + SHARERS, y, x, in_quad + 1u, sums[3]);
+    store_sums(first_sample, first_in_quad, local);
 }

@@ -53,8 +53,8 @@ fn conv_relu_pool_backward_input(
             }
         }
     }
-    store(first, y, x, in_quad, tiles[0]); store(first + 1u, y, x, in_quad, tiles[1]);
-    store(first + 2u, y, x, in_quad, tiles[2]); store(first + 3u, y, x, in_quad, tiles[3]);
-    store(first + 4u, y, x, in_quad, tiles[4]); store(first + 5u, y, x, in_quad, tiles[5]);
-    store(first + 6u, y, x, in_quad, tiles[6]); store(first + 7u, y, x, in_quad, tiles[7]);
+    store_square(first, y, x, in_quad, tiles[0]); store_square(first + 1u, y, x, in_quad, tiles[1]);
+    store_square(first + 2u, y, x, in_quad, tiles[2]); store_square(first + 3u, y, x, in_quad, tiles[3]);
+    store_square(first + 4u, y, x, in_quad, tiles[4]); store_square(first + 5u, y, x, in_quad, tiles[5]);
+    store_square(first + 6u, y, x, in_quad, tiles[6]); store_square(first + 7u, y, x, in_quad, tiles[7]);
 }

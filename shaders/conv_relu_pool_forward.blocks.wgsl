@@ -9,15 +9,16 @@
 // with zeros outside the input. The sum's terms ky, kx, c are numbered as they lie in `weight`; each is an outer product of four
 // weights and a window's four inputs. Needs a number of output channels that is a multiple of 4.
 //
-// Parts: conv2d, runs, conv_relu_pool, tiles, blocks, outer, block_sums, block_products, texels_f32, maxima, maxima_fours.
+// Parts: conv2d, runs, conv_relu_pool, tiles, blocks, outer, block_sums, block_products, floats_f16 or floats_f32, texels_f16 or
+// texels_f32, maxima, maxima_fours.
 // CPU twin: ConvReluPoolForward in src/ops/conv_relu_pool.rs.
 
 override terms: u32 = kernel * run;
 override row: u32 = in_width * in_channels;  // the floats of a row of the input
 
-@group(0) @binding(0) var<storage, read> input: array<f32>;         // [batch, in_height, in_width, in_channels]
-@group(0) @binding(1) var<storage, read> weight: array<vec4<f32>>;  // [kernel, kernel, in_channels, out_channels]
-@group(0) @binding(2) var<storage, read> bias: array<vec4<f32>>;    // [out_channels]
+@group(0) @binding(0) var<storage, read> input: array<Word>;       // [batch, in_height, in_width, in_channels]
+@group(0) @binding(1) var<storage, read> weight: array<Four>;      // [kernel, kernel, in_channels, out_channels]
+@group(0) @binding(2) var<storage, read> bias: array<vec4<f32>>;  // [out_channels]
 
 /// What a term multiplies at the four positions of a window; 0 outside the map and beyond the last term. What is above and to
 /// the left of the map wraps round to huge numbers. A read beyond a buffer gives some number in WGSL, which here and below is
@@ -30,12 +31,17 @@ fn rows_at(window: u32, term: u32) -> vec4<f32> {
     let columns = vec4(column, column + in_channels, column, column + in_channels);
     let inside = (rows < vec4(in_height)) & (columns < vec4(row)) & vec4(term < terms);
     let i = (vec4(n * in_height) + rows) * row + columns;
-    return select(vec4(0.0), vec4(input[i.x], input[i.y], input[i.z], input[i.w]), inside);
+    let words = i / FLOATS_PER_WORD;
+    let floats = vec4(
+        float_of(input[words.x], i.x), float_of(input[words.y], i.y),
+        float_of(input[words.z], i.z), float_of(input[words.w], i.w),
+    );
+    return select(vec4(0.0), floats, inside);
 }
 
 /// The weights of a term for four channels. Beyond the last term: its weights again, which are multiplied by 0.
 fn columns_at(term: u32, quad: u32) -> vec4<f32> {
-    return weight[min(term, terms - 1u) * quads + quad];
+    return unpacked(weight[min(term, terms - 1u) * quads + quad]);
 }
 
 @compute @workgroup_size(workgroup_size)

@@ -10,23 +10,23 @@
 // time, the workgroup puts both factors into its memory, each invocation four numbers of either, while it fetches the next
 // ones; then each term is an outer product of four by four. The parts of a sum are added in pairs at the end. Needs numbers of
 // inputs and of outputs that are multiples of 4.
-// Parts: tiles, floats_f32, dense, grad_divisors_f32, outer, dense_blocks, dense_gradient_blocks, split_sums, rectifier_grad.
+// Parts: tiles, dense, floats_f16 or floats_f32, texels_f16 or texels_f32, grad_divisors_f16 or grad_divisors_f32, weight_floats,
+// outer, dense_blocks, dense_gradient_blocks, split_sums, rectifier_grad.
 // CPU twin: DenseBackward in src/ops/dense/backward.rs.
 
 override in_blocks: u32 = (in_quads + side - 1u) / side;
 override weight_tiles: u32 = in_blocks * out_blocks;
 
-@group(0) @binding(2) var<storage, read> weight: array<vec4<f32>>;             // [inputs, outputs]
+@group(0) @binding(2) var<storage, read> weight: array<Word>;                  // [inputs, outputs]
 @group(0) @binding(3) var<storage, read_write> weight_grad: array<vec4<f32>>;  // [inputs, outputs]
 @group(0) @binding(4) var<storage, read_write> bias_grad: array<vec4<f32>>;    // [outputs]
-@group(0) @binding(5) var<storage, read_write> input_grad: array<vec4<f32>>;   // [batch, inputs]
+@group(0) @binding(5) var<storage, read_write> input_grad: array<Four>;        // [batch, inputs]
 
 /// The weights of an output for four inputs, 0 beyond the last output.
 fn weights_of_inputs(o: u32, quad: u32) -> vec4<f32> {
-    let i = 4u * quad * out_quads + o / 4u;
-    let part = o % 4u;
+    let i = 4u * quad * outputs + o;
     let four = vec4(
-        weight[i][part], weight[i + out_quads][part], weight[i + 2u * out_quads][part], weight[i + 3u * out_quads][part],
+        weight_float_at(i), weight_float_at(i + outputs), weight_float_at(i + 2u * outputs), weight_float_at(i + 3u * outputs),
     );
     return select(vec4(0.0), four, o < outputs);
 }
@@ -37,17 +37,17 @@ fn grads_of_samples(o: u32, quad: u32) -> vec4<f32> {
     let i = 4u * quad * out_quads + own / 4u;
     let part = own % 4u;
     return vec4(
-        output_grad[i][part], output_grad[i + out_quads][part],
-        output_grad[i + 2u * out_quads][part], output_grad[i + 3u * out_quads][part],
+        unpacked(output_grad[i])[part], unpacked(output_grad[i + out_quads])[part],
+        unpacked(output_grad[i + 2u * out_quads])[part], unpacked(output_grad[i + 3u * out_quads])[part],
     );
 }
 
 fn store(is_weight: bool, row: u32, quad: u32, sums: vec4<f32>) {
     if is_weight {
-        if row < inputs && quad < out_quads { weight_grad[row * out_quads + quad] = sums; }
+        if row < inputs && quad < out_quads { weight_grad[row * out_quads + quad] = sums / parameter_divisor; }
     } else if row < batch && quad < in_quads {
         let i = row * in_quads + quad;
-        input_grad[i] = grad_before(sums, input[i]);
+        input_grad[i] = packed(grad_before(sums, unpacked(input[i])));
     }
 }
 
@@ -110,6 +110,6 @@ fn dense_backward(
     store(is_weight, row + 3u, own_column, total(local, sums[3], tile));
     let bias_sum = total(local, column_sums, side);
     if is_weight && first_row == 0u && local < side && first_column + column < out_quads {
-        bias_grad[first_column + column] = bias_sum;
+        bias_grad[first_column + column] = bias_sum / parameter_divisor;
     }
 }

@@ -9,8 +9,9 @@
 // inputs, and each of its invocations four of them in every 32nd sample: their weights and the sums of their weights'
 // gradients, three tiles of 4 by 4 of each, stay in registers. These sums are added in pairs at the end. Needs a number of
 // inputs that is a multiple of 4.
-// Parts: tiles, floats_f32, dense, grad_divisors_f32, dense_weights, outer, split_sums, dense_all_grads,
-// dense_parameter_grads, rectifier_grad, dense_narrow_grads.
+// Parts: tiles, dense, floats_f16 or floats_f32, texels_f16 or texels_f32, grad_divisors_f16 or grad_divisors_f32, weight_floats,
+// output_grad_floats, dense_weights, outer, split_sums, dense_all_grads, dense_parameter_grads, rectifier_grad,
+// dense_narrow_grads.
 // CPU twin: DenseBackward in src/ops/dense/backward.rs.
 
 /// Quads of inputs of a workgroup.
@@ -19,10 +20,10 @@ const tile = 8u;
 override quads: u32 = inputs / 4u;
 override splits: u32 = workgroup_size / tile;
 
-@group(0) @binding(0) var<storage, read> input: array<vec4<f32>>;             // [batch, inputs]
-@group(0) @binding(1) var<storage, read> output_grad: array<f32>;             // [batch, outputs]
-@group(0) @binding(2) var<storage, read> weight: array<f32>;                  // [inputs, outputs]
-@group(0) @binding(5) var<storage, read_write> input_grad: array<vec4<f32>>;  // [batch, inputs]
+@group(0) @binding(0) var<storage, read> input: array<Four>;             // [batch, inputs]
+@group(0) @binding(1) var<storage, read> output_grad: array<Word>;       // [batch, outputs]
+@group(0) @binding(2) var<storage, read> weight: array<Word>;            // [inputs, outputs]
+@group(0) @binding(5) var<storage, read_write> input_grad: array<Four>;  // [batch, inputs]
 
 alias Part = mat4x4<f32>;
 
@@ -30,12 +31,12 @@ alias Part = mat4x4<f32>;
 /// WGSL, which here and below is not used.
 fn grads_at(n: u32, o: u32) -> vec4<f32> {
     let i = n * outputs + o;
-    return select(vec4(0.0), vec4(output_grad[i], output_grad[i + 1u], output_grad[i + 2u], output_grad[i + 3u]), is_output(o));
+    return select(vec4(0.0), output_grad_floats_at(i), is_output(o));
 }
 
 fn weight_at(k: u32, o: u32) -> vec4<f32> {
     let i = k * outputs + o;
-    return select(vec4(0.0), vec4(weight[i], weight[i + 1u], weight[i + 2u], weight[i + 3u]), is_output(o));
+    return select(vec4(0.0), weight_floats_at(i), is_output(o));
 }
 
 @compute @workgroup_size(workgroup_size)
@@ -55,7 +56,7 @@ fn dense_backward(
     var s2 = mat4x4<f32>();
     var bias = mat4x4<f32>();
     for (var n = local / tile; n < batch; n += splits) {
-        let values = input[n * quads + quad];
+        let values = unpacked(input[n * quads + quad]);
         let g0 = grads_at(n, 0u);
         let g1 = grads_at(n, 4u);
         let g2 = grads_at(n, 8u);
@@ -64,7 +65,7 @@ fn dense_backward(
         s2 += outer(g2, values);
         bias += mat4x4(g0, g1, g2, vec4(0.0));
         if quad < quads {
-            input_grad[n * quads + quad] = grad_before(g0 * w0 + g1 * w1 + g2 * w2, values);
+            input_grad[n * quads + quad] = packed(grad_before(g0 * w0 + g1 * w1 + g2 * w2, values));
         }
     }
 

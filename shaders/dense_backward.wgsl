@@ -9,8 +9,8 @@
 // `lanes` shares loads between 8 lanes, `lanes_narrow` those of a layer of 12 outputs at most: fastest on software adapters with
 // subgroups. `blocks` and `blocks_narrow` share them in a workgroup's memory, for GPUs, and for software without subgroups.
 //
-// Parts: floats_f16 or floats_f32, dense, linear, grad_divisors_f16 or grad_divisors_f32, dense_all_grads, dense_parameter_sums,
-// rectifier_grad.
+// Parts: floats_f16 or floats_f32, dense, linear, grad_divisors_f16 or grad_divisors_f32, dense_all_grads, input_floats,
+// dense_parameter_sums, rectifier_grad.
 // CPU twin: DenseBackward in src/ops/dense/backward.rs.
 
 @group(0) @binding(2) var<storage, read> weight: array<Word>;            // [inputs, outputs]
@@ -36,10 +36,10 @@ fn dense_backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wor
         let word = i - parameters;
         let k = word * FLOATS_PER_WORD;
         var sums = vec4(input_grad_at(k));
-        var values = vec4(input_at(k));
+        var values = vec4(input_float_at(k));
         if FLOATS_PER_WORD == 2u {
             sums.y = input_grad_at(k + 1u);
-            values.y = input_at(k + 1u);
+            values.y = input_float_at(k + 1u);
         }
         input_grad[word] = word_of(grad_before(sums, values), 0u);
     }

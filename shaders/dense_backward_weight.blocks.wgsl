@@ -7,14 +7,15 @@
 // samples. 32 samples at a time, the workgroup puts both factors into its memory, each invocation four numbers of either, while
 // it fetches the next ones; then each sample is an outer product of four by four. The parts of a sum are added in pairs at the
 // end. Needs numbers of inputs and of outputs that are multiples of 4.
-// Parts: tiles, floats_f32, dense, grad_divisors_f32, outer, dense_blocks, dense_gradient_blocks, split_sums.
+// Parts: tiles, dense, floats_f16 or floats_f32, texels_f16 or texels_f32, grad_divisors_f16 or grad_divisors_f32, outer,
+// dense_blocks, dense_gradient_blocks, split_sums.
 // CPU twin: DenseBackwardWeight in src/ops/dense/backward.rs.
 
 @group(0) @binding(2) var<storage, read_write> weight_grad: array<vec4<f32>>;  // [inputs, outputs]
 @group(0) @binding(3) var<storage, read_write> bias_grad: array<vec4<f32>>;    // [outputs]
 
 fn store(k: u32, quad: u32, sums: vec4<f32>) {
-    if k < inputs && quad < out_quads { weight_grad[k * out_quads + quad] = sums; }
+    if k < inputs && quad < out_quads { weight_grad[k * out_quads + quad] = sums / parameter_divisor; }
 }
 
 @compute @workgroup_size(workgroup_size)
@@ -60,6 +61,6 @@ fn dense_backward_weight(
     store(k + 3u, own_column, total(local, sums[3], tile));
     let bias_sum = total(local, column_sums, side);
     if first_row == 0u && local < side && first_column + column < out_quads {
-        bias_grad[first_column + column] = bias_sum;
+        bias_grad[first_column + column] = bias_sum / parameter_divisor;
     }
 }

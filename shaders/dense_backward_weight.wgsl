@@ -7,7 +7,7 @@
 // loss_scale * batch. One invocation computes one element.
 // `lanes` shares loads between 8 lanes: fastest on software adapters with subgroups.
 //
-// Parts: floats_f16 or floats_f32, dense, linear, grad_divisors_f16 or grad_divisors_f32, dense_weight_grads,
+// Parts: floats_f16 or floats_f32, dense, linear, grad_divisors_f16 or grad_divisors_f32, dense_weight_grads, input_floats,
 // dense_parameter_sums.
 // CPU twin: DenseBackwardWeight in src/ops/dense/backward.rs.
 

@@ -13,7 +13,8 @@
 // Such a layer has few outputs and long sums: each invocation has one output of the four samples and every `splits`-th term of
 // their sums, so that the workgroup reads the weights in the order in which they lie, and these parts are added in pairs. Then
 // an invocation for each output of each sample.
-// Parts: tiles, floats_f32, dense, grad_divisors_f32, softmax, logits_grad, dense_cross_entropy, split_sums.
+// Parts: tiles, dense, floats_f16 or floats_f32, texels_f16 or texels_f32, grad_divisors_f16 or grad_divisors_f32, input_floats,
+// weight_floats, softmax, logits_grad, dense_cross_entropy, split_sums.
 // CPU twin: DenseCrossEntropyForward in src/ops/dense/cross_entropy.rs.
 
 /// Samples of a workgroup.
@@ -21,9 +22,9 @@ const samples = 4u;
 
 override splits: u32 = workgroup_size / outputs;  // four or more
 
-@group(0) @binding(0) var<storage, read> input: array<f32>;   // [batch, inputs]
-@group(0) @binding(1) var<storage, read> weight: array<f32>;  // [inputs, outputs]
-@group(0) @binding(2) var<storage, read> bias: array<f32>;    // [outputs]
+@group(0) @binding(0) var<storage, read> input: array<Word>;   // [batch, inputs]
+@group(0) @binding(1) var<storage, read> weight: array<Word>;  // [inputs, outputs]
+@group(0) @binding(2) var<storage, read> bias: array<f32>;     // [outputs]
 
 /// For an output, terms of the sums of the four samples. Once they are added up, `partial` has the logits of each output.
 alias Part = vec4<f32>;
@@ -44,16 +45,22 @@ fn dense_cross_entropy_forward(
     for (var k = local / outputs; k < inputs; k += splits) {
         // Samples beyond the last read beyond the buffer, some number in WGSL, and are not stored.
         let i = first * inputs + k;
-        sums += vec4(input[i], input[i + inputs], input[i + 2u * inputs], input[i + 3u * inputs]) * weight[k * outputs + o];
+        sums += inputs_of_four(i) * weight_float_at(k * outputs + o);
     }
     total(local, sums, outputs);
     let column = local / outputs;
     let n = first + column;
     if column < samples && n < batch {
         let softmax = softmax_of(column);
-        let share = share_of(softmax, column, o);
-        probability[n * outputs + o] = share;
-        logits_grad[n * outputs + o] = logit_grad(share, o, label[n]);
+        let i = n * outputs + o;
+        probability[i] = share_of(softmax, column, o);
+        if i % FLOATS_PER_WORD == 0u {
+            var grads: vec4<f32>;
+            for (var j = 0u; j < FLOATS_PER_WORD; j++) {
+                grads[j] = logit_grad(share_of(softmax, column, o + j), o + j, label[n]);
+            }
+            logits_grad[i / FLOATS_PER_WORD] = word_of(grads, 0u);
+        }
         if o == 0u { store_loss(softmax, column, n); }
     }
 }

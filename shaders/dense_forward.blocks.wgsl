@@ -7,7 +7,8 @@
 // workgroup puts the inputs and the weights of its tile into its memory, each invocation four numbers of either, while it
 // fetches the next ones. Then each term is an outer product of four weights and four inputs. The parts of a sum are added in
 // pairs at the end. Needs a number of outputs that is a multiple of 4.
-// Parts: tiles, floats_f32, dense, grad_divisors_f32, outer, dense_blocks, split_sums, rectifier.
+// Parts: tiles, dense, floats_f16 or floats_f32, texels_f16 or texels_f32, input_floats, outer, dense_blocks, split_sums,
+// rectifier.
 // CPU twin: DenseForward in src/ops/dense/forward.rs.
 
 /// Quads of outputs of a tile, and quads of its samples.
@@ -20,10 +21,10 @@ const splits = 16u;
 override quads: u32 = outputs / 4u;
 override blocks: u32 = (quads + side - 1u) / side;
 
-@group(0) @binding(0) var<storage, read> input: array<f32>;               // [batch, inputs]
-@group(0) @binding(1) var<storage, read> weight: array<vec4<f32>>;        // [inputs, outputs]
-@group(0) @binding(2) var<storage, read> bias: array<vec4<f32>>;          // [outputs]
-@group(0) @binding(3) var<storage, read_write> output: array<vec4<f32>>;  // [batch, outputs]
+@group(0) @binding(0) var<storage, read> input: array<Word>;         // [batch, inputs]
+@group(0) @binding(1) var<storage, read> weight: array<Four>;        // [inputs, outputs]
+@group(0) @binding(2) var<storage, read> bias: array<vec4<f32>>;     // [outputs]
+@group(0) @binding(3) var<storage, read_write> output: array<Four>;  // [batch, outputs]
 
 /// For each term of the slice, the inputs of the tile's samples.
 var<workgroup> samples: array<vec4<f32>, slice * pitch>;
@@ -34,17 +35,16 @@ var<workgroup> weights: array<vec4<f32>, slice * side>;
 /// not used.
 fn inputs_at(n: u32, k: u32) -> vec4<f32> {
     let i = n * inputs + k;
-    let four = vec4(input[i], input[i + inputs], input[i + 2u * inputs], input[i + 3u * inputs]);
-    return select(vec4(0.0), four, k < inputs);
+    return select(vec4(0.0), inputs_of_four(i), k < inputs);
 }
 
 /// The weights of four outputs for an input. Beyond the last input: the last one's weights. They are multiplied by 0.
 fn weights_at(k: u32, quad: u32) -> vec4<f32> {
-    return weight[min(k, inputs - 1u) * quads + quad];
+    return unpacked(weight[min(k, inputs - 1u) * quads + quad]);
 }
 
 fn store(n: u32, quad: u32, sums: vec4<f32>) {
-    if n < batch && quad < quads { output[n * quads + quad] = rectified(bias[quad] + sums); }
+    if n < batch && quad < quads { output[n * quads + quad] = packed(rectified(bias[quad] + sums)); }
 }
 
 @compute @workgroup_size(workgroup_size)

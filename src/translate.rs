@@ -64,12 +64,14 @@ impl Parsed {
     }
 
     /// The words of SPIR-V that wgpu gives a driver: with the constants of an op and a variant, whose text it is, without
-    /// bounds of loops, which kernels of this crate do without, and without zeroed workgroup memory, which they write first.
+    /// bounds of loops and checked indices, which kernels of this crate do without, and without zeroed workgroup memory,
+    /// which they write first.
     ///
     /// # Errors
     /// If naga cannot write it.
     pub fn spirv_for(&self, op: &dyn Op, variant: &Variant, driver: SpirVForDriver) -> Result<Vec<u32>> {
-        let checked = |is_robust: bool| match is_robust {
+        let is_checked = variant.has_checked_indices();
+        let unless = |is_bounded: bool| match is_bounded || is_checked {
             true => BoundsCheckPolicy::Unchecked,
             false => BoundsCheckPolicy::Restrict,
         };
@@ -77,9 +79,10 @@ impl Parsed {
             lang_version: driver.version,
             flags: spv::WriterFlags::LABEL_VARYINGS,
             bounds_check_policies: BoundsCheckPolicies {
-                buffer: checked(driver.has_robust_buffers),
-                image_load: checked(driver.has_robust_images),
-                ..CLAMPED
+                index: unless(false),
+                buffer: unless(driver.has_robust_buffers),
+                image_load: unless(driver.has_robust_images),
+                binding_array: BoundsCheckPolicy::Unchecked,
             },
             zero_initialize_workgroup_memory: spv::ZeroInitializeWorkgroupMemoryMode::None,
             force_loop_bounding: false,

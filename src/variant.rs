@@ -89,6 +89,13 @@ pub enum Feature {
 }
 
 impl Variant {
+    /// Whether a test of this crate has checked each index into the shader's own arrays, and it reads no texture beyond
+    /// its last texel: kernels of the crate that read buffers only. No machine of the test has matrix units.
+    pub(crate) fn has_checked_indices(&self) -> bool {
+        let uses_matrices = matches!(self.needs, Some(Feature::CooperativeMatrix { .. }));
+        self.shader.is_shipped() && self.textures.is_empty() && !uses_matrices
+    }
+
     /// A kernel of one invocation for each of `invocations` elements, each looping `iterations` times.
     ///
     /// The grid is one line of workgroups. It is folded into the y axis because it may exceed the limit of an axis; the

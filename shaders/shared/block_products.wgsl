@@ -2,8 +2,7 @@
 // into its memory, neighbouring invocations neighbouring terms or columns. Then each term is an outer product. The method
 // is cuDNN's (Chetlur et al. 2014): a blocked product of matrices that are made in the workgroup's memory only. Builds on
 // `blocks` and `block_sums`.
-// Needs from the kernel: rows_at(row, term), columns_at(term, quad), one of them 0 beyond the last term; store(row, quad, sums),
-// which stores nothing beyond the last row or column.
+// Needs from the kernel: rows_at(row, term), columns_at(term, quad), one of them 0 beyond the last term.
 
 override block_terms: u32 = slice;
 
@@ -19,13 +18,4 @@ fn add_terms(terms: u32, first_row: u32, first_quad: u32, local: u32) {
         add_block(local);
         workgroupBarrier();
     }
-}
-
-fn store_sums(first_row: u32, first_quad: u32, local: u32) {
-    let row = first_row + own_row(local);
-    let quad = first_quad + own_quad(local);
-    store(row, quad, sums[0]);
-    store(row + SHARERS, quad, sums[1]);
-    store(row, quad + 1u, sums[2]);
-    store(row + SHARERS, quad + 1u, sums[3]);
 }

@@ -1,5 +1,6 @@
 // The sums of a tile in registers: of two rows and eight columns in each invocation, a row being four positions. Builds on
 // `blocks`.
+// Needs from the kernel: store(row, quad, sums), which stores nothing beyond the last row or column.
 // Needs from another part or the kernel: block_terms, the terms in memory at a time.
 
 /// The lengths of the blocks. naga fails where constants follow an array whose length is a formula; a name it takes.
@@ -45,4 +46,13 @@ fn add_block(local: u32) {
         sums[2] += outer(columns1, row0);
         sums[3] += outer(columns1, row1);
     }
+}
+
+fn store_sums(first_row: u32, first_quad: u32, local: u32) {
+    let row = first_row + own_row(local);
+    let quad = first_quad + own_quad(local);
+    store(row, quad, sums[0]);
+    store(row + SHARERS, quad, sums[1]);
+    store(row, quad + 1u, sums[2]);
+    store(row + SHARERS, quad + 1u, sums[3]);
 }

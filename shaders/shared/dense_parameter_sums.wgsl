@@ -3,10 +3,6 @@
 @group(0) @binding(0) var<storage, read> input: array<Word>;        // [batch, inputs]
 @group(0) @binding(1) var<storage, read> output_grad: array<Word>;  // [batch, outputs]
 
-fn input_at(i: u32) -> f32 {
-    return float_of(input[i / FLOATS_PER_WORD], i);
-}
-
 fn output_grad_at(n: u32, o: u32) -> f32 {
     let i = n * outputs + o;
     return float_of(output_grad[i / FLOATS_PER_WORD], i);
@@ -18,7 +14,7 @@ fn sum_parameter_grad(i: u32) {
     var sum = 0.0;
     if i < weights {
         for (var n = 0u; n < batch; n++) {
-            sum += input_at(n * inputs + i / outputs) * output_grad_at(n, i % outputs);
+            sum += input_float_at(n * inputs + i / outputs) * output_grad_at(n, i % outputs);
         }
         weight_grad[i] = sum / parameter_divisor;
     } else if i < weights + outputs {

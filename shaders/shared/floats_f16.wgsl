@@ -5,7 +5,7 @@ const FLOATS_PER_WORD = 2u;
 
 /// The `i`-th float of a buffer, out of its word.
 fn float_of(word: u32, i: u32) -> f32 {
-    return unpack2x16float(word)[i % 2u];
+    return unpack2x16float(word >> (i % 2u * 16u)).x;
 }
 
 /// The word that begins with `values[i]`.

@@ -14,7 +14,7 @@ fn end_of_taps(position: u32) -> u32 {
 }
 
 /// Stores the four positions of a square.
-fn store(n: u32, y: u32, x: u32, in_quad: u32, grads: mat4x4<f32>) {
+fn store_square(n: u32, y: u32, x: u32, in_quad: u32, grads: mat4x4<f32>) {
     put(n, y, x, in_quad, grads[0]);
     put(n, y, x + 1u, in_quad, grads[1]);
     put(n, y + 1u, x, in_quad, grads[2]);

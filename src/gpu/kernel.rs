@@ -79,7 +79,7 @@ impl Kernel {
         let entries: Vec<_> = (0..).zip(operands.iter().zip(&formats)).map(entry).collect();
         let layout = device
             .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(op.name()), entries: &entries });
-        let module = shader_module(device, variant);
+        let module = shader_module(device, variant, gpu.info.backend);
         let constants = [op.sizes(), variant.constants.clone()].concat();
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(&label),

@@ -33,7 +33,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use anyhow::{Result, bail};
 
-use crate::op::{Feature, Shader, Variant};
+use crate::op::{Feature, Variant};
 use guard::Guarded;
 use kernels::Kernels;
 
@@ -111,18 +111,20 @@ impl Gpu {
 }
 
 /// The module of a variant. Shaders of this crate do without the counter that wgpu adds to each loop to make sure that
-/// it ends; the shaders of users keep it.
-#[expect(unsafe_code, reason = "the counters cost a tenth of a step on a fast driver")]
-fn shader_module(device: &wgpu::Device, variant: &Variant) -> wgpu::ShaderModule {
+/// it ends, and those of GPUs without a minimum for each index; the shaders of users keep both.
+#[expect(unsafe_code, reason = "counters and minima are up to a quarter of a loop's instructions")]
+fn shader_module(device: &wgpu::Device, variant: &Variant, backend: Backend) -> wgpu::ShaderModule {
     let descriptor = wgpu::ShaderModuleDescriptor {
         label: Some(variant.shader.name),
         source: wgpu::ShaderSource::Wgsl(source(variant, cfg!(target_family = "wasm"))),
     };
-    let checks = runtime_checks(&variant.shader);
+    let checks = runtime_checks(variant, backend);
     // SAFETY: wgpu requires that every loop ends whose counter is left out. That is so in shaders of this crate only:
     // their loops count from one number to another, and no invocation makes more than `MAX_ITERATIONS` iterations,
     // which `Gpu::why_not` ensures and a test counts; the question whether a device runs so many ends soon after
-    // them. All other checks stay on.
+    // them. Without minima, an index must lie within its array. In arrays of a shader's own that is so, which the same
+    // test (tests/instrumented) checks of each index in all cases of `verify`; in buffers the driver sees to it, since
+    // minima are left out on those APIs only that make it.
     unsafe { device.create_shader_module_trusted(descriptor, checks) }
 }
 
@@ -142,14 +144,22 @@ pub(crate) fn browser_source(variant: &Variant) -> Cow<'static, str> {
     source(variant, true)
 }
 
-/// All checks, but the bounds of loops only in shaders whose loops no test has counted.
-fn runtime_checks(shader: &Shader) -> wgpu::ShaderRuntimeChecks {
-    wgpu::ShaderRuntimeChecks { force_loop_bounding: !shader.is_shipped(), ..wgpu::ShaderRuntimeChecks::checked() }
+/// All checks, but the bounds of loops only in shaders whose loops no test has counted, and those of indices only where
+/// no test has checked them or the driver does not bound buffers itself: Vulkan's feature `robustBufferAccess`, which
+/// wgpu enables, and Direct3D's definition of buffers do.
+fn runtime_checks(variant: &Variant, backend: Backend) -> wgpu::ShaderRuntimeChecks {
+    let bounds_buffers = matches!(backend, Backend::Vulkan | Backend::Dx12);
+    wgpu::ShaderRuntimeChecks {
+        force_loop_bounding: !variant.shader.is_shipped(),
+        bounds_checks: !(bounds_buffers && variant.has_checked_indices()),
+        ..wgpu::ShaderRuntimeChecks::checked()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::op::Shader;
 
     #[test]
     fn a_browser_is_told_of_subgroups_in_the_first_line_and_others_are_not() {
@@ -168,11 +178,18 @@ mod tests {
     }
 
     #[test]
-    fn loops_are_bounded_by_wgpu_in_the_shaders_of_users_only() {
+    fn loops_and_indices_are_bounded_by_wgpu_in_the_shaders_of_users_and_where_drivers_do_not_bound_buffers() {
         let own = Shader::from_text("endless", "@compute @workgroup_size(1) fn endless() { loop {} }");
-        assert!(runtime_checks(&own).force_loop_bounding);
+        let own = runtime_checks(&Variant::linear(own, 1, 1), Backend::Vulkan);
+        assert!(own.force_loop_bounding && own.bounds_checks);
+        let mut without = 0;
         for (_, variant) in crate::verify::shaders() {
-            assert!(!runtime_checks(&variant.shader).force_loop_bounding, "{}", variant.shader.name);
+            let [vulkan, metal] = [Backend::Vulkan, Backend::Metal].map(|backend| runtime_checks(&variant, backend));
+            assert!(!vulkan.force_loop_bounding && !metal.force_loop_bounding, "{}", variant.shader.name);
+            assert!(metal.bounds_checks, "{}", variant.shader.name);
+            assert!(vulkan.bounds_checks || variant.textures.is_empty(), "{}", variant.shader.name);
+            without += usize::from(!vulkan.bounds_checks);
         }
+        assert!(without > 0, "no shader does without");
     }
 }

@@ -22,16 +22,19 @@ use std::sync::Arc;
 pub(super) use gradients::weight_grads;
 pub use gradients::{Conv2dBackwardInput, Conv2dBackwardWeight};
 
-use self::shaders::{FORWARD, FORWARD_BLOCKS, FORWARD_BLOCKS_ANY, FORWARD_LANES, FORWARD_LANES_ANY};
-use super::blocks;
+use self::shaders::{FORWARD, FORWARD_AHEAD, FORWARD_BLOCKS, FORWARD_BLOCKS_ANY, FORWARD_LANES, FORWARD_LANES_ANY};
+use super::blocks::{self, Ahead};
 use super::product;
 use crate::op::{MAX_ITERATIONS, Op, Operand, SUBGROUP_LANES, Shader, Sizes, Variant, sum_tolerance};
 use crate::ops::relu::take_in;
 use crate::tensor::DType::F32;
 use crate::tensor::HostTensor;
 
-/// The most partial sums that the gradients of weights and bias are split into.
+/// Partial sums that the gradients of weights and bias are split into, at most, unless they would have more than
+/// [`MAX_SAMPLES`] each; never more than [`MOST_CHUNKS`].
 const MAX_CHUNKS: usize = 16;
+const MAX_SAMPLES: usize = 8;
+const MOST_CHUNKS: usize = 64;
 
 /// Invocations of a workgroup of the `lanes` variants: those that load for each other.
 const LANES: usize = SUBGROUP_LANES as usize;
@@ -132,6 +135,11 @@ impl Conv2d {
         self.kernel * self.in_channels
     }
 
+    /// Whether the numbers of channels are multiples of 4.
+    fn has_quads(&self) -> bool {
+        self.in_channels.is_multiple_of(4) && self.out_channels.is_multiple_of(4)
+    }
+
     /// Positions of a sample's output.
     fn area(&self) -> usize {
         self.out_height() * self.out_width()
@@ -140,7 +148,7 @@ impl Conv2d {
     /// Samples of one partial sum of a gradient: equal parts, within the loop limit of drivers.
     fn samples_per_chunk(&self) -> usize {
         let most = (MAX_ITERATIONS as usize / self.iterations_per_sample()).max(1);
-        self.batch.div_ceil(MAX_CHUNKS).clamp(1, most)
+        self.batch.div_ceil(MAX_CHUNKS).min(self.batch.div_ceil(MOST_CHUNKS).max(MAX_SAMPLES)).clamp(1, most)
     }
 
     /// Loop iterations for one element of the weights' gradient per sample.
@@ -206,6 +214,15 @@ impl Conv2dForward {
         blocks::products(shader, strips.div_ceil(blocks::TILE), out_channels, kernel * self.conv.run())
     }
 
+    /// The variant for GPUs that loads ahead, if these sizes have one.
+    fn ahead(&self, shader: Shader) -> Option<Variant> {
+        let Conv2d { batch, in_channels, out_channels, kernel, .. } = self.conv;
+        let strips = batch * self.conv.out_height() * self.conv.out_width().div_ceil(STRIP);
+        let (tiles, positions) = (strips.div_ceil(blocks::TILE), kernel * kernel);
+        let ahead = Ahead { tiles, channels: out_channels, terms: in_channels, positions, has_zeros: false };
+        blocks::products_ahead(shader, &ahead).filter(|_| self.conv.has_quads())
+    }
+
     /// The plain variant, in words of some floats.
     fn plain(&self, shader: Shader, floats: usize) -> Variant {
         let Conv2d { in_channels, kernel, .. } = self.conv;
@@ -242,7 +259,8 @@ impl Op for Conv2dForward {
         let in_fours = self.conv.out_channels.is_multiple_of(4);
         let lanes = if in_fours { FORWARD_LANES } else { FORWARD_LANES_ANY };
         let blocks = if in_fours { FORWARD_BLOCKS } else { FORWARD_BLOCKS_ANY };
-        vec![self.lanes(lanes), self.blocks(blocks), self.plain(FORWARD, 1)]
+        let ahead = self.ahead(FORWARD_AHEAD);
+        [self.lanes(lanes)].into_iter().chain(ahead).chain([self.blocks(blocks), self.plain(FORWARD, 1)]).collect()
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

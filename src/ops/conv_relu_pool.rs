@@ -15,6 +15,7 @@
 //! subgroups, multiply matrices by blocks in workgroup memory, with enough invocations to hide the latency of memory.
 
 mod cases;
+mod gather;
 mod gradients;
 mod half;
 mod shaders;
@@ -24,9 +25,10 @@ use std::sync::Arc;
 pub use gradients::{ConvReluPoolBackwardInput, ConvReluPoolBackwardWeight};
 
 use self::shaders::{
-    FORWARD, FORWARD_BLOCKS, FORWARD_LANES, FORWARD_LANES_3X3_GREY, FORWARD_LANES_ANY, FORWARD_LANES_WINOGRAD,
+    FORWARD, FORWARD_AHEAD, FORWARD_BLOCKS, FORWARD_LANES, FORWARD_LANES_3X3_GREY, FORWARD_LANES_ANY,
+    FORWARD_LANES_WINOGRAD,
 };
-use super::blocks;
+use super::blocks::{self, Ahead};
 use super::conv2d::{Conv2d, Conv2dForward};
 use super::half::Half;
 use super::product;
@@ -38,8 +40,11 @@ use crate::tensor::HostTensor;
 /// The code of a window whose maximum ReLU has clipped: it passes no gradient.
 pub const NO_MAXIMUM: u8 = u8::MAX;
 
-/// The most partial sums that the gradient of the weights is split into.
+/// Partial sums that the gradient of the weights is split into, at most, unless they would have more than
+/// [`MAX_SAMPLES`] each; never more than [`MOST_CHUNKS`].
 const MAX_CHUNKS: usize = 16;
+const MAX_SAMPLES: usize = 16;
+const MOST_CHUNKS: usize = 64;
 
 /// Windows, samples or quads of weights of a tile: one for each of the lanes that load for the others.
 const TILE: usize = SUBGROUP_LANES as usize;
@@ -111,7 +116,7 @@ impl ConvReluPool {
         let [batch, rows, columns, _] = self.output();
         let iterations = 1 + rows * (1 + columns);
         let most = (MAX_ITERATIONS as usize / (iterations * self.pool * self.pool)).max(1);
-        batch.div_ceil(MAX_CHUNKS).clamp(1, most)
+        batch.div_ceil(MAX_CHUNKS).min(batch.div_ceil(MOST_CHUNKS).max(MAX_SAMPLES)).clamp(1, most)
     }
 
     /// Partial sums of the gradient of the weights.
@@ -251,11 +256,21 @@ impl ConvReluPoolForward {
     }
 
     /// The variant with blocks in workgroup memory, if these sizes have one.
-    fn blocks(&self) -> Option<Variant> {
+    fn blocks(&self, shader: Shader) -> Option<Variant> {
         let Conv2d { in_channels, out_channels, kernel, .. } = self.0.conv;
         let tiles = self.0.windows().div_ceil(blocks::TILE);
         let fits = self.0.has_fast_windows() && self.0.has_out_quads();
-        fits.then(|| blocks::products(FORWARD_BLOCKS, tiles, out_channels, kernel * kernel * in_channels))
+        fits.then(|| blocks::products(shader, tiles, out_channels, kernel * kernel * in_channels))
+    }
+
+    /// The variant for GPUs that loads ahead, if these sizes have one.
+    fn ahead(&self, shader: Shader) -> Option<Variant> {
+        let Conv2d { in_channels, out_channels, kernel, .. } = self.0.conv;
+        let tiles = self.0.windows().div_ceil(blocks::TILE);
+        let fits = self.0.has_fast_windows() && self.0.has_quads();
+        let ahead =
+            Ahead { tiles, channels: out_channels, terms: in_channels, positions: kernel * kernel, has_zeros: false };
+        blocks::products_ahead(shader, &ahead).filter(|_| fits)
     }
 }
 
@@ -293,7 +308,8 @@ impl Op for ConvReluPoolForward {
                 (true, self.tiled(lanes, TILE)),
             ],
         );
-        variants.extend(self.blocks());
+        variants.extend(self.ahead(FORWARD_AHEAD));
+        variants.extend(self.blocks(FORWARD_BLOCKS));
         variants.push(self.plain(FORWARD));
         variants
     }

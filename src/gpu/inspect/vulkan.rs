@@ -3,7 +3,10 @@
 
 #![expect(unsafe_code, reason = "wgpu does not tell what a driver's compiler made of a kernel")]
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char};
+use std::rc::Rc;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -23,6 +26,8 @@ pub struct Inspector {
     properties: Option<khr::pipeline_executable_properties::Device>,
     form: SpirVForDriver,
     allows_other_sizes: bool,
+    /// The texts parsed so far: many cases share one.
+    parsed: RefCell<HashMap<&'static str, Rc<Parsed>>>,
 }
 
 impl Drop for Inspector {
@@ -57,7 +62,15 @@ impl Inspector {
                 let properties =
                     support.tells.then(|| khr::pipeline_executable_properties::Device::new(&instance, &device));
                 let (form, allows_other_sizes) = (support.form, support.allows_other_sizes);
-                Ok(Self { device, instance, _entry: entry, properties, form, allows_other_sizes })
+                Ok(Self {
+                    device,
+                    instance,
+                    _entry: entry,
+                    properties,
+                    form,
+                    allows_other_sizes,
+                    parsed: RefCell::default(),
+                })
             }
             Err(error) => {
                 // SAFETY: nothing was made of the instance.
@@ -72,12 +85,22 @@ impl Inspector {
         self.properties.is_some()
     }
 
+    fn parsed(&self, variant: &Variant) -> Result<Rc<Parsed>> {
+        let source = variant.shader.source;
+        if let Some(parsed) = self.parsed.borrow().get(source) {
+            return Ok(Rc::clone(parsed));
+        }
+        let parsed = Rc::new(Parsed::new(source)?);
+        self.parsed.borrow_mut().insert(source, Rc::clone(&parsed));
+        Ok(parsed)
+    }
+
     /// Compiles a kernel.
     ///
     /// # Errors
     /// If naga cannot translate it, or the driver refuses it.
     pub fn compile(&self, op: &dyn Op, variant: &Variant) -> Result<Compiled> {
-        let words = Parsed::new(variant.shader.source)?.spirv_for(op, variant, self.form)?;
+        let words = self.parsed(variant)?.spirv_for(op, variant, self.form)?;
         let entry = CString::new(variant.shader.entry_point())?;
         let bindings: Vec<_> = (0..)
             .zip(op.operands())

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::shaders::{
-    BACKWARD_INPUT, BACKWARD_INPUT_BLOCKS, BACKWARD_INPUT_BLOCKS_ANY, BACKWARD_INPUT_LANES, BACKWARD_INPUT_LANES_ANY,
-    BACKWARD_WEIGHT, BACKWARD_WEIGHT_BLOCKS, BACKWARD_WEIGHT_LANES,
+    BACKWARD_INPUT, BACKWARD_INPUT_AHEAD, BACKWARD_INPUT_BLOCKS, BACKWARD_INPUT_BLOCKS_ANY, BACKWARD_INPUT_LANES,
+    BACKWARD_INPUT_LANES_ANY, BACKWARD_WEIGHT, BACKWARD_WEIGHT_AHEAD, BACKWARD_WEIGHT_BLOCKS, BACKWARD_WEIGHT_LANES,
 };
 use super::{Conv2d, LANES, STRIP, reference};
 use crate::op::{Op, Operand, Shader, Sizes, Variant, sum_tolerance};
-use crate::ops::blocks;
+use crate::ops::blocks::{self, Ahead};
 use crate::ops::half::Half;
 use crate::ops::relu::take_in;
 use crate::tensor::DType::F32;
@@ -60,6 +60,15 @@ impl Conv2dBackwardInput {
         blocks::products(shader, phases * strips.div_ceil(blocks::TILE), in_channels, terms)
     }
 
+    /// The variant for GPUs that loads ahead, if these sizes have one.
+    pub(super) fn ahead(&self, shader: Shader) -> Option<Variant> {
+        let Conv2d { in_channels, out_channels, kernel, stride, .. } = self.conv;
+        let [strips, phases] = self.strips();
+        let (tiles, positions) = (phases * strips.div_ceil(blocks::TILE), kernel.div_ceil(stride).pow(2));
+        let ahead = Ahead { tiles, channels: in_channels, terms: out_channels, positions, has_zeros: false };
+        blocks::products_ahead(shader, &ahead).filter(|_| self.conv.has_quads())
+    }
+
     /// The plain variant, in words of some floats.
     pub(super) fn plain(&self, shader: Shader, floats: usize) -> Variant {
         let Conv2d { out_channels, kernel, .. } = self.conv;
@@ -96,7 +105,9 @@ impl Op for Conv2dBackwardInput {
         let in_fours = self.conv.in_channels.is_multiple_of(4);
         let lanes = if in_fours { BACKWARD_INPUT_LANES } else { BACKWARD_INPUT_LANES_ANY };
         let blocks = if in_fours { BACKWARD_INPUT_BLOCKS } else { BACKWARD_INPUT_BLOCKS_ANY };
-        vec![self.lanes(lanes), self.blocks(blocks), self.plain(BACKWARD_INPUT, 1)]
+        let ahead = self.ahead(BACKWARD_INPUT_AHEAD);
+        let plain = self.plain(BACKWARD_INPUT, 1);
+        [self.lanes(lanes)].into_iter().chain(ahead).chain([self.blocks(blocks), plain]).collect()
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
@@ -161,6 +172,16 @@ impl Conv2dBackwardWeight {
         self.in_chunks(variant, quads.div_ceil(blocks::TILE))
     }
 
+    /// The variant for GPUs that loads ahead, if these sizes have one.
+    pub(super) fn ahead(&self, shader: Shader) -> Option<Variant> {
+        let conv = self.0;
+        let quads = conv.kernel * conv.run() / 4 + 1;
+        let terms = conv.samples_per_chunk() * conv.area();
+        let ahead = Ahead { tiles: 1, channels: conv.out_channels, terms, positions: 1, has_zeros: true };
+        let variant = blocks::products_ahead(shader, &ahead).filter(|_| conv.has_quads())?;
+        Some(self.in_chunks(variant, quads.div_ceil(blocks::TILE)))
+    }
+
     /// The same with `tiles` workgroups for each group of output channels and each chunk.
     fn in_chunks(&self, variant: Variant, tiles: usize) -> Variant {
         let [_, _, groups] = variant.workgroups;
@@ -200,7 +221,9 @@ impl Op for Conv2dBackwardWeight {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        vec![self.lanes(BACKWARD_WEIGHT_LANES), self.blocks(BACKWARD_WEIGHT_BLOCKS), self.plain(BACKWARD_WEIGHT)]
+        let ahead = self.ahead(BACKWARD_WEIGHT_AHEAD);
+        let others = [self.blocks(BACKWARD_WEIGHT_BLOCKS), self.plain(BACKWARD_WEIGHT)];
+        [self.lanes(BACKWARD_WEIGHT_LANES)].into_iter().chain(ahead).chain(others).collect()
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

@@ -1,8 +1,9 @@
 //! A convolution in half precision.
 
 use super::shaders::{
-    BACKWARD_INPUT_BLOCKS_F16, BACKWARD_INPUT_F16, BACKWARD_INPUT_LANES_F16, BACKWARD_WEIGHT_BLOCKS_F16,
-    BACKWARD_WEIGHT_F16, BACKWARD_WEIGHT_LANES_F16, FORWARD_BLOCKS_F16, FORWARD_F16, FORWARD_LANES_F16,
+    BACKWARD_INPUT_AHEAD_F16, BACKWARD_INPUT_BLOCKS_F16, BACKWARD_INPUT_F16, BACKWARD_INPUT_LANES_F16,
+    BACKWARD_WEIGHT_AHEAD_F16, BACKWARD_WEIGHT_BLOCKS_F16, BACKWARD_WEIGHT_F16, BACKWARD_WEIGHT_LANES_F16,
+    FORWARD_AHEAD_F16, FORWARD_BLOCKS_F16, FORWARD_F16, FORWARD_LANES_F16,
 };
 use super::{Conv2dBackwardInput, Conv2dBackwardWeight, Conv2dForward};
 use crate::op::Variant;
@@ -17,7 +18,9 @@ impl InHalf for Conv2dForward {
         if !self.conv.out_channels.is_multiple_of(4) {
             return vec![plain];
         }
-        vec![self.lanes(FORWARD_LANES_F16), self.blocks(FORWARD_BLOCKS_F16), plain]
+        let ahead = self.ahead(FORWARD_AHEAD_F16);
+        let blocks = self.blocks(FORWARD_BLOCKS_F16);
+        [self.lanes(FORWARD_LANES_F16)].into_iter().chain(ahead).chain([blocks, plain]).collect()
     }
 }
 
@@ -30,7 +33,9 @@ impl InHalf for Conv2dBackwardInput {
         if !self.conv.in_channels.is_multiple_of(4) {
             return vec![plain];
         }
-        vec![self.lanes(BACKWARD_INPUT_LANES_F16), self.blocks(BACKWARD_INPUT_BLOCKS_F16), plain]
+        let ahead = self.ahead(BACKWARD_INPUT_AHEAD_F16);
+        let blocks = self.blocks(BACKWARD_INPUT_BLOCKS_F16);
+        [self.lanes(BACKWARD_INPUT_LANES_F16)].into_iter().chain(ahead).chain([blocks, plain]).collect()
     }
 }
 
@@ -45,6 +50,8 @@ impl InHalf for Conv2dBackwardWeight {
 
     fn half_variants(&self) -> Vec<Variant> {
         let blocks = self.blocks(BACKWARD_WEIGHT_BLOCKS_F16);
-        vec![self.lanes(BACKWARD_WEIGHT_LANES_F16), blocks, self.plain(BACKWARD_WEIGHT_F16)]
+        let ahead = self.ahead(BACKWARD_WEIGHT_AHEAD_F16);
+        let others = [blocks, self.plain(BACKWARD_WEIGHT_F16)];
+        [self.lanes(BACKWARD_WEIGHT_LANES_F16)].into_iter().chain(ahead).chain(others).collect()
     }
 }

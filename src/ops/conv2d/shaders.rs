@@ -52,14 +52,14 @@ macro_rules! blocks {
 /// Such a shader of the forward op: the type of its floats, and how it stores them.
 macro_rules! forward_blocks {
     ($name:literal: $floats:literal, $texels:literal, $output:literal) => {
-        blocks!($name: $floats, $texels, "shared/rectifier", $output, "conv2d_forward.blocks")
+        blocks!($name: $floats, "shared/weight_floats", $texels, "shared/rectifier", "shared/output_strips", $output, "conv2d_forward.blocks")
     };
 }
 
 /// One of the input's gradient: the type of its floats, and how it stores them.
 macro_rules! backward_input_blocks {
     ($name:literal: $floats:literal, $texels:literal, $input_grad:literal) => {
-        blocks!($name: $floats, $texels, "shared/rectifier_grad", "shared/phases", $input_grad,
+        blocks!($name: $floats, $texels, "shared/rectifier_grad", "shared/phases", "shared/input_strips", $input_grad,
             "conv2d_backward_input.blocks")
     };
 }
@@ -67,8 +67,36 @@ macro_rules! backward_input_blocks {
 /// One of the gradients of weights and bias: the type of its floats, and what divides them.
 macro_rules! backward_weight_blocks {
     ($name:literal: $floats:literal, $divisors:literal) => {
-        blocks!($name: $floats, "shared/chunks", $divisors, "shared/put_parameter_grads",
+        blocks!($name: $floats, "shared/output_grad_floats", "shared/chunks", "shared/chunk_products", $divisors,
+            "shared/put_parameter_grads",
             "conv2d_backward_weight.blocks")
+    };
+}
+
+/// A shader whose invocations load a slice of a product's terms while they sum the one before, four floats at a time.
+macro_rules! ahead {
+    ($name:literal: $texels:literal, $($part:literal),+) => {
+        shader!($name: "shared/stride", "shared/conv2d", "shared/runs", "shared/tiles", "shared/blocks", "shared/outer",
+            "shared/block_sums", "shared/block_products_ahead", "shared/fours_ahead", $texels, $($part),+)
+    };
+}
+
+/// Such a shader of each op.
+macro_rules! forward_ahead {
+    ($name:literal: $texels:literal) => {
+        ahead!($name: $texels, "shared/columns_ahead", "shared/weights_ahead", "shared/rectifier", "shared/output_strips", "shared/output_fours",
+            "conv2d_forward.ahead")
+    };
+}
+macro_rules! backward_input_ahead {
+    ($name:literal: $texels:literal) => {
+        ahead!($name: $texels, "shared/transposed_weights_ahead", "shared/rectifier_grad", "shared/phases",
+            "shared/input_strips", "shared/input_grad_fours", "conv2d_backward_input.ahead")
+    };
+}
+macro_rules! backward_weight_ahead {
+    ($name:literal: $texels:literal, $divisors:literal) => {
+        ahead!($name: $texels, "shared/columns_ahead", "shared/chunks", "shared/chunk_products", $divisors, "shared/put_parameter_grads", "conv2d_backward_weight.ahead")
     };
 }
 
@@ -78,6 +106,7 @@ pub(super) const FORWARD_LANES: Shader =
     forward_lanes!("conv2d_forward.lanes": "shared/texels_f32", "shared/output_fours");
 pub(super) const FORWARD_LANES_ANY: Shader =
     forward_lanes!("conv2d_forward.lanes_any": "shared/texels_f32", "shared/output_floats");
+pub(super) const FORWARD_AHEAD: Shader = forward_ahead!("conv2d_forward.ahead": "shared/texels_f32");
 pub(super) const FORWARD_BLOCKS: Shader =
     forward_blocks!("conv2d_forward.blocks": "shared/floats_f32", "shared/texels_f32", "shared/output_fours");
 pub(super) const FORWARD_BLOCKS_ANY: Shader =
@@ -86,6 +115,7 @@ pub(super) const FORWARD_F16: Shader =
     plain!("conv2d_forward_f16": "shared/rectifier", "shared/linear", "shared/floats_f16", "conv2d_forward");
 pub(super) const FORWARD_LANES_F16: Shader =
     forward_lanes!("conv2d_forward_f16.lanes": "shared/texels_f16", "shared/output_fours");
+pub(super) const FORWARD_AHEAD_F16: Shader = forward_ahead!("conv2d_forward_f16.ahead": "shared/texels_f16");
 pub(super) const FORWARD_BLOCKS_F16: Shader =
     forward_blocks!("conv2d_forward_f16.blocks": "shared/floats_f16", "shared/texels_f16", "shared/output_fours");
 
@@ -95,6 +125,8 @@ pub(super) const BACKWARD_INPUT_LANES: Shader =
     backward_input_lanes!("conv2d_backward_input.lanes": "shared/texels_f32", "shared/input_grad_fours");
 pub(super) const BACKWARD_INPUT_LANES_ANY: Shader =
     backward_input_lanes!("conv2d_backward_input.lanes_any": "shared/texels_f32", "shared/input_grad_floats");
+pub(super) const BACKWARD_INPUT_AHEAD: Shader =
+    backward_input_ahead!("conv2d_backward_input.ahead": "shared/texels_f32");
 pub(super) const BACKWARD_INPUT_BLOCKS: Shader = backward_input_blocks!("conv2d_backward_input.blocks":
     "shared/floats_f32", "shared/texels_f32", "shared/input_grad_fours");
 pub(super) const BACKWARD_INPUT_BLOCKS_ANY: Shader = backward_input_blocks!("conv2d_backward_input.blocks_any":
@@ -103,6 +135,8 @@ pub(super) const BACKWARD_INPUT_F16: Shader = plain!("conv2d_backward_input_f16"
     "shared/rectifier_grad", "shared/linear", "shared/floats_f16", "conv2d_backward_input");
 pub(super) const BACKWARD_INPUT_LANES_F16: Shader =
     backward_input_lanes!("conv2d_backward_input_f16.lanes": "shared/texels_f16", "shared/input_grad_fours");
+pub(super) const BACKWARD_INPUT_AHEAD_F16: Shader =
+    backward_input_ahead!("conv2d_backward_input_f16.ahead": "shared/texels_f16");
 pub(super) const BACKWARD_INPUT_BLOCKS_F16: Shader = backward_input_blocks!("conv2d_backward_input_f16.blocks":
     "shared/floats_f16", "shared/texels_f16", "shared/input_grad_fours");
 
@@ -111,6 +145,8 @@ pub(super) const BACKWARD_WEIGHT: Shader = plain!("conv2d_backward_weight":
     "conv2d_backward_weight");
 pub(super) const BACKWARD_WEIGHT_LANES: Shader =
     backward_weight_lanes!("conv2d_backward_weight.lanes": "shared/texels_f32", "shared/grad_divisors_f32");
+pub(super) const BACKWARD_WEIGHT_AHEAD: Shader =
+    backward_weight_ahead!("conv2d_backward_weight.ahead": "shared/texels_f32", "shared/grad_divisors_f32");
 pub(super) const BACKWARD_WEIGHT_BLOCKS: Shader =
     backward_weight_blocks!("conv2d_backward_weight.blocks": "shared/floats_f32", "shared/grad_divisors_f32");
 pub(super) const BACKWARD_WEIGHT_F16: Shader = plain!("conv2d_backward_weight_f16":
@@ -118,5 +154,7 @@ pub(super) const BACKWARD_WEIGHT_F16: Shader = plain!("conv2d_backward_weight_f1
     "conv2d_backward_weight");
 pub(super) const BACKWARD_WEIGHT_LANES_F16: Shader =
     backward_weight_lanes!("conv2d_backward_weight_f16.lanes": "shared/texels_f16", "shared/grad_divisors_f16");
+pub(super) const BACKWARD_WEIGHT_AHEAD_F16: Shader =
+    backward_weight_ahead!("conv2d_backward_weight_f16.ahead": "shared/texels_f16", "shared/grad_divisors_f16");
 pub(super) const BACKWARD_WEIGHT_BLOCKS_F16: Shader =
     backward_weight_blocks!("conv2d_backward_weight_f16.blocks": "shared/floats_f16", "shared/grad_divisors_f16");

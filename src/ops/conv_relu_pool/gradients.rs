@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::shaders::{
-    BACKWARD_INPUT, BACKWARD_INPUT_BLOCKS, BACKWARD_INPUT_LANES, BACKWARD_INPUT_LANES_ANY,
-    BACKWARD_INPUT_LANES_WINOGRAD, BACKWARD_WEIGHT, BACKWARD_WEIGHT_BLOCKS, BACKWARD_WEIGHT_LANES,
-    BACKWARD_WEIGHT_LANES_3X3, BACKWARD_WEIGHT_LANES_3X3_GREY,
+    BACKWARD_INPUT, BACKWARD_INPUT_AHEAD, BACKWARD_INPUT_BLOCKS, BACKWARD_INPUT_LANES, BACKWARD_INPUT_LANES_ANY,
+    BACKWARD_INPUT_LANES_WINOGRAD, BACKWARD_WEIGHT, BACKWARD_WEIGHT_BLOCKS, BACKWARD_WEIGHT_GATHER,
+    BACKWARD_WEIGHT_LANES, BACKWARD_WEIGHT_LANES_3X3, BACKWARD_WEIGHT_LANES_3X3_GREY,
 };
 use super::{ConvReluPool, TILE};
 use crate::op::{AdapterClass, MAX_WORKGROUP, Op, Operand, Shader, Sizes, Variant, sum_tolerance};
-use crate::ops::blocks::{self, SLICE};
+use crate::ops::blocks::{self, Ahead, SLICE};
 use crate::ops::conv2d::{Conv2d, Conv2dBackwardInput, weight_grads};
 use crate::ops::half::Half;
 use crate::random::Random;
@@ -94,8 +94,14 @@ impl ConvReluPoolBackwardWeight {
             Variant { workgroups: workgroups(quads), ..Variant::tiled(BACKWARD_WEIGHT_BLOCKS, 1, size, iterations) };
         let variant = variant.constant("tile_channels", channels).constant("tile_quads", quads);
         let bytes = 4 * samples * positions * channels + 16 * size;
-        // With one input channel its blocks are small, and software without lanes is faster with the plain kernel.
-        let made_for = if in_channels == 1 { AdapterClass::GPUS } else { AdapterClass::WITHOUT_LANES };
+        // GPUs gather inputs where they can. With one input channel blocks are small, and software without lanes is faster
+        // with the plain kernel.
+        let made_for: &[AdapterClass] = match (in_channels == 1, self.0.gather(BACKWARD_WEIGHT_GATHER).is_some()) {
+            (true, true) => return None,
+            (true, false) => AdapterClass::GPUS,
+            (false, true) => &[AdapterClass::Software],
+            (false, false) => AdapterClass::WITHOUT_LANES,
+        };
         Some(variant.constant("tile_samples", samples).sharing(bytes).made_for(made_for))
     }
 }
@@ -136,6 +142,7 @@ impl Op for ConvReluPoolBackwardWeight {
                 (true, self.lanes(BACKWARD_WEIGHT_LANES)),
             ],
         );
+        variants.extend(self.0.gather(BACKWARD_WEIGHT_GATHER));
         variants.extend(self.blocks());
         variants.push(self.plain(BACKWARD_WEIGHT));
         variants
@@ -203,7 +210,7 @@ impl ConvReluPoolBackwardInput {
     }
 
     /// The variant with blocks in workgroup memory, if these sizes have one.
-    fn blocks(&self) -> Option<Variant> {
+    pub(super) fn blocks(&self, shader: Shader) -> Option<Variant> {
         let Conv2d { batch, in_channels, in_height, in_width, kernel, .. } = self.0.conv;
         let (size, workgroups) = blocks::workgroup(in_channels.div_ceil(4));
         // Use slices of equal length, so that little padding is needed.
@@ -215,12 +222,22 @@ impl ConvReluPoolBackwardInput {
         let iterations = kernel * (1 + kernel * (1 + slices * (1 + loads + 4 * slice)));
         let tiles = in_height.div_ceil(2) * in_width.div_ceil(2) * batch.div_ceil(blocks::TILE);
         (self.0.has_fast_windows() && self.0.has_quads()).then(|| {
-            Variant::tiled(BACKWARD_INPUT_BLOCKS, tiles, size, iterations)
+            Variant::tiled(shader, tiles, size, iterations)
                 .repeated(workgroups)
                 .constant("slice", slice)
                 .sharing(16 * 4 * slice * blocks::vectors_per_term(size))
                 .made_for(AdapterClass::WITHOUT_LANES)
         })
+    }
+
+    /// The variant for GPUs that loads ahead, if these sizes have one.
+    pub(super) fn ahead(&self, shader: Shader) -> Option<Variant> {
+        let Conv2d { batch, in_channels, in_height, in_width, out_channels, kernel, .. } = self.0.conv;
+        let tiles = in_height.div_ceil(2) * in_width.div_ceil(2) * batch.div_ceil(blocks::TILE);
+        let fits = self.0.has_fast_windows() && self.0.has_quads();
+        let ahead =
+            Ahead { tiles, channels: in_channels, terms: out_channels, positions: kernel * kernel, has_zeros: false };
+        blocks::products_ahead(shader, &ahead).filter(|_| fits)
     }
 }
 
@@ -253,7 +270,8 @@ impl Op for ConvReluPoolBackwardInput {
             &["output_grad", "argmax", "weight"],
             [(self.0.is_3x3(), self.winograd()), (true, self.tiled(lanes))],
         );
-        variants.extend(self.blocks());
+        variants.extend(self.ahead(BACKWARD_INPUT_AHEAD));
+        variants.extend(self.blocks(BACKWARD_INPUT_BLOCKS));
         let iterations = kernel * (1 + kernel * (1 + out_channels));
         variants.push(Variant::linear(BACKWARD_INPUT, self.0.input().iter().product(), 1 + iterations));
         variants

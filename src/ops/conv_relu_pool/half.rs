@@ -6,8 +6,10 @@
 //! columns, of which a subgroup takes four matrices of `size` by `size` at a time.
 
 use super::shaders::{
-    BACKWARD_INPUT_F16, BACKWARD_INPUT_LANES_F16, BACKWARD_INPUT_MATRIX_F16, BACKWARD_WEIGHT_F16,
-    BACKWARD_WEIGHT_LANES_F16, BACKWARD_WEIGHT_MATRIX_F16, FORWARD_F16, FORWARD_LANES_F16, FORWARD_MATRIX_F16,
+    BACKWARD_INPUT_AHEAD_F16, BACKWARD_INPUT_BLOCKS_F16, BACKWARD_INPUT_F16, BACKWARD_INPUT_LANES_F16,
+    BACKWARD_INPUT_MATRIX_F16, BACKWARD_WEIGHT_F16, BACKWARD_WEIGHT_GATHER_F16, BACKWARD_WEIGHT_LANES_F16,
+    BACKWARD_WEIGHT_MATRIX_F16, FORWARD_AHEAD_F16, FORWARD_BLOCKS_F16, FORWARD_F16, FORWARD_LANES_F16,
+    FORWARD_MATRIX_F16,
 };
 use super::{ConvReluPool, ConvReluPoolBackwardInput, ConvReluPoolBackwardWeight, ConvReluPoolForward, TILE};
 use crate::op::{AdapterClass, Feature, Shader, Variant};
@@ -53,6 +55,8 @@ impl InHalf for ConvReluPoolForward {
         let Conv2d { in_channels, out_channels, kernel, .. } = block.conv;
         let slabs = (kernel * kernel * in_channels).div_ceil(SLAB);
         variants.extend(block.on_matrix_units(FORWARD_MATRIX_F16, 4 * block.windows(), out_channels, slabs));
+        variants.extend(self.ahead(FORWARD_AHEAD_F16));
+        variants.extend(self.blocks(FORWARD_BLOCKS_F16));
         variants.push(self.plain(FORWARD_F16));
         variants
     }
@@ -80,6 +84,7 @@ impl InHalf for ConvReluPoolBackwardWeight {
             let [x, y, columns] = variant.workgroups;
             Variant { workgroups: [x * y, columns, block.chunks() as u32], ..variant }
         }));
+        variants.extend(block.gather(BACKWARD_WEIGHT_GATHER_F16));
         variants.push(self.plain(BACKWARD_WEIGHT_F16));
         variants
     }
@@ -97,6 +102,8 @@ impl InHalf for ConvReluPoolBackwardInput {
         let positions: usize = block.input()[..3].iter().product();
         let slabs = kernel * kernel * out_channels.div_ceil(SLAB);
         variants.extend(block.on_matrix_units(BACKWARD_INPUT_MATRIX_F16, positions, in_channels, slabs));
+        variants.extend(self.ahead(BACKWARD_INPUT_AHEAD_F16));
+        variants.extend(self.blocks(BACKWARD_INPUT_BLOCKS_F16));
         let iterations = 2 * kernel * (1 + kernel * (1 + out_channels));
         let words = positions * in_channels / 2;
         variants.push(Variant::linear(BACKWARD_INPUT_F16, words, 2 + iterations));

@@ -83,17 +83,17 @@ impl DenseBackward {
     }
 
     /// The variant with blocks in workgroup memory, if these sizes have one.
-    fn blocks(&self) -> Option<Variant> {
+    pub(super) fn blocks(&self, [narrow, wide]: [Shader; 2]) -> Option<Variant> {
         let Dense { batch, inputs, outputs } = self.dense;
         if !inputs.is_multiple_of(4) {
             None
         } else if outputs <= NARROW_OUTPUTS {
             // 32 inputs a workgroup, every 32nd sample an invocation; then four sums, each in five rounds.
             let iterations = batch.div_ceil(32) + 4 * 5 + 4 + 5 * NARROW_OUTPUTS;
-            Some(blocks(BACKWARD_BLOCKS_NARROW, inputs.div_ceil(32), iterations).sharing(64 * MAX_WORKGROUP))
+            Some(blocks(narrow, inputs.div_ceil(32), iterations).sharing(64 * MAX_WORKGROUP))
         } else if outputs.is_multiple_of(4) {
             let tiles = inputs.div_ceil(BLOCK_ROWS) * (outputs.div_ceil(BLOCK_ROWS) + batch.div_ceil(BLOCK_ROWS));
-            Some(blocks(BACKWARD_BLOCKS, tiles, block_iterations(batch.max(outputs))).sharing(BLOCKS_BYTES))
+            Some(blocks(wide, tiles, block_iterations(batch.max(outputs))).sharing(BLOCKS_BYTES))
         } else {
             None
         }
@@ -131,7 +131,8 @@ impl Op for DenseBackward {
         let lanes = self.lanes(BACKWARD_LANES);
         let plain = Variant::linear(BACKWARD, elements, batch.max(outputs));
         let narrow = self.narrow(BACKWARD_NARROW);
-        narrow.into_iter().chain([lanes]).chain(self.blocks()).chain([plain]).collect()
+        let blocks = self.blocks([BACKWARD_BLOCKS_NARROW, BACKWARD_BLOCKS]);
+        narrow.into_iter().chain([lanes]).chain(blocks).chain([plain]).collect()
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {
@@ -191,10 +192,10 @@ impl DenseBackwardWeight {
     }
 
     /// The variant with blocks in workgroup memory, if these sizes have one.
-    fn blocks(&self) -> Option<Variant> {
+    pub(super) fn blocks(&self, shader: Shader) -> Option<Variant> {
         let Dense { batch, inputs, outputs } = self.0;
         let tiles = inputs.div_ceil(BLOCK_ROWS) * outputs.div_ceil(BLOCK_ROWS);
-        let variant = || blocks(BACKWARD_WEIGHT_BLOCKS, tiles, block_iterations(batch)).sharing(BLOCKS_BYTES);
+        let variant = || blocks(shader, tiles, block_iterations(batch)).sharing(BLOCKS_BYTES);
         (inputs.is_multiple_of(4) && outputs.is_multiple_of(4)).then(variant)
     }
 }
@@ -225,7 +226,11 @@ impl Op for DenseBackwardWeight {
     fn variants(&self) -> Vec<Variant> {
         let Dense { batch, inputs, outputs } = self.0;
         let plain = Variant::linear(BACKWARD_WEIGHT, inputs * outputs + outputs, batch);
-        [self.lanes(BACKWARD_WEIGHT_LANES)].into_iter().chain(self.blocks()).chain([plain]).collect()
+        [self.lanes(BACKWARD_WEIGHT_LANES)]
+            .into_iter()
+            .chain(self.blocks(BACKWARD_WEIGHT_BLOCKS))
+            .chain([plain])
+            .collect()
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

@@ -65,13 +65,13 @@ impl DenseCrossEntropyForward {
     }
 
     /// The variant with blocks in workgroup memory, if these sizes have one.
-    fn blocks(&self) -> Option<Variant> {
+    pub(super) fn blocks(&self, shader: Shader) -> Option<Variant> {
         let Dense { batch, inputs, outputs } = self.dense;
         let splits = MAX_WORKGROUP / outputs;
         (splits >= GPU_TILE_SAMPLES).then(|| {
-            let iterations = inputs.div_ceil(splits) + splits.ilog2() as usize + 1 + 2 * outputs;
+            let iterations = inputs.div_ceil(splits) + splits.ilog2() as usize + 1 + 2 * outputs + 2;
             let size = splits * outputs;
-            Variant::tiled(CROSS_ENTROPY_BLOCKS, batch.div_ceil(GPU_TILE_SAMPLES), size, iterations)
+            Variant::tiled(shader, batch.div_ceil(GPU_TILE_SAMPLES), size, iterations)
                 .sharing(16 * size)
                 .made_for(if inputs < LONG_SUM { AdapterClass::GPUS } else { AdapterClass::WITHOUT_LANES })
         })
@@ -105,7 +105,7 @@ impl Op for DenseCrossEntropyForward {
     fn variants(&self) -> Vec<Variant> {
         let lanes = self.lanes(CROSS_ENTROPY_LANES);
         let plain = self.plain(CROSS_ENTROPY);
-        lanes.into_iter().chain(self.blocks()).chain([plain]).collect()
+        lanes.into_iter().chain(self.blocks(CROSS_ENTROPY_BLOCKS)).chain([plain]).collect()
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

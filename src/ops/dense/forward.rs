@@ -34,14 +34,14 @@ impl DenseForward {
     }
 
     /// The variant with blocks in workgroup memory, if these sizes have one.
-    fn blocks(&self) -> Option<Variant> {
+    pub(super) fn blocks(&self, shader: Shader) -> Option<Variant> {
         let Dense { batch, inputs, outputs } = self.dense;
         // Slices of 64 terms, of which an invocation has four; then four sums, each in four rounds.
         let iterations = inputs.div_ceil(64) * (1 + 4) + 4 * 4;
         let tiles = batch.div_ceil(16) * outputs.div_ceil(16);
         let bytes = 16 * (64 * (5 + 4) + MAX_WORKGROUP);
         let variant = || {
-            Variant::tiled(FORWARD_BLOCKS, tiles, MAX_WORKGROUP, iterations)
+            Variant::tiled(shader, tiles, MAX_WORKGROUP, iterations)
                 .sharing(bytes)
                 .made_for(AdapterClass::WITHOUT_LANES)
         };
@@ -76,7 +76,7 @@ impl Op for DenseForward {
         let Dense { batch, inputs, outputs } = self.dense;
         let lanes = self.lanes(FORWARD_LANES);
         let plain = Variant::linear(FORWARD, batch * outputs, inputs);
-        [lanes].into_iter().chain(self.blocks()).chain([plain]).collect()
+        [lanes].into_iter().chain(self.blocks(FORWARD_BLOCKS)).chain([plain]).collect()
     }
 
     fn reference(&self, tensors: &mut [HostTensor]) {

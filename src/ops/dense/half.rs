@@ -1,8 +1,9 @@
 //! Dense layers in half precision.
 
 use super::shaders::{
-    BACKWARD_F16, BACKWARD_LANES_F16, BACKWARD_NARROW_F16, BACKWARD_WEIGHT_F16, BACKWARD_WEIGHT_LANES_F16,
-    CROSS_ENTROPY_F16, CROSS_ENTROPY_LANES_F16, FORWARD_F16, FORWARD_LANES_F16,
+    BACKWARD_BLOCKS_F16, BACKWARD_BLOCKS_NARROW_F16, BACKWARD_F16, BACKWARD_LANES_F16, BACKWARD_NARROW_F16,
+    BACKWARD_WEIGHT_BLOCKS_F16, BACKWARD_WEIGHT_F16, BACKWARD_WEIGHT_LANES_F16, CROSS_ENTROPY_BLOCKS_F16,
+    CROSS_ENTROPY_F16, CROSS_ENTROPY_LANES_F16, FORWARD_BLOCKS_F16, FORWARD_F16, FORWARD_LANES_F16,
 };
 use super::{Dense, DenseBackward, DenseBackwardWeight, DenseCrossEntropyForward, DenseForward};
 use crate::op::Variant;
@@ -16,7 +17,7 @@ impl InHalf for DenseForward {
         let Dense { batch, inputs, outputs } = self.dense;
         let lanes = self.lanes(FORWARD_LANES_F16);
         let plain = Variant::linear(FORWARD_F16, batch * outputs / 2, 2 * inputs);
-        vec![lanes, plain]
+        [lanes].into_iter().chain(self.blocks(FORWARD_BLOCKS_F16)).chain([plain]).collect()
     }
 }
 
@@ -32,7 +33,7 @@ impl InHalf for DenseCrossEntropyForward {
     fn half_variants(&self) -> Vec<Variant> {
         let lanes = self.lanes(CROSS_ENTROPY_LANES_F16);
         let plain = self.plain(CROSS_ENTROPY_F16);
-        lanes.into_iter().chain([plain]).collect()
+        lanes.into_iter().chain(self.blocks(CROSS_ENTROPY_BLOCKS_F16)).chain([plain]).collect()
     }
 }
 
@@ -50,7 +51,8 @@ impl InHalf for DenseBackward {
         let words = inputs * outputs + outputs + batch * inputs / 2;
         let plain = Variant::linear(BACKWARD_F16, words, batch.max(2 * outputs));
         let narrow = self.narrow(BACKWARD_NARROW_F16);
-        narrow.into_iter().chain([self.lanes(BACKWARD_LANES_F16), plain]).collect()
+        let blocks = self.blocks([BACKWARD_BLOCKS_NARROW_F16, BACKWARD_BLOCKS_F16]);
+        narrow.into_iter().chain([self.lanes(BACKWARD_LANES_F16)]).chain(blocks).chain([plain]).collect()
     }
 }
 
@@ -67,6 +69,6 @@ impl InHalf for DenseBackwardWeight {
         let Dense { batch, inputs, outputs } = self.0;
         let lanes = self.lanes(BACKWARD_WEIGHT_LANES_F16);
         let plain = Variant::linear(BACKWARD_WEIGHT_F16, inputs * outputs + outputs, batch);
-        vec![lanes, plain]
+        [lanes].into_iter().chain(self.blocks(BACKWARD_WEIGHT_BLOCKS_F16)).chain([plain]).collect()
     }
 }

@@ -65,10 +65,56 @@ macro_rules! cross_entropy {
     };
 }
 
-/// A shader with blocks in workgroup memory, in 32 bits.
+/// A shader with blocks in workgroup memory, in 32 bits or in 16.
 macro_rules! blocks {
-    ($name:literal: $($part:literal),+) => {
-        shader!($name: "shared/tiles", "shared/floats_f32", "shared/dense", "shared/grad_divisors_f32", $($part),+)
+    (f32 $name:literal: $($part:literal),+) => {
+        shader!($name: "shared/tiles", "shared/dense", "shared/floats_f32", "shared/texels_f32", $($part),+)
+    };
+    (f16 $name:literal: $($part:literal),+) => {
+        shader!($name: "shared/tiles", "shared/dense", "shared/floats_f16", "shared/texels_f16", $($part),+)
+    };
+}
+
+/// Such a shader that makes gradients.
+macro_rules! gradient_blocks {
+    (f32 $name:literal: $($part:literal),+) => {
+        blocks!(f32 $name: "shared/grad_divisors_f32", $($part),+)
+    };
+    (f16 $name:literal: $($part:literal),+) => {
+        blocks!(f16 $name: "shared/grad_divisors_f16", $($part),+)
+    };
+}
+
+/// Such a shader of each op.
+macro_rules! forward_blocks {
+    ($floats:ident $name:literal) => {
+        blocks!($floats $name: "shared/input_floats", "shared/outer", "shared/dense_blocks", "shared/split_sums", "shared/rectifier",
+            "dense_forward.blocks")
+    };
+}
+macro_rules! cross_entropy_blocks {
+    ($floats:ident $name:literal) => {
+        gradient_blocks!($floats $name: "shared/input_floats", "shared/weight_floats", "shared/softmax", "shared/logits_grad", "shared/dense_cross_entropy", "shared/split_sums",
+            "dense_cross_entropy_forward.blocks")
+    };
+}
+macro_rules! backward_blocks {
+    ($floats:ident $name:literal) => {
+        gradient_blocks!($floats $name: "shared/weight_floats", "shared/outer", "shared/dense_blocks", "shared/dense_gradient_blocks", "shared/split_sums",
+            "shared/rectifier_grad", "dense_backward.blocks")
+    };
+}
+macro_rules! backward_blocks_narrow {
+    ($floats:ident $name:literal) => {
+        gradient_blocks!($floats $name: "shared/weight_floats", "shared/output_grad_floats", "shared/dense_weights", "shared/outer", "shared/split_sums", "shared/dense_all_grads",
+            "shared/dense_parameter_grads", "shared/rectifier_grad", "shared/dense_narrow_grads",
+            "dense_backward.blocks_narrow")
+    };
+}
+macro_rules! backward_weight_blocks {
+    ($floats:ident $name:literal) => {
+        gradient_blocks!($floats $name: "shared/outer", "shared/dense_blocks", "shared/dense_gradient_blocks", "shared/split_sums",
+            "dense_backward_weight.blocks")
     };
 }
 
@@ -80,8 +126,8 @@ pub(super) const FORWARD_LANES: Shader = forward_lanes!("dense_forward.lanes":
     "shared/texels_f32", "shared/floats_f32", "shared/rectifier", "dense_forward.lanes");
 pub(super) const FORWARD_LANES_F16: Shader = forward_lanes!("dense_forward_f16.lanes":
     "shared/texels_f16", "shared/floats_f16", "shared/rectifier", "dense_forward.lanes");
-pub(super) const FORWARD_BLOCKS: Shader = blocks!("dense_forward.blocks":
-    "shared/outer", "shared/dense_blocks", "shared/split_sums", "shared/rectifier", "dense_forward.blocks");
+pub(super) const FORWARD_BLOCKS: Shader = forward_blocks!(f32 "dense_forward.blocks");
+pub(super) const FORWARD_BLOCKS_F16: Shader = forward_blocks!(f16 "dense_forward_f16.blocks");
 
 pub(super) const CROSS_ENTROPY: Shader = cross_entropy!(plain, "dense_cross_entropy_forward":
     "shared/floats_f32"; "shared/grad_divisors_f32", "shared/tiles", "shared/dense_sum", "dense_cross_entropy_forward");
@@ -91,14 +137,13 @@ pub(super) const CROSS_ENTROPY_LANES: Shader = cross_entropy!(forward_lanes, "de
     "shared/texels_f32", "shared/floats_f32"; "shared/grad_divisors_f32", "dense_cross_entropy_forward.lanes");
 pub(super) const CROSS_ENTROPY_LANES_F16: Shader = cross_entropy!(forward_lanes, "dense_cross_entropy_forward_f16.lanes":
     "shared/texels_f16", "shared/floats_f16"; "shared/grad_divisors_f16", "dense_cross_entropy_forward.lanes");
-pub(super) const CROSS_ENTROPY_BLOCKS: Shader = blocks!("dense_cross_entropy_forward.blocks":
-    "shared/softmax", "shared/logits_grad", "shared/dense_cross_entropy", "shared/split_sums",
-    "dense_cross_entropy_forward.blocks");
+pub(super) const CROSS_ENTROPY_BLOCKS: Shader = cross_entropy_blocks!(f32 "dense_cross_entropy_forward.blocks");
+pub(super) const CROSS_ENTROPY_BLOCKS_F16: Shader = cross_entropy_blocks!(f16 "dense_cross_entropy_forward_f16.blocks");
 
 pub(super) const BACKWARD: Shader = plain!("dense_backward": "shared/floats_f32", "shared/linear", "shared/grad_divisors_f32",
-    "shared/dense_all_grads", "shared/dense_parameter_sums", "shared/rectifier_grad", "dense_backward");
+    "shared/dense_all_grads", "shared/input_floats", "shared/dense_parameter_sums", "shared/rectifier_grad", "dense_backward");
 pub(super) const BACKWARD_F16: Shader = plain!("dense_backward_f16": "shared/floats_f16", "shared/linear",
-    "shared/grad_divisors_f16", "shared/dense_all_grads", "shared/dense_parameter_sums", "shared/rectifier_grad",
+    "shared/grad_divisors_f16", "shared/dense_all_grads", "shared/input_floats", "shared/dense_parameter_sums", "shared/rectifier_grad",
     "dense_backward");
 pub(super) const BACKWARD_LANES: Shader = all_lanes!("dense_backward.lanes":
     "shared/texels_f32", "shared/floats_f32", "shared/grad_divisors_f32");
@@ -108,20 +153,17 @@ pub(super) const BACKWARD_NARROW: Shader =
     narrow_lanes!("dense_backward.lanes_narrow": "shared/texels_f32", "shared/grad_divisors_f32");
 pub(super) const BACKWARD_NARROW_F16: Shader =
     narrow_lanes!("dense_backward_f16.lanes_narrow": "shared/texels_f16", "shared/grad_divisors_f16");
-pub(super) const BACKWARD_BLOCKS: Shader = blocks!("dense_backward.blocks":
-    "shared/outer", "shared/dense_blocks", "shared/dense_gradient_blocks", "shared/split_sums", "shared/rectifier_grad",
-    "dense_backward.blocks");
-pub(super) const BACKWARD_BLOCKS_NARROW: Shader = blocks!("dense_backward.blocks_narrow":
-    "shared/dense_weights", "shared/outer", "shared/split_sums", "shared/dense_all_grads", "shared/dense_parameter_grads",
-    "shared/rectifier_grad", "shared/dense_narrow_grads", "dense_backward.blocks_narrow");
+pub(super) const BACKWARD_BLOCKS: Shader = backward_blocks!(f32 "dense_backward.blocks");
+pub(super) const BACKWARD_BLOCKS_F16: Shader = backward_blocks!(f16 "dense_backward_f16.blocks");
+pub(super) const BACKWARD_BLOCKS_NARROW: Shader = backward_blocks_narrow!(f32 "dense_backward.blocks_narrow");
+pub(super) const BACKWARD_BLOCKS_NARROW_F16: Shader = backward_blocks_narrow!(f16 "dense_backward_f16.blocks_narrow");
 
 pub(super) const BACKWARD_WEIGHT: Shader = plain!("dense_backward_weight": "shared/floats_f32", "shared/linear",
-    "shared/grad_divisors_f32", "shared/dense_weight_grads", "shared/dense_parameter_sums", "dense_backward_weight");
+    "shared/grad_divisors_f32", "shared/dense_weight_grads", "shared/input_floats", "shared/dense_parameter_sums", "dense_backward_weight");
 pub(super) const BACKWARD_WEIGHT_F16: Shader = plain!("dense_backward_weight_f16": "shared/floats_f16", "shared/linear",
-    "shared/grad_divisors_f16", "shared/dense_weight_grads", "shared/dense_parameter_sums", "dense_backward_weight");
-pub(super) const BACKWARD_WEIGHT_BLOCKS: Shader = blocks!("dense_backward_weight.blocks":
-    "shared/outer", "shared/dense_blocks", "shared/dense_gradient_blocks", "shared/split_sums",
-    "dense_backward_weight.blocks");
+    "shared/grad_divisors_f16", "shared/dense_weight_grads", "shared/input_floats", "shared/dense_parameter_sums", "dense_backward_weight");
+pub(super) const BACKWARD_WEIGHT_BLOCKS: Shader = backward_weight_blocks!(f32 "dense_backward_weight.blocks");
+pub(super) const BACKWARD_WEIGHT_BLOCKS_F16: Shader = backward_weight_blocks!(f16 "dense_backward_weight_f16.blocks");
 pub(super) const BACKWARD_WEIGHT_LANES: Shader =
     weight_lanes!("dense_backward_weight.lanes": "shared/texels_f32", "shared/grad_divisors_f32");
 pub(super) const BACKWARD_WEIGHT_LANES_F16: Shader =

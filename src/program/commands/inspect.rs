@@ -171,7 +171,8 @@ fn row(kernel: &Kernel, compiled: &Compiled, figures: Figures) -> Value {
         "layer": layer,
         "variant": variant.name(),
         "is_taken": is_taken,
-        "flops": case.flops(),
+        "flops": case.cost().flops,
+        "bytes": case.cost().bytes,
         "workgroups": workgroups(variant),
         "workgroup_size": variant.workgroup_size(),
         "figures": figures,
@@ -184,7 +185,8 @@ fn row(kernel: &Kernel, compiled: &Compiled, figures: Figures) -> Value {
 fn print_texts(kernel: &Kernel, compiled: &Compiled) {
     out!("== {}", variant_label(kernel.case.as_ref(), &kernel.variant));
     match compiled.assembly() {
-        Some(assembly) => out!("{assembly}"),
+        // Tabs are control characters, which nothing prints as they are.
+        Some(assembly) => out!("{}", assembly.replace('\t', "    ")),
         None => out!("(the driver gives no assembly)"),
     }
 }
