@@ -5,6 +5,9 @@
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use common::files;
 use gpu_digits::verify::shaders;
@@ -13,7 +16,7 @@ use serde_json::Value;
 /// How many times as fast as the next one a variant must be somewhere.
 const WIN: f64 = 1.1;
 
-const NEEDS_GPU: &str = "made for GPUs, of which none has been measured by 2026-11-28";
+const NEEDS_GPU: &str = "made for GPUs, of which none has been measured by 2026-11-29";
 const NEEDS_MATRICES: &str =
     "made for matrix units, of which none has been measured by 2026-11-28; software only imitates them";
 
@@ -22,6 +25,27 @@ const NEEDS_SIZES: &str = "no committed result has it at sizes that it is made f
 /// Variants without a committed win: the shader and why.
 const NOT_MEASURED: &[(&str, &str)] = &[
     ("step_finish.tree", NEEDS_GPU),
+    ("conv_relu_pool_forward.ahead", NEEDS_GPU),
+    ("conv_relu_pool_forward_f16.ahead", NEEDS_GPU),
+    ("conv_relu_pool_forward_f16.blocks", NEEDS_GPU),
+    ("conv_relu_pool_backward_input.ahead", NEEDS_GPU),
+    ("conv_relu_pool_backward_input_f16.ahead", NEEDS_GPU),
+    ("conv_relu_pool_backward_input_f16.blocks", NEEDS_GPU),
+    ("conv_relu_pool_backward_weight.gather", NEEDS_GPU),
+    ("conv_relu_pool_backward_weight.gather_any", NEEDS_GPU),
+    ("conv_relu_pool_backward_weight_f16.gather", NEEDS_GPU),
+    ("conv_relu_pool_backward_weight_f16.gather_any", NEEDS_GPU),
+    ("conv2d_forward.ahead", NEEDS_GPU),
+    ("conv2d_forward_f16.ahead", NEEDS_GPU),
+    ("conv2d_backward_input.ahead", NEEDS_GPU),
+    ("conv2d_backward_input_f16.ahead", NEEDS_GPU),
+    ("conv2d_backward_weight.ahead", NEEDS_GPU),
+    ("conv2d_backward_weight_f16.ahead", NEEDS_GPU),
+    ("dense_forward_f16.blocks", NEEDS_GPU),
+    ("dense_cross_entropy_forward_f16.blocks", NEEDS_GPU),
+    ("dense_backward_f16.blocks", NEEDS_GPU),
+    ("dense_backward_f16.blocks_narrow", NEEDS_GPU),
+    ("dense_backward_weight_f16.blocks", NEEDS_GPU),
     ("average_update.quad", NEEDS_SIZES),
     ("avg_pool_backward.quad", NEEDS_SIZES),
     ("batch_augment.run", NEEDS_SIZES),
@@ -116,4 +140,24 @@ fn every_variant_wins_somewhere_or_is_listed_with_the_reason() {
     assert!(proved.is_empty(), "these have won by now: take them out of the list: {proved:?}");
     let gone: Vec<_> = listed.keys().filter(|name| !names.contains(*name)).collect();
     assert!(gone.is_empty(), "there are no such shaders: {gone:?}");
+}
+
+/// The page that README links. After a change of results or of the page:
+/// `gpu-digits bench page benches/results/*.json --out benches/results/gpus.html`.
+#[test]
+fn the_page_of_all_results_is_up_to_date() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let page = folder.path().join("gpus.html");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let results = files("benches/results", "json").into_keys().map(|path| root.join(path));
+    let run = Command::new(env!("CARGO_BIN_EXE_gpu-digits"))
+        .args(["bench", "page"])
+        .args(results)
+        .arg("--out")
+        .arg(&page)
+        .output()
+        .expect("the program runs");
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let [written, committed] = [page, root.join("benches/results/gpus.html")].map(fs::read_to_string).map(Result::ok);
+    assert!(written.is_some() && written == committed, "`gpu-digits bench page` writes another page than gpus.html");
 }
