@@ -60,7 +60,7 @@ fn maximum_at(tile_n: u32, n: u32, tile_y: u32, y: u32, x: u32, o: u32, end: u32
     let exists = code != 255u && n < end && y < pooled_height && o < out_channels;
     let g = i * out_channels + o;
     let grad = select(0.0, float_of(output_grad[g / FLOATS_PER_WORD], g), exists);
-    let place = tile_n * band + (tile_y * 2u + (code >> 1u & 1u)) * row + (x * 2u + (code & 1u)) * position;
+    let place = tile_n * band + (tile_y * 2u + ((code >> 1u) & 1u)) * row + (x * 2u + (code & 1u)) * position;
     return Maximum(grad, place);
 }
 
