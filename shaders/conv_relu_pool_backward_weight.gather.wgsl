@@ -53,11 +53,12 @@ struct Maximum {
 var<workgroup> pixels: array<Pixel, tile_pixels>;
 var<workgroup> maxima: array<Maximum, tile_maxima>;
 
-/// A window's maximum; a gradient of 0 where it has none, and beyond the last sample, row or channel.
+/// A window's maximum; a gradient of 0 where it has none, and beyond the last sample or row. Beyond the last channel: some
+/// numbers, whose sums are not stored.
 fn maximum_at(tile_n: u32, n: u32, tile_y: u32, y: u32, x: u32, o: u32, end: u32) -> Maximum {
     let i = (n * pooled_height + y) * pooled_width + x;
     let code = extractBits(argmax[i * quads + o / 4u], o % 4u * 8u, 8u);
-    let exists = code != 255u && n < end && y < pooled_height && o < out_channels;
+    let exists = code != 255u && n < end && y < pooled_height;
     let g = i * out_channels + o;
     let grad = select(0.0, float_of(output_grad[g / FLOATS_PER_WORD], g), exists);
     let place = tile_n * band + (tile_y * 2u + ((code >> 1u) & 1u)) * row + (x * 2u + (code & 1u)) * position;
@@ -84,7 +85,7 @@ fn load(first_n: u32, first_y: u32, first_c: u32, first_o: u32, end: u32, local:
 /// The sum of the parts of all splits, added in pairs, for the first of them.
 fn total(local: u32, own: Pixel) -> Pixel {
     if splits == 1u { return own; }
-    workgroupBarrier();
+    workgroupBarrier();  // others may still read what is written over
     pixels[local] = own;
     workgroupBarrier();
     for (var left = splits; left >= 2u; left = (left + 1u) / 2u) {

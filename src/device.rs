@@ -27,6 +27,9 @@ pub enum DeviceChoice {
     Index(usize),
     /// The first adapter whose name contains this, in upper or lower case.
     Name(String),
+    /// The adapter at this PCI address, `0000:03:00.0`, through the first of the APIs that list it: the only way to mean
+    /// one of two equal cards wherever they stand in the list.
+    Pci(String),
 }
 
 impl FromStr for DeviceChoice {
@@ -35,6 +38,9 @@ impl FromStr for DeviceChoice {
     fn from_str(text: &str) -> Result<Self> {
         let lower = text.trim().to_lowercase();
         ensure!(!lower.is_empty(), "the device's name is empty; `gpu-digits devices` lists the devices");
+        if let Some(address) = lower.strip_prefix("pci:") {
+            return pci_address(address).map(Self::Pci);
+        }
         let backend = Backend::ALL.iter().copied().find(|backend| backend.name() == lower);
         Ok(match (lower.as_str(), backend, lower.parse()) {
             ("auto", ..) => Self::Auto,
@@ -55,6 +61,7 @@ impl fmt::Display for DeviceChoice {
             Self::Backend(backend) => f.write_str(backend.name()),
             Self::Index(index) => write!(f, "{index}"),
             Self::Name(name) => f.write_str(name),
+            Self::Pci(address) => write!(f, "pci:{address}"),
         }
     }
 }
@@ -90,12 +97,15 @@ impl Device {
                     None => bail!("no adapter can be used through {}: {listed}{}", backend.name(), advice(*backend)),
                 }
             }
-            DeviceChoice::Index(_) | DeviceChoice::Name(_) => {
+            DeviceChoice::Index(_) | DeviceChoice::Name(_) | DeviceChoice::Pci(_) => {
                 let found = adapters().await;
                 let infos: Vec<&AdapterInfo> = found.iter().map(|adapter| &adapter.info).collect();
                 let index = find(choice, &infos).with_context(|| match choice {
                     DeviceChoice::Index(number) => {
                         format!("there is no device {number}, and no device has {number} in its name: {}", list(&found))
+                    }
+                    DeviceChoice::Pci(address) => {
+                        format!("no driver reports a device at the PCI address {address}: {}", list(&found))
                     }
                     _ => format!("no device has `{choice}` in its name: {}", list(&found)),
                 })?;
@@ -181,9 +191,24 @@ impl fmt::Display for Device {
     }
 }
 
-/// Finds an adapter by its number, otherwise by its name. A number that no adapter has, such as 4090, is a part of a
+/// A PCI address in full, `domain:bus:device.function` in hexadecimal digits; the domain may be left out, as `lspci` does.
+fn pci_address(text: &str) -> Result<String> {
+    let full = if text.matches(':').count() == 1 { format!("0000:{text}") } else { text.to_owned() };
+    let lengths: Vec<usize> = full.split([':', '.']).map(str::len).collect();
+    let marks: String = full.chars().filter(|letter| !letter.is_ascii_hexdigit()).collect();
+    ensure!(
+        lengths == [4, 2, 2, 1] && marks == "::.",
+        "`{text}` is no PCI address; one is `pci:0000:03:00.0`, and `gpu-digits devices` lists those of this machine"
+    );
+    Ok(full)
+}
+
+/// Finds an adapter by its PCI address or its number, otherwise by its name. A number that no adapter has, such as 4090, is a part of a
 /// name.
 pub(crate) fn find(choice: &DeviceChoice, infos: &[&AdapterInfo]) -> Option<usize> {
+    if let DeviceChoice::Pci(address) = choice {
+        return infos.iter().position(|info| info.pci_address.as_ref() == Some(address));
+    }
     let has_number = |info: &&AdapterInfo| matches!(choice, DeviceChoice::Index(number) if info.index == *number);
     let part = choice.to_string();
     let has_name = |info: &&AdapterInfo| info.name.to_lowercase().contains(&part);
@@ -247,6 +272,27 @@ mod tests {
         assert_eq!(parse("vulkan"), DeviceChoice::Backend(Backend::Vulkan));
         assert_eq!(parse("2"), DeviceChoice::Index(2));
         assert_eq!(parse("GeForce"), DeviceChoice::Name("geforce".to_owned()));
+    }
+
+    #[test]
+    fn a_pci_address_means_one_of_two_equal_cards() {
+        let mut cards = ["RX 6800 XT"; 2].map(|name| AdapterInfo::example(name, AdapterKind::Discrete));
+        cards[0].pci_address = Some("0000:03:00.0".to_owned());
+        cards[1].pci_address = Some("0000:0a:00.0".to_owned());
+        let find = |text: &str| find(&text.parse().unwrap(), &cards.each_ref());
+        assert_eq!(find("pci:0000:0A:00.0"), Some(1));
+        assert_eq!(find("pci:03:00.0"), Some(0), "lspci leaves the domain out");
+        assert_eq!(find("pci:0000:04:00.0"), None);
+        let choice: DeviceChoice = "pci:0a:00.0".parse().unwrap();
+        assert_eq!(choice.to_string().parse::<DeviceChoice>().unwrap(), choice);
+    }
+
+    #[test]
+    fn what_is_no_pci_address_is_refused() {
+        for text in ["pci:", "pci:3", "pci:0000:03:00", "pci:0000.03:00:0", "pci:00:03:00.0", "pci:0000:03:0g.0"] {
+            let error = text.parse::<DeviceChoice>().unwrap_err().to_string();
+            assert!(error.contains("is no PCI address"), "{text}: {error}");
+        }
     }
 
     #[test]

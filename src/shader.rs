@@ -12,6 +12,8 @@ pub struct Shader {
     pub parts: &'static [&'static str],
     /// The parts, each after a line with its name.
     pub source: &'static str,
+    /// The text that this crate has for it, which tests have run; none of a text that is not the crate's.
+    pub(crate) shipped: Option<&'static str>,
 }
 
 /// What the line before each part begins and ends with.
@@ -27,10 +29,10 @@ macro_rules! shader {
         $crate::shader::Shader {
             name: $name,
             parts: &[$($part),+],
-            source: concat!($(
+            ..$crate::shader::Shader::of_crate(concat!($(
                 "// shaders/", $part, ".wgsl\n",
                 include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $part, ".wgsl"))
-            ),+),
+            ),+))
         }
     };
 }
@@ -42,12 +44,22 @@ impl Shader {
     /// wgpu bounds its loops: one that would not end is ended, which costs some speed. Shaders of this crate have no
     /// such bounds, since their loops are counted by a test.
     pub const fn from_text(name: &'static str, source: &'static str) -> Self {
-        Self { name, parts: &[], source }
+        Self { name, parts: &[], source, shipped: None }
     }
 
-    /// Whether it lies in files of this crate, so that its loops are known to end.
+    /// One with a text of this crate, but without its name and parts.
+    pub(crate) const fn of_crate(source: &'static str) -> Self {
+        Self { name: "", parts: &[], source, shipped: Some(source) }
+    }
+
+    /// The same with another text, which must have the same entry point and constants.
+    pub fn with_source(self, source: &'static str) -> Self {
+        Self { source, ..self }
+    }
+
+    /// Whether its text is this crate's, so that its loops are known to end, and its indices to lie in their arrays.
     pub(crate) fn is_shipped(&self) -> bool {
-        !self.parts.is_empty()
+        self.shipped == Some(self.source)
     }
 
     /// The name of its entry point: that of its last part, up to the dot.
@@ -110,6 +122,7 @@ mod tests {
         name: "a_forward_f16.lanes",
         parts: &["shared/sizes", "a_forward.lanes"],
         source: "// shaders/shared/sizes.wgsl\none\n// shaders/other.wgsl\n// shaders/a_forward.lanes.wgsl\nfour\nfive\n",
+        shipped: None,
     };
 
     #[test]
@@ -117,7 +130,9 @@ mod tests {
         assert_eq!((JOINED.variant(), JOINED.entry_point()), ("lanes", "a_forward"));
         let own = Shader::from_text("square", "");
         assert_eq!((own.variant(), own.entry_point()), ("plain", "square"));
+        assert!(!own.is_shipped());
         let one = shader!("relu_forward");
+        assert!(one.is_shipped() && !one.with_source("loop {}").is_shipped());
         assert_eq!((one.variant(), one.entry_point()), ("plain", "relu_forward"));
         assert_eq!(one.source.lines().next(), Some("// shaders/relu_forward.wgsl"));
     }
@@ -134,7 +149,7 @@ mod tests {
     fn a_compilers_message_speaks_of_the_parts() {
         let message = "error: no definition\n  ┌─ wgsl:106:9\n    │\n106 │ five\n    │  ^";
         let long = format!("// shaders/a.wgsl\n{}// shaders/b.wgsl\none\n", "line\n".repeat(103));
-        let shader = Shader { name: "b", parts: &["a", "b"], source: long.leak() };
+        let shader = Shader { name: "b", parts: &["a", "b"], ..Shader::of_crate(long.leak()) };
         let wanted = "error: no definition\n  ┌─ shaders/b.wgsl:1:9\n    │\n  1 │ five\n    │  ^";
         assert_eq!(shader.in_parts(message), wanted);
     }

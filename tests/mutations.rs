@@ -147,6 +147,14 @@ const EQUIVALENT: &[(&str, &str, &str)] = &[
     ("conv_relu_pool_backward_weight.lanes_3x3", "add(ky, kx, 4u, s[3])", LAST_OF_ALL),
     ("conv_relu_pool_backward_weight.lanes_3x3", "at_maxima(2u, ky", LAST_OF_ALL),
     ("conv_relu_pool_backward_weight.lanes_3x3_grey", "at_maxima(2u, ky", LAST_OF_ALL),
+    ("conv_relu_pool_backward_weight.gather", "// others may still read", UNSEEN_RACE),
+    ("conv_relu_pool_backward_weight.gather", "i <= tile_pixels", "an index behind the last is that of the last"),
+    ("conv_relu_pool_backward_weight.gather", "first_n <= end", "one round more, without a window"),
+    ("conv_relu_pool_backward_weight.gather", "first_y <= pooled_height", "one round more, without a window"),
+    ("conv_relu_pool_backward_weight.gather", "next <= kernel * span", SUMS_NOT_STORED),
+    ("conv_relu_pool_backward_weight.gather", "first_c - first_pixel == 0u", ANY_INVOCATION),
+    ("shared/pixels_floats", "MOST_SUMS = 33u", MORE_ROOM),
+    ("shared/pixels_fours", "MOST_SUMS = 13u", MORE_ROOM),
     ("conv_relu_pool_backward_weight.blocks", "tile_weights + 8u", OTHER_SHARES),
     ("conv_relu_pool_backward_weight.blocks", "height: u32 = pooled_height * 3u", MORE_ROOM),
     ("conv_relu_pool_backward_weight.blocks", "width: u32 = pooled_width * 3u", MORE_ROOM),
@@ -379,7 +387,7 @@ fn judge(gpu: &Gpu, users: &[User], edit: &Edit, reason: Option<&str>) -> Result
 /// The first case that fails with an edited shader.
 fn caught_by(gpu: &Gpu, user: &User, edit: &Edit) -> Option<String> {
     let shader = user.variant.shader;
-    let edited = Shader { source: edit.of(shader).leak(), ..shader };
+    let edited = shader.with_source(edit.of(shader).leak());
     for (case, example) in &user.cases.cases {
         let variants = case.variants();
         let Some(variant) = variants.into_iter().find(|variant| variant.shader.name == shader.name) else { continue };

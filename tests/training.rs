@@ -14,7 +14,7 @@ use gpu_digits::executor::{Counters, Observer, Unobserved};
 use gpu_digits::inference::{activations, probabilities, score};
 use gpu_digits::metrics::Evaluation;
 use gpu_digits::model::Model;
-use gpu_digits::op::{Op, Operand, Shader, Variant};
+use gpu_digits::op::{Op, Operand, Variant};
 use gpu_digits::ops::Case;
 use gpu_digits::ops::batch::NO_SAMPLE;
 use gpu_digits::plan::{Optimizer, Phase, Plan, PlanConfig, PlanForm, Precision, Refinements};
@@ -493,7 +493,7 @@ impl Op for Broken {
     fn variants(&self) -> Vec<Variant> {
         let variants = self.0.variants();
         let plain = variants.last().expect("the plain variant").shader;
-        let shader = Shader { source: "fn main() -> nonsense {}", ..plain };
+        let shader = plain.with_source("fn main() -> nonsense {}");
         variants.into_iter().map(|variant| Variant { shader, ..variant }).collect()
     }
 

@@ -170,7 +170,7 @@ macro_rules! answering {
         Shader {
             name: concat!("arithmetic.", $name),
             parts: &["shared/linear", "arithmetic"],
-            source: concat!(
+            ..Shader::of_crate(concat!(
                 $directives,
                 "// shaders/shared/linear.wgsl\n",
                 include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/shared/linear.wgsl")),
@@ -179,7 +179,7 @@ macro_rules! answering {
                 "fn answer(a: f32, b: f32, c: f32) -> u32 {\n",
                 $body,
                 "\n}\n"
-            ),
+            ))
         }
     };
 }

@@ -15,7 +15,7 @@ use std::cmp::Reverse;
 use common::{gpus, without_adapter};
 use gpu_digits::gpu::{Gpu, run_variant};
 use gpu_digits::layers::every_op;
-use gpu_digits::op::{Op, Operand, Shader, Variant};
+use gpu_digits::op::{Op, Operand, Variant};
 use gpu_digits::ops::Case;
 use gpu_digits::random::Random;
 use gpu_digits::tensor::{DType, HostTensor};
@@ -135,7 +135,7 @@ fn run_watched(gpu: &Gpu, case: &Case, variant: &Variant, source: &str) -> Resul
     if watched.sites.is_empty() && watched.loops == 0 {
         return Ok(None);
     }
-    let shader = Shader { source: watched.source.leak(), ..variant.shader };
+    let shader = variant.shader.with_source(watched.source.leak());
     let variant = Variant { shader, ..variant.clone() };
     let mut inputs = case.test_inputs(&mut Random::new(0, 0));
     inputs.push(HostTensor::zeros(DType::U32, [REPORT_WORDS].into()));

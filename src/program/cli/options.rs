@@ -14,7 +14,8 @@ use crate::program::files::Destination;
 /// The device options.
 #[derive(Args, Clone, Debug)]
 pub struct DeviceArgs {
-    /// auto, cpu, vulkan, metal, dx12, gl, a number from `gpu-digits devices`, or a part of a device's name
+    /// auto, cpu, vulkan, metal, dx12, gl, a number from `gpu-digits devices`, a part of a device's name, or its PCI
+    /// address, pci:0000:03:00.0
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: DeviceChoice,
 }

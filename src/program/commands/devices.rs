@@ -63,8 +63,9 @@ fn details(info: &AdapterInfo) -> Vec<String> {
     let matrices = if sizes.is_empty() { "no matrices".to_owned() } else { format!("matrices {}", sizes.join(" ")) };
     let features = [subgroups, has("f16", info.f16), matrices, has("timing", info.timestamps)];
     let compiler = info.shader_compiler.as_ref().map(|compiler| format!(", shaders by {compiler}")).unwrap_or_default();
+    let address = info.pci_address.as_ref().map(|address| format!(", pci:{address}")).unwrap_or_default();
     vec![
-        format!("driver {}{compiler}", info.driver_and_version()),
+        format!("driver {}{compiler}{address}", info.driver_and_version()),
         features.join(", "),
         format!(
             "{} buffers a kernel, {} MiB a tensor, workgroups of {} with {} KiB",
