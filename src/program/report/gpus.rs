@@ -24,8 +24,8 @@ td.bar { background: linear-gradient(to right, var(--bar) var(--share), transpar
 td.text, th.text { text-align: left } td[data-column^=model] { white-space: nowrap;
   overflow: hidden; text-overflow: ellipsis; min-width: 8rem; max-width: 20rem }
 @media (min-width: 60rem) { body { max-width: 110rem } } @media (max-width: 40rem) { .filters label { width: calc(50% - .4rem) } }
-.faults { color: #b3261e } @media (prefers-color-scheme: dark) { :root { --bar: #24405c } .faults { color: #ff9a8f } }
-:root { --bar: #cfe3f7 }
+:root { --bar: #cfe3f7 } .faults { color: #b3261e }
+@media (prefers-color-scheme: dark) { :root { --bar: #24405c } .faults { color: #ff9a8f } }
 ";
 
 const SCRIPT: &str = include_str!("gpus.js");
