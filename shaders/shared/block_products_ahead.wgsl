@@ -9,7 +9,7 @@
 override block_terms: u32 = slice;
 override fours: u32 = slice / 4u;
 override row_loads: u32 = fours * TILE;  // at most one for each invocation
-override column_loads: u32 = slice * tile_quads;  // at most two
+override column_loads: u32 = slice * tile_quads;  // one for each invocation, or two
 
 /// Puts four terms of a row in their places.
 fn put_rows(i: u32, terms: mat4x4<f32>) {
@@ -28,7 +28,8 @@ fn add_terms(terms: u32, first_row: u32, first_quad: u32, local: u32) {
     for (var first = 0u; first < terms; first += slice) {
         if local < row_loads { put_rows(local, terms_of(ahead, row, first, own)); }
         // The registers of some GPUs hold no more than that beside the sums.
-        if local < column_loads { put_columns(local, load_columns(first, local, first_quad)); }
+        // A slice has eight terms or more, and so at least as many fours of columns as the workgroup invocations.
+        put_columns(local, load_columns(first, local, first_quad));
         if second < column_loads { put_columns(second, load_columns(first, second, first_quad)); }
         workgroupBarrier();
         if first + slice < terms { ahead = load_rows(row, first + slice, own); }

@@ -25,14 +25,14 @@ pub(super) fn workgroup(quads: usize) -> (usize, usize) {
     (pairs.div_ceil(workgroups) * SHARERS, workgroups)
 }
 
-/// The same for GPUs, whose subgroups of up to 64 lanes have idle ones in other numbers of invocations: the fewest
-/// subgroups in all, and then the fewest workgroups.
-fn workgroup_of_subgroups(quads: usize) -> (usize, usize) {
+/// The same for GPUs, whose subgroups of up to 64 lanes have idle ones in other numbers of invocations: at least one whole
+/// subgroup, the fewest subgroups in all, and then the fewest workgroups.
+fn workgroup_of_subgroups(quads: usize) -> Option<(usize, usize)> {
     let pairs = quads.div_ceil(2);
     let sizes =
         (pairs.div_ceil(MOST_PAIRS)..=pairs).map(|workgroups| (pairs.div_ceil(workgroups) * SHARERS, workgroups));
     let subgroups = |&(size, workgroups): &(usize, usize)| workgroups * size.div_ceil(MOST_LANES);
-    sizes.min_by_key(subgroups).unwrap_or((SHARERS, 1))
+    sizes.filter(|(size, _)| *size >= MOST_LANES).min_by_key(subgroups)
 }
 
 /// The vectors of a term in workgroup memory: a row of each strip of a tile, one between them and the next term's, and the
@@ -72,10 +72,10 @@ pub(super) struct Ahead {
 }
 
 /// A variant for GPUs whose invocations load the next slice of such a product while they sum this one, if its columns are
-/// enough for as many invocations as a slice has fours of rows.
+/// enough for a whole subgroup, and so for as many invocations as a slice of [`FEWEST_TERMS`] has fours of rows.
 pub(super) fn products_ahead(shader: Shader, ahead: &Ahead) -> Option<Variant> {
     let &Ahead { tiles, channels, terms, positions, has_zeros } = ahead;
-    let (size, workgroups) = workgroup_of_subgroups(channels.div_ceil(4));
+    let (size, workgroups) = workgroup_of_subgroups(channels.div_ceil(4))?;
     let most = (4 * size / TILE).min(SLICE);
     let fits = |&slice: &usize| slice.is_multiple_of(4) && (has_zeros || terms.is_multiple_of(slice));
     let slice = (FEWEST_TERMS..=most).rev().find(fits)?;
@@ -93,10 +93,11 @@ mod tests {
     fn workgroups_of_gpus_have_few_idle_lanes() {
         // Quads; then the invocations of a workgroup, and the workgroups.
         for (quads, expected) in
-            [(1, (16, 1)), (8, (64, 1)), (12, (96, 1)), (16, (128, 1)), (24, (64, 3)), (20, (64, 3))]
+            [(8, (64, 1)), (12, (96, 1)), (16, (128, 1)), (18, (80, 2)), (24, (64, 3)), (20, (64, 3))]
         {
-            assert_eq!(workgroup_of_subgroups(quads), expected, "{quads} quads");
+            assert_eq!(workgroup_of_subgroups(quads), Some(expected), "{quads} quads");
         }
+        assert_eq!(workgroup_of_subgroups(6), None, "less than a subgroup");
         assert_eq!(workgroup(24), (96, 2), "where lanes do not matter");
     }
 }
