@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Result, ensure};
 use gpu_digits::Device;
 use gpu_digits::gpu::Gpu;
-use gpu_digits::op::{Shader, Variant, variant_label};
+use gpu_digits::op::{Variant, variant_label};
 use gpu_digits::verify::{
     Check, Example, Outcome, Reproducer, Selection, Tally, check_lockstep, check_variant, examine_variant, junit,
 };
@@ -142,7 +142,7 @@ impl Verification {
         }
         *edited += 1;
         let source: &'static str = source.replace(from.as_str(), to).leak();
-        Variant { shader: Shader { source, ..variant.shader }, ..variant }
+        Variant { shader: variant.shader.with_source(source), ..variant }
     }
 
     fn rows(&self) -> Vec<Row> {
