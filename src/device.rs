@@ -203,8 +203,8 @@ fn pci_address(text: &str) -> Result<String> {
     Ok(full)
 }
 
-/// Finds an adapter by its PCI address or its number, otherwise by its name. A number that no adapter has, such as 4090, is a part of a
-/// name.
+/// Finds an adapter by its PCI address or its number, otherwise by its name. A number that no adapter has, such as 4090,
+/// is a part of a name.
 pub(crate) fn find(choice: &DeviceChoice, infos: &[&AdapterInfo]) -> Option<usize> {
     if let DeviceChoice::Pci(address) = choice {
         return infos.iter().position(|info| info.pci_address.as_ref() == Some(address));

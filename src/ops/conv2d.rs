@@ -30,11 +30,20 @@ use crate::ops::relu::take_in;
 use crate::tensor::DType::F32;
 use crate::tensor::HostTensor;
 
-/// Partial sums that the gradients of weights and bias are split into, at most, unless they would have more than
-/// [`MAX_SAMPLES`] each; never more than [`MOST_CHUNKS`].
-const MAX_CHUNKS: usize = 16;
-const MAX_SAMPLES: usize = 8;
+/// Partial sums that the gradients of weights and bias are split into, unless they would have too many samples each; and
+/// the most that there are then.
+const USUAL_CHUNKS: usize = 16;
 const MOST_CHUNKS: usize = 64;
+
+/// Samples of a partial sum without a pooling, beyond which there are more of these sums: enough to fill a GPU.
+const MANY_SAMPLES: usize = 8;
+
+/// Samples of one partial sum of the gradients of a convolution's weights, each of so many loop iterations: equal parts,
+/// within the loop limit of drivers. If they would have more than `many`, there are more partial sums.
+pub(super) fn samples_per_chunk(batch: usize, many: usize, iterations: usize) -> usize {
+    let most = (MAX_ITERATIONS as usize / iterations).max(1);
+    batch.div_ceil(USUAL_CHUNKS).min(batch.div_ceil(MOST_CHUNKS).max(many)).clamp(1, most)
+}
 
 /// Invocations of a workgroup of the `lanes` variants: those that load for each other.
 const LANES: usize = SUBGROUP_LANES as usize;
@@ -147,8 +156,7 @@ impl Conv2d {
 
     /// Samples of one partial sum of a gradient: equal parts, within the loop limit of drivers.
     fn samples_per_chunk(&self) -> usize {
-        let most = (MAX_ITERATIONS as usize / self.iterations_per_sample()).max(1);
-        self.batch.div_ceil(MAX_CHUNKS).min(self.batch.div_ceil(MOST_CHUNKS).max(MAX_SAMPLES)).clamp(1, most)
+        samples_per_chunk(self.batch, MANY_SAMPLES, self.iterations_per_sample())
     }
 
     /// Loop iterations for one element of the weights' gradient per sample.
@@ -196,29 +204,32 @@ pub struct Conv2dForward {
 }
 
 impl Conv2dForward {
+    /// Strips of neighbouring positions of its output.
+    fn strips(&self) -> usize {
+        self.conv.batch * self.conv.out_height() * self.conv.out_width().div_ceil(STRIP)
+    }
+
     /// Without a rectifier.
     pub fn new(conv: Conv2d) -> Self {
         Self { conv, negative_slope: 1.0 }
     }
 
     fn lanes(&self, shader: Shader) -> Variant {
-        let Conv2d { batch, in_channels, out_channels, kernel, .. } = self.conv;
-        let strips = batch * self.conv.out_height() * self.conv.out_width().div_ceil(STRIP);
+        let Conv2d { in_channels, out_channels, kernel, .. } = self.conv;
         let iterations = in_channels.div_ceil(4) * (1 + kernel * (1 + kernel));
-        Conv2d::lanes(shader, strips.div_ceil(LANES), out_channels, iterations).reading_textures(&["input", "weight"])
+        Conv2d::lanes(shader, self.strips().div_ceil(LANES), out_channels, iterations)
+            .reading_textures(&["input", "weight"])
     }
 
     fn blocks(&self, shader: Shader) -> Variant {
-        let Conv2d { batch, out_channels, kernel, .. } = self.conv;
-        let strips = batch * self.conv.out_height() * self.conv.out_width().div_ceil(STRIP);
-        blocks::products(shader, strips.div_ceil(blocks::TILE), out_channels, kernel * self.conv.run())
+        let Conv2d { out_channels, kernel, .. } = self.conv;
+        blocks::products(shader, self.strips().div_ceil(blocks::TILE), out_channels, kernel * self.conv.run())
     }
 
     /// The variant for GPUs that loads ahead, if these sizes have one.
     fn ahead(&self, shader: Shader) -> Option<Variant> {
-        let Conv2d { batch, in_channels, out_channels, kernel, .. } = self.conv;
-        let strips = batch * self.conv.out_height() * self.conv.out_width().div_ceil(STRIP);
-        let (tiles, positions) = (strips.div_ceil(blocks::TILE), kernel * kernel);
+        let Conv2d { in_channels, out_channels, kernel, .. } = self.conv;
+        let (tiles, positions) = (self.strips().div_ceil(blocks::TILE), kernel * kernel);
         let ahead = Ahead { tiles, channels: out_channels, terms: in_channels, positions, has_zeros: false };
         blocks::products_ahead(shader, &ahead).filter(|_| self.conv.has_quads())
     }

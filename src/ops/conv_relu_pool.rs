@@ -29,10 +29,10 @@ use self::shaders::{
     FORWARD_LANES_WINOGRAD,
 };
 use super::blocks::{self, Ahead};
-use super::conv2d::{Conv2d, Conv2dForward};
+use super::conv2d::{Conv2d, Conv2dForward, samples_per_chunk};
 use super::half::Half;
 use super::product;
-use crate::op::{MAX_ITERATIONS, Op, Operand, SUBGROUP_LANES, Shader, Sizes, Variant};
+use crate::op::{Op, Operand, SUBGROUP_LANES, Shader, Sizes, Variant};
 use crate::random::Random;
 use crate::tensor::DType::{F32, U32};
 use crate::tensor::HostTensor;
@@ -40,11 +40,8 @@ use crate::tensor::HostTensor;
 /// The code of a window whose maximum ReLU has clipped: it passes no gradient.
 pub const NO_MAXIMUM: u8 = u8::MAX;
 
-/// Partial sums that the gradient of the weights is split into, at most, unless they would have more than
-/// [`MAX_SAMPLES`] each; never more than [`MOST_CHUNKS`].
-const MAX_CHUNKS: usize = 16;
-const MAX_SAMPLES: usize = 16;
-const MOST_CHUNKS: usize = 64;
+/// Samples of a partial sum of the weights' gradient, beyond which there are more of these sums: enough to fill a GPU.
+const MANY_SAMPLES: usize = 16;
 
 /// Windows, samples or quads of weights of a tile: one for each of the lanes that load for the others.
 const TILE: usize = SUBGROUP_LANES as usize;
@@ -115,8 +112,7 @@ impl ConvReluPool {
     fn samples_per_chunk(&self) -> usize {
         let [batch, rows, columns, _] = self.output();
         let iterations = 1 + rows * (1 + columns);
-        let most = (MAX_ITERATIONS as usize / (iterations * self.pool * self.pool)).max(1);
-        batch.div_ceil(MAX_CHUNKS).min(batch.div_ceil(MOST_CHUNKS).max(MAX_SAMPLES)).clamp(1, most)
+        samples_per_chunk(batch, MANY_SAMPLES, iterations * self.pool * self.pool)
     }
 
     /// Partial sums of the gradient of the weights.

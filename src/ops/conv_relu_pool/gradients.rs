@@ -65,8 +65,8 @@ impl ConvReluPoolBackwardWeight {
         Variant::linear(shader, self.0.chunks() * gradients, self.iterations())
     }
 
-    /// The variant with blocks in workgroup memory, if these sizes have one.
-    fn blocks(&self) -> Option<Variant> {
+    /// The variant with blocks in workgroup memory, if these sizes have one, and another for GPUs or not.
+    fn blocks(&self, has_gather: bool) -> Option<Variant> {
         let [_, rows, columns, _] = self.0.output();
         let Conv2d { in_channels, kernel, .. } = self.0.conv;
         if !self.0.has_fast_windows() || !self.0.has_out_quads() {
@@ -96,7 +96,7 @@ impl ConvReluPoolBackwardWeight {
         let bytes = 4 * samples * positions * channels + 16 * size;
         // GPUs gather inputs where they can. With one input channel blocks are small, and software without lanes is faster
         // with the plain kernel.
-        let made_for: &[AdapterClass] = match (in_channels == 1, self.0.gather(BACKWARD_WEIGHT_GATHER).is_some()) {
+        let made_for: &[AdapterClass] = match (in_channels == 1, has_gather) {
             (true, true) => return None,
             (true, false) => AdapterClass::GPUS,
             (false, true) => &[AdapterClass::Software],
@@ -142,8 +142,9 @@ impl Op for ConvReluPoolBackwardWeight {
                 (true, self.lanes(BACKWARD_WEIGHT_LANES)),
             ],
         );
-        variants.extend(self.0.gather(BACKWARD_WEIGHT_GATHER));
-        variants.extend(self.blocks());
+        let gather = self.0.gather(BACKWARD_WEIGHT_GATHER);
+        let blocks = self.blocks(gather.is_some());
+        variants.extend(gather.into_iter().chain(blocks));
         variants.push(self.plain(BACKWARD_WEIGHT));
         variants
     }

@@ -64,6 +64,20 @@ macro_rules! ahead {
     };
 }
 
+/// Such a shader of the forward op and of the input's gradient: the type of its fours.
+macro_rules! forward_ahead {
+    ($name:literal: $texels:literal) => {
+        ahead!($name: "shared/fours_ahead", $texels, "shared/columns_ahead", "shared/weights_ahead", "shared/maxima",
+            "shared/maxima_fours", "conv_relu_pool_forward.ahead")
+    };
+}
+macro_rules! backward_input_ahead {
+    ($name:literal: $texels:literal) => {
+        ahead!($name: $texels, "shared/transposed_weights_ahead", "shared/input_squares", "shared/own_square",
+            "shared/input_grad_fours", "conv_relu_pool_backward_input.ahead")
+    };
+}
+
 /// The shaders of the weights' gradient that gather four input channels at a time, or one.
 macro_rules! gather {
     ($fours:literal, $floats:literal: $($part:literal),+) => {
@@ -98,16 +112,14 @@ pub(super) const FORWARD_LANES_3X3_GREY: Shader = forward!("conv_relu_pool_forwa
     "shared/texels_f32", "shared/maxima_fours", "conv_relu_pool_forward.lanes_3x3_grey");
 pub(super) const FORWARD_BLOCKS: Shader =
     forward_blocks!("conv_relu_pool_forward.blocks": "shared/floats_f32", "shared/texels_f32");
-pub(super) const FORWARD_AHEAD: Shader = ahead!("conv_relu_pool_forward.ahead":
-    "shared/fours_ahead", "shared/texels_f32", "shared/columns_ahead", "shared/weights_ahead", "shared/maxima", "shared/maxima_fours", "conv_relu_pool_forward.ahead");
+pub(super) const FORWARD_AHEAD: Shader = forward_ahead!("conv_relu_pool_forward.ahead": "shared/texels_f32");
 pub(super) const FORWARD_F16: Shader =
     block!("conv_relu_pool_forward_f16": "shared/linear", "shared/floats_f16", "conv_relu_pool_forward");
 pub(super) const FORWARD_LANES_F16: Shader = forward!("conv_relu_pool_forward_f16.lanes":
     "shared/texels_f16", "shared/maxima_fours", "conv_relu_pool_forward.lanes");
 pub(super) const FORWARD_BLOCKS_F16: Shader =
     forward_blocks!("conv_relu_pool_forward_f16.blocks": "shared/floats_f16", "shared/texels_f16");
-pub(super) const FORWARD_AHEAD_F16: Shader = ahead!("conv_relu_pool_forward_f16.ahead":
-    "shared/fours_ahead", "shared/texels_f16", "shared/columns_ahead", "shared/weights_ahead", "shared/maxima", "shared/maxima_fours", "conv_relu_pool_forward.ahead");
+pub(super) const FORWARD_AHEAD_F16: Shader = forward_ahead!("conv_relu_pool_forward_f16.ahead": "shared/texels_f16");
 pub(super) const FORWARD_MATRIX_F16: [Shader; 2] = matrix!(
     "conv_relu_pool_forward_f16.matrix16", "conv_relu_pool_forward_f16.matrix8":
     "shared/maxima", "shared/maxima_fours", "conv_relu_pool_forward.matrix");
@@ -150,18 +162,16 @@ pub(super) const BACKWARD_INPUT_LANES_WINOGRAD: Shader = backward_input!("conv_r
         "shared/texels_f32", "conv_relu_pool_backward_input.lanes_winograd");
 pub(super) const BACKWARD_INPUT_BLOCKS: Shader =
     backward_input_blocks!("conv_relu_pool_backward_input.blocks": "shared/texels_f32");
-pub(super) const BACKWARD_INPUT_AHEAD: Shader = ahead!("conv_relu_pool_backward_input.ahead":
-    "shared/texels_f32", "shared/transposed_weights_ahead", "shared/input_squares", "shared/own_square",
-    "shared/input_grad_fours", "conv_relu_pool_backward_input.ahead");
+pub(super) const BACKWARD_INPUT_AHEAD: Shader =
+    backward_input_ahead!("conv_relu_pool_backward_input.ahead": "shared/texels_f32");
 pub(super) const BACKWARD_INPUT_F16: Shader =
     block!("conv_relu_pool_backward_input_f16": "shared/linear", "shared/floats_f16", "conv_relu_pool_backward_input");
 pub(super) const BACKWARD_INPUT_LANES_F16: Shader = backward_input!("conv_relu_pool_backward_input_f16.lanes":
     "shared/texels_f16", "shared/input_squares", "shared/input_grad_fours", "conv_relu_pool_backward_input.lanes");
 pub(super) const BACKWARD_INPUT_BLOCKS_F16: Shader =
     backward_input_blocks!("conv_relu_pool_backward_input_f16.blocks": "shared/texels_f16");
-pub(super) const BACKWARD_INPUT_AHEAD_F16: Shader = ahead!("conv_relu_pool_backward_input_f16.ahead":
-    "shared/texels_f16", "shared/transposed_weights_ahead", "shared/input_squares", "shared/own_square",
-    "shared/input_grad_fours", "conv_relu_pool_backward_input.ahead");
+pub(super) const BACKWARD_INPUT_AHEAD_F16: Shader =
+    backward_input_ahead!("conv_relu_pool_backward_input_f16.ahead": "shared/texels_f16");
 pub(super) const BACKWARD_INPUT_MATRIX_F16: [Shader; 2] = matrix!(
     "conv_relu_pool_backward_input_f16.matrix16", "conv_relu_pool_backward_input_f16.matrix8":
     "conv_relu_pool_backward_input.matrix");
