@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use anyhow::Result;
 use web_time::Instant;
 
-use crate::executor::{self, Counters, Executor, Feed, Observer, Pending, ensure_memory_suffices};
+use crate::executor::{self, Counters, Executor, Feed, Observer, Pending, Stage, ensure_memory_suffices};
 use crate::host::free_host_memory;
 use crate::plan::{Phase, Plan, TensorId};
 use crate::tensor::HostTensor;
@@ -180,6 +180,25 @@ impl Executor for CpuExecutor {
                 }
             }
             Ok(collected)
+        })
+    }
+
+    fn run_stages<'a>(
+        &'a mut self,
+        phase: Phase,
+        stages: &'a [Stage],
+        ready: &'a mut dyn FnMut(usize, Vec<Vec<u32>>),
+    ) -> Pending<'a, Result<()>> {
+        Box::pin(async move {
+            for (index, Stage { calls, tensors }) in stages.iter().enumerate() {
+                calls.clone().for_each(|call| self.execute(phase, call));
+                self.counters.submissions += 1;
+                self.counters.reads += tensors.len() as u64;
+                if !tensors.is_empty() {
+                    ready(index, tensors.iter().map(|id| self.tensors[id.0].words().to_vec()).collect());
+                }
+            }
+            Ok(())
         })
     }
 

@@ -71,6 +71,15 @@ pub struct Part {
     pub words: Vec<u32>,
 }
 
+/// Calls of a step that run together, and what is read when they are done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stage {
+    /// The calls of the phase.
+    pub calls: Range<usize>,
+    /// The tensors that are read after them.
+    pub tensors: Vec<TensorId>,
+}
+
 /// Runs a plan.
 pub trait Executor {
     /// The plan.
@@ -113,6 +122,15 @@ pub trait Executor {
         steps: usize,
         tensors: &'a [TensorId],
     ) -> Pending<'a, Result<Vec<Vec<u32>>>>;
+
+    /// Runs stages of one step, each after the one before, and hands over the words of each stage's tensors as soon as they
+    /// are there, while the next stages run. It does not wait for a stage that nothing is read of.
+    fn run_stages<'a>(
+        &'a mut self,
+        phase: Phase,
+        stages: &'a [Stage],
+        ready: &'a mut dyn FnMut(usize, Vec<Vec<u32>>),
+    ) -> Pending<'a, Result<()>>;
 
     /// Runs one call of a phase alone.
     fn run_call(&mut self, phase: Phase, index: usize) -> Pending<'_, Result<()>>;

@@ -85,6 +85,7 @@ pub mod photo;
 pub mod picture;
 pub mod plan;
 pub mod random;
+pub mod ranks;
 mod resident;
 pub mod schedule;
 mod shader;

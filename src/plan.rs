@@ -9,6 +9,8 @@ mod check;
 mod fuse;
 mod half;
 mod memory;
+mod optimizer;
+mod shared;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -24,40 +26,8 @@ use crate::ops::Case;
 use crate::tensor::{DType, HostTensor, Shape};
 use memory::Memory;
 pub(crate) use memory::order;
-
-/// An optimizer with its parameters.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Optimizer {
-    /// See [`SgdStep`](crate::ops::optimizer::SgdStep).
-    Sgd {
-        /// Fraction of the velocity that is kept.
-        momentum: f64,
-        /// Whether to use Nesterov's look-ahead.
-        nesterov: bool,
-        /// Factor of the L2 penalty's gradient.
-        weight_decay: f64,
-    },
-    /// See [`AdamStep`](crate::ops::optimizer::AdamStep).
-    Adam {
-        /// Fraction of the first moment that is kept.
-        beta1: f64,
-        /// Fraction of the second moment that is kept.
-        beta2: f64,
-        /// Added to the divisor, to keep the division finite.
-        epsilon: f64,
-        /// Weight decay.
-        weight_decay: f64,
-        /// AdamW instead of Adam.
-        decoupled: bool,
-    },
-}
-
-impl Optimizer {
-    /// Adam or AdamW with the numbers of the paper.
-    pub const fn adam(weight_decay: f64, decoupled: bool) -> Self {
-        Self::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay, decoupled }
-    }
-}
+pub use optimizer::Optimizer;
+pub use shared::SharedStep;
 
 /// The float type of activations and their gradients in memory, see [`half`](crate::ops::half).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,6 +2,7 @@
 
 mod config;
 mod range_test;
+mod shared;
 mod state;
 mod step;
 
@@ -18,12 +19,14 @@ use crate::ops::batch::HISTORY_COLUMNS;
 use crate::ops::optimizer::SCHEDULE_COLUMNS;
 use crate::plan::{Parameter, Phase, Plan, PlanConfig, TensorId};
 use crate::random::Random;
+use crate::ranks::Ranks;
 use crate::resident::{ResidentData, Stream, write_clock, write_order, write_parameters};
 use crate::tensor::HostTensor;
 use crate::trace::Span;
 
 pub use config::TrainConfig;
 pub use range_test::{RangeTest, RatePoint};
+use shared::Shared;
 pub use state::{Diverged, TrainState};
 pub use step::augmented;
 pub(crate) use step::step_on_cpu;
@@ -81,6 +84,10 @@ pub struct Trainer {
     added: Samples,
     /// The images, if there is no room for all of them on the device.
     stream: Option<Stream>,
+    /// The device in words.
+    device: String,
+    /// How steps are shared with other ranks, or cut into micro-batches; none of steps that are computed at once.
+    shared: Option<Shared>,
 }
 
 impl Trainer {
@@ -95,6 +102,38 @@ impl Trainer {
         parameters: &[HostTensor],
         dataset: &Dataset,
         config: TrainConfig,
+    ) -> Result<Self> {
+        let is_cut = config.micro_batches > 1 || config.sync_every.is_some();
+        let ranks = if is_cut { Some(Ranks::alone()?) } else { None };
+        Self::build(device, model, parameters, dataset, config, ranks).await
+    }
+
+    /// The same for one of several ranks, which all are made of equal arguments but for their devices. Rank 0 trains as a
+    /// trainer alone does; the others [follow](Self::follow) it.
+    ///
+    /// # Errors
+    /// Also if the batch cannot be shared by so many ranks, or a rank was given other arguments.
+    pub async fn among(
+        ranks: Ranks,
+        device: &Device,
+        model: &Model,
+        parameters: &[HostTensor],
+        dataset: &Dataset,
+        config: TrainConfig,
+    ) -> Result<Self> {
+        let facts = shared::facts(model, parameters, dataset, &config);
+        let mut trainer = Self::build(device, model, parameters, dataset, config, Some(ranks)).await?;
+        trainer.ensure_equal(&facts)?;
+        Ok(trainer)
+    }
+
+    async fn build(
+        device: &Device,
+        model: &Model,
+        parameters: &[HostTensor],
+        dataset: &Dataset,
+        config: TrainConfig,
+        ranks: Option<Ranks>,
     ) -> Result<Self> {
         dataset.check()?;
         model.task().ensure_takes(&dataset.task)?;
@@ -118,16 +157,18 @@ impl Trainer {
             config.batch,
             splits.train.len()
         );
+        // Samples of the plan's batch: those that are computed at once.
+        let batch = ranks.as_ref().map_or(Ok(config.batch), |ranks| shared::samples_at_once(&config, ranks.count()))?;
         let most_images = [splits.train.len(), splits.validation.len(), splits.test.len()];
         let steps = config.epochs * splits.train.len() / config.batch;
         let (images, image_bytes) = (train.len() + test.len() + more.len(), dataset.task.image().bytes());
         let most_bytes = device.most_tensor_bytes().unwrap_or(u64::MAX);
         let is_streamed = config.stream.unwrap_or((images * image_bytes) as u64 > most_bytes);
-        let steps_there = Stream::steps_within(most_bytes, config.batch, image_bytes);
+        let steps_there = Stream::steps_within(most_bytes, batch, image_bytes);
         let plan_config = PlanConfig {
-            batch: config.batch,
-            images: if is_streamed { steps_there * config.batch } else { images },
-            batches: most_images.iter().max().unwrap_or(&1).div_ceil(config.batch),
+            batch,
+            images: if is_streamed { steps_there * batch } else { images },
+            batches: most_images.iter().max().unwrap_or(&1).div_ceil(batch),
             steps,
             optimizer: Some(config.optimizer),
             refinements: config.refinements,
@@ -145,8 +186,24 @@ impl Trainer {
         write_parameters(executor.as_mut(), parameters);
         let rates = schedule.f32().iter().copied().step_by(SCHEDULE_COLUMNS).collect();
         let sample = train.images[..train.len().min(SAMPLE) * dataset.task.image().bytes()].to_vec();
-        let model = model.clone();
-        Ok(Self { executor, plan_config, config, splits, rates, history: vec![], model, sample, added: more, stream })
+        let shared = match ranks {
+            Some(ranks) => Some(Shared::new(ranks, &config, executor.plan())?),
+            None => None,
+        };
+        Ok(Self {
+            executor,
+            plan_config,
+            config,
+            splits,
+            rates,
+            history: vec![],
+            model: model.clone(),
+            sample,
+            added: more,
+            stream,
+            device: device.to_string(),
+            shared,
+        })
     }
 
     /// The epoch that the next step belongs to, counted from 0.
@@ -227,10 +284,14 @@ impl Trainer {
 
     /// Trains the next `steps` steps of an epoch, unless the observer ends them early, and returns their rows of the history.
     async fn run_steps(&mut self, steps: usize, observer: &mut dyn Observer) -> Result<Vec<[f32; HISTORY_COLUMNS]>> {
-        self.write_order(&self.next_order(steps));
-        let feed = self.stream.as_mut().map(|stream| stream as &mut dyn Feed);
-        let steps = self.executor.run_fed(Phase::Train, steps, observer, feed).await?;
-        let rows = self.read_history(steps).await?;
+        let rows = if self.shared.is_some() {
+            self.run_shared(steps, observer).await?
+        } else {
+            self.write_order(&self.next_order(steps));
+            let feed = self.stream.as_mut().map(|stream| stream as &mut dyn Feed);
+            let steps = self.executor.run_fed(Phase::Train, steps, observer, feed).await?;
+            self.read_history(steps).await?
+        };
         self.history.extend(rows.iter().flat_map(|[loss, hits, _]| [loss, hits]));
         Ok(rows)
     }
@@ -273,7 +334,7 @@ impl Trainer {
         }
         let places = self.executor.plan().tensor(self.executor.plan().host.order).shape.len();
         ensure!(count <= places, "cannot score {count} images at once: there is room for {places}; score fewer");
-        let steps = count.div_ceil(self.config.batch);
+        let steps = count.div_ceil(self.plan_config.batch);
         self.write_order(&images);
         let feed = self.stream.as_mut().map(|stream| stream as &mut dyn Feed);
         self.executor.run_fed(Phase::Evaluate, steps, &mut Unobserved, feed).await?;
@@ -330,7 +391,11 @@ impl Trainer {
     /// Writes the order of the next batches, or what the stream makes of it during the run, and sets the clock to the first
     /// of them.
     fn write_order(&mut self, order: &[u32]) {
-        let (step, seed) = (self.steps_done(), self.config.seed);
+        self.write_order_at(order, self.steps_done(), self.config.seed);
+    }
+
+    /// The same with the clock at another step, and another seed of random changes.
+    fn write_order_at(&mut self, order: &[u32], step: usize, seed: u64) {
         match &mut self.stream {
             Some(stream) => {
                 stream.set_order(order);
@@ -351,8 +416,13 @@ impl Trainer {
 
     /// The images of the next `steps` batches, from the stream of permutations.
     fn next_order(&self, steps: usize) -> Vec<u32> {
+        self.order_from(self.steps_done(), steps)
+    }
+
+    /// The images of `steps` batches from a step of the run on.
+    fn order_from(&self, step: usize, steps: usize) -> Vec<u32> {
         let count = self.splits.train.len();
-        let start = self.steps_done() * self.config.batch;
+        let start = step * self.config.batch;
         let places = start..start + steps * self.config.batch;
         let permutations = places.start / count..=(places.end - 1) / count;
         let stream = permutations.clone().flat_map(|number| self.permutation(number));

@@ -89,6 +89,8 @@ fn config() -> TrainConfig {
     TrainConfig {
         epochs: 2,
         batch: 16,
+        micro_batches: 1,
+        sync_every: None,
         optimizer: Optimizer::adam(0.0, false),
         rate: 0.01,
         schedule: Schedule::OneCycle,

@@ -14,7 +14,7 @@ use super::kernels::kernels;
 use super::pace::Pace;
 use super::texture::{self, Textures};
 use crate::executor::{
-    Counters, Executor, Feed, Observer, Part, Pending, Unobserved, ensure_memory_suffices, ensure_tensors_fit,
+    Counters, Executor, Feed, Observer, Part, Pending, Stage, Unobserved, ensure_memory_suffices, ensure_tensors_fit,
 };
 use crate::host::free_host_memory;
 use crate::op::Variant;
@@ -32,10 +32,12 @@ const GROUPS_IN_FLIGHT: usize = 2;
 pub struct GpuExecutor {
     pub(super) gpu: Gpu,
     pub(super) plan: Plan,
-    places: Vec<Place>,
+    pub(super) places: Vec<Place>,
     train: Vec<Dispatch>,
     evaluate: Vec<Dispatch>,
     history_copies: Vec<wgpu::Buffer>,
+    /// What was read of the stages of the last step, to read that of the next into.
+    pub(super) stage_copies: Vec<wgpu::Buffer>,
     memory_bytes: u64,
     /// The call that was submitted last, if it was submitted alone: a device that hangs does so in it.
     lone_call: Option<(Phase, usize)>,
@@ -43,10 +45,10 @@ pub struct GpuExecutor {
 }
 
 /// The location of a tensor on the device.
-struct Place {
-    buffer: wgpu::Buffer,
-    offset: u64,
-    size: std::num::NonZeroU64,
+pub(super) struct Place {
+    pub(super) buffer: wgpu::Buffer,
+    pub(super) offset: u64,
+    pub(super) size: std::num::NonZeroU64,
 }
 
 impl Place {
@@ -141,7 +143,8 @@ impl GpuExecutor {
         }
         let counters = Counters { allocations: allocations as u64, ..Counters::default() };
         let (gpu, lone_call) = (gpu.clone(), None);
-        Ok(Self { gpu, plan, places, train, evaluate, history_copies, memory_bytes, lone_call, counters })
+        let stage_copies = vec![];
+        Ok(Self { gpu, plan, places, train, evaluate, history_copies, stage_copies, memory_bytes, lone_call, counters })
     }
 
     /// Bytes of all tensors, and of the copies that kernels read as textures.
@@ -351,6 +354,16 @@ impl Executor for GpuExecutor {
     ) -> Pending<'a, Result<Vec<Vec<u32>>>> {
         let gpu = self.gpu.clone();
         Box::pin(async move { gpu.guarded(self.collect(phase, steps, tensors)).await })
+    }
+
+    fn run_stages<'a>(
+        &'a mut self,
+        phase: Phase,
+        stages: &'a [Stage],
+        ready: &'a mut dyn FnMut(usize, Vec<Vec<u32>>),
+    ) -> Pending<'a, Result<()>> {
+        let gpu = self.gpu.clone();
+        Box::pin(async move { gpu.guarded(self.stages(phase, stages, ready)).await })
     }
 
     fn run_call(&mut self, phase: Phase, index: usize) -> Pending<'_, Result<()>> {

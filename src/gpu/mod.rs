@@ -11,6 +11,7 @@ mod kernel;
 mod kernels;
 mod open;
 mod pace;
+mod stages;
 mod stopwatch;
 mod texture;
 mod timestamps;

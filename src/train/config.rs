@@ -11,6 +11,13 @@ pub struct TrainConfig {
     pub epochs: usize,
     /// Samples of a batch.
     pub batch: usize,
+    /// Parts of equal size of a batch, whose gradients are computed apart and added in pairs, in their order: what several
+    /// [ranks](crate::ranks) share. With 1, a batch is computed at once.
+    pub micro_batches: usize,
+    /// Local SGD instead: each rank trains so many steps with its share of each batch alone, and then the ranks take the mean
+    /// of their parameters and of all that steps carry. It is another method, with other weights for each number of ranks
+    /// (Stich, "Local SGD converges fast and communicates little", 2019).
+    pub sync_every: Option<usize>,
     /// The optimizer.
     pub optimizer: Optimizer,
     /// The highest learning rate of the run.
@@ -48,6 +55,8 @@ impl TrainConfig {
     pub const DEFAULT: Self = Self {
         epochs: 6,
         batch: 128,
+        micro_batches: 1,
+        sync_every: None,
         optimizer: Optimizer::adam(0.0, false),
         rate: 0.01,
         schedule: Schedule::OneCycle,

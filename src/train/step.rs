@@ -52,7 +52,9 @@ impl Trainer {
     ) -> Result<(TrainState, &mut dyn Executor, CpuExecutor)> {
         let Self { config, plan_config, .. } = *self;
         let state = self.state().await?;
-        let batch = self.next_batch(dataset);
+        // Of a batch that is cut, the first part is a step of the plan.
+        let images = self.next_order(1).into_iter().take(plan_config.batch);
+        let batch = self.samples(dataset, images);
         let schedule = config.schedule.rows(config.rate, &config.optimizer, self.steps());
         let mut on_cpu = step_on_cpu(&self.model, plan_config, &batch, schedule.words(), &state, config.seed)?;
         // The step adds a row to it.
@@ -65,9 +67,14 @@ impl Trainer {
 
     /// The images of the next step, of the data set that is trained on.
     pub fn next_batch(&self, dataset: &Dataset) -> Samples {
+        self.samples(dataset, self.next_order(1))
+    }
+
+    /// Images by their indices into the training set, followed by the test set, followed by the digits added.
+    fn samples(&self, dataset: &Dataset, images: impl IntoIterator<Item = u32>) -> Samples {
         let bytes = dataset.task.image().bytes();
         let mut batch = Samples { images: vec![], labels: vec![] };
-        for mut image in self.next_order(1).into_iter().map(|image| image as usize) {
+        for mut image in images.into_iter().map(|image| image as usize) {
             for set in [&dataset.train, &dataset.test, &self.added] {
                 if image < set.len() {
                     batch.images.extend(&set.images[image * bytes..][..bytes]);

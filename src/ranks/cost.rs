@@ -1,0 +1,104 @@
+//! What a step of several ranks takes, by a model.
+//!
+//! A message of `b` bytes takes `latency + b / bandwidth` (Hockney, "The communication challenge for MPP", 1994). A sum over
+//! `R` ranks is `R - 1` messages of a part of the vector, and again as many to collect the parts (Thakur, Rabenseifner and
+//! Gropp, "Optimization of collective communication operations in MPICH", 2005).
+
+/// The costs of which a step consists.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CostModel {
+    /// Images of a batch.
+    pub batch: usize,
+    /// Parts of the batch that the ranks share.
+    pub micro_batches: usize,
+    /// Seconds of a micro-batch, from its first call to its gradients on the host.
+    pub micro_batch_seconds: f64,
+    /// The part of them that passes after the gradients of the first stage are on the host.
+    pub last_stage_seconds: f64,
+    /// Seconds of the update of the parameters.
+    pub update_seconds: f64,
+    /// Bytes of the gradients of each stage; those of the first are exchanged while the last is computed.
+    pub stage_bytes: [u64; 2],
+    /// Seconds of a message without contents.
+    pub latency_seconds: f64,
+    /// Bytes that a rank sends in a second.
+    pub bytes_per_second: f64,
+}
+
+/// What a step takes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepCost {
+    /// Seconds in which the rank's device computes gradients.
+    pub compute_seconds: f64,
+    /// Seconds of exchange.
+    pub exchange_seconds: f64,
+    /// Seconds of exchange in which nothing is left to compute.
+    pub waited_seconds: f64,
+    /// Seconds of the whole step.
+    pub step_seconds: f64,
+    /// Bytes that a rank sends.
+    pub bytes_sent: f64,
+}
+
+impl CostModel {
+    /// Seconds in which so many ranks add up a vector of so many bytes.
+    pub fn sum_seconds(&self, ranks: usize, bytes: u64) -> f64 {
+        let part = bytes as f64 / ranks as f64;
+        2.0 * (ranks - 1) as f64 * (self.latency_seconds + part / self.bytes_per_second)
+    }
+
+    /// A step of so many ranks on equal devices.
+    pub fn step(&self, ranks: usize) -> StepCost {
+        let compute_seconds = (self.micro_batches / ranks) as f64 * self.micro_batch_seconds;
+        let [first, last] = self.stage_bytes.map(|bytes| if bytes == 0 { 0.0 } else { self.sum_seconds(ranks, bytes) });
+        let waited_seconds = (first - self.last_stage_seconds).max(0.0) + last;
+        StepCost {
+            compute_seconds,
+            exchange_seconds: first + last,
+            waited_seconds,
+            step_seconds: compute_seconds + waited_seconds + self.update_seconds,
+            bytes_sent: 2.0 * (ranks - 1) as f64 * self.stage_bytes.iter().sum::<u64>() as f64 / ranks as f64,
+        }
+    }
+
+    /// How many times as fast as one rank so many ranks are.
+    pub fn speedup(&self, ranks: usize) -> f64 {
+        self.step(1).step_seconds / self.step(ranks).step_seconds
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MODEL: CostModel = CostModel {
+        batch: 128,
+        micro_batches: 8,
+        micro_batch_seconds: 1e-3,
+        last_stage_seconds: 4e-4,
+        update_seconds: 1e-4,
+        stage_bytes: [1_000_000, 100_000],
+        latency_seconds: 1e-5,
+        bytes_per_second: 1e9,
+    };
+
+    #[test]
+    fn a_rank_alone_exchanges_nothing() {
+        let step = MODEL.step(1);
+        assert_eq!((step.exchange_seconds, step.waited_seconds, step.bytes_sent), (0.0, 0.0, 0.0));
+        assert!((step.step_seconds - 8.1e-3).abs() < 1e-12);
+        assert_eq!(MODEL.speedup(1), 1.0);
+    }
+
+    #[test]
+    fn the_first_exchange_is_hidden_behind_the_last_stage() {
+        let step = MODEL.step(4);
+        let (first, last) = (6.0 * (1e-5 + 2.5e-4), 6.0 * (1e-5 + 2.5e-5));
+        assert!((step.compute_seconds - 2e-3).abs() < 1e-12);
+        assert!((step.exchange_seconds - first - last).abs() < 1e-12);
+        assert!((step.waited_seconds - (first - 4e-4) - last).abs() < 1e-12);
+        assert!((step.bytes_sent - 1.65e6).abs() < 1e-6);
+        let hidden = CostModel { bytes_per_second: 1e12, latency_seconds: 0.0, ..MODEL }.step(8);
+        assert!(hidden.waited_seconds < 1e-6 && MODEL.speedup(4) > 2.0);
+    }
+}

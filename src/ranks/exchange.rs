@@ -1,0 +1,282 @@
+//! The exchange of a rank with the others, on a thread of its own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use flume::RecvTimeoutError;
+
+use super::{Link, TreeSum, links_of_threads};
+
+/// How often a rank that waits looks whether it is to end.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// How long it then waits for the others. Open MPI kills its ranks a second after it has asked them to end.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// A rank among others.
+pub struct Ranks {
+    rank: usize,
+    count: usize,
+    local_rank: usize,
+    requests: Option<flume::Sender<Request>>,
+    answers: flume::Receiver<Result<Answer>>,
+    thread: Option<JoinHandle<()>>,
+    /// Set when the process is to end; a rank that waits then gives up the others soon.
+    stop: Option<Arc<AtomicBool>>,
+    exchange_seconds: f64,
+    waited_seconds: f64,
+    bytes_sent: u64,
+}
+
+/// What the thread is to do.
+enum Request {
+    /// Add up each rank's vector.
+    Sum(Vec<f32>),
+    /// Collect each rank's words.
+    Gather(Vec<u32>),
+}
+
+struct Answer {
+    words: Vec<u32>,
+    seconds: f64,
+    bytes_sent: u64,
+}
+
+impl Ranks {
+    /// A rank whose link is made on the thread that uses it, as MPI wants it.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn start<L: Link>(make: impl FnOnce() -> Result<L> + Send + 'static) -> Result<Self> {
+        let (requests, asked) = flume::unbounded();
+        let (answer, answers) = flume::unbounded();
+        let (tell, told) = flume::bounded(1);
+        let serve = move || {
+            let link = make();
+            let mut link = match link {
+                Ok(link) => link,
+                Err(error) => return drop(tell.send(Err(error))),
+            };
+            // Who started the thread waits for this, and then for each answer.
+            let _ = tell.send(Ok([link.rank(), link.count(), link.local_rank()]));
+            for request in asked {
+                let answered = carry_out(&mut link, request);
+                let failed = answered.is_err();
+                if answer.send(answered).is_err() || failed {
+                    return;
+                }
+            }
+        };
+        let thread = thread::Builder::new().name("exchange".to_owned()).spawn(serve);
+        let thread = Some(thread.context("cannot start the thread that exchanges gradients")?);
+        let [rank, count, local_rank] = told.recv().context("the thread that exchanges gradients has ended")??;
+        Ok(Self {
+            rank,
+            count,
+            local_rank,
+            requests: Some(requests),
+            answers,
+            thread,
+            stop: None,
+            exchange_seconds: 0.0,
+            waited_seconds: 0.0,
+            bytes_sent: 0,
+        })
+    }
+
+    /// A single rank.
+    ///
+    /// # Errors
+    /// If its thread cannot be started.
+    pub fn alone() -> Result<Self> {
+        let link = links_of_threads(1).pop().context("there is one link")?;
+        Self::start(|| Ok(link))
+    }
+
+    /// The same rank, which gives up waiting for the others soon after the flag was set: its process is to end, perhaps
+    /// because another one has.
+    pub fn ending_by(mut self, stop: Arc<AtomicBool>) -> Self {
+        self.stop = Some(stop);
+        self
+    }
+
+    /// Its number, counted from 0.
+    pub fn rank(&self) -> usize {
+        self.rank
+    }
+
+    /// The number of ranks.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Its number among those of its machine.
+    pub fn local_rank(&self) -> usize {
+        self.local_rank
+    }
+
+    /// Seconds of exchange so far, seconds for which [`Self::finish_sum`] waited, and bytes sent to others.
+    pub fn costs(&self) -> (f64, f64, u64) {
+        (self.exchange_seconds, self.waited_seconds, self.bytes_sent)
+    }
+
+    /// Begins to add up the vectors of all ranks, in their order.
+    pub fn start_sum(&mut self, vector: Vec<f32>) {
+        self.request(Request::Sum(vector));
+    }
+
+    /// The sum of the vectors that was begun first.
+    ///
+    /// # Errors
+    /// If a rank has ended.
+    pub fn finish_sum(&mut self) -> Result<Vec<f32>> {
+        let start = Instant::now();
+        let sum = self.answer().map(bytemuck::cast_vec);
+        self.waited_seconds += start.elapsed().as_secs_f64();
+        sum
+    }
+
+    /// The words of each rank, which all send equally many.
+    ///
+    /// # Errors
+    /// If a rank has ended.
+    pub fn gather(&mut self, words: &[u32]) -> Result<Vec<Vec<u32>>> {
+        self.request(Request::Gather(words.to_vec()));
+        let gathered = self.answer()?;
+        Ok(gathered.chunks(words.len().max(1)).map(<[u32]>::to_vec).collect())
+    }
+
+    /// The text of each rank.
+    ///
+    /// # Errors
+    /// If a rank has ended.
+    pub fn gather_texts(&mut self, text: &str) -> Result<Vec<String>> {
+        let lengths = self.gather(&[text.len() as u32])?;
+        let longest = lengths.iter().flatten().max().map_or(0, |&length| length as usize).next_multiple_of(4).max(4);
+        let mut bytes = text.as_bytes().to_vec();
+        bytes.resize(longest, 0);
+        let gathered = self.gather(&bytemuck::pod_collect_to_vec::<u8, u32>(&bytes))?;
+        let texts = gathered.iter().zip(lengths.iter().flatten());
+        Ok(texts
+            .map(|(words, &length)| {
+                String::from_utf8_lossy(&bytemuck::cast_slice(words)[..length as usize]).into_owned()
+            })
+            .collect())
+    }
+
+    fn request(&self, request: Request) {
+        // If the thread has ended, so says the answer.
+        let _ = self.requests.as_ref().map(|requests| requests.send(request));
+    }
+
+    fn answer(&mut self) -> Result<Vec<u32>> {
+        let mut ending = None;
+        let Answer { words, seconds, bytes_sent } = loop {
+            match self.answers.recv_timeout(LOOK) {
+                Ok(answer) => break answer?,
+                Err(RecvTimeoutError::Disconnected) => bail!("the exchange with the other ranks has ended"),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+                let since: &mut Instant = ending.get_or_insert_with(Instant::now);
+                if since.elapsed() > PATIENCE {
+                    // Nothing wakes the thread any more.
+                    drop(self.thread.take());
+                    bail!(
+                        "rank {} of {} was told to end, and the other ranks do not answer any more: one of them has died, or \
+                         all end",
+                        self.rank,
+                        self.count
+                    );
+                }
+            }
+        };
+        self.exchange_seconds += seconds;
+        self.bytes_sent += bytes_sent;
+        Ok(words)
+    }
+}
+
+impl Drop for Ranks {
+    /// Ends the thread after its last request.
+    fn drop(&mut self) {
+        drop(self.requests.take());
+        if let Some(thread) = self.thread.take() {
+            // A thread that has panicked has said so.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Adds up, or gathers.
+///
+/// Each rank adds up a part of the vector of all ranks, and then all get all parts: so a rank sends twice its vector,
+/// whatever the number of ranks.
+fn carry_out(link: &mut impl Link, request: Request) -> Result<Answer> {
+    let start = Instant::now();
+    let others = link.count() - 1;
+    let (words, sent) = match request {
+        Request::Gather(words) => (link.all_gather(&words)?, words.len() * others),
+        Request::Sum(vector) if others == 0 => (bytemuck::cast_vec(vector), 0),
+        Request::Sum(mut vector) => {
+            let (length, part) = (vector.len(), vector.len().div_ceil(link.count()).max(1));
+            vector.resize(part * link.count(), 0.0);
+            let parts: Vec<f32> = bytemuck::cast_vec(link.all_to_all(bytemuck::cast_slice(&vector))?);
+            let mut sum = TreeSum::default();
+            parts.chunks(part).for_each(|of_rank| sum.add(of_rank.to_vec()));
+            let mut words = link.all_gather(bytemuck::cast_slice(&sum.finish()))?;
+            words.truncate(length);
+            (words, 2 * part * others)
+        }
+    };
+    Ok(Answer { words, seconds: start.elapsed().as_secs_f64(), bytes_sent: 4 * sent as u64 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn on_ranks<T: Send + 'static>(count: usize, run: fn(Ranks) -> T) -> Vec<T> {
+        let threads = links_of_threads(count).into_iter().map(|link| {
+            let ranks = Ranks::start(|| Ok(link)).unwrap();
+            thread::spawn(move || run(ranks))
+        });
+        threads.collect::<Vec<_>>().into_iter().map(|thread| thread.join().unwrap()).collect()
+    }
+
+    #[test]
+    fn all_ranks_get_the_sum_of_vectors_of_any_length() {
+        for count in [1, 2, 3, 5] {
+            for (sums, costs) in on_ranks(count, |mut ranks| {
+                let own = ranks.rank() as f32;
+                ranks.start_sum(vec![own, 1.0, -2.0 * own, 0.5]);
+                ranks.start_sum(vec![own]);
+                let sums = [ranks.finish_sum().unwrap(), ranks.finish_sum().unwrap()];
+                (sums, ranks.costs())
+            }) {
+                let (all, of_ranks) = (count as f32, (count * (count - 1) / 2) as f32);
+                assert_eq!(sums, [vec![of_ranks, all, -2.0 * of_ranks, 0.5 * all], vec![of_ranks]]);
+                assert_eq!(costs.2 > 0, count > 1);
+            }
+        }
+    }
+
+    #[test]
+    fn texts_of_any_length_are_gathered() {
+        let texts = on_ranks(3, |mut ranks| ranks.gather_texts(&"é".repeat(ranks.rank())).unwrap());
+        assert!(texts.iter().all(|texts| texts[..] == ["", "é", "éé"]), "{texts:?}");
+    }
+
+    #[test]
+    fn a_rank_that_is_to_end_gives_up_those_that_do_not_answer() {
+        let mut links = links_of_threads(2).into_iter();
+        let first = links.next().unwrap();
+        let mut ranks = Ranks::start(|| Ok(first)).unwrap().ending_by(Arc::new(AtomicBool::new(true)));
+        let error = ranks.gather(&[1]).unwrap_err().to_string();
+        assert!(error.contains("rank 0 of 2 was told to end"), "{error}");
+        drop(links);
+    }
+}
