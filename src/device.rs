@@ -30,6 +30,10 @@ pub enum DeviceChoice {
     /// The adapter at this PCI address, `0000:03:00.0`, through the first of the APIs that list it: the only way to mean
     /// one of two equal cards wherever they stand in the list.
     Pci(String),
+    /// A device for each rank of a machine, in their order, and from the first on again.
+    Each(Vec<DeviceChoice>),
+    /// Every adapter, for runs of their own.
+    All,
 }
 
 impl FromStr for DeviceChoice {
@@ -41,10 +45,14 @@ impl FromStr for DeviceChoice {
         if let Some(address) = lower.strip_prefix("pci:") {
             return pci_address(address).map(Self::Pci);
         }
+        if let Some(each) = several(&lower) {
+            return Ok(Self::Each(each));
+        }
         let backend = Backend::ALL.iter().copied().find(|backend| backend.name() == lower);
         Ok(match (lower.as_str(), backend, lower.parse()) {
             ("auto", ..) => Self::Auto,
             ("cpu", ..) => Self::Cpu,
+            ("all", ..) => Self::All,
             (_, Some(backend), _) => Self::Backend(backend),
             (_, _, Ok(index)) => Self::Index(index),
             _ => Self::Name(lower),
@@ -62,8 +70,19 @@ impl fmt::Display for DeviceChoice {
             Self::Index(index) => write!(f, "{index}"),
             Self::Name(name) => f.write_str(name),
             Self::Pci(address) => write!(f, "pci:{address}"),
+            Self::Each(each) => f.write_str(&each.iter().map(Self::to_string).collect::<Vec<_>>().join(",")),
+            Self::All => f.write_str("all"),
         }
     }
+}
+
+/// The devices of a list such as `0,1` or `vulkan,cpu`; none if a part is a name, which may have commas in it.
+fn several(list: &str) -> Option<Vec<DeviceChoice>> {
+    let is_one =
+        |part: &str| matches!(part.parse(), Ok(choice) if !matches!(choice, DeviceChoice::Name(_) | DeviceChoice::All));
+    let parts: Vec<&str> = list.split(',').map(str::trim).collect();
+    (parts.len() > 1 && parts.iter().all(|part| is_one(part)))
+        .then(|| parts.iter().flat_map(|part| part.parse()).collect())
 }
 
 /// An opened device.
@@ -111,6 +130,32 @@ impl Device {
                 })?;
                 open(&found[index]).await
             }
+            DeviceChoice::Each(_) => {
+                bail!("--device {choice} names several devices, which is for `train --ranks`; name one")
+            }
+            DeviceChoice::All => {
+                bail!("--device all is for `train` without --ranks, `verify`, `bench` and `doctor`; name one device")
+            }
+        }
+    }
+
+    /// Opens the device of a rank, which has this number among those of its machine: of a list its own, of equal adapters
+    /// its own, and otherwise the one that all share.
+    ///
+    /// # Errors
+    /// The same as for [`Self::open`].
+    pub async fn open_for_rank(choice: &DeviceChoice, local_rank: usize) -> Result<Self> {
+        if let DeviceChoice::Each(each) = choice {
+            return Self::open(&each[local_rank % each.len()]).await;
+        }
+        let best = Self::open(choice).await?;
+        let (Self::Gpu(gpu), DeviceChoice::Auto | DeviceChoice::Backend(_)) = (&best, choice) else { return Ok(best) };
+        let found = adapters_up_to(gpu.info().backend).await;
+        match of_rank(&found.iter().map(|adapter| &adapter.info).collect::<Vec<_>>(), gpu.info(), local_rank) {
+            Some(own) if found[own].info.index != gpu.info().index => {
+                Ok(Self::Gpu(Box::new(Gpu::open(&found[own]).await?)))
+            }
+            _ => Ok(best),
         }
     }
 
@@ -215,6 +260,14 @@ pub(crate) fn find(choice: &DeviceChoice, infos: &[&AdapterInfo]) -> Option<usiz
     infos.iter().position(has_number).or_else(|| infos.iter().position(has_name))
 }
 
+/// The adapter of a rank among those that are of the same API and kind as the best one.
+fn of_rank(infos: &[&AdapterInfo], best: &AdapterInfo, local_rank: usize) -> Option<usize> {
+    let is_equal =
+        |info: &AdapterInfo| info.unusable.is_none() && (info.backend, info.kind) == (best.backend, best.kind);
+    let equal: Vec<usize> = (0..infos.len()).filter(|&index| is_equal(infos[index])).collect();
+    equal.get(local_rank % equal.len().max(1)).copied()
+}
+
 /// The best adapter of the machine, but not software GL: it has no subgroups, and trains slower than the CPU executor.
 async fn best_of_all() -> Option<Adapter> {
     let found = best(adapters_up_to(Backend::Dx12).await);
@@ -285,6 +338,29 @@ mod tests {
         assert_eq!(find("pci:0000:04:00.0"), None);
         let choice: DeviceChoice = "pci:0a:00.0".parse().unwrap();
         assert_eq!(choice.to_string().parse::<DeviceChoice>().unwrap(), choice);
+    }
+
+    #[test]
+    fn a_list_is_of_devices_and_a_name_may_have_commas() {
+        let parse = |text: &str| text.parse::<DeviceChoice>().unwrap();
+        let each = parse("0, vulkan,CPU,pci:03:00.0");
+        let DeviceChoice::Each(parts) = &each else { panic!("{each:?}") };
+        assert_eq!(parts[..3], [DeviceChoice::Index(0), DeviceChoice::Backend(Backend::Vulkan), DeviceChoice::Cpu]);
+        assert_eq!((each.to_string().as_str(), parse(&each.to_string())), ("0,vulkan,cpu,pci:0000:03:00.0", each));
+        assert_eq!(parse("llvmpipe (LLVM 15.0.6, 256 bits)").to_string(), "llvmpipe (llvm 15.0.6, 256 bits)");
+        assert!(matches!(parse("0,all"), DeviceChoice::Name(_)));
+        assert_eq!((parse("all"), parse("all").to_string()), (DeviceChoice::All, "all".to_owned()));
+    }
+
+    #[test]
+    fn ranks_take_equal_adapters_in_turn() {
+        let kinds = [AdapterKind::Integrated, AdapterKind::Discrete, AdapterKind::Discrete, AdapterKind::Discrete];
+        let mut cards = kinds.map(|kind| AdapterInfo::example("a card", kind));
+        cards[2].unusable = Some("it is broken".to_owned());
+        let infos: Vec<&AdapterInfo> = cards.iter().collect();
+        let of_ranks: Vec<_> = (0..4).map(|rank| of_rank(&infos, infos[1], rank)).collect();
+        assert_eq!(of_ranks, [Some(1), Some(3), Some(1), Some(3)]);
+        assert_eq!(of_rank(&infos, infos[0], 5), Some(0));
     }
 
     #[test]

@@ -15,10 +15,13 @@ mod mpi;
 mod threads;
 mod tree;
 
+use std::fmt;
+
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
 pub use cost::{CostModel, StepCost};
+pub(crate) use exchange::Costs;
 pub use exchange::Ranks;
 #[cfg(feature = "mpi")]
 pub use mpi::link_of_mpi;
@@ -52,6 +55,18 @@ pub trait Link {
     }
 }
 
+/// The error of a rank that waits for one that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RankEnded(pub usize);
+
+impl std::error::Error for RankEnded {}
+
+impl fmt::Display for RankEnded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "rank {} has ended", self.0)
+    }
+}
+
 /// What a rank did, and how long it waited.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RankReport {
@@ -59,18 +74,36 @@ pub struct RankReport {
     pub rank: usize,
     /// Its device in words.
     pub device: String,
-    /// Steps of the run that it took part in.
+    /// Steps to which the times and bytes belong: all that it took part in but the first, in which drivers may compile. In local
+    /// SGD the first are those up to the first mean.
     pub steps: usize,
     /// Images of each step whose gradients it computed.
     pub images_of_step: usize,
-    /// Seconds from the start of each step to its last gradient on the host.
+    /// Seconds from the start of each step to its last gradients on the host.
     pub compute_seconds: f64,
+    /// The part of them after the gradients of a first stage were on their way to the other ranks.
+    pub last_stage_seconds: f64,
     /// Seconds of exchange, of which a part went on while the device computed.
     pub exchange_seconds: f64,
     /// Seconds for which it waited for the others' gradients, with nothing left to compute.
     pub waited_seconds: f64,
+    /// Seconds in which the host sent the sums to its device and began the updates.
+    pub update_seconds: f64,
+    /// Bytes of the gradients of each stage of a step; the first is 0 if there is a single stage.
+    pub stage_bytes: [u64; 2],
     /// Bytes that it sent to other ranks.
     pub bytes_sent: u64,
+    /// How fast its link is.
+    pub link: LinkSpeed,
+}
+
+/// How fast messages between ranks are; zeros for a single rank.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LinkSpeed {
+    /// Seconds of a message without contents.
+    pub latency_seconds: f64,
+    /// Bytes that a rank sends in a second.
+    pub bytes_per_second: f64,
 }
 
 /// Micro-batches of each rank.

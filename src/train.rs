@@ -1,6 +1,8 @@
 //! Training: epochs over a shuffled stream of images, and evaluation, both repeatable.
 
 mod config;
+mod micro_batches;
+mod order;
 mod range_test;
 mod shared;
 mod state;
@@ -18,21 +20,18 @@ use crate::model::Model;
 use crate::ops::batch::HISTORY_COLUMNS;
 use crate::ops::optimizer::SCHEDULE_COLUMNS;
 use crate::plan::{Parameter, Phase, Plan, PlanConfig, TensorId};
-use crate::random::Random;
 use crate::ranks::Ranks;
-use crate::resident::{ResidentData, Stream, write_clock, write_order, write_parameters};
+use crate::resident::{ResidentData, Stream, write_parameters};
 use crate::tensor::HostTensor;
 use crate::trace::Span;
 
 pub use config::TrainConfig;
+pub use micro_batches::measure_micro_batches;
 pub use range_test::{RangeTest, RatePoint};
 use shared::Shared;
 pub use state::{Diverged, TrainState};
 pub use step::augmented;
 pub(crate) use step::step_on_cpu;
-
-/// The first of the random streams that shuffle the epochs; lower streams belong to the initial weights.
-const SHUFFLE_STREAM: u64 = 1 << 32;
 
 /// The number of images for checking the activations of a suspicious model during training.
 const SAMPLE: usize = 64;
@@ -123,7 +122,7 @@ impl Trainer {
     ) -> Result<Self> {
         let facts = shared::facts(model, parameters, dataset, &config);
         let mut trainer = Self::build(device, model, parameters, dataset, config, Some(ranks)).await?;
-        trainer.ensure_equal(&facts)?;
+        trainer.meet(&facts)?;
         Ok(trainer)
     }
 
@@ -386,55 +385,6 @@ impl Trainer {
     async fn read_history(&mut self, steps: usize) -> Result<Vec<[f32; HISTORY_COLUMNS]>> {
         let tensor = self.executor.plan().host.history;
         Ok(self.executor.read(tensor).await?.f32().as_chunks().0[..steps].to_vec())
-    }
-
-    /// Writes the order of the next batches, or what the stream makes of it during the run, and sets the clock to the first
-    /// of them.
-    fn write_order(&mut self, order: &[u32]) {
-        self.write_order_at(order, self.steps_done(), self.config.seed);
-    }
-
-    /// The same with the clock at another step, and another seed of random changes.
-    fn write_order_at(&mut self, order: &[u32], step: usize, seed: u64) {
-        match &mut self.stream {
-            Some(stream) => {
-                stream.set_order(order);
-                write_clock(self.executor.as_mut(), step, seed);
-            }
-            None => write_order(self.executor.as_mut(), order, step, seed),
-        }
-    }
-
-    /// Sends what the first steps of the order need, if they are run without the stream.
-    fn send(&mut self, steps: usize) -> Result<()> {
-        let Some(stream) = &mut self.stream else { return Ok(()) };
-        let most = stream.most_steps();
-        ensure!(steps <= most, "the device has room for the images of {most} steps, but {steps} are needed");
-        stream.parts(0..steps).iter().for_each(|part| self.executor.write_part(part));
-        Ok(())
-    }
-
-    /// The images of the next `steps` batches, from the stream of permutations.
-    fn next_order(&self, steps: usize) -> Vec<u32> {
-        self.order_from(self.steps_done(), steps)
-    }
-
-    /// The images of `steps` batches from a step of the run on.
-    fn order_from(&self, step: usize, steps: usize) -> Vec<u32> {
-        let count = self.splits.train.len();
-        let start = step * self.config.batch;
-        let places = start..start + steps * self.config.batch;
-        let permutations = places.start / count..=(places.end - 1) / count;
-        let stream = permutations.clone().flat_map(|number| self.permutation(number));
-        stream.skip(places.start - permutations.start() * count).take(places.len()).collect()
-    }
-
-    fn permutation(&self, number: usize) -> Vec<u32> {
-        let mut images = self.splits.train.clone();
-        if self.config.shuffle {
-            Random::new(self.config.seed, SHUFFLE_STREAM + number as u64).shuffle(&mut images);
-        }
-        images
     }
 }
 

@@ -144,7 +144,7 @@ fn same_weights(device: &Device) -> Result<(), Failed> {
         let (together, reports) = among(count, device, SMALL, config(), None, both_epochs)?;
         check(together == alone, format!("{count} ranks: {together:?} instead of {alone:?}"))?;
         let facts = |report: &RankReport| (report.rank, report.steps, report.images_of_step);
-        let wanted: Vec<_> = (0..count).map(|rank| (rank, 22, 16 / count)).collect();
+        let wanted: Vec<_> = (0..count).map(|rank| (rank, 21, 16 / count)).collect();
         check(reports.iter().map(facts).collect::<Vec<_>>() == wanted, format!("{reports:?}"))?;
         check(reports.iter().all(|report| report.bytes_sent > 0), format!("{reports:?}"))?;
     }
@@ -215,7 +215,7 @@ fn interrupted(device: &Device) -> Result<(), Failed> {
     let [(one, _), (two, reports)] =
         [among(1, device, SMALL, config(), None, run)?, among(2, device, SMALL, config(), None, run)?];
     check(one == two, format!("{two:?} instead of {one:?}"))?;
-    check(reports.iter().all(|report| report.steps == 22), format!("{reports:?}"))
+    check(reports.iter().all(|report| report.steps == 21), format!("{reports:?}"))
 }
 
 fn unequal(device: &Device) -> Result<(), Failed> {
@@ -281,5 +281,5 @@ fn local_sgd(device: &Device) -> Result<(), Failed> {
     check(first == second, "two runs differ")?;
     check(first.2 > 0.5, format!("accuracy {}", first.2))?;
     let facts = |report: &RankReport| (report.steps, report.images_of_step);
-    check(reports.iter().all(|report| facts(report) == (67, 8)), format!("{reports:?}"))
+    check(reports.iter().all(|report| facts(report) == (64, 8)), format!("{reports:?}"))
 }

@@ -21,6 +21,7 @@ use crate::gpu::AdapterInfo;
 use crate::metrics::prediction;
 use crate::model::Model;
 use crate::program::files::Lock;
+use crate::ranks::RankReport;
 use crate::tensor::HostTensor;
 use crate::weights::{self, MODEL_FILE, Origin};
 use crate::words::Word;
@@ -101,6 +102,9 @@ pub struct RunResult {
     pub test_accuracy: Option<f64>,
     /// SHA-256 of the weights.
     pub weights_sha256: String,
+    /// What each rank did and waited in this process's part of the run; empty of a run without ranks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ranks: Vec<RankReport>,
 }
 
 /// The seconds of each part of a run's start, up to the end of the first step.

@@ -4,6 +4,7 @@
 //! terminal.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt::{self, Arguments};
 use std::io::{self, ErrorKind, Write as _};
 use std::process;
@@ -42,9 +43,14 @@ pub(crate) struct Mode {
 
 static MODE: OnceLock<Mode> = OnceLock::new();
 
+thread_local! {
+    /// The number of the thread among ranks that train together.
+    static RANK: Cell<usize> = const { Cell::new(0) };
+}
+
 /// All progress bars, so that no line is printed into one.
 static BARS: LazyLock<MultiProgress> = LazyLock::new(|| {
-    let hidden = MODE.get().is_some_and(|mode| mode.quiet);
+    let hidden = mode().quiet;
     MultiProgress::with_draw_target(if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() })
 });
 
@@ -57,14 +63,28 @@ pub(crate) fn set_mode(mode: Mode) {
     let _ = MODE.set(mode);
 }
 
+/// Makes this thread one of several ranks, which do the same: all but the first print errors only, with their number.
+pub(crate) fn set_rank(rank: usize) {
+    RANK.set(rank);
+}
+
+/// Whether this thread is a rank after the first.
+fn follows() -> bool {
+    RANK.get() > 0
+}
+
 fn mode() -> Mode {
-    MODE.get().copied().unwrap_or_default()
+    let mode = MODE.get().copied().unwrap_or_default();
+    Mode { quiet: mode.quiet || follows(), ..mode }
 }
 
 /// See [`out!`].
 pub(crate) fn result(text: Arguments<'_>) {
     let Mode { results_on_stderr, continues_unread, .. } = mode();
     let has_failed = FAILURE.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+    if follows() {
+        return;
+    }
     if results_on_stderr || (has_failed && continues_unread) {
         return warn(text);
     }
@@ -86,6 +106,9 @@ pub(crate) fn remark(text: Arguments<'_>) {
 
 /// See [`warning!`].
 pub(crate) fn warn(text: Arguments<'_>) {
+    if follows() {
+        return;
+    }
     let line = format!("{}\n", escaped(&text.to_string()));
     // An error of standard error cannot be reported anywhere.
     let _ = BARS.suspend(|| io::stderr().lock().write_all(line.as_bytes()));
@@ -94,7 +117,8 @@ pub(crate) fn warn(text: Arguments<'_>) {
 /// Prints the error of a command; the first word is in colour on a terminal.
 pub(crate) fn error(text: &str) {
     let style = Styles::styled().get_error().to_owned();
-    let line = format!("{style}error:{style:#} {}\n", escaped(text));
+    let rank = if follows() { format!(" rank {}:", RANK.get()) } else { String::new() };
+    let line = format!("{style}error:{style:#}{rank} {}\n", escaped(text));
     let _ = BARS.suspend(|| anstream::stderr().lock().write_all(line.as_bytes()));
 }
 

@@ -4,6 +4,8 @@
 //! `R` ranks is `R - 1` messages of a part of the vector, and again as many to collect the parts (Thakur, Rabenseifner and
 //! Gropp, "Optimization of collective communication operations in MPICH", 2005).
 
+use super::{LinkSpeed, RankReport};
+
 /// The costs of which a step consists.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CostModel {
@@ -19,10 +21,8 @@ pub struct CostModel {
     pub update_seconds: f64,
     /// Bytes of the gradients of each stage; those of the first are exchanged while the last is computed.
     pub stage_bytes: [u64; 2],
-    /// Seconds of a message without contents.
-    pub latency_seconds: f64,
-    /// Bytes that a rank sends in a second.
-    pub bytes_per_second: f64,
+    /// How fast the link is.
+    pub link: LinkSpeed,
 }
 
 /// What a step takes.
@@ -41,10 +41,25 @@ pub struct StepCost {
 }
 
 impl CostModel {
+    /// The costs that a rank has measured, with its own link or another.
+    pub fn measured(report: &RankReport, batch: usize, micro_batches: usize, link: LinkSpeed) -> Self {
+        let of_rank = (report.images_of_step * micro_batches) as f64 / batch as f64;
+        let steps = report.steps.max(1) as f64;
+        Self {
+            batch,
+            micro_batches,
+            micro_batch_seconds: report.compute_seconds / (steps * of_rank),
+            last_stage_seconds: report.last_stage_seconds / steps,
+            update_seconds: report.update_seconds / steps,
+            stage_bytes: report.stage_bytes,
+            link,
+        }
+    }
+
     /// Seconds in which so many ranks add up a vector of so many bytes.
     pub fn sum_seconds(&self, ranks: usize, bytes: u64) -> f64 {
         let part = bytes as f64 / ranks as f64;
-        2.0 * (ranks - 1) as f64 * (self.latency_seconds + part / self.bytes_per_second)
+        2.0 * (ranks - 1) as f64 * (self.link.latency_seconds + part / self.link.bytes_per_second)
     }
 
     /// A step of so many ranks on equal devices.
@@ -78,8 +93,7 @@ mod tests {
         last_stage_seconds: 4e-4,
         update_seconds: 1e-4,
         stage_bytes: [1_000_000, 100_000],
-        latency_seconds: 1e-5,
-        bytes_per_second: 1e9,
+        link: LinkSpeed { latency_seconds: 1e-5, bytes_per_second: 1e9 },
     };
 
     #[test]
@@ -91,6 +105,22 @@ mod tests {
     }
 
     #[test]
+    fn what_a_rank_measured_is_divided_by_its_steps_and_micro_batches() {
+        let report = RankReport {
+            steps: 10,
+            images_of_step: 32,
+            compute_seconds: 2e-2,
+            last_stage_seconds: 4e-3,
+            update_seconds: 1e-3,
+            stage_bytes: MODEL.stage_bytes,
+            ..RankReport::default()
+        };
+        let measured = CostModel::measured(&report, 128, 8, MODEL.link);
+        assert!((measured.micro_batch_seconds - 1e-3).abs() < 1e-12);
+        assert_eq!(CostModel { micro_batch_seconds: MODEL.micro_batch_seconds, ..measured }, MODEL);
+    }
+
+    #[test]
     fn the_first_exchange_is_hidden_behind_the_last_stage() {
         let step = MODEL.step(4);
         let (first, last) = (6.0 * (1e-5 + 2.5e-4), 6.0 * (1e-5 + 2.5e-5));
@@ -98,7 +128,7 @@ mod tests {
         assert!((step.exchange_seconds - first - last).abs() < 1e-12);
         assert!((step.waited_seconds - (first - 4e-4) - last).abs() < 1e-12);
         assert!((step.bytes_sent - 1.65e6).abs() < 1e-6);
-        let hidden = CostModel { bytes_per_second: 1e12, latency_seconds: 0.0, ..MODEL }.step(8);
+        let hidden = CostModel { link: LinkSpeed { latency_seconds: 0.0, bytes_per_second: 1e12 }, ..MODEL }.step(8);
         assert!(hidden.waited_seconds < 1e-6 && MODEL.speedup(4) > 2.0);
     }
 }

@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use flume::RecvTimeoutError;
 
-use super::{Link, TreeSum, links_of_threads};
+use super::{Link, LinkSpeed, TreeSum, links_of_threads};
 
 /// How often a rank that waits looks whether it is to end.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How long it then waits for the others. Open MPI kills its ranks a second after it has asked them to end.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// How long it then waits for the others, and the first rank twice as long: once one has ended, Open MPI kills the others,
+/// and a second after it has asked them to end at the latest.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// A rank among others.
 pub struct Ranks {
@@ -26,9 +27,20 @@ pub struct Ranks {
     thread: Option<JoinHandle<()>>,
     /// Set when the process is to end; a rank that waits then gives up the others soon.
     stop: Option<Arc<AtomicBool>>,
-    exchange_seconds: f64,
-    waited_seconds: f64,
-    bytes_sent: u64,
+    /// Whether all ranks have done their work.
+    is_done: bool,
+    costs: Costs,
+}
+
+/// What the exchange has cost so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Costs {
+    /// Seconds of exchange.
+    pub(crate) exchange_seconds: f64,
+    /// Seconds for which [`Ranks::finish_sum`] waited.
+    pub(crate) waited_seconds: f64,
+    /// Bytes sent to other ranks.
+    pub(crate) bytes_sent: u64,
 }
 
 /// What the thread is to do.
@@ -81,9 +93,8 @@ impl Ranks {
             answers,
             thread,
             stop: None,
-            exchange_seconds: 0.0,
-            waited_seconds: 0.0,
-            bytes_sent: 0,
+            is_done: false,
+            costs: Costs::default(),
         })
     }
 
@@ -118,9 +129,47 @@ impl Ranks {
         self.local_rank
     }
 
-    /// Seconds of exchange so far, seconds for which [`Self::finish_sum`] waited, and bytes sent to others.
-    pub fn costs(&self) -> (f64, f64, u64) {
-        (self.exchange_seconds, self.waited_seconds, self.bytes_sent)
+    /// What the exchange has cost so far.
+    pub(crate) fn costs(&self) -> Costs {
+        self.costs
+    }
+
+    /// Counts the costs anew.
+    pub(crate) fn forget_costs(&mut self) {
+        self.costs = Costs::default();
+    }
+
+    /// How fast sums of a short and of a long vector are; all ranks measure together.
+    ///
+    /// # Errors
+    /// If a rank has ended.
+    pub(crate) fn measure(&mut self) -> Result<LinkSpeed> {
+        const ROUNDS: usize = 5;
+        const LONG: usize = 1 << 18;
+        if self.count == 1 {
+            return Ok(LinkSpeed::default());
+        }
+        let mut least = |length: usize| -> Result<f64> {
+            let mut least = f64::INFINITY;
+            for _ in 0..ROUNDS {
+                self.forget_costs();
+                self.start_sum(vec![0.0; length]);
+                self.finish_sum()?;
+                least = least.min(self.costs.exchange_seconds);
+            }
+            Ok(least)
+        };
+        let (short, long) = (least(1)?, least(LONG)?);
+        self.forget_costs();
+        let messages = 2.0 * (self.count - 1) as f64;
+        let of_part = 4.0 * LONG as f64 / self.count as f64;
+        let bytes_per_second = messages * of_part / (long - short).max(f64::MIN_POSITIVE);
+        Ok(LinkSpeed { latency_seconds: short / messages, bytes_per_second })
+    }
+
+    /// Notes that all ranks have done their work: they then end together, when each is dropped.
+    pub(crate) fn done(&mut self) {
+        self.is_done = true;
     }
 
     /// Begins to add up the vectors of all ranks, in their order.
@@ -135,7 +184,7 @@ impl Ranks {
     pub fn finish_sum(&mut self) -> Result<Vec<f32>> {
         let start = Instant::now();
         let sum = self.answer().map(bytemuck::cast_vec);
-        self.waited_seconds += start.elapsed().as_secs_f64();
+        self.costs.waited_seconds += start.elapsed().as_secs_f64();
         sum
     }
 
@@ -182,9 +231,7 @@ impl Ranks {
             }
             if self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed)) {
                 let since: &mut Instant = ending.get_or_insert_with(Instant::now);
-                if since.elapsed() > PATIENCE {
-                    // Nothing wakes the thread any more.
-                    drop(self.thread.take());
+                if since.elapsed() > if self.rank == 0 { 2 * PATIENCE } else { PATIENCE } {
                     bail!(
                         "rank {} of {} was told to end, and the other ranks do not answer any more: one of them has died, or \
                          all end",
@@ -194,17 +241,21 @@ impl Ranks {
                 }
             }
         };
-        self.exchange_seconds += seconds;
-        self.bytes_sent += bytes_sent;
+        self.costs.exchange_seconds += seconds;
+        self.costs.bytes_sent += bytes_sent;
         Ok(words)
     }
 }
 
 impl Drop for Ranks {
-    /// Ends the thread after its last request.
+    /// Ends the thread. After an error the others may no longer answer it, so nothing waits for it.
     fn drop(&mut self) {
+        if self.is_done {
+            // MPI's own end would take a processor's core while it waits for the last rank.
+            self.request(Request::Gather(vec![0]));
+        }
         drop(self.requests.take());
-        if let Some(thread) = self.thread.take() {
+        if let Some(thread) = self.thread.take().filter(|_| self.is_done) {
             // A thread that has panicked has said so.
             let _ = thread.join();
         }
@@ -259,8 +310,16 @@ mod tests {
             }) {
                 let (all, of_ranks) = (count as f32, (count * (count - 1) / 2) as f32);
                 assert_eq!(sums, [vec![of_ranks, all, -2.0 * of_ranks, 0.5 * all], vec![of_ranks]]);
-                assert_eq!(costs.2 > 0, count > 1);
+                assert_eq!(costs.bytes_sent > 0, count > 1);
             }
+        }
+    }
+
+    #[test]
+    fn a_link_is_measured_and_costs_nothing_afterwards() {
+        for (speed, costs) in on_ranks(3, |mut ranks| (ranks.measure().unwrap(), ranks.costs())) {
+            assert!(speed.latency_seconds > 0.0 && speed.bytes_per_second > 0.0, "{speed:?}");
+            assert_eq!(costs, Costs::default());
         }
     }
 

@@ -16,7 +16,7 @@ use crate::files::hex;
 use crate::model::Model;
 use crate::ops::batch::HISTORY_COLUMNS;
 use crate::plan::{Phase, Plan, SharedStep, TensorId};
-use crate::ranks::{RankReport, Ranks, TreeSum, micro_batches_of_rank};
+use crate::ranks::{Costs, RankReport, Ranks, TreeSum, micro_batches_of_rank};
 use crate::resident::clock_at;
 use crate::tensor::HostTensor;
 use crate::weights;
@@ -56,8 +56,10 @@ pub(super) struct Shared {
     gradients: Vec<Vec<usize>>,
     /// Micro-batches of this rank.
     of_rank: usize,
-    steps: usize,
-    compute_seconds: f64,
+    /// The steps so far and their times.
+    report: RankReport,
+    /// Whether a step was run.
+    is_warm: bool,
 }
 
 impl Shared {
@@ -69,7 +71,7 @@ impl Shared {
         };
         let gradients = step.stages.iter().map(|stage| stage.tensors.iter().map_while(elements).collect()).collect();
         let of_rank = config.micro_batches / ranks.count();
-        Ok(Self { ranks, step, gradients, of_rank, steps: 0, compute_seconds: 0.0 })
+        Ok(Self { ranks, step, gradients, of_rank, report: RankReport::default(), is_warm: false })
     }
 
     /// What a stage of a micro-batch adds to the sums of all: gradients, their partial sums added up in order; in the last
@@ -96,15 +98,30 @@ impl Shared {
         added
     }
 
+    /// Counts steps, after their times were added. Those of the first are forgotten, because drivers may compile then.
+    fn count(&mut self, steps: usize) {
+        self.report.steps += steps;
+        if !std::mem::replace(&mut self.is_warm, true) {
+            self.ranks.forget_costs();
+            self.report = RankReport { link: self.report.link, ..RankReport::default() };
+        }
+    }
+
+    /// Bytes of the gradients of the first stage, if there are two, and of the last.
+    fn stage_bytes(&self) -> [u64; 2] {
+        let bytes: Vec<u64> = self.gradients.iter().map(|of| 4 * of.iter().sum::<usize>() as u64).collect();
+        [if bytes.len() > 1 { bytes[0] } else { 0 }, bytes[bytes.len() - 1]]
+    }
+
     fn is_last(&self, stage: usize) -> bool {
         stage + 1 == self.step.stages.len()
     }
 }
 
 impl Trainer {
-    /// Refuses ranks that were given other arguments than this one.
-    pub(super) fn ensure_equal(&mut self, facts: &[String; 3]) -> Result<()> {
-        let Some(Shared { ranks, .. }) = &mut self.shared else { return Ok(()) };
+    /// Refuses ranks that were given other arguments than this one, and measures how fast they are connected.
+    pub(super) fn meet(&mut self, facts: &[String; 3]) -> Result<()> {
+        let Some(Shared { ranks, report, .. }) = &mut self.shared else { return Ok(()) };
         let all = ranks.gather_texts(&facts.join(" "))?;
         for (rank, of_rank) in all.iter().enumerate() {
             let words = of_rank.split(' ').zip(all[0].split(' ')).zip(["settings", "data", "initial weights"]);
@@ -112,6 +129,7 @@ impl Trainer {
                 ensure!(found == wanted, "rank {rank} has other {what} than rank 0; give all ranks the same");
             }
         }
+        report.link = ranks.measure()?;
         Ok(())
     }
 
@@ -144,26 +162,33 @@ impl Trainer {
     }
 
     fn end_together(&mut self) -> Result<Vec<RankReport>> {
-        let images_of_step = self.plan_config.batch * if self.config.sync_every.is_some() { 1 } else { self.of_rank() };
-        let Some(Shared { ranks, steps, compute_seconds, .. }) = &mut self.shared else { return Ok(vec![]) };
-        let (exchange_seconds, waited_seconds, bytes_sent) = ranks.costs();
-        let report = RankReport {
-            rank: ranks.rank(),
-            device: self.device.clone(),
-            steps: *steps,
-            images_of_step,
-            compute_seconds: *compute_seconds,
-            exchange_seconds,
-            waited_seconds,
-            bytes_sent,
-        };
+        let Some(report) = self.report() else { return Ok(vec![]) };
+        let Some(Shared { ranks, .. }) = &mut self.shared else { return Ok(vec![]) };
         let reports = ranks.gather_texts(&serde_json::to_string(&report)?)?;
+        ranks.done();
         reports.iter().map(|report| Ok(serde_json::from_str(report)?)).collect()
     }
 
-    /// Micro-batches of this rank.
-    fn of_rank(&self) -> usize {
-        self.shared.as_ref().map_or(1, |shared| shared.of_rank)
+    /// What this rank did so far.
+    pub(super) fn report(&self) -> Option<RankReport> {
+        let shared = self.shared.as_ref()?;
+        let Costs { exchange_seconds, waited_seconds, bytes_sent } = shared.ranks.costs();
+        Some(RankReport {
+            rank: shared.ranks.rank(),
+            device: self.device.clone(),
+            images_of_step: self.share(),
+            exchange_seconds,
+            waited_seconds,
+            stage_bytes: shared.stage_bytes(),
+            bytes_sent,
+            ..shared.report.clone()
+        })
+    }
+
+    /// Images of this rank's share of a batch.
+    fn share(&self) -> usize {
+        let of_rank = self.shared.as_ref().map_or(1, |shared| shared.of_rank);
+        self.plan_config.batch * if self.config.sync_every.is_some() { 1 } else { of_rank }
     }
 
     /// What rank 0 says.
@@ -212,11 +237,7 @@ impl Trainer {
     /// The images of this rank's share of `steps` batches, which come `after` so many others.
     fn share_of_order(&self, after: usize, steps: usize) -> Vec<u32> {
         let rank = self.shared.as_ref().map_or(0, |shared| shared.ranks.rank());
-        let batch = self.config.batch;
-        let share = match self.config.sync_every {
-            Some(_) => self.plan_config.batch,
-            None => self.plan_config.batch * self.of_rank(),
-        };
+        let (batch, share) = (self.config.batch, self.share());
         let order = self.order_from(self.steps_done() + after, steps);
         order.chunks(batch).flat_map(|batch| &batch[rank * share..][..share]).copied().collect()
     }
@@ -240,6 +261,7 @@ impl Trainer {
         let start = Instant::now();
         let stages: Vec<Stage> = shared.step.stages.clone();
         let mut sums = vec![TreeSum::default(); stages.len()];
+        let mut first_ready = None;
         for own in 0..shared.of_rank {
             let place = row * shared.of_rank + own;
             for part in stream.iter_mut().flat_map(|stream| stream.parts(place..place + 1)) {
@@ -256,6 +278,7 @@ impl Trainer {
             let mut ready = |stage: usize, tensors: Vec<Vec<u32>>| {
                 sums[stage].add(shared.contribution(stage, tensors));
                 if is_last {
+                    first_ready.get_or_insert_with(Instant::now);
                     let mut sum = std::mem::take(&mut sums[stage]).finish();
                     if shared.is_last(stage) {
                         sum.push(f32::from(ends));
@@ -265,10 +288,12 @@ impl Trainer {
             };
             executor.run_stages(Phase::Train, &stages, &mut ready).await?;
         }
-        shared.compute_seconds += start.elapsed().as_secs_f64();
+        shared.report.compute_seconds += start.elapsed().as_secs_f64();
+        shared.report.last_stage_seconds += first_ready.map_or(0.0, |ready| ready.elapsed().as_secs_f64());
         let mut metrics = [0.0; 3];
         for (index, stage) in stages.iter().enumerate() {
             let sum = shared.ranks.finish_sum()?;
+            let start = Instant::now();
             let mut rest = &sum[..];
             let lengths = shared.gradients[index].iter().copied();
             let of_statistics = statistics.iter().map(|(_, before)| before.words().len());
@@ -285,16 +310,19 @@ impl Trainer {
             if let &[loss, hits, ends] = rest {
                 metrics = [loss, hits, ends];
             }
+            shared.report.update_seconds += start.elapsed().as_secs_f64();
         }
         let [loss, hits, ends] = metrics;
         if ends > 0.0 {
             return Ok(true);
         }
+        let start = Instant::now();
         let [step, _, seed, fault] = clock_at(done, seed);
         executor.write(clock, &[step, row as u32, seed, fault]);
         let update = [Stage { calls: shared.step.update.clone(), tensors: vec![] }];
         executor.run_stages(Phase::Train, &update, &mut |_, _| {}).await?;
-        shared.steps += 1;
+        shared.report.update_seconds += start.elapsed().as_secs_f64();
+        shared.count(1);
         rows.push([loss, hits, 0.0]);
         Ok(false)
     }
@@ -320,7 +348,7 @@ impl Trainer {
         }
         sum.push(f32::from(ends));
         let Self { executor, shared: Some(shared), .. } = self else { bail!("nothing is shared") };
-        shared.compute_seconds += start.elapsed().as_secs_f64();
+        shared.report.compute_seconds += start.elapsed().as_secs_f64();
         shared.ranks.start_sum(sum);
         let sum = shared.ranks.finish_sum()?;
         let (metrics, mut rest) = sum.split_at(history.as_flattened().len());
@@ -330,7 +358,7 @@ impl Trainer {
             let mean = values.iter().map(|value| (value / shared.ranks.count() as f32).to_bits());
             executor.write(tensor, &mean.collect::<Vec<_>>());
         }
-        shared.steps += steps;
+        shared.count(steps);
         rows.extend(metrics.as_chunks().0);
         Ok(rest.iter().any(|&ends| ends > 0.0))
     }

@@ -34,7 +34,7 @@ pub use options::{
 pub use read::{DataSetArgs, EvalArgs, PredictArgs};
 pub use train::TrainArgs;
 pub use tune::{TuneArgs, TuneChoice};
-pub use values::CheckpointEvery;
+pub use values::{CheckpointEvery, RanksChoice};
 
 use values::{not_negative, positive, positive_number, share};
 
@@ -335,7 +335,20 @@ pub struct PlanArgs {
     /// Also print the kernel that each call takes on an adapter, and why it takes no other
     #[arg(long)]
     pub kernels: bool,
-    /// Adapter for --kernels, as for `train` [default: auto]
-    #[arg(long, value_name = "DEVICE", requires = "kernels")]
+    /// Also say what a step takes for 1, 2, 4, ... N ranks on devices as this one, by a model of cost: measures micro-batches
+    /// here, and takes messages between ranks as given
+    #[arg(long, value_name = "N", value_parser = positive())]
+    pub ranks: Option<usize>,
+    /// Parts of a batch that ranks share, as for `train` [default: 8, or as many as there are ranks if they are more]
+    #[arg(long, value_name = "N", requires = "ranks", value_parser = positive())]
+    pub micro_batches: Option<usize>,
+    /// Microseconds of a message between ranks without contents
+    #[arg(long, value_name = "US", default_value_t = 5.0, value_parser = not_negative)]
+    pub latency: f64,
+    /// Gigabytes that a rank sends in a second; 12 is a network of 100 Gbit/s
+    #[arg(long, value_name = "GB/S", default_value_t = 12.0, value_parser = positive_number)]
+    pub bandwidth: f64,
+    /// Device for --kernels and --ranks, as for `train` [default: auto]
+    #[arg(long, value_name = "DEVICE")]
     pub device: Option<DeviceChoice>,
 }

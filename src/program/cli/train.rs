@@ -6,7 +6,8 @@ use clap::Args;
 
 use super::values::{not_negative, percent, positive, positive_number, rates_file, recipe, share};
 use super::{
-    CheckpointEvery, DEFAULT, DataArgs, DeviceArgs, OnDeviceLost, OptimizerName, PictureFormat, Switch, TuneChoice,
+    CheckpointEvery, DEFAULT, DataArgs, DeviceArgs, OnDeviceLost, OptimizerName, PictureFormat, RanksChoice, Switch,
+    TuneChoice,
 };
 use crate::augment::Augment;
 use crate::data::Share;
@@ -95,6 +96,18 @@ pub struct TrainArgs {
     /// How to choose the kernel of each op
     #[arg(long, value_enum, default_value_t = TuneChoice::Auto)]
     pub tune: TuneChoice,
+    /// Train with several ranks, each on a device with its share of each batch: N threads of this process, or `mpi` for the
+    /// processes that mpirun has started; the weights are the same for any number
+    #[arg(long, value_name = "N|mpi", conflicts_with = "find_lr")]
+    pub ranks: Option<RanksChoice>,
+    /// Cut each batch into so many parts, whose gradients are added in a fixed order: what ranks share [default: 8 with
+    /// --ranks, else 1]
+    #[arg(long, value_name = "N", value_parser = positive())]
+    pub micro_batches: Option<usize>,
+    /// Local SGD, another method, for slow links: each rank trains N steps alone, then all take the mean of their weights; the
+    /// weights depend on the number of ranks
+    #[arg(long, value_name = "N", requires = "ranks", value_parser = positive())]
+    pub sync_every: Option<usize>,
     /// Start from the weights of a run folder or a safetensors file; last layers that differ from --model are drawn anew
     #[arg(long, value_name = "RUN")]
     pub init: Option<PathBuf>,

@@ -55,6 +55,36 @@ impl fmt::Display for CheckpointEvery {
     }
 }
 
+/// The ranks that train together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RanksChoice {
+    /// Threads of this process.
+    Threads(usize),
+    /// Processes that MPI has started.
+    Mpi,
+}
+
+impl FromStr for RanksChoice {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse() {
+            _ if text == "mpi" => Ok(Self::Mpi),
+            Ok(count) if count > 0 => Ok(Self::Threads(count)),
+            _ => bail!("give a number of threads from 1 on, or mpi for the ranks that mpirun has started"),
+        }
+    }
+}
+
+impl fmt::Display for RanksChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Threads(count) => write!(f, "{count}"),
+            Self::Mpi => f.write_str("mpi"),
+        }
+    }
+}
+
 /// The destination of a picture.
 pub(super) fn picture() -> impl clap::builder::TypedValueParser<Value = Destination> {
     use clap::builder::TypedValueParser;
@@ -134,6 +164,19 @@ pub(super) fn percent(text: &str) -> Result<f64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ranks_are_threads_or_those_of_mpi() {
+        let parse = |text: &str| text.parse::<RanksChoice>();
+        assert_eq!(parse("mpi").unwrap(), RanksChoice::Mpi);
+        assert_eq!(parse("12").unwrap(), RanksChoice::Threads(12));
+        for choice in [RanksChoice::Mpi, RanksChoice::Threads(3)] {
+            assert_eq!(parse(&choice.to_string()).unwrap(), choice);
+        }
+        for wrong in ["", "0", "-1", "MPI ", "two"] {
+            assert!(parse(wrong).is_err(), "{wrong} was taken");
+        }
+    }
 
     #[test]
     fn checkpoints_come_by_epochs_or_by_the_clock() {

@@ -6,7 +6,8 @@ use anyhow::{Result, ensure};
 use serde::Serialize;
 
 use super::session::Session;
-use super::train::{config, device, initial};
+use super::start::initial;
+use super::train::{config, device};
 use super::{Verdict, compiling, print_table, table, thousands};
 use crate::numbers::{exact, loss, significant};
 use crate::program::cli::TrainArgs;
@@ -32,7 +33,7 @@ struct Found<'a> {
 /// Finds a rate for what the arguments would train, and writes nothing but what `output` names.
 pub(super) async fn run(session: &Session, args: &TrainArgs, output: Option<&Destination>) -> Result<Verdict> {
     let dataset = &session.dataset;
-    let start = initial(args, dataset.task.clone(), None)?;
+    let start = initial(args, dataset.task.clone(), false)?;
     let config =
         RangeTest::config(config(args, &dataset.name, &dataset.task, dataset.train.len())?, dataset.train.len());
     let device = device(&session.device, args, &start.model, &config).await?;

@@ -10,7 +10,15 @@ use crate::program::cli::{AdaptersArgs, DataArgs, VariantsArgs};
 
 /// Opens a device and prints its name on stderr.
 pub(super) async fn open_device(choice: &DeviceChoice) -> Result<Device> {
-    let device = Device::open(choice).await?;
+    open_for_rank(choice, None).await
+}
+
+/// The same for a rank by its number among those of its machine, if it is one.
+pub(super) async fn open_for_rank(choice: &DeviceChoice, local_rank: Option<usize>) -> Result<Device> {
+    let device = match local_rank {
+        Some(local_rank) => Device::open_for_rank(choice, local_rank).await?,
+        None => Device::open(choice).await?,
+    };
     let is_requested = *choice == DeviceChoice::Cpu;
     say_device(&device, device.remark().filter(|_| !is_requested));
     Ok(device)

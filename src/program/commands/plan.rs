@@ -1,23 +1,30 @@
 //! `gpu-digits plan`.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 use super::open::open_device;
 use super::tune::known;
-use super::{Verdict, lowering, print_table_with, table, thousands};
+use super::{Verdict, lowering, print_table, print_table_with, table, thousands};
 use crate::device::{Device, DeviceChoice};
 use crate::gpu::{Gpu, consider};
 use crate::model::Model;
 use crate::op::Op;
-use crate::plan::{Call, Fusion, Phase, Plan, PlanConfig, TensorId};
+use crate::plan::{Call, Fusion, Phase, Plan, PlanConfig, PlanForm, TensorId};
 use crate::program::cli::PlanArgs;
-use crate::program::commands::train::optimizer;
+use crate::program::commands::train::{MICRO_BATCHES_OF_RANKS, optimizer};
+use crate::program::terminal::Spinner;
+use crate::ranks::{CostModel, LinkSpeed, micro_batches_of_rank};
+use crate::train::{TrainConfig, measure_micro_batches};
 
 pub(super) async fn run(args: &PlanArgs) -> Result<Verdict> {
     let (model, form) = lowering(&args.step)?;
     let optimizer = optimizer(args.optimizer, None, 0.0)?;
     let plan = Plan::new(&model, PlanConfig { form, ..PlanConfig::for_mnist(args.batch_size, Some(optimizer)) })?;
 
+    ensure!(
+        args.device.is_none() || args.kernels || args.ranks.is_some(),
+        "--device is for --kernels and --ranks; without them a plan needs no device"
+    );
     let gpu = match args.kernels {
         true => Some(gpu(args.device.as_ref().unwrap_or(&DeviceChoice::Auto)).await?),
         false => None,
@@ -29,7 +36,63 @@ pub(super) async fn run(args: &PlanArgs) -> Result<Verdict> {
     out!("");
     print_phase(&plan, &model, Phase::Evaluate, "evaluation step", gpu.as_ref());
     print_fusion(&plan.fusion);
+    if let Some(ranks) = args.ranks {
+        print_ranks(args, &model, form, ranks).await?;
+    }
     Ok(Verdict::Passed)
+}
+
+/// What a step takes for 1, 2, 4, ... ranks.
+async fn print_ranks(args: &PlanArgs, model: &Model, form: PlanForm, most: usize) -> Result<()> {
+    let device = open_device(args.device.as_ref().unwrap_or(&DeviceChoice::Auto)).await?;
+    let config = TrainConfig {
+        batch: args.batch_size,
+        micro_batches: args.micro_batches.unwrap_or(most.max(MICRO_BATCHES_OF_RANKS)),
+        optimizer: optimizer(args.optimizer, None, 0.0)?,
+        fuse: Some(form.fuse),
+        precision: form.precision,
+        ..TrainConfig::DEFAULT
+    };
+    let micro_batches = config.micro_batches;
+    micro_batches_of_rank(config.batch, micro_batches, most)?;
+    let spinner = Spinner::new("measuring micro-batches");
+    let report = measure_micro_batches(&device, model, config).await?;
+    drop(spinner);
+    let link = LinkSpeed { latency_seconds: 1e-6 * args.latency, bytes_per_second: 1e9 * args.bandwidth };
+    let costs = CostModel::measured(&report, config.batch, micro_batches, link);
+    let columns = ["ranks", "images", "compute", "exchange", "waited", "step", "images/s", "speed-up"];
+    let mut table = table(&columns, 0);
+    let counts = (1..=most).filter(|&ranks| micro_batches_of_rank(config.batch, micro_batches, ranks).is_ok());
+    for ranks in counts {
+        let step = costs.step(ranks);
+        let milliseconds = |seconds: f64| format!("{:.3}", 1e3 * seconds);
+        table.add_row([
+            ranks.to_string(),
+            (config.batch / ranks).to_string(),
+            milliseconds(step.compute_seconds),
+            milliseconds(step.exchange_seconds),
+            milliseconds(step.waited_seconds),
+            milliseconds(step.step_seconds),
+            thousands((config.batch as f64 / step.step_seconds) as usize),
+            format!("{:.2}", costs.speedup(ranks)),
+        ]);
+    }
+    out!("\na step by ranks, in ms, on devices as {device}:");
+    print_table(&table);
+    let [first, last] = costs.stage_bytes;
+    out!("measured: {:.3} ms for {} images,", 1e3 * costs.micro_batch_seconds, config.batch / micro_batches);
+    out!(
+        "  {:.3} ms of them beside the exchange of the first {} bytes,",
+        1e3 * costs.last_stage_seconds,
+        thousands(first as usize)
+    );
+    out!(
+        "  {:.3} ms for the update; {} bytes are exchanged after that",
+        1e3 * costs.update_seconds,
+        thousands(last as usize)
+    );
+    out!("assumed: {} us and {} GB/s for a message (--latency, --bandwidth)", args.latency, args.bandwidth);
+    Ok(())
 }
 
 /// The adapter whose kernels are printed, with the choices of `tune` that `train` uses.

@@ -39,6 +39,7 @@ pub(super) fn resolved(
     // The folder may come from the environment. It is none for the cache and for generated digits.
     resolved.data.data = data.folder.as_ref().and_then(|_| Folders::from_environment(args.data.data.clone()).named);
     resolved.batch_size = Some(config.batch);
+    resolved.micro_batches = (config.micro_batches > 1).then_some(config.micro_batches);
     resolved.lr = Some(config.rate);
     resolved.momentum = match config.optimizer {
         Optimizer::Sgd { momentum, .. } => Some(momentum),
@@ -90,6 +91,9 @@ pub(super) fn command(args: &TrainArgs) -> Vec<Word> {
     option("--fuse", args.fuse.map(named));
     option("--precision", Some(named(args.precision)));
     option("--tune", Some(named(args.tune)));
+    option("--ranks", args.ranks.map(|ranks| ranks.to_string().into()));
+    option("--micro-batches", number(args.micro_batches));
+    option("--sync-every", number(args.sync_every));
     option("--init", args.init.clone().map(Word::from));
     option("--freeze", (!args.freeze.is_empty()).then(|| args.freeze.join(",").into()));
     option("--checkpoint-every", args.checkpoint_every.map(|every| every.to_string().into()));
@@ -186,6 +190,12 @@ mod tests {
             "f16",
             "--tune",
             "off",
+            "--ranks",
+            "4",
+            "--micro-batches",
+            "16",
+            "--sync-every",
+            "9",
             "--init",
             "w",
             "--freeze",

@@ -1,7 +1,7 @@
 //! Going on with a run that ended early.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
@@ -14,7 +14,9 @@ use crate::words::Word;
 
 /// A run to go on with: its folder, which no other process trains in, and where it is.
 pub(super) struct Resumed {
-    pub(super) folder: RunFolder,
+    /// None for a rank that follows another, which has it.
+    pub(super) folder: Option<RunFolder>,
+    path: PathBuf,
     /// What the run was begun with.
     command: Vec<Word>,
     is_finished: bool,
@@ -31,21 +33,28 @@ impl Resumed {
     /// # Errors
     /// If it holds no run, another process trains in it, or none of its checkpoints can be read.
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let there = RunRecord::load(path)?;
-        let there = there.with_context(|| format!("{} holds no run; give the folder of one", path.display()))?;
+        ensure_run(path)?;
         let folder = RunFolder::reopen(path)?;
+        Ok(Self { folder: Some(folder), ..Self::look(path)? })
+    }
+
+    /// The same without its folder, in which another rank trains.
+    ///
+    /// # Errors
+    /// If it holds no run, or none of its checkpoints can be read.
+    pub(super) fn look(path: &Path) -> Result<Self> {
+        let there = ensure_run(path)?;
         let (checkpoint, damaged) = RunCheckpoint::last(path)?;
         for error in damaged {
             warning!("warning: {error:#}; the one before is taken");
         }
         let command = there.command.clone();
         let is_finished = there.result.as_ref().is_some_and(|result| !result.interrupted);
-        Ok(match checkpoint {
-            Some(RunCheckpoint { state, record, progress }) => {
-                Self { folder, command, is_finished, record, progress, state: Some(state) }
-            }
-            None => Self { folder, command, is_finished, record: there, progress: Progress::default(), state: None },
-        })
+        let (record, progress, state) = match checkpoint {
+            Some(RunCheckpoint { state, record, progress }) => (record, progress, Some(state)),
+            None => (there, Progress::default(), None),
+        };
+        Ok(Self { folder: None, path: path.to_owned(), command, is_finished, record, progress, state })
     }
 
     /// The arguments of the run with those of this command, which are the words after `train`.
@@ -92,11 +101,16 @@ impl Resumed {
             bail!(
                 "cannot go on with the run in {}: {difference}; give the options, the device, the data and the version that it \
                  has",
-                self.folder.path().display()
+                self.path.display()
             );
         }
         self.state.as_ref().map_or(Ok(()), |state| trainer.restore(state))
     }
+}
+
+/// The record of the run in a folder.
+fn ensure_run(path: &Path) -> Result<RunRecord> {
+    RunRecord::load(path)?.with_context(|| format!("{} holds no run; give the folder of one", path.display()))
 }
 
 /// The first difference between a found run and the wanted one, among all facts that may change its weights.

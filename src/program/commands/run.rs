@@ -8,7 +8,7 @@ use anyhow::{Error, Result};
 use super::epoch_bar::{EpochBar, Pace};
 use super::session::Session;
 use super::train::TRACED_STEPS;
-use super::{COMPILING, Verdict, percent, scoring, thousands};
+use super::{COMPILING, Verdict, percent, ranks, scoring, thousands};
 use crate::device::Device;
 use crate::figures::{EpochRow, Norms, thin_curve};
 use crate::inference::score_by;
@@ -265,6 +265,7 @@ impl Run<'_> {
 
     /// Saves the model first, then scores it and draws its report.
     async fn finish(mut self, interrupted: bool) -> Result<(Verdict, RunReport)> {
+        let ranks = self.trainer.dismiss()?;
         let parameters = self.trainer.parameters().await?;
         let path = self.folder.save_model(&self.model, &parameters, &self.record)?;
         self.folder.write_epochs(&self.progress.epochs)?;
@@ -277,6 +278,7 @@ impl Run<'_> {
             training_seconds: self.progress.epochs.iter().map(|epoch| epoch.seconds).sum(),
             test_accuracy: None,
             weights_sha256: hash.clone(),
+            ranks,
         };
         let curve = thin_curve(&self.trainer.step_losses(), |step| self.trainer.rate(step));
         let epochs = std::mem::take(&mut self.progress.epochs);
@@ -303,6 +305,7 @@ impl Run<'_> {
             self.warn_of_divergence(&evaluation, report.epochs.last().map(|epoch| epoch.loss));
             verdict = self.judge(&evaluation);
         }
+        ranks::say(self.session, &result.ranks, &self.config);
         self.session.say(&format!("weights SHA-256 {hash}"));
         self.session.say_file("saved", &path);
         if let Some(best) = best {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use super::open::{load_data, open_device};
+use super::open::{load_data, open_for_rank};
 use crate::data::Dataset;
 use crate::device::Device;
 use crate::program::cli::{DataArgs, DeviceArgs};
@@ -26,8 +26,13 @@ pub(super) struct Session {
 impl Session {
     /// Opens the device, loads the data, and prints their names on stderr.
     pub(super) async fn open(device: &DeviceArgs, data: &DataArgs) -> Result<Self> {
+        Self::open_for_rank(device, data, None).await
+    }
+
+    /// The same for a rank by its number among those of its machine, if it is one.
+    pub(super) async fn open_for_rank(device: &DeviceArgs, data: &DataArgs, local_rank: Option<usize>) -> Result<Self> {
         let start = Instant::now();
-        let device = open_device(&device.device).await?;
+        let device = open_for_rank(&device.device, local_rank).await?;
         let device_seconds = start.elapsed().as_secs_f64();
         let dataset = load_data(data)?;
         let data_seconds = start.elapsed().as_secs_f64() - device_seconds;

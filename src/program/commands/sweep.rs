@@ -296,7 +296,7 @@ async fn train_member(session: &Session, member: &Member) -> Result<Option<RunRe
     let partial = PathBuf::from(partial);
     let resumed = resumed(session, member, &partial).await?;
     let args = TrainArgs { out: Some(partial.clone()), ..member.args.clone() };
-    let (verdict, report) = train(session, &args, resumed).await?;
+    let (verdict, report) = train(session, &args, resumed, None).await?;
     if verdict == Verdict::Interrupted {
         return Ok(None);
     }

@@ -14,8 +14,9 @@ use super::resume::Resumed;
 use super::run::Run;
 use super::self_test::ensure_computes_rightly;
 use super::session::Session;
+use super::start::{Start, ensure_digits_can_be_learned, initial, warn_of_seen_images};
 use super::tune::{refuse_without_gpu, tuned};
-use super::{Verdict, compiling, fault, find_lr, recipe, thousands};
+use super::{Verdict, compiling, fault, find_lr, ranks, recipe, thousands};
 use crate::augment::Augment;
 use crate::data::{DataRecord, Dataset, MNIST, Task};
 use crate::date::now;
@@ -23,17 +24,21 @@ use crate::device::{Device, DeviceChoice};
 use crate::host::platform;
 use crate::model::Model;
 use crate::numbers;
-use crate::plan::{Optimizer, Plan, PlanConfig, PlanForm, Precision, Refinements};
+use crate::plan::{Optimizer, Plan, PlanConfig, Refinements};
 use crate::program::cli::{OnDeviceLost, OptimizerName, Switch, TrainArgs, TuneChoice};
 use crate::program::report::RunReport;
 use crate::program::run_folder::{Progress, RunFolder, RunRecord, Settings, StartUp};
+use crate::ranks::Ranks;
 use crate::tensor::HostTensor;
 use crate::trace;
 use crate::train::{Diverged, TrainConfig, Trainer};
-use crate::weights::{self, Transferred};
+use crate::weights;
 
 /// Steps of a timeline.
 pub(super) const TRACED_STEPS: usize = 5;
+
+/// Micro-batches of a batch that ranks share.
+pub(super) const MICRO_BATCHES_OF_RANKS: usize = 8;
 
 /// The requested optimizer with its parameters.
 pub(super) fn optimizer(name: OptimizerName, momentum: Option<f64>, weight_decay: f64) -> Result<Optimizer> {
@@ -63,9 +68,16 @@ pub(super) fn config(args: &TrainArgs, name: &str, task: &Task, images: usize) -
     let suited = args.batch_size.map_or(suited, |batch| suited.with_batch(batch));
     // The rate sets the size of Adam's steps; SGD multiplies it by the gradient, which is small.
     let default_rate = if matches!(optimizer, Optimizer::Adam { .. }) { suited.rate } else { 5.0 * suited.rate };
+    ensure!(
+        args.sync_every.is_none() || args.micro_batches.is_none(),
+        "--sync-every is local SGD, whose ranks take their batches whole; leave out --micro-batches"
+    );
+    let shared = if args.ranks.is_some() && args.sync_every.is_none() { MICRO_BATCHES_OF_RANKS } else { 1 };
     Ok(TrainConfig {
         epochs: args.epochs,
         batch: suited.batch,
+        micro_batches: args.micro_batches.unwrap_or(shared),
+        sync_every: args.sync_every,
         optimizer,
         rate: args.lr.unwrap_or(default_rate),
         schedule: args.schedule,
@@ -85,80 +97,6 @@ pub(super) fn config(args: &TrainArgs, name: &str, task: &Task, images: usize) -
     })
 }
 
-/// What a run starts from.
-pub(super) struct Start {
-    pub(super) model: Model,
-    pub(super) parameters: Vec<HostTensor>,
-    /// Which layers have weights of `--init` and which have new ones, if some have.
-    remark: Option<String>,
-}
-
-/// The model for a task and its initial parameters, which come from `--init` if it is given and no checkpoint has others.
-pub(super) fn initial(args: &TrainArgs, task: Task, resumed: Option<&Resumed>) -> Result<Start> {
-    let has_state = resumed.is_some_and(|run| run.state.is_some());
-    let init = args.init.as_ref().filter(|_| !has_state);
-    let saved = init.filter(|_| args.model.is_none()).map(|init| weights::load(init)).transpose()?;
-    if let (Some(saved), Some(init)) = (&saved, init)
-        && saved.model.task().image() != task.image()
-    {
-        saved.model.task().ensure_takes(&task).with_context(|| format!("cannot go on from {}", init.display()))?;
-    }
-    // Without another model, the last layer is made for the classes of the data.
-    let text = args.model.clone().or_else(|| saved.as_ref().map(|saved| saved.model.text_for(task.classes())));
-    let mut remark = None;
-    let (model, parameters) = match (text, saved, init) {
-        (_, Some(saved), _) if saved.model.task().ensure_takes(&task).is_ok() => (saved.model, saved.parameters),
-        (Some(text), _, Some(init)) => {
-            let model =
-                Model::parse(task, &text, &[]).with_context(|| format!("cannot go on from {}", init.display()))?;
-            let Transferred { parameters, taken, drawn, left } = weights::transfer(init, &model, args.seed)?;
-            if !drawn.is_empty() {
-                let left = if left.is_empty() { String::new() } else { format!("; left out: {}", left.join(", ")) };
-                let (init, taken, drawn) = (init.display(), taken.join(", "), drawn.join(", "));
-                remark =
-                    Some(format!("of {init} are the weights of {taken}; drawn with seed {}: {drawn}{left}", args.seed));
-            }
-            (model, parameters)
-        }
-        (text, ..) => {
-            let model = Model::parse(task, text.as_deref().unwrap_or("convnet"), &[])?;
-            let parameters = model.initial_parameters(args.seed);
-            (model, parameters)
-        }
-    };
-    Ok(Start { model: model.frozen(&args.freeze)?, parameters, remark })
-}
-
-/// Says so where the images held out may be among those that the model of `--init` was trained on.
-fn warn_of_seen_images(args: &TrainArgs, dataset: &Dataset, config: &TrainConfig) -> Result<()> {
-    let Some(init) = args.init.as_deref().filter(|_| config.validation > 0) else { return Ok(()) };
-    let (seed, data) = weights::origin(init)?;
-    let is_same_data = data.is_some_and(|data| data.sha256 == dataset.sha256);
-    let held_out = if init.is_dir() { RunRecord::load(init)?.map(|record| record.settings.validation) } else { None };
-    let is_same_draw = seed == Some(config.seed.to_string()) && held_out.is_none_or(|count| count == config.validation);
-    if is_same_data && !is_same_draw {
-        warning!(
-            "warning: the model of --init was trained on the same data, and other images were held out: validation may be on \
-             images that it has seen; give --seed {}{}",
-            seed.as_deref().unwrap_or("as it had"),
-            held_out.map_or_else(String::new, |count| format!(" --validation {count}"))
-        );
-    }
-    Ok(())
-}
-
-/// Refuses what cannot be trained on MNIST, nor on generated digits.
-fn ensure_digits_can_be_learned(args: &TrainArgs, resumed: Option<&Resumed>) -> Result<()> {
-    let Start { model, .. } = initial(args, Task::MNIST, resumed)?;
-    let config = config(args, MNIST, &Task::MNIST, TrainConfig::MNIST_IMAGES)?;
-    let TrainConfig { batch, optimizer, fuse, precision, .. } = config;
-    if precision == Precision::F16 {
-        let mnist = PlanConfig::for_mnist(batch, Some(optimizer));
-        Plan::new(&model, PlanConfig { form: PlanForm { fuse: fuse.unwrap_or(true), precision }, ..mnist })?;
-    }
-    Ok(())
-}
-
 /// `given` are the words of the command line after the program's name.
 pub(super) async fn run(mut args: TrainArgs, given: &[OsString]) -> Result<Verdict> {
     let mut resumed = None;
@@ -171,25 +109,31 @@ pub(super) async fn run(mut args: TrainArgs, given: &[OsString]) -> Result<Verdi
         }
         args = recipe::arguments(recipe, given)?;
     }
+    let link = ranks::connect(&args)?;
     if let Some(folder) = args.resume.clone() {
         // The run itself may have begun with other weights.
         ensure!(args.init.is_none(), "--resume goes on with the weights of the run; leave out --init");
-        let run = Resumed::open(&folder)?;
+        let run = ranks::resumed(&folder, link.as_ref())?;
         args = run.arguments(&folder, given)?;
         resumed = Some(run);
     }
     // Report wrong arguments before any work, where it is known what the data will be.
     if !are_own_data(&args.data) {
-        ensure_digits_can_be_learned(&args, resumed.as_ref())?;
+        let has_state = resumed.as_ref().is_some_and(|run: &Resumed| run.state.is_some());
+        ensure_digits_can_be_learned(&args, has_state)?;
     }
-    if let Some(folder) = &args.out {
+    let writes = link.as_ref().is_none_or(|ranks| ranks.rank() == 0);
+    if let Some(folder) = args.out.as_ref().filter(|_| writes) {
         RunFolder::ensure_free(folder)?;
+    }
+    if args.ranks.is_some() {
+        return ranks::run(args, resumed, link).await;
     }
     let mut session = Session::open(&args.device, &args.data).await?;
     if let Some(output) = &args.find_lr {
         return find_lr::run(&session, &args, output.as_ref()).await;
     }
-    match train(&session, &args, resumed).await {
+    match train(&session, &args, resumed, None).await {
         Ok((verdict, _)) => Ok(verdict),
         Err(error) => {
             let lost = error.downcast::<DeviceFailed>()?;
@@ -198,7 +142,7 @@ pub(super) async fn run(mut args: TrainArgs, given: &[OsString]) -> Result<Verdi
             }
             warning!("warning: {lost}");
             session.device = open_device(&args.device.device).await?;
-            let (verdict, _) = train(&session, &args, Some(Resumed::open(&lost.folder)?)).await?;
+            let (verdict, _) = train(&session, &args, Some(Resumed::open(&lost.folder)?), None).await?;
             Ok(verdict)
         }
     }
@@ -210,9 +154,11 @@ pub(super) async fn train(
     session: &Session,
     args: &TrainArgs,
     resumed: Option<Resumed>,
+    ranks: Option<Ranks>,
 ) -> Result<(Verdict, RunReport)> {
     let Session { dataset, .. } = session;
-    let Start { model, parameters, remark } = initial(args, dataset.task.clone(), resumed.as_ref())?;
+    let has_state = resumed.as_ref().is_some_and(|run| run.state.is_some());
+    let Start { model, parameters, remark } = initial(args, dataset.task.clone(), has_state)?;
     let config = config(args, &dataset.name, &dataset.task, dataset.train.len())?;
     ensure!(
         args.early_stopping.is_none() || config.validation > 0,
@@ -251,7 +197,10 @@ pub(super) async fn train(
     }
     let start = Instant::now();
     let spinner = compiling(device);
-    let mut trainer = Trainer::new(device, &model, &parameters, dataset, config).await?;
+    let mut trainer = match ranks {
+        Some(ranks) => Trainer::among(ranks, device, &model, &parameters, dataset, config).await?,
+        None => Trainer::new(device, &model, &parameters, dataset, config).await?,
+    };
     drop(spinner);
     let executor_seconds = start.elapsed().as_secs_f64();
     let mut record = record(args, device, &model, &parameters, dataset, &config);
@@ -267,8 +216,8 @@ pub(super) async fn train(
     let self_test_seconds = start.elapsed().as_secs_f64();
     let start_up = StartUp { device_seconds, executor_seconds, self_test_seconds, ..session.start_up };
     let (folder, progress) = match resumed {
-        None => (RunFolder::create(args.out.as_deref())?, Progress::default()),
-        Some(Resumed { folder, progress, .. }) => (folder, progress),
+        Some(Resumed { folder: Some(folder), progress, .. }) => (folder, progress),
+        _ => (RunFolder::create(args.out.as_deref())?, Progress::default()),
     };
     folder.write_record(&record)?;
     let path = folder.path().to_owned();
@@ -294,6 +243,9 @@ pub(super) async fn train(
         Err(error) if device.failure().is_some() => return Err(DeviceFailed { error, folder: path }.into()),
         Err(error) => error,
     };
+    if !error.is::<Diverged>() && args.ranks.is_some() {
+        return Err(DeviceFailed { error, folder: path }.into());
+    }
     if let Some(diverged) = error.downcast_ref::<Diverged>() {
         drop(trainer);
         let kept = match Trainer::new(device, &model, &parameters, dataset, config).await {
@@ -308,7 +260,7 @@ pub(super) async fn train(
     Err(error)
 }
 
-/// The error of a run whose device has failed: it can go on where it was.
+/// The error of a run whose device or another rank has failed: it can go on where it was.
 #[derive(Debug)]
 struct DeviceFailed {
     error: Error,
@@ -327,7 +279,7 @@ impl fmt::Display for DeviceFailed {
 /// The record of a run that would train as the arguments say, without its kernels.
 pub(super) async fn record_of(session: &Session, args: &TrainArgs) -> Result<RunRecord> {
     let dataset = &session.dataset;
-    let Start { model, parameters, .. } = initial(args, dataset.task.clone(), None)?;
+    let Start { model, parameters, .. } = initial(args, dataset.task.clone(), false)?;
     let config = config(args, &dataset.name, &dataset.task, dataset.train.len())?;
     let device = device(&session.device, args, &model, &config).await?;
     Ok(record(args, &device, &model, &parameters, dataset, &config))
@@ -341,12 +293,16 @@ pub(super) async fn device(device: &Device, args: &TrainArgs, model: &Model, con
         return Ok(Device::Cpu);
     };
     let plan = || {
-        let mnist = PlanConfig::for_mnist(config.batch, Some(config.optimizer));
+        let mnist = PlanConfig::for_mnist(config.batch / config.micro_batches, Some(config.optimizer));
         Plan::new(model, PlanConfig { form: config.form(device), refinements: config.refinements, ..mnist })
     };
     let gpu = tuned(gpu.as_ref().clone(), args.tune, plan).await?;
-    // Kernels are measured for the sake of the adapter.
-    if args.device.device == DeviceChoice::Auto && device.is_software() && args.tune != TuneChoice::Force {
+    // Kernels are measured for the sake of the adapter. Ranks must not choose differently.
+    if args.ranks.is_none()
+        && args.device.device == DeviceChoice::Auto
+        && device.is_software()
+        && args.tune != TuneChoice::Force
+    {
         return Ok(faster(gpu, model, config).await);
     }
     Ok(Device::Gpu(Box::new(gpu)))
@@ -379,6 +335,8 @@ fn record(
         settings: Settings {
             epochs: config.epochs,
             batch_size: config.batch,
+            micro_batches: config.micro_batches,
+            sync_every: config.sync_every,
             optimizer: format!("{:?}", config.optimizer),
             precision: config.precision,
             learning_rate: config.rate,

@@ -12,6 +12,12 @@ pub struct Settings {
     pub epochs: usize,
     /// Images of a step.
     pub batch_size: usize,
+    /// Parts of a batch whose gradients are added in a fixed order; 1 in runs of older versions.
+    #[serde(default = "one")]
+    pub micro_batches: usize,
+    /// Steps between two means of the weights in local SGD; none for steps that are shared exactly.
+    #[serde(default)]
+    pub sync_every: Option<usize>,
     /// The optimizer with its parameters.
     pub optimizer: String,
     /// The float type of activations and their gradients in memory; `f32` in runs of older versions.
@@ -46,6 +52,10 @@ pub struct Settings {
     pub generated: usize,
     /// SHA-256 of the initial weights.
     pub initial_weights_sha256: String,
+}
+
+fn one() -> usize {
+    1
 }
 
 fn no_augmentation() -> String {
