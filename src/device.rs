@@ -30,6 +30,8 @@ pub enum DeviceChoice {
     /// The adapter at this PCI address, `0000:03:00.0`, through the first of the APIs that list it: the only way to mean
     /// one of two equal cards wherever they stand in the list.
     Pci(String),
+    /// The device of Vulkan with this UUID, as `vulkaninfo` and `nvidia-smi` print it: it stays if a card is moved.
+    Uuid(String),
     /// A device for each rank of a machine, in their order, and from the first on again.
     Each(Vec<DeviceChoice>),
     /// Every adapter, for runs of their own.
@@ -44,6 +46,9 @@ impl FromStr for DeviceChoice {
         ensure!(!lower.is_empty(), "the device's name is empty; `gpu-digits devices` lists the devices");
         if let Some(address) = lower.strip_prefix("pci:") {
             return pci_address(address).map(Self::Pci);
+        }
+        if let Some(uuid) = lower.strip_prefix("uuid:") {
+            return self::uuid(uuid).map(Self::Uuid);
         }
         if let Some(each) = several(&lower) {
             return Ok(Self::Each(each));
@@ -70,6 +75,7 @@ impl fmt::Display for DeviceChoice {
             Self::Index(index) => write!(f, "{index}"),
             Self::Name(name) => f.write_str(name),
             Self::Pci(address) => write!(f, "pci:{address}"),
+            Self::Uuid(uuid) => write!(f, "uuid:{uuid}"),
             Self::Each(each) => f.write_str(&each.iter().map(Self::to_string).collect::<Vec<_>>().join(",")),
             Self::All => f.write_str("all"),
         }
@@ -129,6 +135,14 @@ impl Device {
                     _ => format!("no device has `{choice}` in its name: {}", list(&found)),
                 })?;
                 open(&found[index]).await
+            }
+            DeviceChoice::Uuid(uuid) => {
+                let found = adapters_up_to(Backend::Vulkan).await;
+                let own = uuids_of(&found)?.into_iter().position(|of_device| of_device.as_ref() == Some(uuid));
+                match own {
+                    Some(index) => open(&found[index]).await,
+                    None => bail!("no device of Vulkan has the UUID {uuid}: {}", list(&found)),
+                }
             }
             DeviceChoice::Each(_) => {
                 bail!("--device {choice} names several devices, which is for `train --ranks`; name one")
@@ -246,6 +260,36 @@ fn pci_address(text: &str) -> Result<String> {
         "`{text}` is no PCI address; one is `pci:0000:03:00.0`, and `gpu-digits devices` lists those of this machine"
     );
     Ok(full)
+}
+
+/// A UUID in the form that Vulkan's programs print; `nvidia-smi` writes `GPU-` before it.
+fn uuid(text: &str) -> Result<String> {
+    let uuid = text.strip_prefix("gpu-").unwrap_or(text);
+    let lengths: Vec<usize> = uuid.split('-').map(str::len).collect();
+    let are_digits = uuid.chars().all(|letter| letter == '-' || letter.is_ascii_hexdigit());
+    ensure!(
+        lengths == [8, 4, 4, 4, 12] && are_digits,
+        "`{text}` is no UUID; one is `uuid:5e2a77b8-1c4d-9f06-3b21-7d9c0e4a6f15`, and `gpu-digits devices` lists those of this \
+         machine"
+    );
+    Ok(uuid.to_owned())
+}
+
+/// The UUID of each adapter; none of those that are not Vulkan's.
+///
+/// # Errors
+/// If Vulkan cannot be asked, or the feature `inspect` is not built in.
+pub fn uuids_of(adapters: &[Adapter]) -> Result<Vec<Option<String>>> {
+    #[cfg(feature = "inspect")]
+    let mut left = crate::gpu::inspect::uuids()?;
+    #[cfg(not(feature = "inspect"))]
+    let mut left: Vec<(String, String)> = bail!("UUIDs need the feature `inspect`; name the device in another way");
+    // wgpu does not tell UUIDs, but lists devices in Vulkan's order.
+    let uuid = |Adapter { info, .. }: &Adapter| {
+        let own = left.iter().position(|(name, _)| info.backend == Backend::Vulkan && *name == info.name)?;
+        Some(left.remove(own).1)
+    };
+    Ok(adapters.iter().map(uuid).collect())
 }
 
 /// Finds an adapter by its PCI address or its number, otherwise by its name. A number that no adapter has, such as 4090,
@@ -368,6 +412,19 @@ mod tests {
         for text in ["pci:", "pci:3", "pci:0000:03:00", "pci:0000.03:00:0", "pci:00:03:00.0", "pci:0000:03:0g.0"] {
             let error = text.parse::<DeviceChoice>().unwrap_err().to_string();
             assert!(error.contains("is no PCI address"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_uuid_is_written_as_vulkaninfo_and_nvidia_smi_do() {
+        let wanted = DeviceChoice::Uuid("5e2a77b8-1c4d-9f06-3b21-7d9c0e4a6f15".to_owned());
+        for text in ["uuid:5e2a77b8-1c4d-9f06-3b21-7d9c0e4a6f15", "UUID:GPU-5E2A77B8-1C4D-9F06-3B21-7D9C0E4A6F15"] {
+            let choice: DeviceChoice = text.parse().unwrap();
+            assert_eq!((choice.to_string().parse::<DeviceChoice>().unwrap(), &choice), (wanted.clone(), &wanted));
+        }
+        for text in ["uuid:", "uuid:5e2a77b8", "uuid:5e2a77b8-1c4d-9f06-3b21-7d9c0e4a6f1g"] {
+            let error = text.parse::<DeviceChoice>().unwrap_err().to_string();
+            assert!(error.contains("is no UUID"), "{text}: {error}");
         }
     }
 

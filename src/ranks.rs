@@ -17,7 +17,7 @@ mod tree;
 
 use std::fmt;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 pub use cost::{CostModel, StepCost};
@@ -116,13 +116,19 @@ pub fn micro_batches_of_rank(batch: usize, micro_batches: usize, ranks: usize) -
         "a batch of {batch} images cannot be cut into {micro_batches} micro-batches of equal size; give another \
          --batch-size or --micro-batches"
     );
-    let of_rank = micro_batches / ranks.max(1);
-    ensure!(
-        micro_batches.is_multiple_of(ranks) && of_rank.is_power_of_two(),
-        "{ranks} ranks cannot share {micro_batches} micro-batches: each takes 1, 2, 4, 8 or another power of two; give \
-         --micro-batches {}",
-        ranks * (micro_batches / ranks.max(1)).next_power_of_two()
-    );
+    let of_rank = micro_batches / ranks;
+    if !(micro_batches.is_multiple_of(ranks) && of_rank.is_power_of_two()) {
+        let possible = std::iter::successors(Some(ranks), |parts| Some(2 * parts)).take_while(|parts| *parts <= batch);
+        let possible = possible.filter(|parts| batch.is_multiple_of(*parts));
+        let nearest = possible.min_by_key(|parts| (parts.abs_diff(micro_batches), std::cmp::Reverse(*parts)));
+        let advice = match nearest {
+            Some(parts) => format!("--micro-batches {parts}"),
+            None => format!("a --batch-size that {ranks} divides"),
+        };
+        bail!(
+            "{ranks} ranks cannot share {micro_batches} micro-batches: each takes 1, 2, 4, 8 or another power of two; give {advice}"
+        );
+    }
     Ok(of_rank)
 }
 
@@ -138,7 +144,8 @@ mod tests {
             format!("{:#}", micro_batches_of_rank(batch, micro_batches, ranks).unwrap_err())
         };
         assert!(error(100, 8, 2).contains("100 images cannot be cut into 8"), "{}", error(100, 8, 2));
-        assert!(error(128, 8, 3).contains("give --micro-batches 6"), "{}", error(128, 8, 3));
+        assert!(error(128, 8, 3).contains("give a --batch-size that 3 divides"), "{}", error(128, 8, 3));
+        assert!(error(96, 8, 3).contains("give --micro-batches 6"), "{}", error(96, 8, 3));
         assert!(error(96, 6, 2).contains("give --micro-batches 8"), "{}", error(96, 6, 2));
         assert!(error(128, 8, 16).contains("give --micro-batches 16"), "{}", error(128, 8, 16));
     }

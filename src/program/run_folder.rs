@@ -195,7 +195,10 @@ impl RunFolder {
     }
 
     /// Makes a folder under `runs/` named after the time, with a number if another run began in the same second.
-    fn make_new() -> Result<PathBuf> {
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn make_new() -> Result<PathBuf> {
         let (runs, time) = (Path::new("runs"), now().replace(':', "-"));
         let cannot = "cannot make a run folder under runs/; give one with --out";
         fs::create_dir_all(runs).context(cannot)?;
@@ -442,6 +445,8 @@ mod tests {
             settings: Settings {
                 epochs: 1,
                 batch_size: 1,
+                micro_batches: 8,
+                sync_every: Some(4),
                 optimizer: String::new(),
                 precision: Precision::F32,
                 learning_rate: 0.1,

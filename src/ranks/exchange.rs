@@ -13,8 +13,7 @@ use super::{Link, LinkSpeed, TreeSum, links_of_threads};
 /// How often a rank that waits looks whether it is to end.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How long it then waits for the others, and the first rank twice as long: once one has ended, Open MPI kills the others,
-/// and a second after it has asked them to end at the latest.
+/// How long it then waits for the others. Open MPI kills its ranks a second after it has asked them to end.
 const PATIENCE: Duration = Duration::from_millis(250);
 
 /// A rank among others.
@@ -231,7 +230,7 @@ impl Ranks {
             }
             if self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed)) {
                 let since: &mut Instant = ending.get_or_insert_with(Instant::now);
-                if since.elapsed() > if self.rank == 0 { 2 * PATIENCE } else { PATIENCE } {
+                if since.elapsed() > PATIENCE {
                     bail!(
                         "rank {} of {} was told to end, and the other ranks do not answer any more: one of them has died, or \
                          all end",

@@ -15,6 +15,7 @@ mod output;
 mod predict;
 mod program;
 mod proxy;
+mod ranks;
 mod reports;
 mod resume;
 mod stops;
@@ -131,8 +132,18 @@ fn main() {
         ("the_best_setting_is_named_where_validation_tells_it", sweeps::choice),
         ("a_sweep_trains_a_setting_once_under_a_short_name", sweeps::names),
         ("a_sweep_counts_no_run_of_other_settings", sweeps::identity),
+        ("equal_sweeps_in_one_folder_share_its_runs", sweeps::at_once),
         #[cfg(unix)]
-        ("two_sweeps_in_one_folder_do_not_mix", sweeps::at_once),
+        ("a_run_of_a_killed_sweep_goes_on_to_the_same_weights", sweeps::killed),
+        ("shares_of_a_sweep_are_merged", sweeps::shards),
+        #[cfg(unix)]
+        ("another_program_chooses_the_settings_of_a_sweep", sweeps::ask_and_tell),
+        ("successive_halving_goes_on_with_the_best", sweeps::halving),
+        ("ranks_have_the_weights_of_one_and_go_on_with_others", ranks::same_weights),
+        ("local_sgd_says_that_it_is_another_method", ranks::local_sgd),
+        ("what_ranks_cannot_share_is_refused", ranks::refused),
+        ("plan_says_what_ranks_cost", ranks::costs),
+        ("all_devices_train_a_seed_each", ranks::all_devices),
         #[cfg(unix)]
         ("two_signals_within_a_second_are_one_wish", stops::two_signals),
         ("an_error_in_mid_run_leaves_a_run_that_is_not_overwritten", stops::mid_run),

@@ -12,7 +12,7 @@ use std::fs;
 use serde::Serialize;
 
 pub use assembly::{Block, hottest_block};
-pub use vulkan::Inspector;
+pub use vulkan::{Inspector, uuids};
 
 /// What the compiler made of a kernel.
 #[derive(Clone, Debug)]

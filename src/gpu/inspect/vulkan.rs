@@ -325,6 +325,37 @@ fn open_device(instance: &ash::Instance, name: &str, nth: usize) -> Result<(ash:
     }
 }
 
+/// The names and UUIDs of the devices of Vulkan, in the order in which it lists them. A UUID is written as
+/// `5e2a77b8-...`, as other programs write it.
+///
+/// # Errors
+/// If there is no Vulkan.
+pub fn uuids() -> Result<Vec<(String, String)>> {
+    // SAFETY: as in `Inspector::open`.
+    let entry = unsafe { ash::Entry::load() }.context("cannot load Vulkan's library")?;
+    let application = vk::ApplicationInfo::default().api_version(vk::API_VERSION_1_1);
+    let info = vk::InstanceCreateInfo::default().application_info(&application);
+    // SAFETY: the instance lives until the end of this function, and what is asked for is written into its own structures.
+    unsafe {
+        let instance = entry.create_instance(&info, None).context("cannot open Vulkan")?;
+        let devices = instance.enumerate_physical_devices();
+        let describe = |physical: &vk::PhysicalDevice| {
+            let mut id = vk::PhysicalDeviceIDProperties::default();
+            let mut properties = vk::PhysicalDeviceProperties2::default().push_next(&mut id);
+            instance.get_physical_device_properties2(*physical, &mut properties);
+            (name_of(&properties.properties.device_name), uuid(&id.device_uuid))
+        };
+        let described = devices.map(|devices| devices.iter().map(describe).collect());
+        instance.destroy_instance(None);
+        described.context("Vulkan lists no devices")
+    }
+}
+
+fn uuid(bytes: &[u8; vk::UUID_SIZE]) -> String {
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-")
+}
+
 fn name_of(name: &[c_char]) -> String {
     let bytes: Vec<u8> = name.iter().map(|&letter| letter as u8).take_while(|&letter| letter != 0).collect();
     String::from_utf8_lossy(&bytes).into_owned()

@@ -208,8 +208,16 @@ Examples:
   gpu-digits sweep --lr 0.003,0.01,0.03 --seeds 3 --out lr
   gpu-digits sweep --model 'convnet;lenet5' --optimizer adam,sgd --random 3 --out models
   gpu-digits sweep --recipe small --seeds 5 --out small
+  gpu-digits sweep --lr 0.001,0.003,0.01,0.03,0.1 --batch-size 32,64,128 --epochs 9 --halving 3 --out halved
+  parallel gpu-digits sweep --lr 0.003,0.01 --out lr --shard {}/4 ::: 1 2 3 4 && gpu-digits sweep merge lr
 
-The same command resumes an interrupted sweep, also within a run. If a setting fails, the sweep notes it and continues with the others.";
+The same command resumes an interrupted sweep, also within a run, and several at once share its runs. If a setting fails, the sweep
+notes it and continues with the others. docs/CLUSTERS.md has examples for Slurm, HyperQueue and Optuna.";
+
+pub(super) const SWEEP_MERGE: &str = "\
+Examples:
+  gpu-digits sweep merge lr                          the table of a sweep whose shares wrote into one folder
+  gpu-digits sweep merge all share-1 share-2         of shares that wrote into folders of their own";
 
 pub(super) const COMPLETIONS: &str = "\
 Examples:

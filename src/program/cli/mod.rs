@@ -8,6 +8,7 @@ mod names;
 mod options;
 mod outputs;
 mod read;
+mod sweep;
 mod train;
 mod tune;
 mod values;
@@ -16,12 +17,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::augment::Augment;
-use crate::data::Share;
 use crate::device::DeviceChoice;
 use crate::program::files::Destination;
-use crate::program::recipes::Recipe;
-use crate::schedule::Schedule;
 use crate::train::TrainConfig;
 
 pub use bench::{BenchArgs, BenchCommand, BenchTrainArgs, CheckArgs, CompareArgs, PageArgs, ShowArgs};
@@ -32,11 +29,12 @@ pub use options::{
     VariantsArgs, ViewsArgs,
 };
 pub use read::{DataSetArgs, EvalArgs, PredictArgs};
+pub use sweep::{MergeArgs, SweepArgs, SweepCommand};
 pub use train::TrainArgs;
 pub use tune::{TuneArgs, TuneChoice};
 pub use values::{CheckpointEvery, RanksChoice};
 
-use values::{not_negative, positive, positive_number, share};
+use values::{not_negative, positive, positive_number};
 
 const DEFAULT: TrainConfig = TrainConfig::DEFAULT;
 
@@ -128,69 +126,6 @@ pub struct ReportArgs {
     /// File for the page that compares several runs, or - for standard output [default: comparison.html]
     #[arg(long, value_name = "FILE")]
     pub comparison: Option<Destination>,
-}
-
-/// `gpu-digits sweep`.
-#[derive(Args, Clone, Debug)]
-pub struct SweepArgs {
-    /// Take the options of a recipe of `train`; those given besides override them
-    #[arg(long, value_name = "NAME", value_parser = values::recipe())]
-    pub recipe: Option<&'static Recipe>,
-    /// Models, separated by semicolons; or repeat the option [default: that of --recipe, else convnet]
-    #[arg(long, alias = "models", value_name = "MODEL;...", value_delimiter = ';')]
-    pub model: Vec<String>,
-    /// Highest learning rates, separated by commas [default: the default of each optimizer]
-    #[arg(long, value_name = "RATE,...", value_delimiter = ',', value_parser = positive_number)]
-    pub lr: Vec<f64>,
-    /// Batch sizes, separated by commas [default: 128, fewer for small sets]
-    #[arg(long, value_name = "N,...", value_delimiter = ',', value_parser = positive())]
-    pub batch_size: Vec<usize>,
-    /// Optimizers, separated by commas [default: that of --recipe, else adam]
-    #[arg(long, value_enum, value_name = "NAME,...", value_delimiter = ',')]
-    pub optimizer: Vec<OptimizerName>,
-    /// Number of seeds of each setting: 0, 1, 2, ...
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = positive())]
-    pub seeds: usize,
-    /// Train only this many settings, chosen at random
-    #[arg(long, value_name = "N", value_parser = positive())]
-    pub random: Option<usize>,
-    /// Passes over the training images [default: those of --recipe, else 6]
-    #[arg(long, value_name = "N", value_parser = positive())]
-    pub epochs: Option<usize>,
-    /// Learning-rate schedules, separated by commas [default: that of `train`, as for the options below]
-    #[arg(long, value_enum, value_name = "NAME,...", value_delimiter = ',')]
-    pub schedule: Vec<Schedule>,
-    /// Weight decays, separated by commas
-    #[arg(long, value_name = "FACTOR,...", value_delimiter = ',', value_parser = not_negative)]
-    pub weight_decay: Vec<f64>,
-    /// Label smoothings, separated by commas
-    #[arg(long, value_name = "SHARE,...", value_delimiter = ',', value_parser = share)]
-    pub label_smoothing: Vec<f64>,
-    /// Averages of the parameters, separated by commas
-    #[arg(long, value_name = "SHARE,...", value_delimiter = ',', value_parser = share)]
-    pub average: Vec<f64>,
-    /// Changes of the training images, separated by semicolons
-    #[arg(long, value_name = "CHANGES;...", value_delimiter = ';')]
-    pub augment: Vec<Augment>,
-    /// Training images to hold out for validation, a number or a share; their accuracy ranks the settings [default: a
-    /// twelfth]
-    #[arg(long, value_name = "N|SHARE")]
-    pub validation: Option<Share>,
-    /// The same as for `train`
-    #[arg(long, value_name = "N")]
-    pub add_generated: Option<usize>,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub device: DeviceArgs,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub data: DataArgs,
-    /// The same as for `train`
-    #[arg(long, value_enum, default_value_t = Switch::On)]
-    pub self_test: Switch,
-    /// Folder for the runs; finished runs in it are not trained again
-    #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
 }
 
 /// `gpu-digits shaders`.

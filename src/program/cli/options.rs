@@ -14,8 +14,8 @@ use crate::program::files::Destination;
 /// The device options.
 #[derive(Args, Clone, Debug)]
 pub struct DeviceArgs {
-    /// auto, cpu, vulkan, metal, dx12, gl, a number from `gpu-digits devices`, a part of a device's name, or its PCI
-    /// address, pci:0000:03:00.0
+    /// auto, cpu, vulkan, metal, dx12, gl, a number from `gpu-digits devices`, a part of a device's name, its PCI address,
+    /// pci:0000:03:00.0, or uuid:...; for `train` also `all`, a run with a seed of its own on each, and for ranks a list
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: DeviceChoice,
 }

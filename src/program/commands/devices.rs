@@ -3,15 +3,19 @@
 use anyhow::Result;
 
 use super::{Verdict, print_table_with, table};
+use crate::device::uuids_of;
 use crate::gpu::{Adapter, AdapterInfo, AdapterKind, Gpu, adapters};
 use crate::program::cli::DevicesArgs;
 use crate::program::files::on_stdout;
 
 pub(super) async fn run(args: &DevicesArgs) -> Result<Verdict> {
     let mut infos = Vec::new();
-    for adapter in adapters().await {
-        infos.push(as_opened(&adapter).await);
+    let adapters = adapters().await;
+    for adapter in &adapters {
+        infos.push(as_opened(adapter).await);
     }
+    // They are for those who have equal cards; the list is worth something without them.
+    let uuids = uuids_of(&adapters).unwrap_or_default();
     if let Some(output) = &args.results.json {
         output.write_json(&infos)?;
     }
@@ -24,7 +28,8 @@ pub(super) async fn run(args: &DevicesArgs) -> Result<Verdict> {
         table.add_row([info.index.to_string(), info.label(), info.backend.name().to_owned(), kind]);
     }
     table.add_row(["cpu", "the CPU executor", "", ""]);
-    print_table_with(&table, |row| infos.get(row).map_or_else(Vec::new, details));
+    let uuid = |row: usize| uuids.get(row).and_then(Option::as_deref);
+    print_table_with(&table, |row| infos.get(row).map_or_else(Vec::new, |info| details(info, uuid(row))));
     for info in &infos {
         if !info.refused.is_empty() {
             out!("{} is used without {}: its driver lists them but refuses them", info.index, info.refused.join(", "));
@@ -52,7 +57,7 @@ async fn as_opened(adapter: &Adapter) -> AdapterInfo {
 }
 
 /// The capabilities of an adapter, printed below its row.
-fn details(info: &AdapterInfo) -> Vec<String> {
+fn details(info: &AdapterInfo, uuid: Option<&str>) -> Vec<String> {
     let has = |what: &str, yes: bool| format!("{}{what}", if yes { "" } else { "no " });
     let subgroups = match info.subgroup_size {
         None => "no subgroups".to_owned(),
@@ -64,7 +69,8 @@ fn details(info: &AdapterInfo) -> Vec<String> {
     let features = [subgroups, has("f16", info.f16), matrices, has("timing", info.timestamps)];
     let compiler = info.shader_compiler.as_ref().map(|compiler| format!(", shaders by {compiler}")).unwrap_or_default();
     let address = info.pci_address.as_ref().map(|address| format!(", pci:{address}")).unwrap_or_default();
-    vec![
+    let uuid = uuid.map(|uuid| format!("uuid:{uuid}"));
+    let mut lines = vec![
         format!("driver {}{compiler}{address}", info.driver_and_version()),
         features.join(", "),
         format!(
@@ -74,5 +80,7 @@ fn details(info: &AdapterInfo) -> Vec<String> {
             info.max_workgroup_size,
             info.workgroup_memory_bytes >> 10
         ),
-    ]
+    ];
+    lines.extend(uuid);
+    lines
 }

@@ -1,7 +1,8 @@
 //! `gpu-digits train --ranks`: several ranks train one model, threads of this process or processes of MPI.
 
 use std::path::Path;
-use std::thread;
+use std::time::Duration;
+use std::{process, thread};
 
 use anyhow::{Context as _, Error, Result, anyhow, ensure};
 use pollster::block_on;
@@ -9,8 +10,8 @@ use pollster::block_on;
 use super::resume::Resumed;
 use super::session::Session;
 use super::start::{Start, initial};
-use super::train::{config, device, train};
-use super::{Verdict, print_table_with, table};
+use super::train::{Manner, config, device, train};
+use super::{Verdict, code_of, print_table_with, table};
 use crate::data::Dataset;
 use crate::device::Device;
 use crate::program::cli::{RanksChoice, TrainArgs, TuneChoice};
@@ -52,15 +53,7 @@ pub(super) async fn run(mut args: TrainArgs, resumed: Option<Resumed>, mpi: Opti
     if let Some(ranks) = mpi {
         // What the run's record says can be repeated without MPI.
         args.ranks = Some(RanksChoice::Threads(ranks.count()));
-        let session = Session::open_for_rank(&args.device, &args.data, Some(ranks.local_rank())).await?;
-        let ranks = ranks.ending_by(session.stop.clone());
-        if ranks.rank() == 0 {
-            say_start(ranks.count(), &args);
-            return Ok(train(&session, &args, resumed, Some(ranks)).await?.0);
-        }
-        let state = resumed.and_then(|run| run.state);
-        follow(ranks, session.device, &session.dataset, &args, state.as_ref()).await?;
-        return Ok(Verdict::Passed);
+        return run_process(ranks, &args, resumed).await.or_else(|error| end(&error));
     }
     let Some(RanksChoice::Threads(count)) = args.ranks else { return Err(anyhow!("there are no ranks")) };
     let session = Session::open_for_rank(&args.device, &args.data, Some(0)).await?;
@@ -72,17 +65,47 @@ pub(super) async fn run(mut args: TrainArgs, resumed: Option<Resumed>, mpi: Opti
         let followers: Vec<_> = links
             .map(|link| scope.spawn(|| block_on(follow_thread(link, &session.dataset, &args, state.as_ref()))))
             .collect();
-        let first = Ranks::start(|| Ok(first)).and_then(|ranks| block_on(train(&session, &args, resumed, Some(ranks))));
+        let first =
+            Ranks::start(|| Ok(first)).and_then(|ranks| block_on(train(&session, &args, resumed, manner(ranks))));
         let ended =
             followers.into_iter().map(|follower| follower.join().unwrap_or_else(|_| Err(anyhow!("it has panicked"))));
         let errors: Vec<(usize, Error)> =
             ended.enumerate().filter_map(|(index, ended)| Some((index + 1, ended.err()?))).collect();
-        // Of ranks that end because another one has, nothing need be said.
-        for (rank, error) in errors.iter().filter(|(_, error)| !error.is::<RankEnded>()) {
-            warning!("rank {rank}: {error:#}");
+        // Of ranks that end because another one has, or for the same reason, nothing need be said.
+        let of_first = first.as_ref().err().map(Error::to_string);
+        for (rank, error) in errors {
+            if !error.is::<RankEnded>() && of_first.as_ref() != Some(&error.to_string()) {
+                warning!("rank {rank}: {error:#}");
+            }
         }
         Ok(first?.0)
     })
+}
+
+/// Trains as a rank that is a process.
+async fn run_process(ranks: Ranks, args: &TrainArgs, resumed: Option<Resumed>) -> Result<Verdict> {
+    let session = Session::open_for_rank(&args.device, &args.data, Some(ranks.local_rank())).await?;
+    let ranks = ranks.ending_by(session.stop.clone());
+    if ranks.rank() == 0 {
+        say_start(ranks.count(), args);
+        return Ok(train(&session, args, resumed, manner(ranks)).await?.0);
+    }
+    let state = resumed.and_then(|run| run.state);
+    follow(ranks, session.device, &session.dataset, args, state.as_ref()).await?;
+    Ok(Verdict::Passed)
+}
+
+/// Ends a process of MPI, which then kills the others, after all that have lost the same rank could say so. MPI's own end
+/// would wait for ranks that no longer answer.
+fn end(error: &Error) -> ! {
+    const ALL_HAVE_SPOKEN: Duration = Duration::from_millis(300);
+    terminal::error(&format!("{error:#}"));
+    thread::sleep(ALL_HAVE_SPOKEN);
+    process::exit(code_of(error).into())
+}
+
+fn manner(ranks: Ranks) -> Manner {
+    Manner { ranks: Some(ranks), ..Manner::default() }
 }
 
 fn say_start(count: usize, args: &TrainArgs) {

@@ -16,7 +16,7 @@ use super::self_test::ensure_computes_rightly;
 use super::session::Session;
 use super::start::{Start, ensure_digits_can_be_learned, initial, warn_of_seen_images};
 use super::tune::{refuse_without_gpu, tuned};
-use super::{Verdict, compiling, fault, find_lr, ranks, recipe, thousands};
+use super::{Verdict, compiling, fault, find_lr, ranks, recipe, seeds, thousands};
 use crate::augment::Augment;
 use crate::data::{DataRecord, Dataset, MNIST, Task};
 use crate::date::now;
@@ -109,6 +109,9 @@ pub(super) async fn run(mut args: TrainArgs, given: &[OsString]) -> Result<Verdi
         }
         args = recipe::arguments(recipe, given)?;
     }
+    if args.device.device == DeviceChoice::All {
+        return seeds::run(&args, given).await;
+    }
     let link = ranks::connect(&args)?;
     if let Some(folder) = args.resume.clone() {
         // The run itself may have begun with other weights.
@@ -133,7 +136,7 @@ pub(super) async fn run(mut args: TrainArgs, given: &[OsString]) -> Result<Verdi
     if let Some(output) = &args.find_lr {
         return find_lr::run(&session, &args, output.as_ref()).await;
     }
-    match train(&session, &args, resumed, None).await {
+    match train(&session, &args, resumed, Manner::default()).await {
         Ok((verdict, _)) => Ok(verdict),
         Err(error) => {
             let lost = error.downcast::<DeviceFailed>()?;
@@ -142,10 +145,19 @@ pub(super) async fn run(mut args: TrainArgs, given: &[OsString]) -> Result<Verdi
             }
             warning!("warning: {lost}");
             session.device = open_device(&args.device.device).await?;
-            let (verdict, _) = train(&session, &args, Some(Resumed::open(&lost.folder)?), None).await?;
+            let (verdict, _) = train(&session, &args, Some(Resumed::open(&lost.folder)?), Manner::default()).await?;
             Ok(verdict)
         }
     }
+}
+
+/// How a run is trained, besides its arguments.
+#[derive(Default)]
+pub(super) struct Manner {
+    /// The ranks, of which this is the first.
+    pub(super) ranks: Option<Ranks>,
+    /// The epoch after which the run pauses, to go on later.
+    pub(super) pause_after: Option<usize>,
 }
 
 /// Trains as the arguments say, from where the run is that is gone on with, writes the run folder, and returns the data of
@@ -154,7 +166,7 @@ pub(super) async fn train(
     session: &Session,
     args: &TrainArgs,
     resumed: Option<Resumed>,
-    ranks: Option<Ranks>,
+    Manner { ranks, pause_after }: Manner,
 ) -> Result<(Verdict, RunReport)> {
     let Session { dataset, .. } = session;
     let has_state = resumed.as_ref().is_some_and(|run| run.state.is_some());
@@ -237,6 +249,7 @@ pub(super) async fn train(
         last_checkpoint: Instant::now(),
         checkpoint_seconds: 0.0,
         unwritten: None,
+        pause_after,
     };
     let error = match run.train().await {
         Ok(done) => return Ok(done),

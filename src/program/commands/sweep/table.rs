@@ -1,6 +1,6 @@
 //! The result of a sweep: a row for each setting, and the runs that failed.
 
-use super::{percent, print_table, table};
+use super::super::{percent, print_table, table};
 use crate::numbers::{NONE, fixed};
 use crate::program::report::RunReport;
 
