@@ -5,9 +5,9 @@ use std::ops::ControlFlow;
 use anyhow::Result;
 use web_time::Instant;
 
-use crate::executor::{self, Counters, Executor, Feed, Observer, Pending, Stage, ensure_memory_suffices};
+use crate::executor::{self, Counters, Executor, Feed, Observer, Pending, ensure_memory_suffices};
 use crate::host::free_host_memory;
-use crate::plan::{Phase, Plan, TensorId};
+use crate::plan::{Phase, Plan, Stage, TensorId};
 use crate::tensor::HostTensor;
 use crate::trace::{Span, Track};
 

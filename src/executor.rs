@@ -7,7 +7,7 @@ use std::pin::Pin;
 use anyhow::{Result, ensure};
 
 use crate::op::{Operand, variant_label};
-use crate::plan::{Call, Phase, Plan, TensorId};
+use crate::plan::{Call, Phase, Plan, Stage, TensorId};
 use crate::tensor::HostTensor;
 use crate::trace::Span;
 
@@ -69,15 +69,6 @@ pub struct Part {
     pub first: usize,
     /// The words.
     pub words: Vec<u32>,
-}
-
-/// Calls of a step that run together, and what is read when they are done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stage {
-    /// The calls of the phase.
-    pub calls: Range<usize>,
-    /// The tensors that are read after them.
-    pub tensors: Vec<TensorId>,
 }
 
 /// Runs a plan.

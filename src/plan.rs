@@ -27,7 +27,7 @@ use crate::tensor::{DType, HostTensor, Shape};
 use memory::Memory;
 pub(crate) use memory::order;
 pub use optimizer::Optimizer;
-pub use shared::SharedStep;
+pub use shared::{SharedStep, Stage};
 
 /// The float type of activations and their gradients in memory, see [`half`](crate::ops::half).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -53,6 +53,9 @@ pub trait Link {
     fn all_gather(&mut self, words: &[u32]) -> Result<Vec<u32>> {
         self.all_to_all(&words.repeat(self.count()))
     }
+
+    /// Called last, if all ranks have done their work: waits until all have called it, where that must be.
+    fn finish(&mut self) {}
 }
 
 /// The error of a rank that waits for one that has ended.

@@ -167,7 +167,7 @@ impl Trainer {
         let plan_config = PlanConfig {
             batch,
             images: if is_streamed { steps_there * batch } else { images },
-            batches: most_images.iter().max().unwrap_or(&1).div_ceil(batch),
+            batches: most_images.iter().max().unwrap_or(&1).div_ceil(config.batch) * (config.batch / batch),
             steps,
             optimizer: Some(config.optimizer),
             refinements: config.refinements,

@@ -22,9 +22,10 @@ type DeviceTest = fn(&Device) -> Result<(), Failed>;
 
 fn main() {
     let arguments = Arguments::from_args();
-    let tests: [(&str, DeviceTest); 9] = [
+    let tests: [(&str, DeviceTest); 10] = [
         ("any_number_of_ranks_gives_the_same_weights_to_the_bit", same_weights),
         ("every_kind_of_training_gives_the_same_weights_on_two_ranks", every_kind),
+        ("an_epoch_of_a_step_more_has_all_its_images", longer_epoch),
         ("another_number_of_ranks_goes_on_to_the_same_bits", goes_on),
         ("micro_batches_have_the_losses_of_whole_batches_to_1e-3", losses_of_whole_batches),
         ("all_ranks_end_at_the_step_at_which_the_first_is_interrupted", interrupted),
@@ -173,6 +174,15 @@ fn every_kind(device: &Device) -> Result<(), Failed> {
         check(together == alone, format!("{model}: {together:?} instead of {alone:?}"))?;
     }
     Ok(())
+}
+
+fn longer_epoch(device: &Device) -> Result<(), Failed> {
+    // 180 images are 7 batches of 24 and a half: every other epoch has 8 steps, and more images than the set.
+    let config = TrainConfig { batch: 24, ..config() };
+    let [(alone, _), (together, _)] =
+        [among(1, device, SMALL, config, None, both_epochs)?, among(2, device, SMALL, config, None, both_epochs)?];
+    check(alone.0.len() == 7 + 8, format!("{} steps", alone.0.len()))?;
+    check(together == alone, format!("{together:?} instead of {alone:?}"))
 }
 
 fn goes_on(device: &Device) -> Result<(), Failed> {

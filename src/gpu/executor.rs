@@ -14,11 +14,11 @@ use super::kernels::kernels;
 use super::pace::Pace;
 use super::texture::{self, Textures};
 use crate::executor::{
-    Counters, Executor, Feed, Observer, Part, Pending, Stage, Unobserved, ensure_memory_suffices, ensure_tensors_fit,
+    Counters, Executor, Feed, Observer, Part, Pending, Unobserved, ensure_memory_suffices, ensure_tensors_fit,
 };
 use crate::host::free_host_memory;
 use crate::op::Variant;
-use crate::plan::{Call, Phase, Plan, TensorId};
+use crate::plan::{Call, Phase, Plan, Stage, TensorId};
 use crate::tensor::HostTensor;
 use crate::trace::Span;
 

@@ -4,8 +4,7 @@ use anyhow::Result;
 
 use super::executor::{GpuExecutor, Place};
 use super::kernel::{Fresh, encode, staging_buffer};
-use crate::executor::Stage;
-use crate::plan::{Phase, TensorId};
+use crate::plan::{Phase, Stage, TensorId};
 
 impl GpuExecutor {
     /// Submits all stages, and then waits for each of which something is read.

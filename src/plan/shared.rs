@@ -3,7 +3,15 @@
 use std::ops::Range;
 
 use super::{Plan, TensorId};
-use crate::executor::Stage;
+
+/// Calls of a step that run together, and what is read when they are done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stage {
+    /// The calls of the phase.
+    pub calls: Range<usize>,
+    /// The tensors that are read after them.
+    pub tensors: Vec<TensorId>,
+}
 
 /// A training step whose gradients are added to those of other micro-batches before the update.
 #[derive(Clone, Debug)]

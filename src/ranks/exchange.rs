@@ -27,7 +27,7 @@ pub struct Ranks {
     /// Set when the process is to end; a rank that waits then gives up the others soon.
     stop: Option<Arc<AtomicBool>>,
     /// Whether all ranks have done their work.
-    is_done: bool,
+    is_done: Arc<AtomicBool>,
     costs: Costs,
 }
 
@@ -65,6 +65,8 @@ impl Ranks {
         let (requests, asked) = flume::unbounded();
         let (answer, answers) = flume::unbounded();
         let (tell, told) = flume::bounded(1);
+        let is_done = Arc::new(AtomicBool::new(false));
+        let are_done = Arc::clone(&is_done);
         let serve = move || {
             let link = make();
             let mut link = match link {
@@ -80,6 +82,9 @@ impl Ranks {
                     return;
                 }
             }
+            if are_done.load(Ordering::Relaxed) {
+                link.finish();
+            }
         };
         let thread = thread::Builder::new().name("exchange".to_owned()).spawn(serve);
         let thread = Some(thread.context("cannot start the thread that exchanges gradients")?);
@@ -92,7 +97,7 @@ impl Ranks {
             answers,
             thread,
             stop: None,
-            is_done: false,
+            is_done,
             costs: Costs::default(),
         })
     }
@@ -167,8 +172,8 @@ impl Ranks {
     }
 
     /// Notes that all ranks have done their work: they then end together, when each is dropped.
-    pub(crate) fn done(&mut self) {
-        self.is_done = true;
+    pub(crate) fn done(&self) {
+        self.is_done.store(true, Ordering::Relaxed);
     }
 
     /// Begins to add up the vectors of all ranks, in their order.
@@ -249,12 +254,8 @@ impl Ranks {
 impl Drop for Ranks {
     /// Ends the thread. After an error the others may no longer answer it, so nothing waits for it.
     fn drop(&mut self) {
-        if self.is_done {
-            // MPI's own end would take a processor's core while it waits for the last rank.
-            self.request(Request::Gather(vec![0]));
-        }
         drop(self.requests.take());
-        if let Some(thread) = self.thread.take().filter(|_| self.is_done) {
+        if let Some(thread) = self.thread.take().filter(|_| self.is_done.load(Ordering::Relaxed)) {
             // A thread that has panicked has said so.
             let _ = thread.join();
         }

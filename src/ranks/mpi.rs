@@ -64,6 +64,11 @@ impl Link for MpiLink {
         scope(|scope| wait(self.world.immediate_all_gather_into(scope, words, &mut received[..])));
         Ok(received)
     }
+
+    /// MPI's own end would take a processor's core while it waits for the last rank.
+    fn finish(&mut self) {
+        wait(self.world.immediate_barrier());
+    }
 }
 
 /// Waits for a request. If a rank dies, MPI ends the others.

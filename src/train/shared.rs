@@ -11,11 +11,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::{TrainConfig, Trainer};
 use crate::data::Dataset;
-use crate::executor::{Feed, Observer, Stage, Unobserved};
+use crate::executor::{Feed, Observer, Unobserved};
 use crate::files::hex;
 use crate::model::Model;
 use crate::ops::batch::HISTORY_COLUMNS;
-use crate::plan::{Phase, Plan, SharedStep, TensorId};
+use crate::plan::{Phase, Plan, SharedStep, Stage, TensorId};
 use crate::ranks::{Costs, RankReport, Ranks, TreeSum, micro_batches_of_rank};
 use crate::resident::clock_at;
 use crate::tensor::HostTensor;

@@ -40,8 +40,8 @@ pub(crate) fn local_sgd(home: &Home) -> Result<(), Failed> {
 
 /// What cannot be shared is refused with what to give.
 pub(crate) fn refused(home: &Home) -> Result<(), Failed> {
-    home.train(&["--ranks", "3", "--micro-batches", "4"])
-        .is_refused(&["3 ranks cannot share 4", "--micro-batches 6"])?;
+    home.train(&["--ranks", "3", "--batch-size", "24", "--micro-batches", "4"])
+        .is_refused(&["3 ranks cannot share 4", "--micro-batches 3"])?;
     home.train(&["--ranks", "2", "--micro-batches", "7"]).is_refused(&["cannot be cut into 7"])?;
     home.train(&["--ranks", "0"]).is_refused(&["or mpi"])?;
     home.train(&["--ranks", "2", "--sync-every", "2", "--micro-batches", "2"])

@@ -170,7 +170,7 @@ pub(crate) fn at_once(home: &Home) -> Result<(), Failed> {
 /// A killed process leaves no lock, and its run goes on to the same weights.
 #[cfg(unix)]
 pub(crate) fn killed(home: &Home) -> Result<(), Failed> {
-    let long = ["--batch-size", "20", "--epochs", "400", "--model", "flatten, dense 10"];
+    let long = ["--batch-size", "20", "--epochs", "120", "--model", "flatten, dense 10"];
     let words = [&WORDS[..9], &["--seeds=1", "--out", "runs"], &long].concat();
     let mut first = home.command(&words).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
     let partial = home.path("runs/flatten-dense-10_adam_20/seed-0.partial");
@@ -208,7 +208,11 @@ pub(crate) fn shards(home: &Home) -> Result<(), Failed> {
     check(trained(&runs).len() == 6, format!("{:?}", trained(&runs)))?;
     let merge = |words: &[&str]| home.run(&[&["sweep", "merge"], words].concat());
     let merged = merge(&["all", "one", "two"]);
-    merged.exits_with(0)?.prints(&["flatten-dense-10_adam_20  2", "flatten-dense-10_adam_30  2", "comparison all"])?;
+    merged.exits_with(0)?.prints(&[
+        "flatten-dense-10_adam_20     2",
+        "flatten-dense-10_adam_30     2",
+        "comparison all",
+    ])?;
     merge(&["all", "one", "two"]).exits_with(0)?.says(&["two: 0 runs copied"])?;
     check(share("1/2", "all").exits_with(0)?.stderr.lines().all(|line| !line.starts_with("saved")), "trained again")?;
     // A run of one name with other weights is not taken for the same.

@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn the_best_of_every_two_go_on_as_soon_as_there_are_two() {
         let trained = all(&[2, 0, 1, 3], &[0.1, 0.4, 0.2, 0.3], 3, 2);
-        assert_eq!(trained, [(2, 0), (0, 0), (2, 1), (1, 0), (3, 0), (1, 1), (1, 2)]);
+        assert_eq!(trained, [(2, 0), (0, 0), (2, 1), (1, 0), (1, 1), (1, 2), (3, 0), (3, 1)]);
     }
 
     #[test]
