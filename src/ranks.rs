@@ -98,6 +98,8 @@ pub struct RankReport {
     pub bytes_sent: u64,
     /// How fast its link is.
     pub link: LinkSpeed,
+    /// Seconds of the exchange of a step when nobody computes and no rank is late.
+    pub idle_exchange_seconds: f64,
 }
 
 /// How fast messages between ranks are; zeros for a single rank.

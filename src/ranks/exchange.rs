@@ -143,15 +143,16 @@ impl Ranks {
         self.costs = Costs::default();
     }
 
-    /// How fast sums of a short and of a long vector are; all ranks measure together.
+    /// How fast messages are, by the sums of a short and of a long vector, and the seconds in which vectors of these lengths
+    /// are added up while nothing is computed; all ranks measure together.
     ///
     /// # Errors
     /// If a rank has ended.
-    pub(crate) fn measure(&mut self) -> Result<LinkSpeed> {
+    pub(crate) fn measure(&mut self, lengths: &[usize]) -> Result<(LinkSpeed, f64)> {
         const ROUNDS: usize = 5;
         const LONG: usize = 1 << 18;
         if self.count == 1 {
-            return Ok(LinkSpeed::default());
+            return Ok((LinkSpeed::default(), 0.0));
         }
         let mut least = |length: usize| -> Result<f64> {
             let mut least = f64::INFINITY;
@@ -164,11 +165,12 @@ impl Ranks {
             Ok(least)
         };
         let (short, long) = (least(1)?, least(LONG)?);
+        let own = lengths.iter().map(|&length| least(length)).sum::<Result<f64>>()?;
         self.forget_costs();
         let messages = 2.0 * (self.count - 1) as f64;
         let of_part = 4.0 * LONG as f64 / self.count as f64;
         let bytes_per_second = messages * of_part / (long - short).max(f64::MIN_POSITIVE);
-        Ok(LinkSpeed { latency_seconds: short / messages, bytes_per_second })
+        Ok((LinkSpeed { latency_seconds: short / messages, bytes_per_second }, own))
     }
 
     /// Notes that all ranks have done their work: they then end together, when each is dropped.
@@ -317,8 +319,8 @@ mod tests {
 
     #[test]
     fn a_link_is_measured_and_costs_nothing_afterwards() {
-        for (speed, costs) in on_ranks(3, |mut ranks| (ranks.measure().unwrap(), ranks.costs())) {
-            assert!(speed.latency_seconds > 0.0 && speed.bytes_per_second > 0.0, "{speed:?}");
+        for ((speed, own), costs) in on_ranks(3, |mut ranks| (ranks.measure(&[7, 90]).unwrap(), ranks.costs())) {
+            assert!(speed.latency_seconds > 0.0 && speed.bytes_per_second > 0.0 && own > 0.0, "{speed:?} {own}");
             assert_eq!(costs, Costs::default());
         }
     }

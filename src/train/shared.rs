@@ -103,7 +103,8 @@ impl Shared {
         self.report.steps += steps;
         if !std::mem::replace(&mut self.is_warm, true) {
             self.ranks.forget_costs();
-            self.report = RankReport { link: self.report.link, ..RankReport::default() };
+            let RankReport { link, idle_exchange_seconds, .. } = self.report;
+            self.report = RankReport { link, idle_exchange_seconds, ..RankReport::default() };
         }
     }
 
@@ -121,7 +122,7 @@ impl Shared {
 impl Trainer {
     /// Refuses ranks that were given other arguments than this one, and measures how fast they are connected.
     pub(super) fn meet(&mut self, facts: &[String; 3]) -> Result<()> {
-        let Some(Shared { ranks, report, .. }) = &mut self.shared else { return Ok(()) };
+        let Some(Shared { ranks, report, gradients, .. }) = &mut self.shared else { return Ok(()) };
         let all = ranks.gather_texts(&facts.join(" "))?;
         for (rank, of_rank) in all.iter().enumerate() {
             let words = of_rank.split(' ').zip(all[0].split(' ')).zip(["settings", "data", "initial weights"]);
@@ -129,7 +130,8 @@ impl Trainer {
                 ensure!(found == wanted, "rank {rank} has other {what} than rank 0; give all ranks the same");
             }
         }
-        report.link = ranks.measure()?;
+        let lengths: Vec<usize> = gradients.iter().map(|of_stage| of_stage.iter().sum()).collect();
+        (report.link, report.idle_exchange_seconds) = ranks.measure(&lengths)?;
         Ok(())
     }
 
