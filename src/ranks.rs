@@ -39,6 +39,12 @@ pub trait Link {
     /// The rank's number among those of its machine.
     fn local_rank(&self) -> usize;
 
+    /// Sends words to a rank, and returns what that sends: equally many.
+    ///
+    /// # Errors
+    /// If it has ended.
+    fn exchange(&mut self, rank: usize, words: &[u32]) -> Result<Vec<u32>>;
+
     /// Cuts the words into as many equal parts as there are ranks, sends each rank the part with its number, and returns
     /// the parts that were sent to this one, in the order of the ranks.
     ///

@@ -19,6 +19,8 @@ pub struct SharedStep {
     /// Forward and backward, in one stage or two: the gradients of the first are on their way while the last is computed.
     /// After the gradients, the last stage has [`Self::statistics`] and the losses and hits of the samples.
     pub stages: Vec<Stage>,
+    /// The elements of each stage's gradients, of which a tensor may hold several partial sums each.
+    pub elements: Vec<Vec<usize>>,
     /// The calls that update the parameters and end the step.
     pub update: Range<usize>,
     /// The tensors that forward passes carry from step to step: the running statistics of `norm`.
@@ -57,7 +59,20 @@ impl Plan {
         } else {
             vec![Stage { calls: 0..update, tensors: ids(0..update).chain(rest).collect() }]
         };
-        Some(SharedStep { stages, update: update..self.train.len(), statistics })
+        let elements = |id: &TensorId| {
+            let of_model = self.host.parameters.iter().find(|parameter| parameter.gradient == Some(*id));
+            of_model.map(|parameter| parameter.shape.len())
+        };
+        let elements = stages.iter().map(|stage| stage.tensors.iter().map_while(elements).collect()).collect();
+        Some(SharedStep { stages, elements, update: update..self.train.len(), statistics })
+    }
+}
+
+impl SharedStep {
+    /// Bytes of the gradients of the first stage, if there are two, and of the last.
+    pub fn bytes(&self) -> [u64; 2] {
+        let bytes: Vec<u64> = self.elements.iter().map(|of| 4 * of.iter().sum::<usize>() as u64).collect();
+        [if bytes.len() > 1 { bytes[0] } else { 0 }, bytes[bytes.len() - 1]]
     }
 }
 
@@ -73,13 +88,21 @@ mod tests {
         Plan::new(&model, config).unwrap()
     }
 
+    /// Elements of the parameters that are trained.
+    fn trained(plan: &Plan) -> u64 {
+        let trained = plan.host.parameters.iter().filter(|parameter| parameter.gradient.is_some());
+        trained.map(|parameter| parameter.shape.len() as u64).sum()
+    }
+
     #[test]
     fn every_call_and_every_gradient_is_in_one_part() {
         let refinements = Refinements { clip_norm: Some(1.0), average: Some(0.9), ..Refinements::FOR_DIGITS };
         for model in ["convnet", "mlp", "flatten, dense 10", "conv 4x3, norm, relu, pool 2, flatten, dense 10"] {
             for form in [PlanForm::PLAIN, PlanForm::FUSED, PlanForm::HALF] {
                 let plan = plan(model, form, refinements);
-                let SharedStep { stages, update, statistics } = plan.shared_step().unwrap();
+                let step = plan.shared_step().unwrap();
+                assert_eq!(step.bytes().iter().sum::<u64>(), 4 * trained(&plan), "{model} {form}");
+                let SharedStep { stages, update, statistics, .. } = step;
                 let ends: Vec<usize> = stages.iter().map(|stage| stage.calls.end).collect();
                 let starts: Vec<usize> = stages.iter().map(|stage| stage.calls.start).collect();
                 assert_eq!((starts[0], update.end), (0, plan.train.len()), "{model} {form}");

@@ -1,8 +1,9 @@
 //! What a step of several ranks takes, by a model.
 //!
-//! A message of `b` bytes takes `latency + b / bandwidth` (Hockney, "The communication challenge for MPP", 1994). A sum over
-//! `R` ranks is `R - 1` messages of a part of the vector, and again as many to collect the parts (Thakur, Rabenseifner and
-//! Gropp, "Optimization of collective communication operations in MPICH", 2005).
+//! A message of `b` bytes takes `latency + b / bandwidth` (Hockney, "The communication challenge for MPP", 1994). In a sum of
+//! `b` bytes over `R` ranks each sends `2 b (R - 1) / R` bytes, in `2 log2 R` messages if `R` is a power of two and in
+//! `2 (R - 1)` otherwise (Thakur, Rabenseifner and Gropp, "Optimization of collective communication operations in MPICH",
+//! 2005).
 
 use super::{LinkSpeed, RankReport};
 
@@ -40,6 +41,16 @@ pub struct StepCost {
     pub bytes_sent: f64,
 }
 
+/// Messages that a rank sends in a sum, one after the other.
+pub(super) fn messages_of_sum(ranks: usize) -> f64 {
+    2.0 * if ranks.is_power_of_two() { f64::from(ranks.ilog2()) } else { (ranks - 1) as f64 }
+}
+
+/// Bytes that a rank sends in a sum of vectors of so many bytes.
+pub(super) fn bytes_of_sum(ranks: usize, bytes: f64) -> f64 {
+    2.0 * bytes * (ranks - 1) as f64 / ranks as f64
+}
+
 impl CostModel {
     /// The costs that a rank has measured, with its own link or another.
     pub fn measured(report: &RankReport, batch: usize, micro_batches: usize, link: LinkSpeed) -> Self {
@@ -58,8 +69,8 @@ impl CostModel {
 
     /// Seconds in which so many ranks add up a vector of so many bytes.
     pub fn sum_seconds(&self, ranks: usize, bytes: u64) -> f64 {
-        let part = bytes as f64 / ranks as f64;
-        2.0 * (ranks - 1) as f64 * (self.link.latency_seconds + part / self.link.bytes_per_second)
+        let LinkSpeed { latency_seconds, bytes_per_second } = self.link;
+        messages_of_sum(ranks) * latency_seconds + bytes_of_sum(ranks, bytes as f64) / bytes_per_second
     }
 
     /// A step of so many ranks on equal devices.
@@ -72,7 +83,7 @@ impl CostModel {
             exchange_seconds: first + last,
             waited_seconds,
             step_seconds: compute_seconds + waited_seconds + self.update_seconds,
-            bytes_sent: 2.0 * (ranks - 1) as f64 * self.stage_bytes.iter().sum::<u64>() as f64 / ranks as f64,
+            bytes_sent: bytes_of_sum(ranks, self.stage_bytes.iter().sum::<u64>() as f64),
         }
     }
 
@@ -105,6 +116,12 @@ mod tests {
     }
 
     #[test]
+    fn powers_of_two_send_few_messages() {
+        assert_eq!([2, 3, 4, 8, 12, 64].map(messages_of_sum), [2.0, 4.0, 4.0, 6.0, 22.0, 12.0]);
+        assert_eq!(bytes_of_sum(4, 1000.0), 1500.0);
+    }
+
+    #[test]
     fn what_a_rank_measured_is_divided_by_its_steps_and_micro_batches() {
         let report = RankReport {
             steps: 10,
@@ -123,7 +140,7 @@ mod tests {
     #[test]
     fn the_first_exchange_is_hidden_behind_the_last_stage() {
         let step = MODEL.step(4);
-        let (first, last) = (6.0 * (1e-5 + 2.5e-4), 6.0 * (1e-5 + 2.5e-5));
+        let (first, last) = (4e-5 + 1.5e-3, 4e-5 + 1.5e-4);
         assert!((step.compute_seconds - 2e-3).abs() < 1e-12);
         assert!((step.exchange_seconds - first - last).abs() < 1e-12);
         assert!((step.waited_seconds - (first - 4e-4) - last).abs() < 1e-12);

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use flume::RecvTimeoutError;
 
+use super::cost::{bytes_of_sum, messages_of_sum};
 use super::{Link, LinkSpeed, TreeSum, links_of_threads};
 
 /// How often a rank that waits looks whether it is to end.
@@ -167,10 +168,8 @@ impl Ranks {
         let (short, long) = (least(1)?, least(LONG)?);
         let own = lengths.iter().map(|&length| least(length)).sum::<Result<f64>>()?;
         self.forget_costs();
-        let messages = 2.0 * (self.count - 1) as f64;
-        let of_part = 4.0 * LONG as f64 / self.count as f64;
-        let bytes_per_second = messages * of_part / (long - short).max(f64::MIN_POSITIVE);
-        Ok((LinkSpeed { latency_seconds: short / messages, bytes_per_second }, own))
+        let bytes_per_second = bytes_of_sum(self.count, 4.0 * LONG as f64) / (long - short).max(f64::MIN_POSITIVE);
+        Ok((LinkSpeed { latency_seconds: short / messages_of_sum(self.count), bytes_per_second }, own))
     }
 
     /// Notes that all ranks have done their work: they then end together, when each is dropped.
@@ -265,9 +264,6 @@ impl Drop for Ranks {
 }
 
 /// Adds up, or gathers.
-///
-/// Each rank adds up a part of the vector of all ranks, and then all get all parts: so a rank sends twice its vector,
-/// whatever the number of ranks.
 fn carry_out(link: &mut impl Link, request: Request) -> Result<Answer> {
     let start = Instant::now();
     let others = link.count() - 1;
@@ -277,15 +273,49 @@ fn carry_out(link: &mut impl Link, request: Request) -> Result<Answer> {
         Request::Sum(mut vector) => {
             let (length, part) = (vector.len(), vector.len().div_ceil(link.count()).max(1));
             vector.resize(part * link.count(), 0.0);
-            let parts: Vec<f32> = bytemuck::cast_vec(link.all_to_all(bytemuck::cast_slice(&vector))?);
-            let mut sum = TreeSum::default();
-            parts.chunks(part).for_each(|of_rank| sum.add(of_rank.to_vec()));
-            let mut words = link.all_gather(bytemuck::cast_slice(&sum.finish()))?;
+            let sum =
+                if link.count().is_power_of_two() { sum_of_pairs(link, vector)? } else { sum_of_parts(link, vector)? };
+            let mut words: Vec<u32> = bytemuck::cast_vec(sum);
             words.truncate(length);
             (words, 2 * part * others)
         }
     };
     Ok(Answer { words, seconds: start.elapsed().as_secs_f64(), bytes_sent: 4 * sent as u64 })
+}
+
+/// The sum of the vectors of 2ᵏ ranks, in 2k messages: with its neighbour a rank exchanges a half and adds up the other, then
+/// with a neighbour of both a quarter, and so on, and the same way back with the sums (Rabenseifner, "Optimization of
+/// collective reduction operations", 2004). Neighbours come first, so that the order is that of a [`TreeSum`].
+fn sum_of_pairs(link: &mut impl Link, mut vector: Vec<f32>) -> Result<Vec<f32>> {
+    let (rank, levels) = (link.rank(), link.count().ilog2());
+    let (mut start, mut length) = (0, vector.len());
+    for level in 0..levels {
+        let other = rank ^ (1 << level);
+        length /= 2;
+        let [own, sent] = if rank < other { [start, start + length] } else { [start + length, start] };
+        let received = link.exchange(other, bytemuck::cast_slice(&vector[sent..][..length]))?;
+        let received: &[f32] = bytemuck::cast_slice(&received);
+        vector[own..][..length].iter_mut().zip(received).for_each(|(own, other)| *own += other);
+        start = own;
+    }
+    for level in (0..levels).rev() {
+        let other = rank ^ (1 << level);
+        let received = link.exchange(other, bytemuck::cast_slice(&vector[start..][..length]))?;
+        let of_other = if rank < other { start + length } else { start - length };
+        vector[of_other..][..length].copy_from_slice(bytemuck::cast_slice(&received));
+        start = start.min(of_other);
+        length *= 2;
+    }
+    Ok(vector)
+}
+
+/// The sum of the vectors of any number of ranks: each adds up a part of the vector of all, and then all get all parts.
+fn sum_of_parts(link: &mut impl Link, vector: Vec<f32>) -> Result<Vec<f32>> {
+    let part = vector.len() / link.count();
+    let parts: Vec<f32> = bytemuck::cast_vec(link.all_to_all(bytemuck::cast_slice(&vector))?);
+    let mut sum = TreeSum::default();
+    parts.chunks(part).for_each(|of_rank| sum.add(of_rank.to_vec()));
+    Ok(bytemuck::cast_vec(link.all_gather(bytemuck::cast_slice(&sum.finish()))?))
 }
 
 #[cfg(test)]
@@ -298,6 +328,24 @@ mod tests {
             thread::spawn(move || run(ranks))
         });
         threads.collect::<Vec<_>>().into_iter().map(|thread| thread.join().unwrap()).collect()
+    }
+
+    #[test]
+    fn the_order_of_a_sum_is_that_of_a_tree() {
+        // Any other order than in pairs gives another sum.
+        fn value(rank: usize, place: usize) -> f32 {
+            [1e8, 1.0, -1e8, 1.0, 3.0, 1e-3, 7.0, 1e7][rank] * (1.0 + place as f32)
+        }
+        for count in [2, 3, 4, 5, 8] {
+            let sums = on_ranks(count, |mut ranks| {
+                ranks.start_sum((0..13).map(|place| value(ranks.rank(), place)).collect());
+                ranks.finish_sum().unwrap()
+            });
+            let mut wanted = TreeSum::default();
+            (0..count).for_each(|rank| wanted.add((0..13).map(|place| value(rank, place)).collect()));
+            let wanted = wanted.finish();
+            assert!(sums.iter().all(|sum| *sum == wanted), "{count}: {sums:?} instead of {wanted:?}");
+        }
     }
 
     #[test]

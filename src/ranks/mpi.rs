@@ -8,7 +8,7 @@ use mpi::Threading;
 use mpi::environment::Universe;
 use mpi::request::{Request, Scope, scope};
 use mpi::topology::SimpleCommunicator;
-use mpi::traits::{Communicator as _, CommunicatorCollectives as _};
+use mpi::traits::{Communicator as _, CommunicatorCollectives as _, Destination as _, Source as _};
 
 use super::Link;
 
@@ -51,6 +51,17 @@ impl Link for MpiLink {
 
     fn local_rank(&self) -> usize {
         self.local_rank
+    }
+
+    fn exchange(&mut self, rank: usize, words: &[u32]) -> Result<Vec<u32>> {
+        let other = self.world.process_at_rank(rank as i32);
+        let mut received = vec![0; words.len()];
+        scope(|scope| {
+            let receives = other.immediate_receive_into(scope, &mut received[..]);
+            wait(other.immediate_send(scope, words));
+            wait(receives);
+        });
+        Ok(received)
     }
 
     fn all_to_all(&mut self, words: &[u32]) -> Result<Vec<u32>> {

@@ -40,6 +40,11 @@ impl Link for ThreadLink {
         self.rank
     }
 
+    fn exchange(&mut self, rank: usize, words: &[u32]) -> Result<Vec<u32>> {
+        self.senders[rank].send(words.to_vec()).map_err(|_| RankEnded(rank))?;
+        Ok(self.receivers[rank].recv().map_err(|_| RankEnded(rank))?)
+    }
+
     fn all_to_all(&mut self, words: &[u32]) -> Result<Vec<u32>> {
         for (to, (sender, part)) in self.senders.iter().zip(words.chunks(words.len() / self.count())).enumerate() {
             sender.send(part.to_vec()).map_err(|_| RankEnded(to))?;

@@ -15,7 +15,7 @@ use crate::executor::{Feed, Observer, Unobserved};
 use crate::files::hex;
 use crate::model::Model;
 use crate::ops::batch::HISTORY_COLUMNS;
-use crate::plan::{Phase, Plan, SharedStep, Stage, TensorId};
+use crate::plan::{Phase, Plan, SharedStep, Stage};
 use crate::ranks::{Costs, RankReport, Ranks, TreeSum, micro_batches_of_rank};
 use crate::resident::clock_at;
 use crate::tensor::HostTensor;
@@ -52,8 +52,6 @@ pub(super) fn facts(model: &Model, parameters: &[HostTensor], dataset: &Dataset,
 pub(super) struct Shared {
     ranks: Ranks,
     step: SharedStep,
-    /// For each stage the elements of its gradients, of which there may be several partial sums each.
-    gradients: Vec<Vec<usize>>,
     /// Micro-batches of this rank.
     of_rank: usize,
     /// The steps so far and their times.
@@ -65,13 +63,8 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(ranks: Ranks, config: &TrainConfig, plan: &Plan) -> Result<Self> {
         let step = plan.shared_step().context("the plan does not train")?;
-        let elements = |id: &TensorId| {
-            let of_model = plan.host.parameters.iter().find(|parameter| parameter.gradient == Some(*id));
-            of_model.map(|parameter| parameter.shape.len())
-        };
-        let gradients = step.stages.iter().map(|stage| stage.tensors.iter().map_while(elements).collect()).collect();
         let of_rank = config.micro_batches / ranks.count();
-        Ok(Self { ranks, step, gradients, of_rank, report: RankReport::default(), is_warm: false })
+        Ok(Self { ranks, step, of_rank, report: RankReport::default(), is_warm: false })
     }
 
     /// What a stage of a micro-batch adds to the sums of all: gradients, their partial sums added up in order; in the last
@@ -79,7 +72,7 @@ impl Shared {
     fn contribution(&self, stage: usize, tensors: Vec<Vec<u32>>) -> Vec<f32> {
         let mut added = Vec::new();
         let mut tensors = tensors.into_iter();
-        for (&elements, words) in self.gradients[stage].iter().zip(&mut tensors) {
+        for (&elements, words) in self.step.elements[stage].iter().zip(&mut tensors) {
             let mut partial = bytemuck::cast_slice::<u32, f32>(&words).chunks_exact(elements);
             let start = added.len();
             added.extend_from_slice(partial.next().unwrap_or_default());
@@ -108,12 +101,6 @@ impl Shared {
         }
     }
 
-    /// Bytes of the gradients of the first stage, if there are two, and of the last.
-    fn stage_bytes(&self) -> [u64; 2] {
-        let bytes: Vec<u64> = self.gradients.iter().map(|of| 4 * of.iter().sum::<usize>() as u64).collect();
-        [if bytes.len() > 1 { bytes[0] } else { 0 }, bytes[bytes.len() - 1]]
-    }
-
     fn is_last(&self, stage: usize) -> bool {
         stage + 1 == self.step.stages.len()
     }
@@ -122,7 +109,7 @@ impl Shared {
 impl Trainer {
     /// Refuses ranks that were given other arguments than this one, and measures how fast they are connected.
     pub(super) fn meet(&mut self, facts: &[String; 3]) -> Result<()> {
-        let Some(Shared { ranks, report, gradients, .. }) = &mut self.shared else { return Ok(()) };
+        let Some(Shared { ranks, report, step, .. }) = &mut self.shared else { return Ok(()) };
         let all = ranks.gather_texts(&facts.join(" "))?;
         for (rank, of_rank) in all.iter().enumerate() {
             let words = of_rank.split(' ').zip(all[0].split(' ')).zip(["settings", "data", "initial weights"]);
@@ -130,7 +117,7 @@ impl Trainer {
                 ensure!(found == wanted, "rank {rank} has other {what} than rank 0; give all ranks the same");
             }
         }
-        let lengths: Vec<usize> = gradients.iter().map(|of_stage| of_stage.iter().sum()).collect();
+        let lengths: Vec<usize> = step.elements.iter().map(|of_stage| of_stage.iter().sum()).collect();
         (report.link, report.idle_exchange_seconds) = ranks.measure(&lengths)?;
         Ok(())
     }
@@ -181,7 +168,7 @@ impl Trainer {
             images_of_step: self.share(),
             exchange_seconds,
             waited_seconds,
-            stage_bytes: shared.stage_bytes(),
+            stage_bytes: shared.step.bytes(),
             bytes_sent,
             ..shared.report.clone()
         })
@@ -297,7 +284,7 @@ impl Trainer {
             let sum = shared.ranks.finish_sum()?;
             let start = Instant::now();
             let mut rest = &sum[..];
-            let lengths = shared.gradients[index].iter().copied();
+            let lengths = shared.step.elements[index].iter().copied();
             let of_statistics = statistics.iter().map(|(_, before)| before.words().len());
             let of_statistics = of_statistics.take(if shared.is_last(index) { statistics.len() } else { 0 });
             for (&tensor, length) in stage.tensors.iter().zip(lengths.chain(of_statistics)) {

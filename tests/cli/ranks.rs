@@ -58,14 +58,20 @@ pub(crate) fn refused(home: &Home) -> Result<(), Failed> {
 pub(crate) fn costs(home: &Home) -> Result<(), Failed> {
     let words = ["plan", "--model", "flatten, dense 10", "--batch-size", "64", "--ranks", "16", "--device", "cpu"];
     let run = home.run(&words);
-    run.exits_with(0)?.prints(&["speed-up", "assumed: 5 us and 12 GB/s", "measured:"])?;
+    run.exits_with(0)?.prints(&["speed-up", "messages: 5 us and 12 GB/s", "times: measured on the CPU"])?;
     let table = run.stdout.split("a step by ranks").nth(1).ok_or("no table")?;
     let ranks: Vec<&str> = table
         .lines()
         .skip(2)
         .map_while(|line| line.split_whitespace().next().filter(|word| word.parse::<usize>().is_ok()))
         .collect();
-    check(ranks == ["1", "2", "4", "8", "16"], format!("{ranks:?}"))
+    check(ranks == ["1", "2", "4", "8", "16"], format!("{ranks:?}"))?;
+    // With times that are given, no device is needed, and the figures are the same everywhere.
+    let given =
+        home.run_without_drivers(&["plan", "--batch-size", "512", "--ranks", "64", "--micro-batch-time", "100"]);
+    let row = given.exits_with(0)?.stdout.lines().find(|line| line.trim_start().starts_with("64 ")).ok_or("no row")?;
+    let words: Vec<&str> = row.split_whitespace().collect();
+    check(words[..3] == ["64", "8", "0.100"] && words.len() == 8, format!("{words:?}"))
 }
 
 /// A run with a seed of its own on each device.

@@ -277,6 +277,9 @@ pub struct PlanArgs {
     /// Parts of a batch that ranks share, as for `train` [default: 8, or as many as there are ranks if they are more]
     #[arg(long, value_name = "N", requires = "ranks", value_parser = positive())]
     pub micro_batches: Option<usize>,
+    /// Microseconds in which a rank's device has the gradients of a micro-batch on its host, instead of measuring it here
+    #[arg(long, value_name = "US", requires = "ranks", value_parser = positive_number)]
+    pub micro_batch_time: Option<f64>,
     /// Microseconds of a message between ranks without contents
     #[arg(long, value_name = "US", default_value_t = 5.0, value_parser = not_negative)]
     pub latency: f64,

@@ -1,6 +1,8 @@
 //! `gpu-digits plan`.
 
-use anyhow::{Result, bail, ensure};
+use std::ops::Range;
+
+use anyhow::{Context as _, Result, bail, ensure};
 
 use super::open::open_device;
 use super::tune::known;
@@ -44,55 +46,97 @@ pub(super) async fn run(args: &PlanArgs) -> Result<Verdict> {
 
 /// What a step takes for 1, 2, 4, ... ranks.
 async fn print_ranks(args: &PlanArgs, model: &Model, form: PlanForm, most: usize) -> Result<()> {
-    let device = open_device(args.device.as_ref().unwrap_or(&DeviceChoice::Auto)).await?;
-    let config = TrainConfig {
-        batch: args.batch_size,
-        micro_batches: args.micro_batches.unwrap_or(most.max(MICRO_BATCHES_OF_RANKS)),
-        optimizer: optimizer(args.optimizer, None, 0.0)?,
-        fuse: Some(form.fuse),
-        precision: form.precision,
-        ..TrainConfig::DEFAULT
-    };
-    let micro_batches = config.micro_batches;
-    micro_batches_of_rank(config.batch, micro_batches, most)?;
-    let spinner = Spinner::new("measuring micro-batches");
-    let report = measure_micro_batches(&device, model, config).await?;
-    drop(spinner);
+    let micro_batches = args.micro_batches.unwrap_or(most.max(MICRO_BATCHES_OF_RANKS));
+    micro_batches_of_rank(args.batch_size, micro_batches, most)?;
     let link = LinkSpeed { latency_seconds: 1e-6 * args.latency, bytes_per_second: 1e9 * args.bandwidth };
-    let costs = CostModel::measured(&report, config.batch, micro_batches, link);
+    let (costs, source) = match args.micro_batch_time {
+        Some(time) => {
+            (given(args, model, form, micro_batches, link, 1e-6 * time)?, "given, without the update".to_owned())
+        }
+        None => measured(args, model, form, micro_batches, link).await?,
+    };
     let columns = ["ranks", "images", "compute", "exchange", "waited", "step", "images/s", "speed-up"];
     let mut table = table(&columns, 0);
-    let counts = (1..=most).filter(|&ranks| micro_batches_of_rank(config.batch, micro_batches, ranks).is_ok());
+    let counts = (1..=most).filter(|&ranks| micro_batches_of_rank(args.batch_size, micro_batches, ranks).is_ok());
     for ranks in counts {
         let step = costs.step(ranks);
         let milliseconds = |seconds: f64| format!("{:.3}", 1e3 * seconds);
         table.add_row([
             ranks.to_string(),
-            (config.batch / ranks).to_string(),
+            (args.batch_size / ranks).to_string(),
             milliseconds(step.compute_seconds),
             milliseconds(step.exchange_seconds),
             milliseconds(step.waited_seconds),
             milliseconds(step.step_seconds),
-            thousands((config.batch as f64 / step.step_seconds) as usize),
+            thousands((args.batch_size as f64 / step.step_seconds) as usize),
             format!("{:.2}", costs.speedup(ranks)),
         ]);
     }
-    out!("\na step by ranks, in ms, on devices as {device}:");
+    out!("\na step by ranks, in ms:");
     print_table(&table);
-    let [first, last] = costs.stage_bytes;
-    out!("measured: {:.3} ms for {} images,", 1e3 * costs.micro_batch_seconds, config.batch / micro_batches);
+    let [first, last] = costs.stage_bytes.map(|bytes| thousands(bytes as usize));
+    let images = args.batch_size / micro_batches;
     out!(
-        "  {:.3} ms of them beside the exchange of the first {} bytes,",
-        1e3 * costs.last_stage_seconds,
-        thousands(first as usize)
+        "a micro-batch of {images} images takes {:.3} ms; {:.3} ms of it hide the exchange of {first} bytes,",
+        1e3 * costs.micro_batch_seconds,
+        1e3 * costs.last_stage_seconds
     );
     out!(
-        "  {:.3} ms for the update; {} bytes are exchanged after that",
-        1e3 * costs.update_seconds,
-        thousands(last as usize)
+        "and {last} are exchanged when nothing is left to compute; the update takes {:.3} ms",
+        1e3 * costs.update_seconds
     );
-    out!("assumed: {} us and {} GB/s for a message (--latency, --bandwidth)", args.latency, args.bandwidth);
+    out!("times: {source}; messages: {} us and {} GB/s (--latency, --bandwidth)", args.latency, args.bandwidth);
     Ok(())
+}
+
+/// The costs of micro-batches on this machine's device, and where they are from.
+async fn measured(
+    args: &PlanArgs,
+    model: &Model,
+    form: PlanForm,
+    micro_batches: usize,
+    link: LinkSpeed,
+) -> Result<(CostModel, String)> {
+    let device = open_device(args.device.as_ref().unwrap_or(&DeviceChoice::Auto)).await?;
+    let config = TrainConfig {
+        batch: args.batch_size,
+        micro_batches,
+        optimizer: optimizer(args.optimizer, None, 0.0)?,
+        fuse: Some(form.fuse),
+        precision: form.precision,
+        ..TrainConfig::DEFAULT
+    };
+    let spinner = Spinner::new("measuring micro-batches");
+    let report = measure_micro_batches(&device, model, config).await?;
+    drop(spinner);
+    Ok((CostModel::measured(&report, config.batch, micro_batches, link), format!("measured on {device}")))
+}
+
+/// The costs of micro-batches that take this time, divided between their stages by their floating-point operations.
+fn given(
+    args: &PlanArgs,
+    model: &Model,
+    form: PlanForm,
+    micro_batches: usize,
+    link: LinkSpeed,
+    micro_batch_seconds: f64,
+) -> Result<CostModel> {
+    let batch = args.batch_size / micro_batches;
+    let optimizer = optimizer(args.optimizer, None, 0.0)?;
+    let plan = Plan::new(model, PlanConfig { form, ..PlanConfig::for_mnist(batch, Some(optimizer)) })?;
+    let step = plan.shared_step().context("the plan trains")?;
+    let flops = |calls: &Range<usize>| plan.train[calls.clone()].iter().map(|call| call.op.flops()).sum::<u64>() as f64;
+    let of_stages: Vec<f64> = step.stages.iter().map(|stage| flops(&stage.calls)).collect();
+    let of_last = if of_stages.len() > 1 { of_stages[1] } else { 0.0 };
+    Ok(CostModel {
+        batch: args.batch_size,
+        micro_batches,
+        micro_batch_seconds,
+        last_stage_seconds: micro_batch_seconds * of_last / of_stages.iter().sum::<f64>(),
+        update_seconds: 0.0,
+        stage_bytes: step.bytes(),
+        link,
+    })
 }
 
 /// The adapter whose kernels are printed, with the choices of `tune` that `train` uses.
