@@ -280,16 +280,24 @@ fn uuid(text: &str) -> Result<String> {
 /// # Errors
 /// If Vulkan cannot be asked, or the feature `inspect` is not built in.
 pub fn uuids_of(adapters: &[Adapter]) -> Result<Vec<Option<String>>> {
-    #[cfg(feature = "inspect")]
-    let mut left = crate::gpu::inspect::uuids()?;
-    #[cfg(not(feature = "inspect"))]
-    let mut left: Vec<(String, String)> = bail!("UUIDs need the feature `inspect`; name the device in another way");
+    let mut left = uuids_of_vulkan()?;
     // wgpu does not tell UUIDs, but lists devices in Vulkan's order.
     let uuid = |Adapter { info, .. }: &Adapter| {
         let own = left.iter().position(|(name, _)| info.backend == Backend::Vulkan && *name == info.name)?;
         Some(left.remove(own).1)
     };
     Ok(adapters.iter().map(uuid).collect())
+}
+
+/// The names and UUIDs of Vulkan's devices, in its order.
+#[cfg(feature = "inspect")]
+fn uuids_of_vulkan() -> Result<Vec<(String, String)>> {
+    crate::gpu::inspect::uuids()
+}
+
+#[cfg(not(feature = "inspect"))]
+fn uuids_of_vulkan() -> Result<Vec<(String, String)>> {
+    bail!("UUIDs need the feature `inspect`; name the device in another way")
 }
 
 /// Finds an adapter by its PCI address or its number, otherwise by its name. A number that no adapter has, such as 4090,

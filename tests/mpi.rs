@@ -11,9 +11,12 @@ use std::time::{Duration, Instant};
 use common::check;
 use libtest_mimic::{Arguments, Failed, Trial};
 
+/// A test in a folder of its own.
+type FolderTest = fn(&Path) -> Result<(), Failed>;
+
 fn main() {
     let arguments = Arguments::from_args();
-    let tests: [(&str, fn(&Path) -> Result<(), Failed>); 4] = [
+    let tests: [(&str, FolderTest); 4] = [
         ("ranks_of_mpi_have_the_weights_of_threads_on_the_cpu", same_weights_on_cpu),
         ("ranks_of_mpi_have_the_weights_of_threads_on_vulkan", same_weights_on_vulkan),
         ("a_run_of_mpi_goes_on_with_another_number_of_ranks", goes_on),
@@ -107,11 +110,20 @@ fn goes_on(folder: &Path) -> Result<(), Failed> {
     check(hash(&output)? == whole, format!("other weights than {whole}\n{}", text(&output)))
 }
 
-/// The processes that a process has started and that train.
+/// The processes that a process has started and that train, by Linux's files of processes.
 fn children(parent: u32) -> Vec<u32> {
-    let output = Command::new("pgrep").args(["-P", &parent.to_string(), "gpu-digits"]).output();
-    let text = output.map_or_else(|_| String::new(), |output| String::from_utf8_lossy(&output.stdout).into_owned());
-    text.lines().filter_map(|line| line.trim().parse().ok()).collect()
+    let mut children = Vec::new();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Ok(text) = fs::read_to_string(entry.path().join("stat")) else { continue };
+        // PID (NAME) STATE PARENT ...
+        let Some((before, after)) = text.rsplit_once(')') else { continue };
+        let of_parent = after.split_whitespace().nth(1) == Some(&parent.to_string());
+        if of_parent && before.contains("(gpu-digits") {
+            children.extend(before.split(' ').next().and_then(|pid| pid.parse::<u32>().ok()));
+        }
+    }
+    children.sort();
+    children
 }
 
 fn checkpoints(run: &Path) -> Vec<PathBuf> {
@@ -129,7 +141,7 @@ fn killed(folder: &Path) -> Result<(), Failed> {
         thread::sleep(Duration::from_millis(20));
     }
     let victim = *children(child.id()).last().ok_or("no rank of mpirun was found")?;
-    Command::new("kill").args(["-9", &victim.to_string()]).status()?;
+    Command::new("sh").args(["-c", &format!("kill -9 {victim}")]).status()?;
     let output = child.wait_with_output()?;
     let text = text(&output);
     check(!output.status.success(), "the run goes on without a rank")?;

@@ -279,14 +279,19 @@ impl Trainer {
         }
         shared.report.compute_seconds += start.elapsed().as_secs_f64();
         shared.report.last_stage_seconds += first_ready.map_or(0.0, |ready| ready.elapsed().as_secs_f64());
-        let mut metrics = [0.0; 3];
-        for (index, stage) in stages.iter().enumerate() {
-            let sum = shared.ranks.finish_sum()?;
-            let start = Instant::now();
-            let mut rest = &sum[..];
+        let sums = stages.iter().map(|_| shared.ranks.finish_sum()).collect::<Result<Vec<_>>>()?;
+        let &[.., loss, hits, ends] = &sums[sums.len() - 1][..] else { bail!("the last stage has metrics") };
+        if ends > 0.0 {
+            // The step is not trained.
+            statistics.iter().for_each(|(tensor, before)| executor.write(*tensor, before.words()));
+            return Ok(true);
+        }
+        let start = Instant::now();
+        for (index, (stage, sum)) in stages.iter().zip(sums).enumerate() {
             let lengths = shared.step.elements[index].iter().copied();
             let of_statistics = statistics.iter().map(|(_, before)| before.words().len());
             let of_statistics = of_statistics.take(if shared.is_last(index) { statistics.len() } else { 0 });
+            let mut rest = &sum[..];
             for (&tensor, length) in stage.tensors.iter().zip(lengths.chain(of_statistics)) {
                 let (values, after) = rest.split_at(length);
                 rest = after;
@@ -296,16 +301,7 @@ impl Trainer {
                 words.resize(executor.plan().tensor(tensor).words(), 0);
                 executor.write(tensor, &words);
             }
-            if let &[loss, hits, ends] = rest {
-                metrics = [loss, hits, ends];
-            }
-            shared.report.update_seconds += start.elapsed().as_secs_f64();
         }
-        let [loss, hits, ends] = metrics;
-        if ends > 0.0 {
-            return Ok(true);
-        }
-        let start = Instant::now();
         let [step, _, seed, fault] = clock_at(done, seed);
         executor.write(clock, &[step, row as u32, seed, fault]);
         let update = [Stage { calls: shared.step.update.clone(), tensors: vec![] }];

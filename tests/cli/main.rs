@@ -3,6 +3,8 @@
 //! No test reaches the network: the proxy it is told to use does not answer. Each has a home folder of its own.
 
 mod bench;
+#[cfg(unix)]
+mod clusters;
 #[path = "../common/mod.rs"]
 mod common;
 mod data;
@@ -139,6 +141,14 @@ fn main() {
         #[cfg(unix)]
         ("another_program_chooses_the_settings_of_a_sweep", sweeps::ask_and_tell),
         ("successive_halving_goes_on_with_the_best", sweeps::halving),
+        #[cfg(unix)]
+        ("a_task_of_slurms_array_trains_its_share", clusters::slurm_array),
+        #[cfg(unix)]
+        ("slurm_starts_the_ranks_of_a_run", clusters::slurm_ranks),
+        #[cfg(unix)]
+        ("hyperqueue_trains_shares_and_merges_them", clusters::hyperqueue),
+        #[cfg(unix)]
+        ("optuna_is_called_as_its_command_line_wants", clusters::optuna),
         ("ranks_have_the_weights_of_one_and_go_on_with_others", ranks::same_weights),
         ("local_sgd_says_that_it_is_another_method", ranks::local_sgd),
         ("what_ranks_cannot_share_is_refused", ranks::refused),
