@@ -56,6 +56,8 @@ fn ranks(folder: &Path, count: usize, words: &[&str]) -> Command {
     let is_open = is_open.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("Open MPI"));
     if is_open {
         command.args(["--allow-run-as-root", "--oversubscribe"]);
+        // Otherwise it wants ssh, even on one machine.
+        command.env("OMPI_MCA_plm", "isolated");
     }
     command.args(["-n", &count.to_string(), env!("CARGO_BIN_EXE_gpu-digits"), "train", "--ranks", "mpi"]);
     command.args(words).current_dir(folder).env("HOME", folder);
