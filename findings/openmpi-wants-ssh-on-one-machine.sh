@@ -17,7 +17,7 @@ python3 -m venv "$dir/venv"
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 # A PATH without ssh and rsh.
 mkdir "$dir/bin"
-for tool in true false sh bash env; do ln -s "$(command -v $tool)" "$dir/bin/$tool"; done
+for tool in true false sh bash env; do ln -s "$(type -P $tool)" "$dir/bin/$tool"; done
 run() { env PATH="$dir/bin" "$@" "$dir/venv/bin/mpirun" -n 1 true 2>"$dir/said" && code=0 || code=$?; }
 
 run env
