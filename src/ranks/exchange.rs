@@ -168,8 +168,7 @@ impl Ranks {
         let (short, long) = (least(1)?, least(LONG)?);
         let own = lengths.iter().map(|&length| least(length)).sum::<Result<f64>>()?;
         self.forget_costs();
-        let bytes_per_second = bytes_of_sum(self.count, 4.0 * LONG as f64) / (long - short).max(f64::MIN_POSITIVE);
-        Ok((LinkSpeed { latency_seconds: short / messages_of_sum(self.count), bytes_per_second }, own))
+        Ok((speed(self.count, short, long, 4.0 * LONG as f64), own))
     }
 
     /// Notes that all ranks have done their work: they then end together, when each is dropped.
@@ -260,6 +259,17 @@ impl Drop for Ranks {
             // A thread that has panicked has said so.
             let _ = thread.join();
         }
+    }
+}
+
+/// The speed of messages of so many ranks, by the seconds of sums of a short vector and of one of so many bytes. A short one may
+/// take longer by chance; the bytes are then at most a hundred times as fast as the long one was.
+fn speed(ranks: usize, short: f64, long: f64, bytes: f64) -> LinkSpeed {
+    const SHORTEST: f64 = 1e-9;
+    let of_bytes = (long - short).max(long / 100.0).max(SHORTEST);
+    LinkSpeed {
+        latency_seconds: short / messages_of_sum(ranks),
+        bytes_per_second: bytes_of_sum(ranks, bytes) / of_bytes,
     }
 }
 
@@ -362,6 +372,18 @@ mod tests {
                 assert_eq!(sums, [vec![of_ranks, all, -2.0 * of_ranks, 0.5 * all], vec![of_ranks]]);
                 assert_eq!(costs.bytes_sent > 0, count > 1);
             }
+        }
+    }
+
+    #[test]
+    fn a_speed_is_a_number_even_where_a_short_sum_took_longer() {
+        let LinkSpeed { latency_seconds, bytes_per_second } = speed(4, 8e-5, 5e-4 + 8e-5, 1e6);
+        assert!((latency_seconds - 2e-5).abs() < 1e-12 && (bytes_per_second - 3e9).abs() < 1.0);
+        for (short, long) in [(1e-3, 1e-4), (1e-4, 1e-4), (0.0, 0.0)] {
+            let speed = speed(2, short, long, 1e6);
+            assert!(speed.bytes_per_second.is_finite() && speed.bytes_per_second > 0.0, "{speed:?}");
+            let text = serde_json::to_string(&speed).unwrap();
+            assert_eq!(serde_json::from_str::<LinkSpeed>(&text).unwrap(), speed);
         }
     }
 
