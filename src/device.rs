@@ -148,7 +148,7 @@ impl Device {
                 bail!("--device {choice} names several devices, which is for `train --ranks`; name one")
             }
             DeviceChoice::All => {
-                bail!("--device all is for `train` without --ranks, `verify`, `bench` and `doctor`; name one device")
+                bail!("--device all is for `train` without --ranks, `verify` and `bench`; name one device")
             }
         }
     }
@@ -163,7 +163,10 @@ impl Device {
             return Self::open(&each[local_rank % each.len()]).await;
         }
         let best = Self::open(choice).await?;
-        let (Self::Gpu(gpu), DeviceChoice::Auto | DeviceChoice::Backend(_)) = (&best, choice) else { return Ok(best) };
+        let (Self::Gpu(gpu), DeviceChoice::Auto | DeviceChoice::Backend(_), 1..) = (&best, choice, local_rank) else {
+            // The best is the first of its equals.
+            return Ok(best);
+        };
         let found = adapters_up_to(gpu.info().backend).await;
         match of_rank(&found.iter().map(|adapter| &adapter.info).collect::<Vec<_>>(), gpu.info(), local_rank) {
             Some(own) if found[own].info.index != gpu.info().index => {

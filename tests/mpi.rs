@@ -25,8 +25,13 @@ fn main() {
     let is_there = Command::new("mpirun").arg("--version").output().is_ok();
     let has_vulkan = !common::gpus().is_empty();
     let trials = tests.into_iter().map(|(name, test)| {
-        let trial = Trial::test(name, move || test(tempfile::tempdir()?.path()));
-        trial.with_ignored_flag(!is_there || name.contains("vulkan") && !has_vulkan)
+        if !is_there {
+            return common::ignored(name, "no mpirun; install openmpi-bin or mpich");
+        }
+        if name.contains("vulkan") && !has_vulkan {
+            return common::without_adapter(name);
+        }
+        Trial::test(name, move || test(tempfile::tempdir()?.path()))
     });
     // Open MPI's ranks would share two cores with those of other tests.
     let arguments = Arguments { test_threads: Some(1), ..arguments };

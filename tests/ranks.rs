@@ -6,9 +6,8 @@ use std::ops::ControlFlow;
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context as _, ensure};
-use common::{adapter_name, check, gpus, without_adapter};
+use common::{adapter_name, check, digits, gpus, without_adapter};
 use gpu_digits::augment::Augment;
-use gpu_digits::data::{DataChoice, Dataset, Folders, Request, load};
 use gpu_digits::executor::{Observer, Unobserved};
 use gpu_digits::plan::{Optimizer, Precision, Refinements};
 use gpu_digits::ranks::{RankReport, Ranks, links_of_threads};
@@ -58,16 +57,6 @@ fn config() -> TrainConfig {
     TrainConfig { epochs: 2, batch: 16, micro_batches: 8, seed: 7, validation: 20, ..TrainConfig::DEFAULT }
 }
 
-fn dataset() -> Dataset {
-    let request = Request {
-        choice: DataChoice::Generated,
-        generated_train: 200,
-        generated_test: 50,
-        ..Request::new(Folders::default())
-    };
-    load(&request, &mut |_| ()).expect("digits can be generated")
-}
-
 /// What a rank goes on from.
 type Start<'a> = Option<&'a TrainState>;
 
@@ -80,7 +69,7 @@ fn trainer(
 ) -> anyhow::Result<Trainer> {
     let model: Model = model.parse()?;
     let parameters = model.initial_parameters(config.seed);
-    let mut trainer = block_on(Trainer::among(ranks, device, &model, &parameters, &dataset(), config))?;
+    let mut trainer = block_on(Trainer::among(ranks, device, &model, &parameters, &digits(200), config))?;
     start.map_or(Ok(()), |state| trainer.restore(state))?;
     Ok(trainer)
 }
@@ -152,7 +141,7 @@ fn same_weights(device: &Device) -> Result<(), Failed> {
     // A trainer that is not told of ranks cuts its batches in the same way.
     let model: Model = SMALL.parse()?;
     let parameters = model.initial_parameters(config().seed);
-    let mut single = block_on(Trainer::new(device, &model, &parameters, &dataset(), config()))?;
+    let mut single = block_on(Trainer::new(device, &model, &parameters, &digits(200), config()))?;
     check(both_epochs(&mut single)? == alone, "a trainer without ranks")
 }
 
@@ -274,7 +263,7 @@ fn local_sgd_alone(device: &Device) -> Result<(), Failed> {
     let (local, _) = among(1, device, SMALL, TrainConfig { sync_every: Some(3), ..config }, None, both_epochs)?;
     let model: Model = SMALL.parse()?;
     let parameters = model.initial_parameters(config.seed);
-    let mut alone = block_on(Trainer::new(device, &model, &parameters, &dataset(), config))?;
+    let mut alone = block_on(Trainer::new(device, &model, &parameters, &digits(200), config))?;
     check(both_epochs(&mut alone)? == local, "a mean of one is itself")
 }
 

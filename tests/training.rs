@@ -6,9 +6,9 @@ mod common;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use common::{adapter_name, check, gpus, without_adapter};
+use common::{adapter_name, check, digits, gpus, without_adapter};
 use gpu_digits::augment::Augment;
-use gpu_digits::data::{Dataset, Folders, Request, load};
+use gpu_digits::data::Dataset;
 use gpu_digits::device::Device;
 use gpu_digits::executor::{Counters, Observer, Unobserved};
 use gpu_digits::inference::{activations, probabilities, score};
@@ -105,20 +105,10 @@ fn config() -> TrainConfig {
     }
 }
 
-fn dataset(train: usize) -> Dataset {
-    let request = Request {
-        choice: gpu_digits::data::DataChoice::Generated,
-        generated_train: train,
-        generated_test: 50,
-        ..Request::new(Folders::default())
-    };
-    load(&request, &mut |_| ()).expect("digits can be generated")
-}
-
 fn trainer(device: &Device, model: &str, images: usize, config: TrainConfig) -> anyhow::Result<Trainer> {
     let model: Model = model.parse()?;
     let parameters = model.initial_parameters(config.seed);
-    block_on(Trainer::new(device, &model, &parameters, &dataset(images), config))
+    block_on(Trainer::new(device, &model, &parameters, &digits(images), config))
 }
 
 fn epoch(trainer: &mut Trainer) -> anyhow::Result<Epoch> {
@@ -195,7 +185,7 @@ fn frozen_trainer(device: &Device, model: &str, frozen: &[&str], config: TrainCo
     let names: Vec<String> = frozen.iter().map(|&name| name.to_owned()).collect();
     let model = model.parse::<Model>()?.frozen(&names)?;
     let parameters = model.initial_parameters(config.seed);
-    block_on(Trainer::new(device, &model, &parameters, &dataset(200), config))
+    block_on(Trainer::new(device, &model, &parameters, &digits(200), config))
 }
 
 /// Also where parameters are averaged, in half precision, and where a run goes on.
@@ -373,7 +363,7 @@ fn same_loss(device: &Device) -> Result<(), Failed> {
         HostTensor::from_f32(tensor.shape.clone(), &values)
     };
     let parameters: Vec<HostTensor> = model.initial_parameters(1).into_iter().map(scaled).collect();
-    let dataset = dataset(200);
+    let dataset = digits(200);
     let mut trainer = block_on(Trainer::new(device, &model, &parameters, &dataset, config()))?;
     let test = trainer.splits().test.clone();
     let validation = block_on(trainer.evaluate(test))?;
@@ -388,7 +378,7 @@ fn same_loss(device: &Device) -> Result<(), Failed> {
 fn collects(device: &Device) -> Result<(), Failed> {
     let model: Model = SMALL.parse()?;
     let parameters = model.initial_parameters(1);
-    let images = dataset(7).train.images;
+    let images = digits(7).train.images;
     // The last of three batches of three has two empty samples.
     let form = PlanForm { fuse: device.prefers_fused(), precision: Precision::F32 };
     let config = PlanConfig { images: 7, batches: 3, form, ..PlanConfig::for_mnist(3, None) };
@@ -428,7 +418,7 @@ fn compiles_once(device: &Device) -> Result<(), Failed> {
     let Device::Gpu(gpu) = device else { return Err("no adapter".into()) };
     let model: Model = "flatten, dense 10".parse()?;
     let parameters = model.initial_parameters(1);
-    let images = dataset(2_100).train.images;
+    let images = digits(2_100).train.images;
     let of = |count: usize| block_on(probabilities(device, &model, &parameters, &images[..count * 784]));
     let all = of(2_100)?;
     let compiled = gpu.compiled_kernels();
@@ -454,7 +444,7 @@ fn folds_normalisations(device: &Device) -> Result<(), Failed> {
     };
     let named = model.parameters().into_iter().zip(model.initial_parameters(1));
     let parameters: Vec<HostTensor> = named.map(drawn).collect();
-    let images = dataset(4).train.images;
+    let images = digits(4).train.images;
     let probabilities = |fuse: bool| -> Result<(usize, Vec<f32>), Failed> {
         let form = PlanForm { fuse, precision: Precision::F32 };
         let plan = Plan::new(&model, PlanConfig { images: 4, batches: 1, form, ..PlanConfig::for_mnist(4, None) })?;
@@ -658,7 +648,7 @@ fn wrong_samples(device: &Device) -> Result<(), Failed> {
     let model: Model = SMALL.parse()?;
     let parameters = model.initial_parameters(0);
     let train = |change: fn(&mut Dataset)| {
-        let mut dataset = dataset(60);
+        let mut dataset = digits(60);
         change(&mut dataset);
         block_on(Trainer::new(device, &model, &parameters, &dataset, config())).map(|_| ())
     };

@@ -40,7 +40,7 @@ pub struct GpuExecutor {
     pub(super) stage_copies: Vec<wgpu::Buffer>,
     memory_bytes: u64,
     /// The call that was submitted last, if it was submitted alone: a device that hangs does so in it.
-    lone_call: Option<(Phase, usize)>,
+    pub(super) lone_call: Option<(Phase, usize)>,
     pub(super) counters: Counters,
 }
 

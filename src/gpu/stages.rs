@@ -27,13 +27,14 @@ impl GpuExecutor {
             }
             submitted.push(self.gpu.queue.submit([encoder.finish()]));
         }
+        self.lone_call = None;
         self.counters.submissions += submitted.len() as u64;
+        let what = self.describe_steps(phase, &(0..1));
         for (index, (Stage { tensors, .. }, submission)) in stages.iter().zip(submitted).enumerate() {
             if tensors.is_empty() {
                 continue;
             }
             self.counters.reads += tensors.len() as u64;
-            let what = self.describe_steps(phase, &(0..1));
             let words = self.gpu.read_mapped(&self.stage_copies[index], Some(submission), &what).await?;
             let mut rest = &words[..];
             let part = |&tensor: &TensorId| {

@@ -69,6 +69,11 @@ impl Plan {
 }
 
 impl SharedStep {
+    /// How many statistics a stage hands over after its gradients: all in the last one.
+    pub(crate) fn statistics_in(&self, stage: usize) -> usize {
+        if stage + 1 == self.stages.len() { self.statistics.len() } else { 0 }
+    }
+
     /// Bytes of the gradients of the first stage, if there are two, and of the last.
     pub fn bytes(&self) -> [u64; 2] {
         let bytes: Vec<u64> = self.elements.iter().map(|of| 4 * of.iter().sum::<usize>() as u64).collect();

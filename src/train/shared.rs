@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{TrainConfig, Trainer};
 use crate::data::Dataset;
-use crate::executor::{Feed, Observer, Unobserved};
+use crate::executor::{Executor, Feed, Observer, Unobserved};
 use crate::files::hex;
 use crate::model::Model;
 use crate::ops::batch::HISTORY_COLUMNS;
@@ -67,30 +67,6 @@ impl Shared {
         Ok(Self { ranks, step, of_rank, report: RankReport::default(), is_warm: false })
     }
 
-    /// What a stage of a micro-batch adds to the sums of all: gradients, their partial sums added up in order; in the last
-    /// stage also statistics, the sum of the losses, and the number of hits.
-    fn contribution(&self, stage: usize, tensors: Vec<Vec<u32>>) -> Vec<f32> {
-        let mut added = Vec::new();
-        let mut tensors = tensors.into_iter();
-        for (&elements, words) in self.step.elements[stage].iter().zip(&mut tensors) {
-            let mut partial = bytemuck::cast_slice::<u32, f32>(&words).chunks_exact(elements);
-            let start = added.len();
-            added.extend_from_slice(partial.next().unwrap_or_default());
-            for partial in partial {
-                added[start..].iter_mut().zip(partial).for_each(|(sum, value)| *sum += value);
-            }
-        }
-        for words in tensors.by_ref().take(if self.is_last(stage) { self.step.statistics.len() } else { 0 }) {
-            added.extend_from_slice(bytemuck::cast_slice(&words));
-        }
-        if let (Some(losses), Some(hits)) = (tensors.next(), tensors.next()) {
-            let losses: &[f32] = bytemuck::cast_slice(&losses);
-            added.push(losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() as f32);
-            added.push(hits.iter().sum::<u32>() as f32);
-        }
-        added
-    }
-
     /// Counts steps, after their times were added. Those of the first are forgotten, because drivers may compile then.
     fn count(&mut self, steps: usize) {
         self.report.steps += steps;
@@ -100,10 +76,35 @@ impl Shared {
             self.report = RankReport { link, idle_exchange_seconds, ..RankReport::default() };
         }
     }
+}
 
-    fn is_last(&self, stage: usize) -> bool {
-        stage + 1 == self.step.stages.len()
+/// What a stage of a micro-batch adds to the sums of all: gradients, their partial sums added up in order; in the last
+/// stage also statistics, the sum of the losses, and the number of hits.
+fn contribution(step: &SharedStep, stage: usize, tensors: Vec<Vec<u32>>) -> Vec<f32> {
+    let mut added = Vec::new();
+    let mut tensors = tensors.into_iter();
+    for (&elements, words) in step.elements[stage].iter().zip(&mut tensors) {
+        let mut partial = bytemuck::cast_slice::<u32, f32>(&words).chunks_exact(elements);
+        let start = added.len();
+        added.extend_from_slice(partial.next().unwrap_or_default());
+        for partial in partial {
+            added[start..].iter_mut().zip(partial).for_each(|(sum, value)| *sum += value);
+        }
     }
+    for words in tensors.by_ref().take(step.statistics_in(stage)) {
+        added.extend_from_slice(bytemuck::cast_slice(&words));
+    }
+    if let (Some(losses), Some(hits)) = (tensors.next(), tensors.next()) {
+        let losses: &[f32] = bytemuck::cast_slice(&losses);
+        added.push(losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() as f32);
+        added.push(hits.iter().sum::<u32>() as f32);
+    }
+    added
+}
+
+/// Writes the tensors that forward passes carry from step to step.
+fn write_statistics(executor: &mut dyn Executor, step: &SharedStep, statistics: &[Vec<u32>]) {
+    step.statistics.iter().zip(statistics).for_each(|(&tensor, words)| executor.write(tensor, words));
 }
 
 impl Trainer {
@@ -203,12 +204,16 @@ impl Trainer {
         observer: &mut dyn Observer,
     ) -> Result<Vec<[f32; HISTORY_COLUMNS]>> {
         let mut rows = Vec::new();
+        let mut statistics = Vec::new();
+        for tensor in self.shared.iter().flat_map(|shared| shared.step.statistics.clone()) {
+            statistics.push(self.executor.read(tensor).await?.words().to_vec());
+        }
         let mut wish = ControlFlow::Continue(());
         while rows.len() < steps {
             let ends = wish.is_break();
             let ended = match self.config.sync_every {
                 Some(every) => self.train_apart(every.min(steps - rows.len()), ends, &mut rows).await?,
-                None => self.shared_step(steps, ends, &mut rows).await?,
+                None => self.shared_step(steps, ends, &mut statistics, &mut rows).await?,
             };
             if ended {
                 break;
@@ -232,8 +237,14 @@ impl Trainer {
     }
 
     /// One step: the gradients of this rank's micro-batches, the sums of all, and the update. Returns whether a rank wished
-    /// to end before it.
-    async fn shared_step(&mut self, steps: usize, ends: bool, rows: &mut Vec<[f32; HISTORY_COLUMNS]>) -> Result<bool> {
+    /// to end before it. The statistics are those before the step, with which each micro-batch begins, and then those after it.
+    async fn shared_step(
+        &mut self,
+        steps: usize,
+        ends: bool,
+        statistics: &mut [Vec<u32>],
+        rows: &mut Vec<[f32; HISTORY_COLUMNS]>,
+    ) -> Result<bool> {
         let (done, seed, row) = (self.steps_done() + rows.len(), self.config.seed, rows.len());
         if row == 0 {
             let order = self.share_of_order(0, steps);
@@ -241,72 +252,70 @@ impl Trainer {
         }
         let clock = self.executor.plan().host.clock;
         let micro_batches = self.config.micro_batches;
-        let mut statistics = Vec::new();
-        for tensor in self.shared.iter().flat_map(|shared| shared.step.statistics.clone()) {
-            // Each micro-batch begins with those before the step.
-            statistics.push((tensor, self.executor.read(tensor).await?));
-        }
         let Self { executor, shared: Some(shared), stream, .. } = self else { bail!("nothing is shared") };
+        let Shared { ranks, step, of_rank, report, .. } = shared;
         let start = Instant::now();
-        let stages: Vec<Stage> = shared.step.stages.clone();
-        let mut sums = vec![TreeSum::default(); stages.len()];
+        let mut sums = vec![TreeSum::default(); step.stages.len()];
         let mut first_ready = None;
-        for own in 0..shared.of_rank {
-            let place = row * shared.of_rank + own;
+        for own in 0..*of_rank {
+            let place = row * *of_rank + own;
             for part in stream.iter_mut().flat_map(|stream| stream.parts(place..place + 1)) {
                 executor.write_part(&part);
             }
             if own > 0 {
-                statistics.iter().for_each(|(tensor, before)| executor.write(*tensor, before.words()));
+                write_statistics(executor.as_mut(), step, statistics);
             }
             // No two micro-batches of a run are changed in the same way.
-            let number = done * micro_batches + shared.ranks.rank() * shared.of_rank + own;
-            let [step, _, seed, fault] = clock_at(number, seed);
-            executor.write(clock, &[step, place as u32, seed, fault]);
-            let is_last = own + 1 == shared.of_rank;
+            let number = done * micro_batches + ranks.rank() * *of_rank + own;
+            let [number, _, seed, fault] = clock_at(number, seed);
+            executor.write(clock, &[number, place as u32, seed, fault]);
+            let is_last = own + 1 == *of_rank;
             let mut ready = |stage: usize, tensors: Vec<Vec<u32>>| {
-                sums[stage].add(shared.contribution(stage, tensors));
+                sums[stage].add(contribution(step, stage, tensors));
                 if is_last {
                     first_ready.get_or_insert_with(Instant::now);
                     let mut sum = std::mem::take(&mut sums[stage]).finish();
-                    if shared.is_last(stage) {
+                    if stage + 1 == step.stages.len() {
                         sum.push(f32::from(ends));
                     }
-                    shared.ranks.start_sum(sum);
+                    ranks.start_sum(sum);
                 }
             };
-            executor.run_stages(Phase::Train, &stages, &mut ready).await?;
+            executor.run_stages(Phase::Train, &step.stages, &mut ready).await?;
         }
-        shared.report.compute_seconds += start.elapsed().as_secs_f64();
-        shared.report.last_stage_seconds += first_ready.map_or(0.0, |ready| ready.elapsed().as_secs_f64());
-        let sums = stages.iter().map(|_| shared.ranks.finish_sum()).collect::<Result<Vec<_>>>()?;
+        report.compute_seconds += start.elapsed().as_secs_f64();
+        report.last_stage_seconds += first_ready.map_or(0.0, |ready| ready.elapsed().as_secs_f64());
+        let sums = step.stages.iter().map(|_| ranks.finish_sum()).collect::<Result<Vec<_>>>()?;
         let &[.., loss, hits, ends] = &sums[sums.len() - 1][..] else { bail!("the last stage has metrics") };
         if ends > 0.0 {
             // The step is not trained.
-            statistics.iter().for_each(|(tensor, before)| executor.write(*tensor, before.words()));
+            write_statistics(executor.as_mut(), step, statistics);
             return Ok(true);
         }
         let start = Instant::now();
-        for (index, (stage, sum)) in stages.iter().zip(sums).enumerate() {
-            let lengths = shared.step.elements[index].iter().copied();
-            let of_statistics = statistics.iter().map(|(_, before)| before.words().len());
-            let of_statistics = of_statistics.take(if shared.is_last(index) { statistics.len() } else { 0 });
+        for (index, (stage, sum)) in step.stages.iter().zip(sums).enumerate() {
             let mut rest = &sum[..];
-            for (&tensor, length) in stage.tensors.iter().zip(lengths.chain(of_statistics)) {
-                let (values, after) = rest.split_at(length);
+            let mut mean = |elements: usize| -> Vec<u32> {
+                let (values, after) = rest.split_at(elements);
                 rest = after;
-                // The mean; further partial sums are 0.
-                let mean = values.iter().map(|value| (value * (1.0 / micro_batches as f32)).to_bits());
-                let mut words: Vec<u32> = mean.collect();
-                words.resize(executor.plan().tensor(tensor).words(), 0);
-                executor.write(tensor, &words);
+                values.iter().map(|value| (value * (1.0 / micro_batches as f32)).to_bits()).collect()
+            };
+            for (&gradient, &elements) in stage.tensors.iter().zip(&step.elements[index]) {
+                let mut words = mean(elements);
+                // Further partial sums are 0.
+                words.resize(executor.plan().tensor(gradient).words(), 0);
+                executor.write(gradient, &words);
+            }
+            for words in statistics.iter_mut().take(step.statistics_in(index)) {
+                *words = mean(words.len());
             }
         }
-        let [step, _, seed, fault] = clock_at(done, seed);
-        executor.write(clock, &[step, row as u32, seed, fault]);
-        let update = [Stage { calls: shared.step.update.clone(), tensors: vec![] }];
+        write_statistics(executor.as_mut(), step, statistics);
+        let [number, _, seed, fault] = clock_at(done, seed);
+        executor.write(clock, &[number, row as u32, seed, fault]);
+        let update = [Stage { calls: step.update.clone(), tensors: vec![] }];
         executor.run_stages(Phase::Train, &update, &mut |_, _| {}).await?;
-        shared.report.update_seconds += start.elapsed().as_secs_f64();
+        report.update_seconds += start.elapsed().as_secs_f64();
         shared.count(1);
         rows.push([loss, hits, 0.0]);
         Ok(false)

@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use gpu_digits::data::{DataChoice, Dataset, Folders, Request, load};
 use gpu_digits::gpu::{Backend, Gpu, adapters};
 use libtest_mimic::{Failed, Trial};
 
@@ -40,6 +41,18 @@ pub(crate) fn without_driver(name: &str, reason: &'static str) -> Trial {
 /// A test that is ignored, with the reason.
 pub(crate) fn ignored(name: &str, reason: &str) -> Trial {
     Trial::test(name, || Ok(())).with_kind(reason).with_ignored_flag(true)
+}
+
+/// So many generated digits to train on, and 50 to test with.
+#[allow(dead_code)]
+pub(crate) fn digits(train: usize) -> Dataset {
+    let request = Request {
+        choice: DataChoice::Generated,
+        generated_train: train,
+        generated_test: 50,
+        ..Request::new(Folders::default())
+    };
+    load(&request, &mut |_| ()).expect("digits can be generated")
 }
 
 /// A failure with a reason, unless something holds.

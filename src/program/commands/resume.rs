@@ -33,9 +33,9 @@ impl Resumed {
     /// # Errors
     /// If it holds no run, another process trains in it, or none of its checkpoints can be read.
     pub(super) fn open(path: &Path) -> Result<Self> {
-        ensure_run(path)?;
+        let there = record(path)?;
         let folder = RunFolder::reopen(path)?;
-        Ok(Self { folder: Some(folder), ..Self::look(path)? })
+        Self::found(path, there, Some(folder))
     }
 
     /// The same without its folder, in which another rank trains.
@@ -43,7 +43,10 @@ impl Resumed {
     /// # Errors
     /// If it holds no run, or none of its checkpoints can be read.
     pub(super) fn look(path: &Path) -> Result<Self> {
-        let there = ensure_run(path)?;
+        Self::found(path, record(path)?, None)
+    }
+
+    fn found(path: &Path, there: RunRecord, folder: Option<RunFolder>) -> Result<Self> {
         let (checkpoint, damaged) = RunCheckpoint::last(path)?;
         for error in damaged {
             warning!("warning: {error:#}; the one before is taken");
@@ -54,7 +57,7 @@ impl Resumed {
             Some(RunCheckpoint { state, record, progress }) => (record, progress, Some(state)),
             None => (there, Progress::default(), None),
         };
-        Ok(Self { folder: None, path: path.to_owned(), command, is_finished, record, progress, state })
+        Ok(Self { folder, path: path.to_owned(), command, is_finished, record, progress, state })
     }
 
     /// The arguments of the run with those of this command, which are the words after `train`.
@@ -109,7 +112,7 @@ impl Resumed {
 }
 
 /// The record of the run in a folder.
-fn ensure_run(path: &Path) -> Result<RunRecord> {
+fn record(path: &Path) -> Result<RunRecord> {
     RunRecord::load(path)?.with_context(|| format!("{} holds no run; give the folder of one", path.display()))
 }
 

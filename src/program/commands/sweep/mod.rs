@@ -88,12 +88,13 @@ struct Sweep {
 /// Trains the runs that are not complete, and waits for those that other processes train. None if the user has ended it.
 async fn train_all(session: &Session, members: &[Member]) -> Result<Option<Sweep>> {
     // Runs of other settings are an error before anything is trained.
+    let mut reports: Vec<Option<RunReport>> = Vec::new();
     for member in members {
-        if let Some(lock) = member.lock()? {
-            member.report(session, &lock).await?;
-        }
+        reports.push(match member.lock()? {
+            Some(lock) => member.report(session, &lock).await?,
+            None => None,
+        });
     }
-    let mut reports: Vec<Option<RunReport>> = members.iter().map(|_| None).collect();
     let mut failures = Vec::new();
     let mut left: Vec<usize> = (0..members.len()).collect();
     let mut waits = false;
@@ -101,6 +102,10 @@ async fn train_all(session: &Session, members: &[Member]) -> Result<Option<Sweep
         let mut of_others = Vec::new();
         for &index in &left {
             let member = &members[index];
+            if reports[index].is_some() {
+                note!("run {}/{}: {}", index + 1, members.len(), member.name);
+                continue;
+            }
             let Some(lock) = member.lock()? else {
                 of_others.push(index);
                 continue;

@@ -20,8 +20,7 @@ pub(super) struct Row {
 impl Row {
     /// Summarises the successful runs of a setting, out of one run for each seed.
     pub(super) fn new(name: String, runs: &[(String, RunReport)], seeds: usize) -> Self {
-        let last = |report: &RunReport| report.epochs.last().and_then(|epoch| epoch.validation_accuracy);
-        let validation: Vec<f64> = runs.iter().filter_map(|(_, report)| last(report)).collect();
+        let validation: Vec<f64> = runs.iter().filter_map(|(_, report)| validation_accuracy(report)).collect();
         let test: Vec<f64> = runs.iter().filter_map(|(_, report)| Some(report.evaluation.as_ref()?.accuracy)).collect();
         let seconds: f64 = runs.iter().flat_map(|(_, report)| &report.epochs).map(|epoch| epoch.seconds).sum();
         Self {
@@ -39,6 +38,11 @@ impl Row {
     fn rank(&self) -> (bool, f64) {
         (self.runs == self.seeds, self.validation.map_or(f64::NEG_INFINITY, |(mean, _)| mean))
     }
+}
+
+/// The validation accuracy after the last epoch of a run, if it held images out.
+pub(super) fn validation_accuracy(report: &RunReport) -> Option<f64> {
+    report.epochs.last()?.validation_accuracy
 }
 
 /// Prints the table, the best setting first, and which runs failed.

@@ -15,6 +15,7 @@ use super::super::session::Session;
 use super::super::{Verdict, percent, print_table_with, table};
 use super::member::Member;
 use super::setting::Setting;
+use super::table::validation_accuracy;
 use super::{SEEDS, Sweep, train_all, train_args, wait};
 use crate::files::write_atomically;
 use crate::program::cli::SweepArgs;
@@ -135,11 +136,8 @@ async fn carry_out(
     let value = match members.collect::<Result<Vec<_>>>() {
         Ok(members) => {
             let Some(Sweep { reports, .. }) = train_all(session, &members).await? else { return Ok(false) };
-            let of_run = |report| {
-                let last = Option::<crate::program::report::RunReport>::as_ref(&report)?.epochs.last()?;
-                last.validation_accuracy
-            };
-            reports.into_iter().map(of_run).sum::<Option<f64>>().map_or(0.0, |sum| sum / members.len() as f64)
+            let values = reports.iter().map(|report| report.as_ref().and_then(validation_accuracy));
+            values.sum::<Option<f64>>().map_or(0.0, |sum| sum / members.len() as f64)
         }
         Err(error) => {
             warning!("failed: trial {}: {error:#}", trial.number);
