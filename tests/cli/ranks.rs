@@ -35,6 +35,10 @@ pub(crate) fn local_sgd(home: &Home) -> Result<(), Failed> {
     // Its weights depend on the number of ranks, which the command of the record names.
     let command = record["command"].to_string();
     check(command.contains("\"--ranks\",\"2\",\"--sync-every\",\"3\""), command)?;
+    // One rank alone cannot repeat a step of several.
+    let diverges = home.train(&["--ranks", "2", "--sync-every", "3", "--lr", "1e30", "--out", "far"]);
+    diverges.exits_with(2)?.says(&["training diverged", "the step is not kept: it is one of local SGD"])?;
+    check(!home.path("far/fault").exists(), "a step of another run is kept")?;
     home.train(&["--sync-every", "3"]).is_refused(&["--ranks"])
 }
 

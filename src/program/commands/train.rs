@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, Error, Result, ensure};
+use anyhow::{Context, Error, Result, anyhow, ensure};
 
 use super::faster::faster;
 use super::open::{are_own_data, open_device};
@@ -261,9 +261,13 @@ pub(super) async fn train(
     }
     if let Some(diverged) = error.downcast_ref::<Diverged>() {
         drop(trainer);
-        let kept = match Trainer::new(device, &model, &parameters, dataset, config).await {
-            Ok(fresh) => fault::keep(fresh, dataset, &config, &kept, &path, diverged).await,
-            Err(error) => Err(error),
+        let kept = match config.sync_every {
+            // One rank alone does not come to the step that several came to.
+            Some(_) => Err(anyhow!("it is one of local SGD, which all ranks would have to repeat")),
+            None => match Trainer::new(device, &model, &parameters, dataset, config).await {
+                Ok(fresh) => fault::keep(fresh, dataset, &config, &kept, &path, diverged).await,
+                Err(error) => Err(error),
+            },
         };
         match kept.context("the step is not kept") {
             Ok(folder) => warning!("to see that step:  gpu-digits verify --replay {}", folder.display()),
