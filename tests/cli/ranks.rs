@@ -47,6 +47,8 @@ pub(crate) fn refused(home: &Home) -> Result<(), Failed> {
     home.train(&["--ranks", "3", "--batch-size", "24", "--micro-batches", "4"])
         .is_refused(&["3 ranks cannot share 4", "--micro-batches 3"])?;
     home.train(&["--ranks", "2", "--micro-batches", "7"]).is_refused(&["cannot be cut into 7"])?;
+    home.train(&["--micro-batches", "8", "--batch-size", "4", "--tune", "force"])
+        .is_refused(&["cannot be cut into 8"])?;
     home.train(&["--ranks", "0"]).is_refused(&["or mpi"])?;
     home.train(&["--ranks", "2", "--sync-every", "2", "--micro-batches", "2"])
         .is_refused(&["leave out --micro-batches"])?;

@@ -28,7 +28,7 @@ use crate::plan::{Optimizer, Plan, PlanConfig, Refinements};
 use crate::program::cli::{OnDeviceLost, OptimizerName, Switch, TrainArgs, TuneChoice};
 use crate::program::report::RunReport;
 use crate::program::run_folder::{Progress, RunFolder, RunRecord, Settings, StartUp};
-use crate::ranks::Ranks;
+use crate::ranks::{Ranks, micro_batches_of_rank};
 use crate::tensor::HostTensor;
 use crate::trace;
 use crate::train::{Diverged, TrainConfig, Trainer};
@@ -73,10 +73,13 @@ pub(super) fn config(args: &TrainArgs, name: &str, task: &Task, images: usize) -
         "--sync-every is local SGD, whose ranks take their batches whole; leave out --micro-batches"
     );
     let shared = if args.ranks.is_some() && args.sync_every.is_none() { MICRO_BATCHES_OF_RANKS } else { 1 };
+    let micro_batches = args.micro_batches.unwrap_or(shared);
+    // Whether the ranks can share them is known when there are ranks.
+    micro_batches_of_rank(suited.batch, micro_batches, micro_batches)?;
     Ok(TrainConfig {
         epochs: args.epochs,
         batch: suited.batch,
-        micro_batches: args.micro_batches.unwrap_or(shared),
+        micro_batches,
         sync_every: args.sync_every,
         optimizer,
         rate: args.lr.unwrap_or(default_rate),
