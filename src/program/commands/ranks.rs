@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 use std::{process, thread};
 
-use anyhow::{Context as _, Error, Result, anyhow, ensure};
+use anyhow::{Context as _, Error, Result, anyhow};
 use pollster::block_on;
 
 use super::resume::Resumed;
@@ -14,7 +14,7 @@ use super::train::{Manner, config, device, train};
 use super::{Verdict, code_of, print_table_with, table};
 use crate::data::Dataset;
 use crate::device::Device;
-use crate::program::cli::{RanksChoice, TrainArgs, TuneChoice};
+use crate::program::cli::{RanksChoice, TrainArgs};
 use crate::program::terminal;
 use crate::ranks::{CostModel, RankEnded, RankReport, Ranks, ThreadLink, links_of_threads};
 use crate::train::{TrainConfig, TrainState, Trainer};
@@ -46,10 +46,6 @@ fn mpi() -> Result<Ranks> {
 
 /// Trains with the ranks that the arguments name; `mpi` has those of MPI.
 pub(super) async fn run(mut args: TrainArgs, resumed: Option<Resumed>, mpi: Option<Ranks>) -> Result<Verdict> {
-    ensure!(
-        args.tune != TuneChoice::Force,
-        "ranks that measure kernels may choose different ones; run `gpu-digits tune` before, and leave out --tune force"
-    );
     if let Some(ranks) = mpi {
         // What the run's record says can be repeated without MPI.
         args.ranks = Some(RanksChoice::Threads(ranks.count()));

@@ -69,6 +69,10 @@ pub(super) fn config(args: &TrainArgs, name: &str, task: &Task, images: usize) -
     // The rate sets the size of Adam's steps; SGD multiplies it by the gradient, which is small.
     let default_rate = if matches!(optimizer, Optimizer::Adam { .. }) { suited.rate } else { 5.0 * suited.rate };
     ensure!(
+        args.ranks.is_none() || args.tune != TuneChoice::Force,
+        "ranks that measure kernels may choose different ones; run `gpu-digits tune` before, and leave out --tune force"
+    );
+    ensure!(
         args.sync_every.is_none() || args.micro_batches.is_none(),
         "--sync-every is local SGD, whose ranks take their batches whole; leave out --micro-batches"
     );
